@@ -1,0 +1,1 @@
+//! The management surface, `/api/v1`.

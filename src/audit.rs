@@ -1,0 +1,11 @@
+//! The ledger: what happened, in an order and with hashes that show tampering, and the only way to write.
+//!
+//! A [`Change`] collects reads and writes; [`Change::commit`] takes the [`Event`] that tells of it, and both reach the
+//! store in one batch. Not recorded means not done. What needs no record (a pending login, a last-seen time) says why
+//! by [`Housekeeping`].
+
+mod change;
+mod event;
+
+pub use change::{Change, Housekeeping, Ledger};
+pub use event::{Event, EventKind, Outcome};

@@ -1,0 +1,223 @@
+//! Changes: optimistic transactions that carry their event.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+
+use super::Event;
+use crate::model::OrganisationId;
+use crate::store::{
+    Batch, Check, Committed, Error, Expect, Key, Range, Retryable, Row, Store, Table, Write, Writer, decode, encode,
+};
+
+/// How often a change that loses a race is run in all.
+const MAX_ATTEMPTS: usize = 16;
+
+/// The way to write. Cloning shares the one writer.
+#[derive(Clone)]
+pub struct Ledger {
+    store: Store,
+    writer: Arc<Writer>,
+}
+
+/// Why a write leaves no event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Housekeeping {
+    /// Removal of what has expired.
+    Expiry,
+    /// A moment of last use.
+    LastSeen,
+    /// A pending login, a claimed assertion id: short-lived state before anything happened.
+    Login,
+    /// A cursor or status of a source whose events tell of the changes themselves.
+    SourceState,
+}
+
+impl Ledger {
+    /// Takes the writing half over.
+    pub fn new(store: Store, writer: Writer) -> Self {
+        Self { store, writer: Arc::new(writer) }
+    }
+
+    /// The reading half.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Starts a change.
+    pub fn change(&self) -> Change {
+        Change {
+            ledger: self.clone(),
+            checks: BTreeMap::new(),
+            writes: BTreeMap::new(),
+            adds: BTreeMap::new(),
+            events: Vec::new(),
+        }
+    }
+
+    /// Runs `operation` until it does not lose a race, at most 16 times. The closure must have no effect besides the
+    /// change that it is given.
+    ///
+    /// ```text
+    /// ledger.retry(|mut change| async move {
+    ///     let user = change.find(&USERS, organisation, &id).await?.ok_or(Error::NotFound)?;
+    ///     change.put(&USERS, organisation, &id, &renamed(user))?;
+    ///     change.commit(event).await?;
+    ///     Ok(())
+    /// }).await
+    /// ```
+    ///
+    /// # Errors
+    /// What the operation returns; a lost race only after the last attempt.
+    pub async fn retry<T, E, F>(&self, operation: impl Fn(Change) -> F) -> Result<T, E>
+    where
+        E: Retryable,
+        F: Future<Output = Result<T, E>>,
+    {
+        let mut attempt = 1;
+        loop {
+            match operation(self.change()).await {
+                Err(error) if error.is_lost_race() && attempt < MAX_ATTEMPTS => {
+                    attempt += 1;
+                    tokio::task::yield_now().await;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// Records an event that changes nothing else: a refusal, a failed sign-in.
+    ///
+    /// # Errors
+    /// As [`Change::commit`].
+    pub async fn record(&self, event: Event) -> Result<Committed, Error> {
+        self.change().commit(event).await
+    }
+}
+
+/// Reads and writes that take effect together. What was read must be unchanged at the commit; what was written is
+/// seen by later reads of the same change.
+pub struct Change {
+    ledger: Ledger,
+    checks: BTreeMap<Vec<u8>, Expect>,
+    writes: BTreeMap<Vec<u8>, Write>,
+    adds: BTreeMap<Vec<u8>, i64>,
+    events: Vec<Event>,
+}
+
+impl Change {
+    /// The record under `key`, as this change would leave it.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Unavailable`.
+    pub async fn find<K: Key + ?Sized, V>(
+        &mut self,
+        table: &Table<K, V>,
+        organisation: OrganisationId,
+        key: &K,
+    ) -> Result<Option<V>, Error>
+    where
+        V: for<'b> minicbor::Decode<'b, ()>,
+    {
+        let key = table.key(organisation, key);
+        match self.writes.get(&key) {
+            Some(Write::Put { value, .. }) => return decode(table.name(), value).map(Some),
+            Some(_) => return Ok(None),
+            None => {}
+        }
+        let stored = self.ledger.store.engine().get(&key).await?;
+        let expect = stored.as_ref().map_or(Expect::Absent, |s| Expect::Version(s.version));
+        // Two reads of one key in one change must have seen the same value: the first one's version is what counts.
+        self.checks.entry(key).or_insert(expect);
+        stored.map(|s| decode(table.name(), &s.value)).transpose()
+    }
+
+    /// Rows of a range as stored. What is found is not checked at the commit: read again by `find` what matters.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn range(&self, range: Range) -> Result<Vec<Row>, Error> {
+        self.ledger.store.range(range).await
+    }
+
+    /// Sets a record.
+    ///
+    /// # Errors
+    /// `Corrupt` when it cannot be encoded.
+    pub fn put<K: Key + ?Sized, V: minicbor::Encode<()>>(
+        &mut self,
+        table: &Table<K, V>,
+        organisation: OrganisationId,
+        key: &K,
+        value: &V,
+    ) -> Result<(), Error> {
+        self.put_until(table, organisation, key, value, None)
+    }
+
+    /// Sets a record that counts as absent from `expires` on.
+    ///
+    /// # Errors
+    /// `Corrupt` when it cannot be encoded.
+    pub fn put_until<K: Key + ?Sized, V: minicbor::Encode<()>>(
+        &mut self,
+        table: &Table<K, V>,
+        organisation: OrganisationId,
+        key: &K,
+        value: &V,
+        expires: Option<crate::clock::Timestamp>,
+    ) -> Result<(), Error> {
+        let key = table.key(organisation, key);
+        let value = encode(table.name(), value)?;
+        self.writes.insert(key.clone(), Write::Put { key, value, expires });
+        Ok(())
+    }
+
+    /// Removes a record.
+    pub fn delete<K: Key + ?Sized, V>(&mut self, table: &Table<K, V>, organisation: OrganisationId, key: &K) {
+        let key = table.key(organisation, key);
+        self.writes.insert(key.clone(), Write::Delete { key });
+    }
+
+    /// Adds to a kept counter, whose value no commit checks.
+    pub fn add<K: Key + ?Sized>(&mut self, table: &Table<K, i64>, organisation: OrganisationId, key: &K, delta: i64) {
+        *self.adds.entry(table.key(organisation, key)).or_insert(0) += delta;
+    }
+
+    /// One more event of the same change, before the one that `commit` takes.
+    pub fn also(&mut self, event: Event) {
+        self.events.push(event);
+    }
+
+    /// Whether nothing would be written.
+    pub fn is_empty(&self) -> bool {
+        self.writes.is_empty() && self.adds.is_empty() && self.events.is_empty()
+    }
+
+    /// Applies the change and records what happened, both or neither.
+    ///
+    /// # Errors
+    /// `Conflict` when something that was read has changed since; `TooLarge`, `Unavailable`.
+    pub async fn commit(mut self, event: Event) -> Result<Committed, Error> {
+        self.events.push(event);
+        self.send().await
+    }
+
+    /// Applies a change that leaves no event, for the named reason. Events given by `also` are recorded all the same.
+    ///
+    /// # Errors
+    /// As `commit`.
+    pub async fn commit_quietly(self, _why: Housekeeping) -> Result<Committed, Error> {
+        self.send().await
+    }
+
+    async fn send(self) -> Result<Committed, Error> {
+        let events = self.events.iter().map(|event| encode("log", event)).collect::<Result<Vec<_>, _>>()?;
+        let adds = self.adds.into_iter().filter(|(_, delta)| *delta != 0).map(|(key, delta)| Write::Add { key, delta });
+        let batch = Batch {
+            checks: self.checks.into_iter().map(|(key, expect)| Check { key, expect }).collect(),
+            writes: self.writes.into_values().chain(adds).collect(),
+            events,
+        };
+        self.ledger.writer.commit(batch).await
+    }
+}

@@ -1,0 +1,198 @@
+//! What the ledger records.
+
+use std::net::IpAddr;
+
+use minicbor::{Decode, Encode};
+
+use crate::clock::Timestamp;
+use crate::model::Actor;
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Outcome {
+    /// It was refused.
+    #[n(0)]
+    Denied,
+    /// It was tried and did not work.
+    #[n(1)]
+    Failed,
+    /// It was done.
+    #[n(2)]
+    Succeeded,
+}
+
+/// What happened; `noun.verb`, also the name that audit search and notification use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+#[expect(missing_docs, reason = "the names tell; `name` gives the text")]
+pub enum EventKind {
+    #[n(0)]
+    AssertionRefused,
+    #[n(1)]
+    ConfigurationReloaded,
+    #[n(2)]
+    GatewayStarted,
+    #[n(3)]
+    GatewayStopped,
+    #[n(4)]
+    GrantCreated,
+    #[n(5)]
+    GrantDeleted,
+    #[n(6)]
+    GroupChanged,
+    #[n(7)]
+    GroupCreated,
+    #[n(8)]
+    GroupDeleted,
+    #[n(9)]
+    LockCleared,
+    #[n(10)]
+    LockSet,
+    #[n(11)]
+    MembershipChanged,
+    #[n(12)]
+    PasswordSet,
+    #[n(13)]
+    PermissionRefused,
+    #[n(14)]
+    SessionCreated,
+    #[n(15)]
+    SessionEnded,
+    #[n(16)]
+    SignInFailed,
+    #[n(17)]
+    SyncApplied,
+    #[n(18)]
+    SyncRefused,
+    #[n(19)]
+    TokenCreated,
+    #[n(20)]
+    TokenRefused,
+    #[n(21)]
+    TokenRevoked,
+    #[n(22)]
+    UserActivated,
+    #[n(23)]
+    UserChanged,
+    #[n(24)]
+    UserCreated,
+    #[n(25)]
+    UserDeactivated,
+    #[n(26)]
+    UserDeleted,
+}
+
+impl EventKind {
+    /// `user.create`, `session.end`: the name in queries and exports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AssertionRefused => "assertion.refuse",
+            Self::ConfigurationReloaded => "configuration.reload",
+            Self::GatewayStarted => "gateway.start",
+            Self::GatewayStopped => "gateway.stop",
+            Self::GrantCreated => "grant.create",
+            Self::GrantDeleted => "grant.delete",
+            Self::GroupChanged => "group.update",
+            Self::GroupCreated => "group.create",
+            Self::GroupDeleted => "group.delete",
+            Self::LockCleared => "lock.clear",
+            Self::LockSet => "lock.set",
+            Self::MembershipChanged => "membership.update",
+            Self::PasswordSet => "password.set",
+            Self::PermissionRefused => "permission.refuse",
+            Self::SessionCreated => "session.create",
+            Self::SessionEnded => "session.end",
+            Self::SignInFailed => "sign-in.fail",
+            Self::SyncApplied => "sync.apply",
+            Self::SyncRefused => "sync.refuse",
+            Self::TokenCreated => "token.create",
+            Self::TokenRefused => "token.refuse",
+            Self::TokenRevoked => "token.revoke",
+            Self::UserActivated => "user.activate",
+            Self::UserChanged => "user.update",
+            Self::UserCreated => "user.create",
+            Self::UserDeactivated => "user.deactivate",
+            Self::UserDeleted => "user.delete",
+        }
+    }
+}
+
+/// One entry of the ledger. Never carries a secret.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Event {
+    /// When.
+    #[n(0)]
+    pub at: Timestamp,
+    /// What.
+    #[n(1)]
+    pub kind: EventKind,
+    /// How it ended.
+    #[n(2)]
+    pub outcome: Outcome,
+    /// Who, as [`Actor`] prints.
+    #[n(3)]
+    pub actor: String,
+    /// On what: `user:0192…`, `group:0192…`, `source:corp`; empty when on nothing.
+    #[n(4)]
+    pub target: String,
+    /// The name of the target then, which renames do not change.
+    #[n(5)]
+    pub target_name: String,
+    /// From which client address.
+    #[n(6)]
+    pub address: Option<String>,
+    /// The request it belongs to.
+    #[n(7)]
+    pub request_id: Option<String>,
+    /// Further facts by name, in order: reason, before, after, counts.
+    #[n(8)]
+    pub details: Vec<(String, String)>,
+}
+
+impl Event {
+    /// A successful event.
+    pub fn new(at: Timestamp, kind: EventKind, actor: &Actor) -> Self {
+        Self {
+            at,
+            kind,
+            outcome: Outcome::Succeeded,
+            actor: actor.to_string(),
+            target: String::new(),
+            target_name: String::new(),
+            address: None,
+            request_id: None,
+            details: Vec::new(),
+        }
+    }
+
+    /// With another outcome.
+    #[must_use]
+    pub fn outcome(mut self, outcome: Outcome) -> Self {
+        self.outcome = outcome;
+        self
+    }
+
+    /// On `kind:id`, called `name`.
+    #[must_use]
+    pub fn on(mut self, kind: &str, id: impl std::fmt::Display, name: impl std::fmt::Display) -> Self {
+        self.target = format!("{kind}:{id}");
+        self.target_name = name.to_string();
+        self
+    }
+
+    /// From a client address.
+    #[must_use]
+    pub fn from_address(mut self, address: Option<IpAddr>) -> Self {
+        self.address = address.map(|a| a.to_string());
+        self
+    }
+
+    /// With one more fact.
+    #[must_use]
+    pub fn detail(mut self, name: &str, value: impl std::fmt::Display) -> Self {
+        self.details.push((name.to_owned(), value.to_string()));
+        self
+    }
+}

@@ -1,0 +1,1 @@
+//! The file as written (`File`) and the configuration as used (`Config`).

@@ -1,0 +1,1 @@
+//! Passwords: Argon2id on threads of its own.

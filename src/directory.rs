@@ -1,0 +1,1 @@
+//! People, groups and membership; reconcile (pure) and apply.

@@ -1,0 +1,1 @@
+//! Wires every service once and collects routes and tasks. It sees everything and decides nothing.

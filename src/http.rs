@@ -1,0 +1,5 @@
+//! HTTP plumbing without product knowledge: listener, TLS, limits, routes as data, outbound client.
+
+mod route;
+
+pub use route::{Access, Admit, Rate, Route, router};

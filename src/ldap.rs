@@ -1,0 +1,1 @@
+//! LDAP client: connection, frame guard, names, filters, entries.

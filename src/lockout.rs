@@ -1,0 +1,1 @@
+//! Failed attempts: policy (pure) and durable counters.

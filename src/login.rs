@@ -1,0 +1,1 @@
+//! The login flow: a state machine with one end, `finish`.

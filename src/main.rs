@@ -1,0 +1,2 @@
+//! The `cleargate` program.
+fn main() {}

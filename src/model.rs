@@ -1,0 +1,29 @@
+//! The vocabulary: ids, names, people, groups, scopes, roles, grants and actors. No input, no output, no policy.
+//!
+//! Stored records are minicbor maps whose field numbers are never reused, so that one release reads what its
+//! neighbours wrote. Attribute names are those of RFC 7643, whatever the source.
+
+mod actor;
+mod group;
+mod id;
+mod name;
+mod permission;
+mod role;
+mod scope;
+mod user;
+mod value;
+
+pub use actor::{Actor, Circumstance, TokenKind};
+pub use group::{Group, Membership};
+pub use id::{Id, NotAnId, OrganisationId, SessionId, TicketId, TokenId};
+pub use name::{FoldedName, GroupName, NameError, SourceId, UserName, fold};
+pub use permission::{Permission, PermissionError};
+pub use role::{Grant, GrantId, Mode, Origin, Role, RoleId, Subject};
+pub use scope::{Scope, ScopeError};
+pub use user::{Link, Status, User};
+pub use value::{Attributes, Value};
+
+/// Id of a user, internal and never reused.
+pub type UserId = Id<User>;
+/// Id of a group.
+pub type GroupId = Id<Group>;

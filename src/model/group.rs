@@ -1,0 +1,51 @@
+//! A group and a row of its membership. Members are rows of their own, never a list in the group.
+
+use minicbor::{Decode, Encode};
+
+use super::{Attributes, GroupId, GroupName, OrganisationId, SourceId};
+use crate::clock::Timestamp;
+
+/// An access group or a directory's group.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct Group {
+    /// Internal id.
+    #[n(0)]
+    pub id: GroupId,
+    /// The organisation it belongs to.
+    #[n(1)]
+    pub organisation: OrganisationId,
+    /// `displayName`.
+    #[n(2)]
+    pub name: GroupName,
+    /// The source that owns it; `None` for groups kept by hand.
+    #[n(3)]
+    pub owner: Option<SourceId>,
+    /// The owner's stable id for it.
+    #[n(4)]
+    pub external_id: Option<String>,
+    /// Everything else, by name.
+    #[n(5)]
+    pub attributes: Attributes,
+    /// When it was created.
+    #[n(6)]
+    pub created: Timestamp,
+    /// When it was last changed, membership included.
+    #[n(7)]
+    pub changed: Timestamp,
+    /// Counts changes, from 1; the ETag.
+    #[n(8)]
+    pub revision: u64,
+}
+
+/// Why a member is in a group: the value of a membership row.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Membership {
+    /// The source that brought it; `None` when made by hand.
+    #[n(0)]
+    pub source: Option<SourceId>,
+    /// Since when.
+    #[n(1)]
+    pub since: Timestamp,
+}

@@ -1,0 +1,102 @@
+//! A user: a person's account.
+
+use minicbor::{Decode, Encode};
+
+use super::{Attributes, OrganisationId, SourceId, UserId, UserName};
+use crate::clock::Timestamp;
+
+/// Where an account stands. Being locked out is not a status; it is derived from failed attempts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Status {
+    /// May sign in.
+    #[n(0)]
+    Active,
+    /// Disabled everywhere.
+    #[n(1)]
+    Inactive,
+    /// Invited, has not signed in yet.
+    #[n(2)]
+    Invited,
+    /// Deleted; kept so that id and name are not given to another person.
+    #[n(3)]
+    Tombstone,
+}
+
+/// Under which id a source knows the user.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Link {
+    /// The source or connector.
+    #[n(0)]
+    pub source: SourceId,
+    /// Its stable id for the user: `externalId`, `entryUUID`, `sub`, persistent `NameID`; 1 to 512 bytes.
+    #[n(1)]
+    pub external_id: String,
+}
+
+/// A person's account.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+#[cbor(map)]
+pub struct User {
+    /// Internal id.
+    #[n(0)]
+    pub id: UserId,
+    /// The organisation it belongs to.
+    #[n(1)]
+    pub organisation: OrganisationId,
+    /// Login name.
+    #[n(2)]
+    pub user_name: UserName,
+    /// Where the account stands.
+    #[n(3)]
+    pub status: Status,
+    /// The authoritative source (SCIM or LDAP) that owns status and attributes; `None` for accounts kept by hand or
+    /// created by a sign-in.
+    #[n(4)]
+    pub owner: Option<SourceId>,
+    /// The ids under which sources and connectors know the user.
+    #[n(5)]
+    pub links: Vec<Link>,
+    /// Everything else, by RFC 7643 name: `name`, `displayName`, `emails`, extensions by URN. Never a password.
+    #[n(6)]
+    pub attributes: Attributes,
+    /// When it was created.
+    #[n(7)]
+    pub created: Timestamp,
+    /// When it was last changed.
+    #[n(8)]
+    pub changed: Timestamp,
+    /// Counts changes, from 1; the ETag.
+    #[n(9)]
+    pub revision: u64,
+}
+
+impl User {
+    /// The name to show: `displayName`, else `name.formatted`, else given and family name, else `userName`.
+    pub fn display_name(&self) -> String {
+        let text =
+            |value: Option<&super::Value>| value.and_then(|v| v.as_str()).filter(|t| !t.is_empty()).map(str::to_owned);
+        let name = self.attributes.0.get("name");
+        let part = |key: &str| text(name.and_then(|n| n.get(key)));
+        text(self.attributes.0.get("displayName"))
+            .or_else(|| part("formatted"))
+            .or_else(|| match (part("givenName"), part("familyName")) {
+                (Some(given), Some(family)) => Some(format!("{given} {family}")),
+                (given, family) => given.or(family),
+            })
+            .unwrap_or_else(|| self.user_name.as_str().to_owned())
+    }
+
+    /// The id under which `source` knows the user.
+    pub fn external_id(&self, source: &SourceId) -> Option<&str> {
+        self.links.iter().find(|link| link.source == *source).map(|link| link.external_id.as_str())
+    }
+
+    /// The primary e-mail address, else the first.
+    pub fn email(&self) -> Option<&str> {
+        let emails = self.attributes.0.get("emails")?.as_array()?;
+        let primary = emails.iter().find(|e| e.get("primary") == Some(&super::Value::Bool(true)));
+        primary.or_else(|| emails.first())?.get("value")?.as_str()
+    }
+}

@@ -1,0 +1,1 @@
+//! The small directory and identity providers that `cleargate demo` plays against. Never part of `serve`.

@@ -1,0 +1,145 @@
+//! The store: an ordered key-value engine behind one trait, and the typed keys, tables and records above it.
+//!
+//! Reading goes through [`Store`], which everybody may hold. Writing goes through [`Writer`], of which there is one and
+//! which the ledger owns: a change that is not recorded has no way in. The store knows no domain type.
+//!
+//! Records are minicbor maps behind one format byte; keys are order-preserving bytes, organisation first.
+
+pub mod engine;
+mod key;
+mod table;
+
+use std::sync::Arc;
+
+pub use engine::{
+    Batch, Check, Committed, Direction, Engine, Expect, Head, Health, LogRow, Range, Row, Seal, Stored, Write,
+};
+pub use key::{Key, KeyWriter};
+pub use table::{Table, decode, encode};
+
+/// Why the store did not do as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Another writer was faster; the operation may be tried again from its first read.
+    #[error("the record was changed by somebody else at the same time")]
+    Conflict,
+    /// A record or a row of the log cannot be read.
+    #[error("the record in table `{table}` is damaged: {reason}")]
+    Corrupt {
+        /// Which table.
+        table: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A batch, a key or a value is over its limit.
+    #[error("{what} is over the store's limit of {limit}")]
+    TooLarge {
+        /// What is too large.
+        what: &'static str,
+        /// The limit, in bytes or entries.
+        limit: usize,
+    },
+    /// The engine cannot answer, or refuses writes after a failed commit.
+    #[error("the store is not available: {reason}")]
+    Unavailable {
+        /// What failed.
+        reason: String,
+    },
+}
+
+/// An error that may be a lost race. Every module whose operations are retried implements it.
+pub trait Retryable {
+    /// Whether running the operation again from its first read may succeed.
+    fn is_lost_race(&self) -> bool;
+}
+
+impl Retryable for Error {
+    fn is_lost_race(&self) -> bool {
+        matches!(self, Self::Conflict)
+    }
+}
+
+/// The reading half of an open store. Cloning shares the engine.
+#[derive(Clone)]
+pub struct Store(Arc<dyn Engine>);
+
+/// The writing half. Not cloneable: `audit::Ledger` takes it over.
+pub struct Writer(Arc<dyn Engine>);
+
+/// Splits an engine into its reading and its writing half.
+pub fn split(engine: Arc<dyn Engine>) -> (Store, Writer) {
+    (Store(Arc::clone(&engine)), Writer(engine))
+}
+
+impl Writer {
+    /// Commits a batch: all of it or nothing, durable when this returns.
+    ///
+    /// # Errors
+    /// `Conflict` when a check fails, `TooLarge`, `Unavailable`.
+    pub async fn commit(&self, batch: Batch) -> Result<Committed, Error> {
+        self.0.commit(batch).await
+    }
+}
+
+impl Store {
+    /// The value under `key` in `table`, `None` when there is none or it has expired.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Unavailable`.
+    pub async fn find<K: Key + ?Sized, V>(
+        &self,
+        table: &Table<K, V>,
+        organisation: crate::model::OrganisationId,
+        key: &K,
+    ) -> Result<Option<V>, Error>
+    where
+        V: for<'b> minicbor::Decode<'b, ()>,
+    {
+        match self.0.get(&table.key(organisation, key)).await? {
+            Some(stored) => decode(table.name(), &stored.value).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The values under several keys of one table, in the order asked.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Unavailable`.
+    pub async fn find_many<K: Key, V>(
+        &self,
+        table: &Table<K, V>,
+        organisation: crate::model::OrganisationId,
+        keys: &[K],
+    ) -> Result<Vec<Option<V>>, Error>
+    where
+        V: for<'b> minicbor::Decode<'b, ()>,
+    {
+        let keys: Vec<Vec<u8>> = keys.iter().map(|key| table.key(organisation, key)).collect();
+        let found = self.0.multi_get(&keys).await?;
+        found.into_iter().map(|stored| stored.map(|s| decode(table.name(), &s.value)).transpose()).collect()
+    }
+
+    /// Rows of a key range, raw; [`Table::prefix`] and [`Table::suffix`] help to read the keys.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn range(&self, range: Range) -> Result<Vec<Row>, Error> {
+        self.0.range(range).await
+    }
+
+    /// The engine below, for the ledger, backup and health.
+    pub fn engine(&self) -> &Arc<dyn Engine> {
+        &self.0
+    }
+}
+
+/// The value of a kept counter, zero when it was never written.
+///
+/// # Errors
+/// `Corrupt`, `Unavailable`.
+pub async fn counter(store: &Store, key: &[u8]) -> Result<i64, Error> {
+    match store.engine().get(key).await? {
+        Some(stored) => engine::counter_value(&stored.value),
+        None => Ok(0),
+    }
+}

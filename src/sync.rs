@@ -1,0 +1,1 @@
+//! Fills the directory by pull: LDAP source, snapshot, plan, guard.

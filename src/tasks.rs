@@ -1,0 +1,1 @@
+//! What runs beside requests: named, joined, told to stop.

@@ -1,0 +1,1 @@
+//! Tokens for provisioning and automation.

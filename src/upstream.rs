@@ -1,0 +1,189 @@
+//! Who proves an identity: SAML, OpenID Connect, LDAP bind.
+//!
+//! A connector turns a protocol's answer into an [`AssertedIdentity`], and only a connector builds one. It opens no
+//! session, writes no user and holds no state between start and end of a sign-in: what it must remember is in
+//! [`Start::pending`], which the login flow keeps in its ticket.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::BoxFuture;
+
+use crate::clock::Timestamp;
+use crate::model::SourceId;
+
+/// What an upstream vouched for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AssertedIdentity {
+    connector: SourceId,
+    subject: String,
+    user_name: String,
+    email: Option<String>,
+    email_is_verified: bool,
+    display_name: Option<String>,
+    groups: Vec<String>,
+    attributes: BTreeMap<String, Vec<String>>,
+    claim: Option<OneTime>,
+    upstream_session: Option<String>,
+}
+
+/// An id that is accepted once: a SAML assertion's `ID`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OneTime {
+    /// The id.
+    pub id: String,
+    /// When it would have ended by itself.
+    pub until: Timestamp,
+}
+
+/// The parts of an [`AssertedIdentity`], filled by the connector that verified them.
+#[derive(Clone, Debug)]
+pub(crate) struct Assertion {
+    pub(crate) subject: String,
+    pub(crate) user_name: String,
+    pub(crate) email: Option<String>,
+    pub(crate) email_is_verified: bool,
+    pub(crate) display_name: Option<String>,
+    pub(crate) groups: Vec<String>,
+    pub(crate) attributes: BTreeMap<String, Vec<String>>,
+    pub(crate) claim: Option<OneTime>,
+    pub(crate) upstream_session: Option<String>,
+}
+
+impl AssertedIdentity {
+    fn new(connector: SourceId, a: Assertion) -> Self {
+        Self {
+            connector,
+            subject: a.subject,
+            user_name: a.user_name,
+            email: a.email,
+            email_is_verified: a.email_is_verified,
+            display_name: a.display_name,
+            groups: a.groups,
+            attributes: a.attributes,
+            claim: a.claim,
+            upstream_session: a.upstream_session,
+        }
+    }
+
+    /// Which connector vouches.
+    pub fn connector(&self) -> &SourceId {
+        &self.connector
+    }
+    /// The upstream's stable id for the person: `sub`, `NameID`, `entryUUID`. Links are by this, never by e-mail.
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+    /// The login name by the connector's rule.
+    pub fn user_name(&self) -> &str {
+        &self.user_name
+    }
+    /// The e-mail address, if it was sent.
+    pub fn email(&self) -> Option<&str> {
+        self.email.as_deref()
+    }
+    /// Whether the upstream says that it verified the address.
+    pub fn email_is_verified(&self) -> bool {
+        self.email_is_verified
+    }
+    /// The name to show, if it was sent.
+    pub fn display_name(&self) -> Option<&str> {
+        self.display_name.as_deref()
+    }
+    /// The groups, as the upstream names them.
+    pub fn groups(&self) -> &[String] {
+        &self.groups
+    }
+    /// Every attribute or claim that was sent as text, by name.
+    pub fn attributes(&self) -> &BTreeMap<String, Vec<String>> {
+        &self.attributes
+    }
+    /// The id that `login::finish` claims in the commit that opens the session.
+    pub fn claim(&self) -> Option<&OneTime> {
+        self.claim.as_ref()
+    }
+    /// The upstream's session: `SessionIndex`, `sid`.
+    pub fn upstream_session(&self) -> Option<&str> {
+        self.upstream_session.as_deref()
+    }
+}
+
+/// Why an identity was not accepted. The reason is for the log and the ledger; people see one text for all of them.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The upstream or the person said no.
+    #[error("the identity provider refused: {reason}")]
+    Declined {
+        /// What it said, cleaned of control characters.
+        reason: String,
+    },
+    /// The answer is forged, altered, replayed, misdirected, out of time or malformed.
+    #[error("the answer was refused: {rule}: {reason}")]
+    Refused {
+        /// The rule that it breaks, a stable word for queries: `signature`, `audience`, `recipient`.
+        rule: &'static str,
+        /// What is wrong with it; never quotes secrets.
+        reason: String,
+    },
+    /// The upstream cannot be reached or does not answer as it should.
+    #[error("the identity provider is not available: {reason}")]
+    Unavailable {
+        /// What failed.
+        reason: String,
+    },
+}
+
+/// The beginning of a sign-in at an upstream.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// Where to send the browser.
+    pub location: String,
+    /// The random handle that comes back with the answer (`state`, `RelayState`); the ticket is found by it.
+    pub handle: String,
+    /// What the connector must remember, opaque to the flow: request id, nonce, PKCE verifier.
+    pub pending: Vec<u8>,
+}
+
+/// What the browser brought back: query or form fields by name, in order, decoded; duplicates kept.
+#[derive(Clone, Debug, Default)]
+pub struct Answer {
+    /// The fields.
+    pub fields: Vec<(String, String)>,
+}
+
+impl Answer {
+    /// The value of a field that appears exactly once.
+    ///
+    /// # Errors
+    /// `Refused` when it is missing or appears twice.
+    pub fn single(&self, name: &str) -> Result<&str, Error> {
+        let mut found = self.fields.iter().filter(|(n, _)| n == name).map(|(_, value)| value.as_str());
+        match (found.next(), found.next()) {
+            (Some(value), None) => Ok(value),
+            (None, _) => Err(Error::Refused { rule: "shape", reason: format!("no `{name}`") }),
+            (Some(_), Some(_)) => Err(Error::Refused { rule: "shape", reason: format!("more than one `{name}`") }),
+        }
+    }
+
+    /// The value of a field that appears at most once.
+    ///
+    /// # Errors
+    /// `Refused` when it appears twice.
+    pub fn optional(&self, name: &str) -> Result<Option<&str>, Error> {
+        if self.fields.iter().any(|(n, _)| n == name) { self.single(name).map(Some) } else { Ok(None) }
+    }
+}
+
+/// A connector that sends the browser away and reads what it brings back.
+pub trait RedirectConnector: Send + Sync {
+    /// Its id in the configuration and in addresses.
+    fn id(&self) -> &SourceId;
+    /// Begins a sign-in.
+    fn start(&self) -> BoxFuture<'_, Result<Start, Error>>;
+    /// Reads the answer to a start whose `pending` was kept. The flow has checked the handle and that the ticket is
+    /// used once.
+    fn finish<'a>(&'a self, pending: &'a [u8], answer: &'a Answer) -> BoxFuture<'a, Result<AssertedIdentity, Error>>;
+    /// The metadata document to publish, where the protocol has one: media type and body.
+    fn metadata(&self) -> Option<(&'static str, String)> {
+        None
+    }
+}

@@ -1,0 +1,28 @@
+//! One binary for all tests of behaviour; its folders mirror `src`.
+
+#![allow(missing_docs, reason = "tests are sentences")]
+
+mod access;
+mod api;
+mod architecture;
+mod audit;
+mod cli;
+mod config;
+mod credential;
+mod demo;
+mod directory;
+mod filter;
+mod http;
+mod ldap;
+mod limit;
+mod lockout;
+mod login;
+mod oidc;
+mod peers;
+mod saml;
+mod scim;
+mod session;
+mod store;
+mod support;
+mod sync;
+mod tokens;
