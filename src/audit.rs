@@ -6,6 +6,9 @@
 
 mod change;
 mod event;
+mod seal;
+mod tree;
 
 pub use change::{Change, Housekeeping, Ledger};
 pub use event::{Event, EventKind, Outcome};
+pub use seal::Sealer;

@@ -11,14 +11,16 @@ mod table;
 
 use std::sync::Arc;
 
+use crate::clock::Clock;
+
 pub use engine::{
-    Batch, Check, Committed, Direction, Engine, Expect, Head, Health, LogRow, Range, Row, Seal, Stored, Write,
+    Batch, Check, Committed, Direction, Engine, Expect, Head, Health, Leaf, LogRow, Range, Row, Seal, Stored, Write,
 };
 pub use key::{Key, KeyWriter};
 pub use table::{Table, decode, encode};
 
 /// Why the store did not do as asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// Another writer was faster; the operation may be tried again from its first read.
     #[error("the record was changed by somebody else at the same time")]
@@ -65,6 +67,11 @@ pub struct Store(Arc<dyn Engine>);
 
 /// The writing half. Not cloneable: `audit::Ledger` takes it over.
 pub struct Writer(Arc<dyn Engine>);
+
+/// Opens an empty store in memory, gone when the last handle is dropped: for tests and for trying things out.
+pub fn open_memory(clock: Clock, seal: Arc<dyn Seal>) -> (Store, Writer) {
+    split(Arc::new(engine::Memory::new(clock, seal)))
+}
 
 /// Splits an engine into its reading and its writing half.
 pub fn split(engine: Arc<dyn Engine>) -> (Store, Writer) {

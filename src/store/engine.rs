@@ -3,6 +3,9 @@
 //! Shaped for engines on this machine and across a network alike: every call is asynchronous, a commit is one call
 //! that carries what it expects, and `multi_get` exists so that a request has a small number of round trips.
 
+mod apply;
+mod memory;
+
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -11,12 +14,18 @@ use tokio::sync::watch;
 use super::Error;
 use crate::clock::Timestamp;
 
+pub use memory::Memory;
+
 /// Longest key, in bytes.
 pub const MAX_KEY_BYTES: usize = 4 * 1024;
 /// Largest value, in bytes.
 pub const MAX_VALUE_BYTES: usize = 1024 * 1024;
 /// Most checks plus writes plus events of one batch.
 pub const MAX_BATCH_ENTRIES: usize = 200_000;
+/// Most bytes of keys, values and events of one batch.
+pub const MAX_BATCH_BYTES: usize = 64 * 1024 * 1024;
+/// Most rows that one range or one piece of the log returns; whoever needs more asks again from where it ended.
+pub const MAX_RANGE_ROWS: usize = 50_000;
 
 /// A value as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +48,8 @@ pub enum Direction {
     Descending,
 }
 
-/// Keys from `start` (included) to `end` (excluded), at most `limit` rows.
+/// Keys from `start` (included) to `end` (excluded; empty means no end), at most `limit` rows, which is at most
+/// [`MAX_RANGE_ROWS`].
 #[derive(Clone, Debug)]
 pub struct Range {
     /// First key that belongs.
@@ -70,6 +80,20 @@ impl Range {
     pub fn after(mut self, key: &[u8]) -> Self {
         self.start = key.to_vec();
         self.start.push(0);
+        self
+    }
+
+    /// The same range up to just before `key`, for paging backwards.
+    #[must_use]
+    pub fn before(mut self, key: &[u8]) -> Self {
+        self.end = key.to_vec();
+        self
+    }
+
+    /// The same range from its largest key down.
+    #[must_use]
+    pub fn descending(mut self) -> Self {
+        self.direction = Direction::Descending;
         self
     }
 }
@@ -146,7 +170,16 @@ pub struct LogRow {
     /// The event as it was appended.
     pub body: Vec<u8>,
     /// What [`Seal::leaf`] made of sequence and body.
-    pub leaf: [u8; 32],
+    pub leaf: Leaf,
+}
+
+/// What marks one entry of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leaf {
+    /// The hash of position and body, from which the head grows.
+    pub hash: [u8; 32],
+    /// A keyed hash over it: who edits the file without the key cannot make one.
+    pub tag: [u8; 16],
 }
 
 /// The log's head as stored: opaque to the engine, made by [`Seal`].
@@ -155,13 +188,13 @@ pub type Head = Vec<u8>;
 /// Gives log entries their hashes. The ledger implements it, the engine's writer calls it inside the commit, so that
 /// the log is no point of conflict between writers.
 pub trait Seal: Send + Sync {
-    /// The hash of an entry at a position.
-    fn leaf(&self, sequence: u64, body: &[u8]) -> [u8; 32];
+    /// What marks an entry at a position.
+    fn leaf(&self, sequence: u64, body: &[u8]) -> Leaf;
     /// The head after appending `leaves` to the log whose head was `head` (empty bytes for an empty log).
     ///
     /// # Errors
     /// `Corrupt` when the old head cannot be read or does not verify: the writer must refuse the commit.
-    fn advance(&self, head: &[u8], leaves: &[[u8; 32]]) -> Result<Head, Error>;
+    fn advance(&self, head: &[u8], leaves: &[Leaf]) -> Result<Head, Error>;
     /// The number of entries that a head stands for.
     ///
     /// # Errors
@@ -176,6 +209,8 @@ pub struct Health {
     pub writable: bool,
     /// Size on disk, zero for engines in memory.
     pub size_bytes: u64,
+    /// Durable transactions since the engine was opened; with group commit fewer than batches.
+    pub transactions: u64,
     /// The last commit's version.
     pub version: u64,
     /// Why it is not writable.
@@ -191,7 +226,8 @@ pub trait Engine: Send + Sync {
     /// The rows of a range, expired ones left out.
     fn range(&self, range: Range) -> BoxFuture<'_, Result<Vec<Row>, Error>>;
     /// Applies a batch if every check holds; durable when it returns. Concurrent batches may share one transaction;
-    /// each is checked against the state its predecessors left, and one that fails fails alone.
+    /// each is checked against the state its predecessors left, and one that fails fails alone. A caller that goes
+    /// away while it waits does not take the batch back.
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Committed, Error>>;
     /// At most `limit` log rows from sequence `from` on.
     fn log(&self, from: u64, limit: usize) -> BoxFuture<'_, Result<Vec<LogRow>, Error>>;
@@ -201,6 +237,11 @@ pub trait Engine: Send + Sync {
     fn changes(&self) -> watch::Receiver<u64>;
     /// Writes a consistent copy to a new file at `path`, which must not exist.
     fn export<'a>(&'a self, path: &'a std::path::Path) -> BoxFuture<'a, Result<(), Error>>;
+    /// Deletes at most `limit` rows that have expired and tells how many. Readers do not see a difference, so it is no
+    /// commit: neither the version nor the log moves.
+    fn sweep(&self, limit: usize) -> BoxFuture<'_, Result<u64, Error>>;
+    /// Opens the files again after a failed commit has made the engine refuse writes; does nothing when it is well.
+    fn reopen(&self) -> BoxFuture<'_, Result<(), Error>>;
     /// How the engine is.
     fn health(&self) -> Health;
 }
