@@ -1,1 +1,113 @@
-//! People, groups and membership; reconcile (pure) and apply.
+//! People, groups and membership.
+//!
+//! Whatever a source brings becomes a [`SourceRecord`]; `reconcile` (pure) plans the difference and one function
+//! applies it. A source changes only what it owns. Membership is rows, never a list in a group. The directory knows
+//! no protocol: attributes are kept by their RFC 7643 names and handed back as they came.
+
+mod groups;
+mod membership;
+mod reconcile;
+mod rules;
+mod standing;
+mod tables;
+mod users;
+
+use crate::audit::Ledger;
+use crate::clock::Clock;
+use crate::model::{NameError, OrganisationId, SourceId};
+use crate::secret::IdSource;
+use crate::store::{self, Retryable, Store};
+
+pub use groups::GroupDraft;
+pub use membership::{Member, MemberChange};
+pub use reconcile::{Authority, SourceRecord, UserPlan, plan};
+pub use rules::{Rule, Rules};
+pub use tables::ALL as TABLES;
+pub use users::{Staged, parse_user_name};
+
+/// Most rows that one page returns.
+pub const MAX_PAGE: usize = 1000;
+/// Deepest chain of nested groups that is followed.
+pub const MAX_NESTING: usize = 32;
+
+/// Why the directory did not do as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Somebody else has that name.
+    #[error("`{field}` is taken: {value}")]
+    Conflict {
+        /// Which attribute, by its RFC 7643 name.
+        field: &'static str,
+        /// The value.
+        value: String,
+    },
+    /// A value is not acceptable.
+    #[error("`{field}` {reason}")]
+    Invalid {
+        /// Which attribute, by its RFC 7643 name.
+        field: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// There is no such thing, or it was deleted.
+    #[error("no {what} with id {id}")]
+    NotFound {
+        /// `user` or `group`.
+        what: &'static str,
+        /// The id asked for.
+        id: String,
+    },
+    /// Another source owns it.
+    #[error("owned by {}", .owner.as_ref().map_or("the organisation itself", SourceId::as_str))]
+    Owned {
+        /// Who owns it; `None` when it is kept by hand.
+        owner: Option<SourceId>,
+    },
+    /// The caller's revision is not the current one.
+    #[error("revision {current} is current")]
+    Revision {
+        /// The current revision.
+        current: u64,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+impl Retryable for Error {
+    fn is_lost_race(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_lost_race())
+    }
+}
+
+impl Error {
+    fn invalid(field: &str, reason: &NameError) -> Self {
+        Self::Invalid { field: field.to_owned(), reason: reason.to_string() }
+    }
+}
+
+/// The directory of one organisation. Cloning shares the store.
+#[derive(Clone)]
+pub struct Directory {
+    ledger: Ledger,
+    clock: Clock,
+    ids: IdSource,
+    organisation: OrganisationId,
+    rules: Rules,
+}
+
+impl Directory {
+    /// The default organisation's directory; `rules` say which roles its sources give.
+    pub fn new(ledger: Ledger, clock: Clock, ids: IdSource, rules: Rules) -> Self {
+        Self { ledger, clock, ids, organisation: OrganisationId::DEFAULT, rules }
+    }
+
+    fn store(&self) -> &Store {
+        self.ledger.store()
+    }
+
+    /// The mapping rules in force.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+}

@@ -1,0 +1,388 @@
+//! Groups: looking them up and changing them together with their membership rows.
+
+use super::membership::{Member, MemberChange, Overlay};
+use super::reconcile::Authority;
+use super::tables::{GROUP_LINKS, GROUP_NAMES, GROUPS, MEMBER_COUNTS, OWNED_GROUP_NAMES, TOTALS, USERS};
+use super::users::suffix_id;
+use super::{Directory, Error, MAX_PAGE};
+use crate::access::Permit;
+use crate::audit::{Change, EventKind};
+use crate::model::{Attributes, FoldedName, Group, GroupId, GroupName, OrganisationId, SourceId, UserId, fold};
+use crate::store::{self, Range, Retryable};
+
+/// Most member ids that one event lists.
+const MAX_LISTED: usize = 20;
+/// Most users whose rule grants one change of a group re-evaluates.
+const MAX_REEVALUATED: usize = 50_000;
+
+/// A group as it should be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupDraft {
+    /// `displayName`.
+    pub name: GroupName,
+    /// The source's id for it.
+    pub external_id: Option<String>,
+    /// Everything else by name.
+    pub attributes: Attributes,
+    /// What to do to its members.
+    pub members: MemberChange,
+}
+
+impl Directory {
+    /// The group with this id.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn find_group(&self, id: GroupId) -> Result<Option<Group>, Error> {
+        Ok(self.store().find(&GROUPS, self.organisation, &id).await?)
+    }
+
+    /// The group with this id.
+    ///
+    /// # Errors
+    /// `NotFound`, `Store`.
+    pub async fn load_group(&self, id: GroupId) -> Result<Group, Error> {
+        self.find_group(id).await?.ok_or_else(|| not_found(id))
+    }
+
+    /// The groups with these ids, in this order, deleted ones left out.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn groups_by_id(&self, ids: &[GroupId]) -> Result<Vec<Group>, Error> {
+        Ok(self.store().find_many(&GROUPS, self.organisation, ids).await?.into_iter().flatten().collect())
+    }
+
+    /// The groups of this name, in any spelling that folds to it; different owners may use one name.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn find_groups_by_name(&self, name: &str) -> Result<Vec<Group>, Error> {
+        let prefix = GROUP_NAMES.prefix(self.organisation, &fold(name));
+        self.groups_of_index(GROUP_NAMES.name(), prefix).await
+    }
+
+    /// The groups that a source knows under this id.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn find_groups_by_external_id(&self, source: &SourceId, external_id: &str) -> Result<Vec<Group>, Error> {
+        let prefix = GROUP_LINKS.prefix(self.organisation, &(source.clone(), external_id.to_owned()));
+        self.groups_of_index(GROUP_LINKS.name(), prefix).await
+    }
+
+    async fn groups_of_index(&self, table: &'static str, prefix: Vec<u8>) -> Result<Vec<Group>, Error> {
+        let rows = self.store().range(Range::prefix(prefix, MAX_PAGE)).await?;
+        let ids = rows.iter().map(|(key, _)| suffix_id(table, key)).collect::<Result<Vec<GroupId>, _>>()?;
+        self.groups_by_id(&ids).await
+    }
+
+    /// Groups in the order of their creation, after `after`, at most `limit` and [`MAX_PAGE`].
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn list_groups(&self, after: Option<GroupId>, limit: usize) -> Result<Vec<Group>, Error> {
+        let mut range = Range::prefix(GROUPS.prefix(self.organisation, &()), limit.min(MAX_PAGE));
+        if let Some(after) = after {
+            range = range.after(&GROUPS.key(self.organisation, &after));
+        }
+        let rows = self.store().range(range).await?;
+        rows.iter().map(|(_, stored)| Ok(store::decode(GROUPS.name(), &stored.value)?)).collect()
+    }
+
+    /// How many groups there are; kept, not counted.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn count_groups(&self) -> Result<u64, Error> {
+        self.total("groups").await
+    }
+
+    /// Creates a group with its first members.
+    ///
+    /// # Errors
+    /// `Conflict` when its owner has a group of that name, `Invalid` for a member that does not exist, `Store`.
+    pub async fn create_group(&self, permit: &Permit, draft: &GroupDraft) -> Result<Group, Error> {
+        self.ledger
+            .retry(|mut change| async move {
+                let (authority, now) = (Authority::of(permit), self.clock.now());
+                let group = Group {
+                    id: GroupId::new(now, &self.ids),
+                    organisation: OrganisationId::DEFAULT,
+                    name: draft.name.clone(),
+                    owner: authority.owner().cloned(),
+                    external_id: draft.external_id.clone(),
+                    attributes: draft.attributes.clone(),
+                    created: now,
+                    changed: now,
+                    revision: 1,
+                };
+                self.index_group(&mut change, &group, None).await?;
+                change.put(&GROUPS, self.organisation, &group.id, &group)?;
+                change.add(&TOTALS, self.organisation, "groups", 1);
+                let moved = self.stage_members(&mut change, permit, &group, &draft.members).await?;
+                self.reevaluate(&mut change, permit, &group, &moved).await?;
+                let event = permit.event(now, EventKind::GroupCreated).on("group", group.id, &group.name);
+                change.commit(moved.describe(event)).await?;
+                Ok(group)
+            })
+            .await
+    }
+
+    /// Changes a group: `edit` gets it as it stands and a draft to leave as it should be; it may run more than once.
+    /// Costs what the members that it names cost, unless it replaces them all.
+    ///
+    /// # Errors
+    /// `NotFound`, `Revision`, `Conflict`, `Owned`, `Invalid`, `Store`, and what `edit` returns.
+    pub async fn change_group<E>(
+        &self,
+        permit: &Permit,
+        id: GroupId,
+        revision: Option<u64>,
+        edit: impl Fn(&Group, &mut GroupDraft) -> Result<(), E> + Sync,
+    ) -> Result<Group, E>
+    where
+        E: From<Error> + Retryable,
+    {
+        let edit = &edit;
+        self.ledger
+            .retry(|mut change| async move {
+                let before = self.group_in(&mut change, id, permit, revision).await?;
+                let mut draft = GroupDraft {
+                    name: before.name.clone(),
+                    external_id: before.external_id.clone(),
+                    attributes: before.attributes.clone(),
+                    members: MemberChange::default(),
+                };
+                edit(&before, &mut draft)?;
+                Ok(self.apply_group(change, permit, before, draft).await?)
+            })
+            .await
+    }
+
+    async fn apply_group(
+        &self,
+        mut change: Change,
+        permit: &Permit,
+        before: Group,
+        draft: GroupDraft,
+    ) -> Result<Group, Error> {
+        let now = self.clock.now();
+        let mut after =
+            Group { name: draft.name, external_id: draft.external_id, attributes: draft.attributes, ..before.clone() };
+        let moved = self.stage_members(&mut change, permit, &after, &draft.members).await?;
+        let is_renamed = after != before;
+        if !is_renamed && moved.is_empty() {
+            return Ok(before);
+        }
+        after.changed = now;
+        after.revision = before.revision.saturating_add(1);
+        if is_renamed {
+            self.index_group(&mut change, &after, Some(&before)).await?;
+        }
+        change.put(&GROUPS, self.organisation, &after.id, &after)?;
+        if is_renamed {
+            // A rule may name the group by what has just changed.
+            let all = self.all_members(after.id).await?;
+            self.reevaluate(&mut change, permit, &after, &Moved { touched: all, ..moved.clone() }).await?;
+        } else {
+            self.reevaluate(&mut change, permit, &after, &moved).await?;
+        }
+        let kind = if is_renamed { EventKind::GroupChanged } else { EventKind::MembershipChanged };
+        let event = permit.event(now, kind).on("group", after.id, &after.name);
+        let event = match before.name == after.name {
+            true => event,
+            false => event.detail("before", &before.name),
+        };
+        change.commit(moved.describe(event)).await?;
+        Ok(after)
+    }
+
+    /// Deletes a group and its membership rows.
+    ///
+    /// # Errors
+    /// `NotFound`, `Revision`, `Owned`, `Store`.
+    pub async fn delete_group(&self, permit: &Permit, id: GroupId, revision: Option<u64>) -> Result<(), Error> {
+        self.ledger
+            .retry(|mut change| async move {
+                let before = self.group_in(&mut change, id, permit, revision).await?;
+                let mut everybody = MemberChange::default();
+                everybody.clear();
+                let moved = self.stage_members(&mut change, permit, &before, &everybody).await?;
+                for (parent, _) in self.groups_of(Member::Group(id)).await? {
+                    self.stage_leave(&mut change, parent, Member::Group(id)).await?;
+                }
+                self.unindex_group(&mut change, &before);
+                change.delete(&GROUPS, self.organisation, &id);
+                change.delete(&MEMBER_COUNTS, self.organisation, &id);
+                change.add(&TOTALS, self.organisation, "groups", -1);
+                self.reevaluate(&mut change, permit, &before, &moved).await?;
+                let event = permit.event(self.clock.now(), EventKind::GroupDeleted).on("group", id, &before.name);
+                change.commit(moved.describe(event)).await?;
+                Ok(())
+            })
+            .await
+    }
+
+    async fn group_in(
+        &self,
+        change: &mut Change,
+        id: GroupId,
+        permit: &Permit,
+        revision: Option<u64>,
+    ) -> Result<Group, Error> {
+        let group = change.find(&GROUPS, self.organisation, &id).await?.ok_or_else(|| not_found(id))?;
+        if revision.is_some_and(|seen| seen != group.revision) {
+            return Err(Error::Revision { current: group.revision });
+        }
+        if group.owner.as_ref() != Authority::of(permit).owner() {
+            return Err(Error::Owned { owner: group.owner });
+        }
+        Ok(group)
+    }
+
+    async fn index_group(&self, change: &mut Change, after: &Group, before: Option<&Group>) -> Result<(), Error> {
+        let name = after.name.folded();
+        if before.is_none_or(|b| b.name.folded() != name) {
+            let owned = owned_name(after, name.clone());
+            if change.find(&OWNED_GROUP_NAMES, self.organisation, &owned).await?.is_some_and(|id| id != after.id) {
+                return Err(Error::Conflict { field: "displayName", value: after.name.to_string() });
+            }
+            change.put(&OWNED_GROUP_NAMES, self.organisation, &owned, &after.id)?;
+            change.put(&GROUP_NAMES, self.organisation, &(name, after.id), &())?;
+            if let Some(before) = before {
+                let old = before.name.folded();
+                change.delete(&GROUP_NAMES, self.organisation, &(old.clone(), before.id));
+                change.delete(&OWNED_GROUP_NAMES, self.organisation, &owned_name(before, old));
+            }
+        }
+        let old = before.and_then(|b| b.external_id.clone());
+        if old != after.external_id
+            && let Some(owner) = &after.owner
+        {
+            if let Some(gone) = old {
+                change.delete(&GROUP_LINKS, self.organisation, &(owner.clone(), gone, after.id));
+            }
+            if let Some(new) = &after.external_id {
+                change.put(&GROUP_LINKS, self.organisation, &(owner.clone(), new.clone(), after.id), &())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn unindex_group(&self, change: &mut Change, group: &Group) {
+        let name = group.name.folded();
+        change.delete(&GROUP_NAMES, self.organisation, &(name.clone(), group.id));
+        change.delete(&OWNED_GROUP_NAMES, self.organisation, &owned_name(group, name));
+        if let (Some(owner), Some(external_id)) = (&group.owner, &group.external_id) {
+            change.delete(&GROUP_LINKS, self.organisation, &(owner.clone(), external_id.clone(), group.id));
+        }
+    }
+
+    async fn stage_members(
+        &self,
+        change: &mut Change,
+        permit: &Permit,
+        group: &Group,
+        members: &MemberChange,
+    ) -> Result<Moved, Error> {
+        let mut moved = Moved::default();
+        if members.replaces_all() {
+            for member in self.all_members(group.id).await? {
+                let stays = members.wanted().get(&member).copied().unwrap_or(false);
+                if !stays && self.stage_leave(change, group.id, member).await? {
+                    moved.removed.push(member);
+                }
+            }
+        }
+        for (member, is_in) in members.wanted() {
+            if *is_in {
+                self.check_member(change, group.id, *member).await?;
+                if self.stage_join(change, group.id, *member, permit.source()).await? {
+                    moved.added.push(*member);
+                }
+            } else if self.stage_leave(change, group.id, *member).await? {
+                moved.removed.push(*member);
+            }
+        }
+        moved.touched = moved.added.iter().chain(&moved.removed).copied().collect();
+        Ok(moved)
+    }
+
+    async fn check_member(&self, change: &mut Change, group: GroupId, member: Member) -> Result<(), Error> {
+        let exists = match member {
+            Member::User(id) => change.find(&USERS, self.organisation, &id).await?.is_some(),
+            Member::Group(id) => id != group && change.find(&GROUPS, self.organisation, &id).await?.is_some(),
+        };
+        if exists {
+            return Ok(());
+        }
+        let (kind, id) = match member {
+            Member::User(id) => ("user", id.to_string()),
+            Member::Group(id) => ("group", id.to_string()),
+        };
+        Err(Error::Invalid { field: "members".to_owned(), reason: format!("names no {kind} that exists: {id}") })
+    }
+
+    /// Makes the rule grants of everybody whom a change of membership touches what they must be after it.
+    async fn reevaluate(
+        &self,
+        change: &mut Change,
+        permit: &Permit,
+        group: &Group,
+        moved: &Moved,
+    ) -> Result<(), Error> {
+        let Some(owner) = group.owner.as_ref().filter(|owner| self.rules.any_for(owner)) else {
+            return Ok(());
+        };
+        let users = self.users_below(&moved.touched).await?;
+        if users.len() > MAX_REEVALUATED {
+            let reason = format!("would change the roles of more than {MAX_REEVALUATED} users at once");
+            return Err(Error::Invalid { field: "members".to_owned(), reason });
+        }
+        let overlay = Overlay { group: group.id, added: &moved.added, removed: &moved.removed };
+        let ids: Vec<UserId> = users.into_iter().collect();
+        for user in self.users_by_id(&ids).await?.iter().filter(|user| user.owner.as_ref() == Some(owner)) {
+            self.stage_rules_over(change, permit, user, Some(overlay), Some(group)).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Who moved.
+#[derive(Clone, Debug, Default)]
+struct Moved {
+    added: Vec<Member>,
+    removed: Vec<Member>,
+    touched: Vec<Member>,
+}
+
+impl Moved {
+    fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.removed.is_empty()
+    }
+
+    fn describe(&self, event: crate::audit::Event) -> crate::audit::Event {
+        let list = |members: &[Member]| {
+            let ids = members.iter().take(MAX_LISTED).map(|member| match member {
+                Member::Group(id) => format!("group:{id}"),
+                Member::User(id) => format!("user:{id}"),
+            });
+            ids.collect::<Vec<_>>().join(" ")
+        };
+        [("added", &self.added), ("removed", &self.removed)]
+            .into_iter()
+            .filter(|(_, m)| !m.is_empty())
+            .fold(event, |event, (name, members)| {
+                event.detail(name, list(members)).detail(&format!("{name}_count"), members.len())
+            })
+    }
+}
+
+fn owned_name(group: &Group, name: FoldedName) -> (String, FoldedName) {
+    (group.owner.as_ref().map(|owner| owner.as_str().to_owned()).unwrap_or_default(), name)
+}
+
+fn not_found(id: GroupId) -> Error {
+    Error::NotFound { what: "group", id: id.to_string() }
+}

@@ -1,0 +1,259 @@
+//! Membership: rows in both directions, and the closure over nested groups.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::tables::{MEMBER_COUNTS, MEMBER_OF, MEMBERS};
+use super::{Directory, Error, MAX_NESTING, MAX_PAGE};
+use crate::audit::Change;
+use crate::model::{GroupId, Membership, SourceId, UserId};
+use crate::store::{self, Key, KeyWriter, Range};
+
+/// Rows read at a time while a membership is walked.
+const WALK: usize = 5_000;
+/// Most rows that one walk reads.
+const MAX_WALK: usize = 500_000;
+
+/// What can be in a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Member {
+    /// A nested group.
+    Group(GroupId),
+    /// A user.
+    User(UserId),
+}
+
+impl Key for Member {
+    fn write(&self, out: &mut KeyWriter) {
+        match self {
+            Self::Group(id) => {
+                out.fixed(&[1]);
+                id.write(out);
+            }
+            Self::User(id) => {
+                out.fixed(&[2]);
+                id.write(out);
+            }
+        }
+    }
+}
+
+impl Member {
+    fn of_key(key: &[u8]) -> Result<Self, Error> {
+        match key.last_chunk::<17>() {
+            Some([1, id @ ..]) => Ok(Self::Group(GroupId::from_bytes(*id))),
+            Some([2, id @ ..]) => Ok(Self::User(UserId::from_bytes(*id))),
+            _ => {
+                let reason = "a key without a member at its end".to_owned();
+                Err(store::Error::Corrupt { table: MEMBERS.name(), reason }.into())
+            }
+        }
+    }
+}
+
+/// What a change does to a group's members, net of its order: a member is in, out, or untouched.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MemberChange {
+    replaces_all: bool,
+    wanted: BTreeMap<Member, bool>,
+}
+
+impl MemberChange {
+    /// Adds a member.
+    pub fn add(&mut self, member: Member) {
+        self.wanted.insert(member, true);
+    }
+
+    /// Removes a member; one that is not there is no error.
+    pub fn remove(&mut self, member: Member) {
+        self.wanted.insert(member, false);
+    }
+
+    /// Removes everybody; members added afterwards are the only ones.
+    pub fn clear(&mut self) {
+        self.replaces_all = true;
+        self.wanted.clear();
+    }
+
+    /// Whether it does nothing.
+    pub fn is_empty(&self) -> bool {
+        !self.replaces_all && self.wanted.is_empty()
+    }
+
+    pub(super) fn replaces_all(&self) -> bool {
+        self.replaces_all
+    }
+
+    pub(super) fn wanted(&self) -> &BTreeMap<Member, bool> {
+        &self.wanted
+    }
+}
+
+/// Rows that a change is about to write, over which the closure is taken.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Overlay<'a> {
+    pub(super) group: GroupId,
+    pub(super) added: &'a [Member],
+    pub(super) removed: &'a [Member],
+}
+
+impl Directory {
+    /// Direct members of a group in a stable order, after `after`, at most `limit` and [`MAX_PAGE`].
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn members(&self, group: GroupId, after: Option<Member>, limit: usize) -> Result<Vec<Member>, Error> {
+        self.member_rows(group, after, limit.min(MAX_PAGE)).await
+    }
+
+    async fn member_rows(&self, group: GroupId, after: Option<Member>, limit: usize) -> Result<Vec<Member>, Error> {
+        let mut range = Range::prefix(MEMBERS.prefix(self.organisation, &group), limit);
+        if let Some(after) = after {
+            range = range.after(&MEMBERS.key(self.organisation, &(group, after)));
+        }
+        self.store().range(range).await?.iter().map(|(key, _)| Member::of_key(key)).collect()
+    }
+
+    /// Every direct member of a group.
+    ///
+    /// # Errors
+    /// `Store`; `Invalid` above 500,000 members.
+    pub async fn all_members(&self, group: GroupId) -> Result<Vec<Member>, Error> {
+        let mut members: Vec<Member> = Vec::new();
+        loop {
+            let page = self.member_rows(group, members.last().copied(), WALK).await?;
+            let is_last = page.len() < WALK;
+            members.extend(page);
+            if is_last {
+                return Ok(members);
+            }
+            if members.len() >= MAX_WALK {
+                let reason = format!("has more than {MAX_WALK} members");
+                return Err(Error::Invalid { field: "members".to_owned(), reason });
+            }
+        }
+    }
+
+    /// How many direct members a group has; kept, not counted.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn count_members(&self, group: GroupId) -> Result<u64, Error> {
+        let count = store::counter(self.store(), &MEMBER_COUNTS.key(self.organisation, &group)).await?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    /// Whether a member is directly in a group, and why.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn find_membership(&self, group: GroupId, member: Member) -> Result<Option<Membership>, Error> {
+        Ok(self.store().find(&MEMBERS, self.organisation, &(group, member)).await?)
+    }
+
+    /// The groups that a member is directly in.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn groups_of(&self, member: Member) -> Result<Vec<(GroupId, Membership)>, Error> {
+        let prefix = MEMBER_OF.prefix(self.organisation, &member);
+        let rows = self.store().range(Range::prefix(prefix, WALK)).await?;
+        rows.iter()
+            .map(|(key, stored)| {
+                let id = super::users::suffix_id(MEMBER_OF.name(), key)?;
+                Ok((id, store::decode(MEMBER_OF.name(), &stored.value)?))
+            })
+            .collect()
+    }
+
+    /// Every group that a user is in, directly or through nested groups, with the way there: from the direct group to
+    /// the one that is meant. Shortest ways; cycles end.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn group_paths(&self, user: UserId) -> Result<Vec<Vec<GroupId>>, Error> {
+        self.group_paths_over(user, None).await
+    }
+
+    pub(super) async fn group_paths_over(
+        &self,
+        user: UserId,
+        overlay: Option<Overlay<'_>>,
+    ) -> Result<Vec<Vec<GroupId>>, Error> {
+        let mut seen = BTreeSet::new();
+        let mut paths = Vec::new();
+        let mut queue = VecDeque::from([(Member::User(user), Vec::new())]);
+        while let Some((member, path)) = queue.pop_front() {
+            if path.len() >= MAX_NESTING {
+                continue;
+            }
+            for group in self.parents(member, overlay).await? {
+                if seen.insert(group) {
+                    let mut way: Vec<GroupId> = path.clone();
+                    way.push(group);
+                    paths.push(way.clone());
+                    queue.push_back((Member::Group(group), way));
+                }
+            }
+        }
+        Ok(paths)
+    }
+
+    async fn parents(&self, member: Member, overlay: Option<Overlay<'_>>) -> Result<Vec<GroupId>, Error> {
+        let mut groups: Vec<GroupId> = self.groups_of(member).await?.into_iter().map(|(id, _)| id).collect();
+        if let Some(overlay) = overlay {
+            if overlay.removed.contains(&member) {
+                groups.retain(|group| *group != overlay.group);
+            }
+            if overlay.added.contains(&member) && !groups.contains(&overlay.group) {
+                groups.push(overlay.group);
+            }
+        }
+        Ok(groups)
+    }
+
+    /// Every user at or below a member.
+    pub(super) async fn users_below(&self, members: &[Member]) -> Result<BTreeSet<UserId>, Error> {
+        let mut users = BTreeSet::new();
+        let mut seen = BTreeSet::new();
+        let mut queue: VecDeque<Member> = members.iter().copied().collect();
+        while let Some(member) = queue.pop_front() {
+            match member {
+                Member::User(id) => {
+                    users.insert(id);
+                }
+                Member::Group(id) if seen.insert(id) => queue.extend(self.all_members(id).await?),
+                Member::Group(_) => {}
+            }
+        }
+        Ok(users)
+    }
+
+    /// Puts a member into a group, both rows and the count, unless it is there. Says whether it was added.
+    pub(super) async fn stage_join(
+        &self,
+        change: &mut Change,
+        group: GroupId,
+        member: Member,
+        source: Option<&SourceId>,
+    ) -> Result<bool, Error> {
+        if change.find(&MEMBERS, self.organisation, &(group, member)).await?.is_some() {
+            return Ok(false);
+        }
+        let row = Membership { source: source.cloned(), since: self.clock.now() };
+        change.put(&MEMBERS, self.organisation, &(group, member), &row)?;
+        change.put(&MEMBER_OF, self.organisation, &(member, group), &row)?;
+        change.add(&MEMBER_COUNTS, self.organisation, &group, 1);
+        Ok(true)
+    }
+
+    /// Takes a member out of a group. Says whether it was there.
+    pub(super) async fn stage_leave(&self, change: &mut Change, group: GroupId, member: Member) -> Result<bool, Error> {
+        if change.find(&MEMBERS, self.organisation, &(group, member)).await?.is_none() {
+            return Ok(false);
+        }
+        change.delete(&MEMBERS, self.organisation, &(group, member));
+        change.delete(&MEMBER_OF, self.organisation, &(member, group));
+        change.add(&MEMBER_COUNTS, self.organisation, &group, -1);
+        Ok(true)
+    }
+}

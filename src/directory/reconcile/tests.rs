@@ -1,0 +1,135 @@
+use super::*;
+use crate::secret::IdSource;
+
+const THEN: Timestamp = Timestamp::from_seconds(1_000);
+const NOW: Timestamp = Timestamp::from_seconds(2_000);
+
+fn source(name: &str) -> SourceId {
+    name.parse().unwrap()
+}
+
+fn scim(name: &str) -> Authority {
+    Authority::Provisioning { source: source(name), exclusive: false }
+}
+
+fn sign_in() -> Authority {
+    Authority::SignIn(source("entra"))
+}
+
+fn record(name: &str) -> SourceRecord {
+    let serde_json::Value::Object(map) = serde_json::json!({"displayName": "Ada", "title": "Countess"}) else {
+        unreachable!()
+    };
+    SourceRecord {
+        external_id: Some("x1".to_owned()),
+        user_name: name.parse().unwrap(),
+        active: Some(true),
+        attributes: Attributes(map),
+    }
+}
+
+fn id() -> UserId {
+    UserId::new(THEN, &IdSource::seeded(1))
+}
+
+fn created(authority: &Authority) -> User {
+    match plan(None, &record("ada"), authority, id(), THEN).unwrap() {
+        UserPlan::Create(user) => *user,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn replan(user: &User, record: &SourceRecord, authority: &Authority) -> Result<UserPlan, Error> {
+    plan(Some(user), record, authority, id(), NOW)
+}
+
+#[test]
+fn the_same_record_twice_changes_nothing() {
+    for authority in [scim("okta"), sign_in()] {
+        let user = created(&authority);
+        assert_eq!(replan(&user, &record("ada"), &authority).unwrap(), UserPlan::Nothing);
+    }
+}
+
+#[test]
+fn a_source_owns_what_it_creates_and_a_sign_in_does_not() {
+    assert_eq!(created(&scim("okta")).owner, Some(source("okta")));
+    assert_eq!(created(&sign_in()).owner, None);
+    assert_eq!(created(&Authority::Administrator).owner, None);
+}
+
+#[test]
+fn a_source_may_not_touch_what_another_owns() {
+    let user = created(&scim("okta"));
+    let refused = replan(&user, &record("eve"), &scim("other"));
+    assert!(matches!(refused, Err(Error::Owned { owner: Some(owner) }) if owner == source("okta")));
+}
+
+#[test]
+fn a_source_does_not_adopt_an_account_kept_by_hand() {
+    let user = created(&Authority::Administrator);
+    assert!(matches!(replan(&user, &record("ada"), &scim("okta")), Err(Error::Owned { owner: None })));
+}
+
+#[test]
+fn a_source_takes_over_an_account_that_a_sign_in_created() {
+    let user = created(&sign_in());
+    let UserPlan::Change { after, .. } = replan(&user, &record("ada"), &scim("okta")).unwrap() else { panic!() };
+    assert_eq!(after.owner, Some(source("okta")));
+    assert_eq!(after.links.len(), 2);
+}
+
+#[test]
+fn a_sign_in_never_brings_an_inactive_account_back() {
+    for owner in [scim("okta"), sign_in()] {
+        let mut user = created(&owner);
+        user.status = Status::Inactive;
+        match replan(&user, &record("ada"), &sign_in()).unwrap() {
+            UserPlan::Change { after, .. } => assert_eq!(after.status, Status::Inactive),
+            UserPlan::Nothing => {}
+            other @ UserPlan::Create(_) => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_sign_in_leaves_owned_attributes_and_names_alone() {
+    let user = created(&scim("okta"));
+    let mut other = record("eve");
+    other.attributes.0.insert("title".to_owned(), "Queen".into());
+    let UserPlan::Change { after, fields, .. } = replan(&user, &other, &sign_in()).unwrap() else { panic!() };
+    assert_eq!((after.user_name.as_str(), &after.attributes), ("ada", &user.attributes));
+    assert_eq!(fields, ["externalId"]);
+}
+
+#[test]
+fn an_administrator_may_disable_but_not_rewrite_what_a_source_owns() {
+    let user = created(&scim("okta"));
+    let mut disabled = record("ada");
+    disabled.active = Some(false);
+    let UserPlan::Change { after, kind, .. } = replan(&user, &disabled, &Authority::Administrator).unwrap() else {
+        panic!()
+    };
+    assert_eq!((after.status, kind), (Status::Inactive, EventKind::UserDeactivated));
+    assert!(matches!(replan(&user, &record("eve"), &Authority::Administrator), Err(Error::Owned { .. })));
+}
+
+#[test]
+fn the_plan_names_what_differs() {
+    let user = created(&scim("okta"));
+    let mut other = record("ada.l");
+    other.attributes.0.remove("title");
+    other.active = None;
+    let UserPlan::Change { after, kind, fields } = replan(&user, &other, &scim("okta")).unwrap() else { panic!() };
+    assert_eq!(fields, ["userName", "title"]);
+    assert_eq!((kind, after.revision, after.changed), (EventKind::UserChanged, 2, NOW));
+}
+
+#[test]
+fn an_empty_or_endless_external_id_is_refused() {
+    for id in [String::new(), "x".repeat(513)] {
+        let mut bad = record("ada");
+        bad.external_id = Some(id);
+        assert!(matches!(replan(&created(&scim("okta")), &bad, &scim("okta")), Err(Error::Invalid { .. })));
+    }
+}

@@ -1,0 +1,1 @@
+//! What the access decision asks of the directory.

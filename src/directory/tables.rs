@@ -1,0 +1,53 @@
+//! The directory's tables. Tags 0x01 to 0x1f are its own and never reused.
+
+use crate::model::{FoldedName, Group, GroupId, Membership, SourceId, User, UserId};
+use crate::store::Table;
+
+use super::Member;
+
+/// Users that exist.
+pub(super) const USERS: Table<UserId, User> = Table::new(0x01, "users");
+/// Unique: folded `userName` to user.
+pub(super) const USER_NAMES: Table<FoldedName, UserId> = Table::new(0x02, "user names");
+/// A source's external id to users; not unique, since SCIM clients may send one id twice.
+pub(super) const USER_LINKS: Table<(SourceId, String, UserId), ()> = Table::new(0x03, "user links");
+/// Unique: a directory's or connector's stable id to user.
+pub(super) const USER_SUBJECTS: Table<(SourceId, String), UserId> = Table::new(0x04, "user subjects");
+/// Folded e-mail address to users.
+pub(super) const USER_EMAILS: Table<(FoldedName, UserId), ()> = Table::new(0x05, "user e-mails");
+/// Groups that exist.
+pub(super) const GROUPS: Table<GroupId, Group> = Table::new(0x06, "groups");
+/// Folded `displayName` to groups.
+pub(super) const GROUP_NAMES: Table<(FoldedName, GroupId), ()> = Table::new(0x07, "group names");
+/// Unique: owner (empty when by hand) and folded `displayName` to group.
+pub(super) const OWNED_GROUP_NAMES: Table<(String, FoldedName), GroupId> = Table::new(0x08, "owned group names");
+/// A source's external id to groups.
+pub(super) const GROUP_LINKS: Table<(SourceId, String, GroupId), ()> = Table::new(0x09, "group links");
+/// Group to member.
+pub(super) const MEMBERS: Table<(GroupId, Member), Membership> = Table::new(0x0a, "members");
+/// Member to group.
+pub(super) const MEMBER_OF: Table<(Member, GroupId), Membership> = Table::new(0x0b, "member of");
+/// Kept totals: `users`, `groups`.
+pub(super) const TOTALS: Table<str, i64> = Table::new(0x0c, "totals");
+/// Kept number of direct members.
+pub(super) const MEMBER_COUNTS: Table<GroupId, i64> = Table::new(0x0d, "member counts");
+/// Deleted users, so that their ids stay taken and the ledger can name them.
+pub(super) const TOMBSTONES: Table<UserId, User> = Table::new(0x0e, "tombstones");
+
+/// Every tag of this module with its table's name.
+pub const ALL: [(u8, &str); 14] = [
+    (0x01, USERS.name()),
+    (0x02, USER_NAMES.name()),
+    (0x03, USER_LINKS.name()),
+    (0x04, USER_SUBJECTS.name()),
+    (0x05, USER_EMAILS.name()),
+    (0x06, GROUPS.name()),
+    (0x07, GROUP_NAMES.name()),
+    (0x08, OWNED_GROUP_NAMES.name()),
+    (0x09, GROUP_LINKS.name()),
+    (0x0a, MEMBERS.name()),
+    (0x0b, MEMBER_OF.name()),
+    (0x0c, TOTALS.name()),
+    (0x0d, MEMBER_COUNTS.name()),
+    (0x0e, TOMBSTONES.name()),
+];

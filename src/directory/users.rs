@@ -1,0 +1,410 @@
+//! Users: looking them up, and applying what was planned.
+
+use super::membership::Member;
+use super::reconcile::{Authority, SourceRecord, UserPlan, plan};
+use super::tables::{TOMBSTONES, TOTALS, USER_EMAILS, USER_LINKS, USER_NAMES, USER_SUBJECTS, USERS};
+use super::{Directory, Error, MAX_PAGE};
+use crate::access::Permit;
+use crate::audit::{Change, Event, EventKind, Housekeeping};
+use crate::model::{Actor, FoldedName, SourceId, Status, User, UserId, UserName, fold};
+use crate::store::{self, Range};
+
+/// What a change of one user will be once its transaction is committed.
+#[derive(Debug)]
+pub struct Staged {
+    /// The user as it will be.
+    pub user: User,
+    /// What happened; `None` when nothing did.
+    pub event: Option<Event>,
+}
+
+impl Authority {
+    /// The authority that a permit carries.
+    pub fn of(permit: &Permit) -> Self {
+        match (permit.actor(), permit.source()) {
+            (Actor::Connection { .. }, Some(source)) => Self::Provisioning { source: source.clone(), exclusive: false },
+            (Actor::System { .. }, Some(source)) => Self::Provisioning { source: source.clone(), exclusive: true },
+            (Actor::Anonymous, Some(source)) => Self::SignIn(source.clone()),
+            _ => Self::Administrator,
+        }
+    }
+}
+
+impl Directory {
+    /// The user with this id, `None` when there is none or it was deleted.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn find_user(&self, id: UserId) -> Result<Option<User>, Error> {
+        Ok(self.store().find(&USERS, self.organisation, &id).await?)
+    }
+
+    /// The user with this id.
+    ///
+    /// # Errors
+    /// `NotFound`, `Store`.
+    pub async fn load_user(&self, id: UserId) -> Result<User, Error> {
+        self.find_user(id).await?.ok_or_else(|| not_found(id))
+    }
+
+    /// The id of the user of this login name, in any spelling that folds to it.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn find_user_id(&self, user_name: &str) -> Result<Option<UserId>, Error> {
+        Ok(self.store().find(&USER_NAMES, self.organisation, &fold(user_name)).await?)
+    }
+
+    /// The user of this login name.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn find_user_by_name(&self, user_name: &str) -> Result<Option<User>, Error> {
+        match self.find_user_id(user_name).await? {
+            Some(id) => self.find_user(id).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The user whom a directory or a connector knows under this stable id.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn find_user_by_subject(&self, source: &SourceId, subject: &str) -> Result<Option<User>, Error> {
+        let key = (source.clone(), subject.to_owned());
+        match self.store().find(&USER_SUBJECTS, self.organisation, &key).await? {
+            Some(id) => self.find_user(id).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The users whom a provisioning source knows under this `externalId`, at most `limit`.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn find_users_by_external_id(
+        &self,
+        source: &SourceId,
+        external_id: &str,
+        limit: usize,
+    ) -> Result<Vec<User>, Error> {
+        let prefix = USER_LINKS.prefix(self.organisation, &(source.clone(), external_id.to_owned()));
+        self.users_of_index(USER_LINKS.name(), prefix, limit).await
+    }
+
+    /// The users with this e-mail address, at most `limit`.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn find_users_by_email(&self, email: &str, limit: usize) -> Result<Vec<User>, Error> {
+        let prefix = USER_EMAILS.prefix(self.organisation, &fold(email));
+        self.users_of_index(USER_EMAILS.name(), prefix, limit).await
+    }
+
+    async fn users_of_index(&self, table: &'static str, prefix: Vec<u8>, limit: usize) -> Result<Vec<User>, Error> {
+        let rows = self.store().range(Range::prefix(prefix, limit.min(MAX_PAGE))).await?;
+        let ids = rows.iter().map(|(key, _)| suffix_id(table, key)).collect::<Result<Vec<UserId>, _>>()?;
+        self.users_by_id(&ids).await
+    }
+
+    /// The users with these ids, in this order, deleted ones left out.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn users_by_id(&self, ids: &[UserId]) -> Result<Vec<User>, Error> {
+        Ok(self.store().find_many(&USERS, self.organisation, ids).await?.into_iter().flatten().collect())
+    }
+
+    /// Users in the order of their creation, after `after`, at most `limit` and [`MAX_PAGE`].
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn list_users(&self, after: Option<UserId>, limit: usize) -> Result<Vec<User>, Error> {
+        let mut range = Range::prefix(USERS.prefix(self.organisation, &()), limit.min(MAX_PAGE));
+        if let Some(after) = after {
+            range = range.after(&USERS.key(self.organisation, &after));
+        }
+        let rows = self.store().range(range).await?;
+        rows.iter().map(|(_, stored)| Ok(store::decode(USERS.name(), &stored.value)?)).collect()
+    }
+
+    /// How many users there are; kept, not counted.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn count_users(&self) -> Result<u64, Error> {
+        self.total("users").await
+    }
+
+    pub(super) async fn total(&self, name: &str) -> Result<u64, Error> {
+        let count = store::counter(self.store(), &TOTALS.key(self.organisation, name)).await?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    /// Creates a user.
+    ///
+    /// # Errors
+    /// `Conflict` when the name or a unique external id is taken, `Invalid`, `Store`.
+    pub async fn create_user(&self, permit: &Permit, record: &SourceRecord) -> Result<User, Error> {
+        self.ledger
+            .retry(|mut change| async move {
+                let staged = self.stage_user(&mut change, permit, None, record).await?;
+                self.stage_rules(&mut change, permit, &staged.user).await?;
+                commit(change, staged).await
+            })
+            .await
+    }
+
+    /// Changes a user: `edit` gets the record as it stands and leaves it as it should be; it may run more than once.
+    /// `revision` is the one that the caller has seen, where it matters.
+    ///
+    /// # Errors
+    /// `NotFound`, `Revision`, `Conflict`, `Owned`, `Invalid`, `Store`, and what `edit` returns.
+    pub async fn change_user<E>(
+        &self,
+        permit: &Permit,
+        id: UserId,
+        revision: Option<u64>,
+        edit: impl Fn(&User, &mut SourceRecord) -> Result<(), E> + Sync,
+    ) -> Result<User, E>
+    where
+        E: From<Error> + store::Retryable,
+    {
+        let edit = &edit;
+        self.ledger
+            .retry(|mut change| async move {
+                let before = self.user_in(&mut change, id).await?;
+                check_revision(revision, before.revision)?;
+                let mut record = record_of(&before, permit);
+                edit(&before, &mut record)?;
+                let staged = self.stage_user(&mut change, permit, Some(&before), &record).await?;
+                if staged.event.is_some() {
+                    self.stage_rules(&mut change, permit, &staged.user).await?;
+                }
+                Ok(commit(change, staged).await?)
+            })
+            .await
+    }
+
+    /// Makes several users what their source says, in one commit with an event for each: the unit of a sync. A record
+    /// without an id creates. Use at most a few hundred at a time.
+    ///
+    /// # Errors
+    /// As [`Directory::create_user`] and [`Directory::change_user`]; then none of them is applied.
+    pub async fn apply_users(
+        &self,
+        permit: &Permit,
+        records: &[(Option<UserId>, SourceRecord)],
+    ) -> Result<Vec<User>, Error> {
+        self.ledger
+            .retry(|mut change| async move {
+                let mut users = Vec::with_capacity(records.len());
+                for (id, record) in records {
+                    let before = match id {
+                        Some(id) => Some(self.user_in(&mut change, *id).await?),
+                        None => None,
+                    };
+                    let staged = self.stage_user(&mut change, permit, before.as_ref(), record).await?;
+                    if let Some(event) = staged.event {
+                        change.also(event);
+                        self.stage_rules(&mut change, permit, &staged.user).await?;
+                    }
+                    users.push(staged.user);
+                }
+                if !change.is_empty() {
+                    change.commit_quietly(Housekeeping::SourceState).await?;
+                }
+                Ok(users)
+            })
+            .await
+    }
+
+    /// Enables or disables a user.
+    ///
+    /// # Errors
+    /// `NotFound`, `Owned`, `Store`.
+    pub async fn set_active(&self, permit: &Permit, id: UserId, is_active: bool) -> Result<User, Error> {
+        self.change_user(permit, id, None, |_, record| {
+            record.active = Some(is_active);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Deletes a user: the id stays taken, the name becomes free, memberships and rule grants go.
+    ///
+    /// # Errors
+    /// `NotFound`, `Revision`, `Owned`, `Store`.
+    pub async fn delete_user(&self, permit: &Permit, id: UserId, revision: Option<u64>) -> Result<(), Error> {
+        self.ledger
+            .retry(|mut change| async move {
+                let before = self.user_in(&mut change, id).await?;
+                check_revision(revision, before.revision)?;
+                let authority = Authority::of(permit);
+                if authority.owner().is_some() && authority.owner() != before.owner.as_ref() {
+                    return Err(Error::Owned { owner: before.owner });
+                }
+                for (group, _) in self.groups_of(Member::User(id)).await? {
+                    self.stage_leave(&mut change, group, Member::User(id)).await?;
+                }
+                self.unindex(&mut change, &before);
+                self.stage_no_rules(&mut change, permit, &before).await?;
+                change.delete(&USERS, self.organisation, &id);
+                let tombstone = User { status: Status::Tombstone, changed: self.clock.now(), ..before.clone() };
+                change.put(&TOMBSTONES, self.organisation, &id, &tombstone)?;
+                change.add(&TOTALS, self.organisation, "users", -1);
+                let event = permit.event(self.clock.now(), EventKind::UserDeleted);
+                change.commit(event.on("user", id, &before.user_name)).await?;
+                Ok(())
+            })
+            .await
+    }
+
+    /// The user inside a change, so that the commit fails when it changes meanwhile.
+    pub(crate) async fn user_in(&self, change: &mut Change, id: UserId) -> Result<User, Error> {
+        change.find(&USERS, self.organisation, &id).await?.ok_or_else(|| not_found(id))
+    }
+
+    /// Plans one user's change and puts its writes into `change`; the caller records the event.
+    pub(crate) async fn stage_user(
+        &self,
+        change: &mut Change,
+        permit: &Permit,
+        existing: Option<&User>,
+        record: &SourceRecord,
+    ) -> Result<Staged, Error> {
+        let (authority, now) = (Authority::of(permit), self.clock.now());
+        let new_id = UserId::new(now, &self.ids);
+        match plan(existing, record, &authority, new_id, now)? {
+            UserPlan::Nothing => Ok(Staged { user: existing.cloned().ok_or_else(|| not_found(new_id))?, event: None }),
+            UserPlan::Create(user) => {
+                self.index(change, &user, None, &authority).await?;
+                change.put(&USERS, self.organisation, &user.id, &*user)?;
+                change.add(&TOTALS, self.organisation, "users", 1);
+                let event = permit.event(now, EventKind::UserCreated).on("user", user.id, &user.user_name);
+                Ok(Staged { user: *user, event: Some(event) })
+            }
+            UserPlan::Change { after, kind, fields } => {
+                self.index(change, &after, existing, &authority).await?;
+                change.put(&USERS, self.organisation, &after.id, &*after)?;
+                let event =
+                    permit.event(now, kind).on("user", after.id, &after.user_name).detail("fields", fields.join(","));
+                let event = match existing {
+                    Some(before) if before.user_name != after.user_name => event.detail("before", &before.user_name),
+                    _ => event,
+                };
+                Ok(Staged { user: *after, event: Some(event) })
+            }
+        }
+    }
+
+    async fn index(
+        &self,
+        change: &mut Change,
+        after: &User,
+        before: Option<&User>,
+        authority: &Authority,
+    ) -> Result<(), Error> {
+        let name = after.user_name.folded();
+        if before.is_none_or(|b| b.user_name.folded() != name) {
+            if change.find(&USER_NAMES, self.organisation, &name).await?.is_some_and(|id| id != after.id) {
+                return Err(Error::Conflict { field: "userName", value: after.user_name.to_string() });
+            }
+            change.put(&USER_NAMES, self.organisation, &name, &after.id)?;
+            if let Some(before) = before {
+                change.delete(&USER_NAMES, self.organisation, &before.user_name.folded());
+            }
+        }
+        let old_links = before.map(|b| b.links.as_slice()).unwrap_or_default();
+        for gone in old_links.iter().filter(|link| !after.links.contains(link)) {
+            let subject = (gone.source.clone(), gone.external_id.clone());
+            change.delete(&USER_LINKS, self.organisation, &(subject.0.clone(), subject.1.clone(), after.id));
+            change.delete(&USER_SUBJECTS, self.organisation, &subject);
+        }
+        for link in after.links.iter().filter(|link| !old_links.contains(link)) {
+            let subject = (link.source.clone(), link.external_id.clone());
+            if authority.is_exclusive() {
+                if change.find(&USER_SUBJECTS, self.organisation, &subject).await?.is_some_and(|id| id != after.id) {
+                    return Err(Error::Conflict { field: "externalId", value: link.external_id.clone() });
+                }
+                change.put(&USER_SUBJECTS, self.organisation, &subject, &after.id)?;
+            }
+            change.put(&USER_LINKS, self.organisation, &(subject.0, subject.1, after.id), &())?;
+        }
+        let (old, new) = (before.map(emails).unwrap_or_default(), emails(after));
+        for gone in old.iter().filter(|email| !new.contains(email)) {
+            change.delete(&USER_EMAILS, self.organisation, &(gone.clone(), after.id));
+        }
+        for email in new.into_iter().filter(|email| !old.contains(email)) {
+            change.put(&USER_EMAILS, self.organisation, &(email, after.id), &())?;
+        }
+        Ok(())
+    }
+
+    fn unindex(&self, change: &mut Change, user: &User) {
+        change.delete(&USER_NAMES, self.organisation, &user.user_name.folded());
+        for link in &user.links {
+            let subject = (link.source.clone(), link.external_id.clone());
+            change.delete(&USER_SUBJECTS, self.organisation, &subject);
+            change.delete(&USER_LINKS, self.organisation, &(subject.0, subject.1, user.id));
+        }
+        for email in emails(user) {
+            change.delete(&USER_EMAILS, self.organisation, &(email, user.id));
+        }
+    }
+}
+
+/// The record that stands for a user as it is, for the authority of `permit`.
+fn record_of(user: &User, permit: &Permit) -> SourceRecord {
+    SourceRecord {
+        external_id: Authority::of(permit).source().and_then(|source| user.external_id(source)).map(str::to_owned),
+        user_name: user.user_name.clone(),
+        active: Some(user.status != Status::Inactive),
+        attributes: user.attributes.clone(),
+    }
+}
+
+/// Commits what was staged; nothing staged is nothing written.
+async fn commit(change: Change, staged: Staged) -> Result<User, Error> {
+    match staged.event {
+        Some(event) => change.commit(event).await.map(|_| ())?,
+        None if change.is_empty() => {}
+        None => change.commit_quietly(Housekeeping::SourceState).await.map(|_| ())?,
+    }
+    Ok(staged.user)
+}
+
+fn check_revision(seen: Option<u64>, current: u64) -> Result<(), Error> {
+    match seen {
+        Some(seen) if seen != current => Err(Error::Revision { current }),
+        _ => Ok(()),
+    }
+}
+
+fn not_found(id: UserId) -> Error {
+    Error::NotFound { what: "user", id: id.to_string() }
+}
+
+/// The id at the end of an index key.
+pub(super) fn suffix_id<K>(table: &'static str, key: &[u8]) -> Result<crate::model::Id<K>, Error> {
+    let bytes = key.last_chunk::<16>().copied();
+    let corrupt = || store::Error::Corrupt { table, reason: "a key without an id at its end".to_owned() };
+    Ok(bytes.map(crate::model::Id::from_bytes).ok_or_else(corrupt)?)
+}
+
+fn emails(user: &User) -> Vec<FoldedName> {
+    let list = user.attributes.0.get("emails").and_then(|emails| emails.as_array());
+    let values = list.into_iter().flatten().filter_map(|email| email.get("value")?.as_str());
+    let mut folded: Vec<FoldedName> = values.filter(|value| !value.is_empty()).map(fold).collect();
+    folded.sort();
+    folded.dedup();
+    folded
+}
+
+/// Parses a login name, with the error that surfaces show.
+///
+/// # Errors
+/// `Invalid`.
+pub fn parse_user_name(text: &str) -> Result<UserName, Error> {
+    text.parse().map_err(|error| Error::invalid("userName", &error))
+}
