@@ -1,1 +1,3 @@
+//! What tests share: each file has one subject.
 
+pub mod http;
