@@ -1,1 +1,80 @@
-//! The file as written (`File`) and the configuration as used (`Config`).
+//! The configuration: what the administrator wrote  and what the program uses .
+//!
+//! `cleargate.toml` and the files of `conf.d` beside it are merged in name order: tables key by key, a later value
+//! replaces an earlier one, `[[…]]` lists grow. Every problem of every file is found in one run, each with its place,
+//! what was expected there and the nearest valid key. Nothing here opens a connection, and no secret is ever written
+//! in the file: it names a file or a systemd credential. Defaults are written once, where their section is resolved.
+
+mod form;
+mod limits;
+mod listen;
+mod lockout;
+mod mapping;
+mod password;
+mod policy;
+mod secrets;
+mod service;
+mod source;
+mod store;
+mod upstream;
+
+use std::path::PathBuf;
+
+pub use form::{Domain, HostPort, Network, NetworkError, Percent, Quota};
+pub use limits::{Limits, Session};
+pub use listen::{Listen, Tls};
+pub use lockout::{Lockout, LockoutPreset};
+pub use mapping::{MappedGrant, Mapping};
+pub use password::{CharacterClass, Hashing, Password, PasswordPreset};
+pub use policy::{Pack, Policy};
+pub use secrets::{Credentials, MasterKey, NotAKey, parse_master_key};
+pub use service::{Audit, Log, LogFormat, Notify, Outbound};
+pub use source::{Guard, Ldap, LdapBind, LdapPreset, LdapQuery, Scim};
+pub use store::Store;
+pub use upstream::{Oidc, OidcClaims, Saml, SamlAttributes, SamlMetadata};
+use url::Url;
+
+/// The configuration as used: complete, typed, checked. Services get their own section by value.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The address people and providers use, an origin without path: `https://sso.example.com`. Plain HTTP only to
+    /// loopback.
+    pub public_url: Url,
+    /// Roles and permissions.
+    pub policy: Policy,
+    /// Listeners.
+    pub listen: Listen,
+    /// The embedded store.
+    pub store: Store,
+    /// Provisioning connections.
+    pub scim: Vec<Scim>,
+    /// Directories that are pulled, and bound to at sign-in.
+    pub ldap: Vec<Ldap>,
+    /// SAML identity providers.
+    pub saml: Vec<Saml>,
+    /// OpenID providers.
+    pub oidc: Vec<Oidc>,
+    /// Rules from external groups to roles, in the order of the files.
+    pub mappings: Vec<Mapping>,
+    /// What wrong passwords lead to.
+    pub lockout: Lockout,
+    /// What a password must be and how it is hashed.
+    pub password: Password,
+    /// How long a session lasts.
+    pub session: Session,
+    /// Request rates.
+    pub limits: Limits,
+    /// The ledger.
+    pub audit: Audit,
+    /// Channels for messages.
+    pub notify: Vec<Notify>,
+    /// Where the program may connect to on its own.
+    pub outbound: Outbound,
+    /// What is logged.
+    pub log: Log,
+}
+
+/// Where the configuration is when nobody says otherwise.
+pub fn default_path() -> PathBuf {
+    PathBuf::from("/etc/cleargate/cleargate.toml")
+}
