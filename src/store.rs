@@ -9,6 +9,7 @@ pub mod engine;
 mod key;
 mod table;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::clock::Clock;
@@ -49,6 +50,51 @@ pub enum Error {
     },
 }
 
+/// Why a store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it open.
+    #[error("the store `{}` is open in another process; only one may use it", path.display())]
+    Busy {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file of something else, or one that was cut off while it was made.
+    #[error("`{}` is not a store", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A newer release wrote it.
+    #[error("the store `{}` has format {format}; this release reads up to {readable}", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        format: u32,
+        /// The newest format that this release reads.
+        readable: u32,
+    },
+    /// The operating system or the file refuses.
+    #[error("the store `{}` cannot be opened", path.display())]
+    Storage {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// Where a store is and what it may use.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The file; it and its folder are created when they do not exist.
+    pub path: PathBuf,
+    /// Memory for pages read and written, in bytes; the process may take twice as much.
+    pub cache_bytes: usize,
+}
+
 /// An error that may be a lost race. Every module whose operations are retried implements it.
 pub trait Retryable {
     /// Whether running the operation again from its first read may succeed.
@@ -67,6 +113,14 @@ pub struct Store(Arc<dyn Engine>);
 
 /// The writing half. Not cloneable: `audit::Ledger` takes it over.
 pub struct Writer(Arc<dyn Engine>);
+
+/// Opens the store in a file, or creates it.
+///
+/// # Errors
+/// See [`OpenError`]. A file whose log and head disagree opens, but refuses writes: see [`Health`].
+pub fn open(settings: &Settings, clock: Clock, seal: Arc<dyn Seal>) -> Result<(Store, Writer), OpenError> {
+    Ok(split(Arc::new(engine::Embedded::open(settings, clock, seal)?)))
+}
 
 /// Opens an empty store in memory, gone when the last handle is dropped: for tests and for trying things out.
 pub fn open_memory(clock: Clock, seal: Arc<dyn Seal>) -> (Store, Writer) {

@@ -4,7 +4,9 @@
 //! that carries what it expects, and `multi_get` exists so that a request has a small number of round trips.
 
 mod apply;
+mod embedded;
 mod memory;
+mod queue;
 
 use std::sync::Arc;
 
@@ -14,6 +16,7 @@ use tokio::sync::watch;
 use super::Error;
 use crate::clock::Timestamp;
 
+pub use embedded::Embedded;
 pub use memory::Memory;
 
 /// Longest key, in bytes.

@@ -1,0 +1,591 @@
+//! The engine in one file of this machine, on redb: the only file that imports it.
+//!
+//! Every group of batches is one durable transaction with two-phase commit and quick repair, so that a killed process
+//! loses nothing acknowledged and opens again in milliseconds. No read transaction lives across an await, because one
+//! that stays open keeps the file growing. After a failed commit the engine refuses writes until it is reopened: whether
+//! that commit reached the disk is not known before.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
+use redb::{
+    Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition,
+    TableError, WriteTransaction,
+};
+use tokio::sync::watch;
+
+use super::apply::{self, Group, Kept, State};
+use super::queue::{Queue, Storage};
+use super::{Batch, Committed, Direction, Engine, Head, Health, Leaf, LogRow, Range, Row, Seal, Stored};
+use crate::clock::{Clock, Timestamp};
+use crate::store::{Error, OpenError, Settings};
+
+/// The file format that this release writes; it reads no newer one.
+pub const FORMAT: u32 = 1;
+/// Ranges and pieces of the log up to this many rows are read where they are asked for, longer ones on another thread.
+const INLINE_ROWS: usize = 1_000;
+/// Rows per transaction of a copy.
+const COPY_ROWS: usize = 20_000;
+
+const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("rows");
+const EXPIRIES: TableDefinition<'_, &[u8], ()> = TableDefinition::new("expiries");
+const LOG: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("log");
+const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+const META_FORMAT: &str = "format";
+const META_HEAD: &str = "head";
+const META_VERSION: &str = "version";
+
+type Opener = dyn Fn() -> Result<Database, DatabaseError> + Send + Sync;
+
+/// An engine whose rows live in one file.
+pub struct Embedded {
+    disk: Arc<Disk>,
+    queue: Queue,
+}
+
+impl Embedded {
+    /// Opens the file, or creates it (mode 0600, its folder 0700).
+    ///
+    /// # Errors
+    /// `Busy` when another process has it open, `Foreign` and `Newer` when it is not a file that this release reads.
+    pub fn open(settings: &Settings, clock: Clock, seal: Arc<dyn Seal>) -> Result<Self, OpenError> {
+        let path = settings.path.clone();
+        let storage = |source: std::io::Error| OpenError::Storage { path: path.clone(), source: Box::new(source) };
+        create_file(&path).map_err(storage)?;
+        let cache_bytes = settings.cache_bytes;
+        let target = path.clone();
+        Self::start(path, Box::new(move || Builder::new().set_cache_size(cache_bytes).create(&target)), clock, seal)
+    }
+
+    fn start(path: PathBuf, opener: Box<Opener>, clock: Clock, seal: Arc<dyn Seal>) -> Result<Self, OpenError> {
+        let database = opener().map_err(|error| open_error(&path, error))?;
+        prepare(&path, &database)?;
+        let disk = Arc::new(Disk {
+            path: path.clone(),
+            opener,
+            clock,
+            seal,
+            database: RwLock::new(None),
+            failure: Mutex::new(None),
+            transactions: AtomicU64::new(0),
+            changes: watch::Sender::new(0),
+        });
+        if let Err(error) = disk.adopt(database) {
+            // Reading goes on: the damage can be looked at, and `audit verify` says where it is.
+            disk.fail(&error);
+        }
+        let queue = Queue::start(Arc::clone(&disk) as Arc<dyn Storage>)
+            .map_err(|source| OpenError::Storage { path, source: Box::new(source) })?;
+        Ok(Self { disk, queue })
+    }
+}
+
+/// The open file, shared by readers and the writing thread.
+struct Disk {
+    path: PathBuf,
+    opener: Box<Opener>,
+    clock: Clock,
+    seal: Arc<dyn Seal>,
+    /// `None` while, or after, opening it again has failed.
+    database: RwLock<Option<Database>>,
+    /// Why writes are refused.
+    failure: Mutex<Option<String>>,
+    transactions: AtomicU64,
+    changes: watch::Sender<u64>,
+}
+
+impl Disk {
+    fn with<T>(&self, operation: impl FnOnce(&Database) -> Result<T, Error>) -> Result<T, Error> {
+        let guard = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        match &*guard {
+            Some(database) => operation(database),
+            None => {
+                Err(Error::Unavailable { reason: self.failure().unwrap_or_else(|| "the file is closed".to_owned()) })
+            }
+        }
+    }
+
+    fn reading(&self) -> Result<ReadTransaction, Error> {
+        self.with(|database| database.begin_read().map_err(failed))
+    }
+
+    fn failure(&self) -> Option<String> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn fail(&self, error: &Error) {
+        tracing::error!(store.path = %self.path.display(), error = %error, "the store refuses writes from now on");
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+    }
+
+    /// Serves from `database` and tells readers where it stands.
+    fn adopt(&self, database: Database) -> Result<(), Error> {
+        let checked = self.check(&database);
+        *self.database.write().unwrap_or_else(PoisonError::into_inner) = Some(database);
+        let version = checked?;
+        self.changes.send_if_modified(|told| std::mem::replace(told, version) != version);
+        Ok(())
+    }
+
+    /// The version at which a file stands whose log agrees with its head.
+    fn check(&self, database: &Database) -> Result<u64, Error> {
+        let transaction = database.begin_read().map_err(failed)?;
+        let meta = transaction.open_table(META).map_err(failed)?;
+        let group = Group::start(&*self.seal, self.clock.now(), version_of(&meta)?, head_of(&meta)?)?;
+        check_log(&transaction.open_table(LOG).map_err(failed)?, group.size())?;
+        Ok(group.version)
+    }
+
+    /// Closes the file and opens it again, so that what is on the disk can at least be read.
+    fn open_again(&self) -> Result<(), Error> {
+        *self.database.write().unwrap_or_else(PoisonError::into_inner) = None;
+        let database = (self.opener)().map_err(failed)?;
+        self.adopt(database)
+    }
+
+    fn transact<T>(
+        &self,
+        work: impl FnOnce(&WriteTransaction) -> Result<Option<T>, Error>,
+    ) -> Result<Option<T>, Error> {
+        self.with(|database| {
+            let mut transaction = database.begin_write().map_err(failed)?;
+            transaction.set_two_phase_commit(true);
+            transaction.set_quick_repair(true);
+            match work(&transaction)? {
+                Some(value) => {
+                    transaction.commit().map_err(failed)?;
+                    self.transactions.fetch_add(1, Ordering::Relaxed);
+                    Ok(Some(value))
+                }
+                None => {
+                    transaction.abort().map_err(failed)?;
+                    Ok(None)
+                }
+            }
+        })
+    }
+
+    /// Runs a writing operation unless writes are refused; its failure refuses them from then on.
+    fn write<T>(&self, operation: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+        if let Some(reason) = self.failure() {
+            return Err(Error::Unavailable { reason });
+        }
+        operation().inspect_err(|error| {
+            self.fail(error);
+            if let Err(error) = self.open_again() {
+                tracing::error!(error = %error, "the store cannot be read again either");
+            }
+        })
+    }
+
+    fn scan(&self, range: &Range) -> Result<Vec<Row>, Error> {
+        if !range.end.is_empty() && range.start >= range.end {
+            return Ok(Vec::new());
+        }
+        let now = self.clock.now();
+        let rows = self.reading()?.open_table(ROWS).map_err(failed)?;
+        let start = range.start.as_slice();
+        let mut found =
+            if range.end.is_empty() { rows.range(start..) } else { rows.range(start..range.end.as_slice()) }
+                .map_err(failed)?;
+        let mut out = Vec::new();
+        while out.len() < range.limit {
+            let next = match range.direction {
+                Direction::Ascending => found.next(),
+                Direction::Descending => found.next_back(),
+            };
+            let Some(next) = next else { break };
+            let (key, value) = next.map_err(failed)?;
+            if let Some(stored) = parse_row(value.value())?.seen(now) {
+                out.push((key.value().to_vec(), stored));
+            }
+        }
+        Ok(out)
+    }
+
+    fn read_log(&self, from: u64, limit: usize) -> Result<Vec<LogRow>, Error> {
+        let log = self.reading()?.open_table(LOG).map_err(failed)?;
+        let rows = log.range(from..).map_err(failed)?.take(limit);
+        rows.map(|row| row.map_err(failed).and_then(|(key, value)| parse_log(key.value(), value.value()))).collect()
+    }
+
+    fn find<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) -> Result<Vec<Option<Stored>>, Error> {
+        let now = self.clock.now();
+        let rows = self.reading()?.open_table(ROWS).map_err(failed)?;
+        keys.map(|key| match rows.get(key).map_err(failed)? {
+            Some(value) => Ok(parse_row(value.value())?.seen(now)),
+            None => Ok(None),
+        })
+        .collect()
+    }
+}
+
+impl Storage for Disk {
+    fn commit(&self, batches: &[Batch]) -> Result<Vec<Result<Committed, Error>>, Error> {
+        self.write(|| {
+            let mut results = Vec::with_capacity(batches.len());
+            let version = self.transact(|transaction| {
+                let mut tables = Tables::open(transaction)?;
+                let (version, head) = (version_of(&tables.meta)?, head_of(&tables.meta)?);
+                let mut group = Group::start(&*self.seal, self.clock.now(), version, head)?;
+                check_log(&tables.log, group.size())?;
+                for batch in batches {
+                    results.push(group.apply(&mut tables, batch)?);
+                }
+                if group.version == version {
+                    return Ok(None);
+                }
+                tables.set_meta(META_VERSION, &group.version.to_be_bytes())?;
+                tables.set_meta(META_HEAD, &group.head)?;
+                Ok(Some(group.version))
+            })?;
+            if let Some(version) = version {
+                self.changes.send_replace(version);
+            }
+            Ok(results)
+        })
+    }
+
+    fn sweep(&self, limit: usize) -> Result<u64, Error> {
+        let end = expiry_key(self.clock.now().plus(std::time::Duration::from_millis(1)), &[]);
+        self.write(|| {
+            let deleted = self.transact(|transaction| {
+                let mut tables = Tables::open(transaction)?;
+                let expired = tables.expiries.range(..end.as_slice()).map_err(failed)?.take(limit);
+                let expired: Result<Vec<Vec<u8>>, Error> =
+                    expired.map(|entry| entry.map(|(key, _)| key.value().to_vec()).map_err(failed)).collect();
+                let mut deleted = 0;
+                for entry in expired? {
+                    let key = entry.get(8..).unwrap_or_default();
+                    tables.delete(key)?;
+                    deleted += 1;
+                }
+                Ok((deleted > 0).then_some(deleted))
+            })?;
+            Ok(deleted.unwrap_or(0))
+        })
+    }
+
+    fn reopen(&self) -> Result<(), Error> {
+        if self.failure().is_none() {
+            return Ok(());
+        }
+        let opened = self.open_again();
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) =
+            opened.as_ref().err().map(|error| error.to_string());
+        opened.inspect(|()| tracing::info!(store.path = %self.path.display(), "the store accepts writes again"))
+    }
+}
+
+impl Engine for Embedded {
+    fn get<'a>(&'a self, key: &'a [u8]) -> BoxFuture<'a, Result<Option<Stored>, Error>> {
+        ready(self.disk.find(std::iter::once(key)).map(|found| found.into_iter().next().flatten())).boxed()
+    }
+
+    fn multi_get<'a>(&'a self, keys: &'a [Vec<u8>]) -> BoxFuture<'a, Result<Vec<Option<Stored>>, Error>> {
+        if let Err(error) = apply::check_limit(keys.len()) {
+            return ready(Err(error)).boxed();
+        }
+        ready(self.disk.find(keys.iter().map(Vec::as_slice))).boxed()
+    }
+
+    fn range(&self, range: Range) -> BoxFuture<'_, Result<Vec<Row>, Error>> {
+        if let Err(error) = apply::check_limit(range.limit) {
+            return ready(Err(error)).boxed();
+        }
+        let rows = range.limit;
+        let disk = Arc::clone(&self.disk);
+        read_rows(rows, move || disk.scan(&range))
+    }
+
+    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Committed, Error>> {
+        async move {
+            apply::check_size(&batch)?;
+            self.queue.commit(batch).await
+        }
+        .boxed()
+    }
+
+    fn log(&self, from: u64, limit: usize) -> BoxFuture<'_, Result<Vec<LogRow>, Error>> {
+        if let Err(error) = apply::check_limit(limit) {
+            return ready(Err(error)).boxed();
+        }
+        let disk = Arc::clone(&self.disk);
+        read_rows(limit, move || disk.read_log(from, limit))
+    }
+
+    fn head(&self) -> BoxFuture<'_, Result<Head, Error>> {
+        let read = || head_of(&self.disk.reading()?.open_table(META).map_err(failed)?);
+        ready(read()).boxed()
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.disk.changes.subscribe()
+    }
+
+    fn export<'a>(&'a self, path: &'a Path) -> BoxFuture<'a, Result<(), Error>> {
+        let (disk, path) = (Arc::clone(&self.disk), path.to_owned());
+        blocking(move || copy(&disk.reading()?, &path)).boxed()
+    }
+
+    fn sweep(&self, limit: usize) -> BoxFuture<'_, Result<u64, Error>> {
+        self.queue.sweep(limit).boxed()
+    }
+
+    fn reopen(&self) -> BoxFuture<'_, Result<(), Error>> {
+        self.queue.reopen().boxed()
+    }
+
+    fn health(&self) -> Health {
+        let stopped = || (!self.queue.is_alive()).then(|| "the writing thread has stopped".to_owned());
+        let reason = self.disk.failure().or_else(stopped);
+        Health {
+            writable: reason.is_none(),
+            size_bytes: std::fs::metadata(&self.disk.path).map_or(0, |file| file.len()),
+            transactions: self.disk.transactions.load(Ordering::Relaxed),
+            version: *self.disk.changes.borrow(),
+            reason,
+        }
+    }
+}
+
+fn read_rows<'a, T: Send + 'static>(
+    limit: usize,
+    read: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> BoxFuture<'a, Result<T, Error>> {
+    if limit <= INLINE_ROWS { ready(read()).boxed() } else { blocking(read).boxed() }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::Unavailable { reason: format!("a reading thread stopped: {error}") })?
+}
+
+/// The tables of an open write transaction.
+struct Tables<'t> {
+    rows: Table<'t, &'static [u8], &'static [u8]>,
+    expiries: Table<'t, &'static [u8], ()>,
+    log: Table<'t, u64, &'static [u8]>,
+    meta: Table<'t, &'static str, &'static [u8]>,
+}
+
+impl<'t> Tables<'t> {
+    fn open(transaction: &'t WriteTransaction) -> Result<Self, Error> {
+        Ok(Self {
+            rows: transaction.open_table(ROWS).map_err(failed)?,
+            expiries: transaction.open_table(EXPIRIES).map_err(failed)?,
+            log: transaction.open_table(LOG).map_err(failed)?,
+            meta: transaction.open_table(META).map_err(failed)?,
+        })
+    }
+
+    fn set_meta(&mut self, name: &str, value: &[u8]) -> Result<(), Error> {
+        self.meta.insert(name, value).map(drop).map_err(failed)
+    }
+}
+
+impl State for Tables<'_> {
+    fn read(&self, key: &[u8]) -> Result<Option<Kept>, Error> {
+        self.rows.get(key).map_err(failed)?.map(|value| parse_row(value.value())).transpose()
+    }
+
+    fn put(&mut self, key: &[u8], row: Kept) -> Result<(), Error> {
+        let before = self.rows.insert(key, render_row(&row).as_slice()).map_err(failed)?;
+        let before = before.map(|value| parse_row(value.value())).transpose()?.and_then(|row| row.expires);
+        if let Some(expires) = before.filter(|_| before != row.expires) {
+            self.expiries.remove(expiry_key(expires, key).as_slice()).map_err(failed)?;
+        }
+        if let Some(expires) = row.expires {
+            self.expiries.insert(expiry_key(expires, key).as_slice(), ()).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    fn delete(&mut self, key: &[u8]) -> Result<(), Error> {
+        let before = self.rows.remove(key).map_err(failed)?;
+        let before = before.map(|value| parse_row(value.value())).transpose()?.and_then(|row| row.expires);
+        if let Some(expires) = before {
+            self.expiries.remove(expiry_key(expires, key).as_slice()).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, row: LogRow) -> Result<(), Error> {
+        let mut value = Vec::with_capacity(48 + row.body.len());
+        value.extend_from_slice(&row.leaf.hash);
+        value.extend_from_slice(&row.leaf.tag);
+        value.extend_from_slice(&row.body);
+        self.log.insert(row.sequence, value.as_slice()).map(drop).map_err(failed)
+    }
+}
+
+/// A row's bytes: version, moment of expiry (the largest for none), payload.
+fn render_row(row: &Kept) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(16 + row.value.len());
+    bytes.extend_from_slice(&row.version.to_be_bytes());
+    bytes.extend_from_slice(&row.expires.map_or(i64::MAX, Timestamp::as_millis).to_be_bytes());
+    bytes.extend_from_slice(&row.value);
+    bytes
+}
+
+fn parse_row(bytes: &[u8]) -> Result<Kept, Error> {
+    let parts =
+        bytes.split_first_chunk::<8>().and_then(|(version, rest)| Some((version, rest.split_first_chunk::<8>()?)));
+    let (version, (expires, value)) = parts.ok_or_else(|| corrupt("rows", "a row is cut short"))?;
+    let expires = i64::from_be_bytes(*expires);
+    Ok(Kept {
+        version: u64::from_be_bytes(*version),
+        expires: (expires != i64::MAX).then_some(Timestamp::from_millis(expires)),
+        value: value.to_vec(),
+    })
+}
+
+fn parse_log(sequence: u64, bytes: &[u8]) -> Result<LogRow, Error> {
+    let parts = bytes.split_first_chunk::<32>().and_then(|(hash, rest)| Some((hash, rest.split_first_chunk::<16>()?)));
+    let (hash, (tag, body)) = parts.unwrap_or((&[0; 32], (&[0; 16], bytes)));
+    // An entry too short for its marks has none that fit: verification names it, reading goes on.
+    Ok(LogRow { sequence, body: body.to_vec(), leaf: Leaf { hash: *hash, tag: *tag } })
+}
+
+/// Sorts by moment.
+fn expiry_key(expires: Timestamp, key: &[u8]) -> Vec<u8> {
+    let sortable = expires.as_millis().cast_unsigned() ^ (1 << 63);
+    let mut bytes = sortable.to_be_bytes().to_vec();
+    bytes.extend_from_slice(key);
+    bytes
+}
+
+fn meta_of(meta: &impl ReadableTable<&'static str, &'static [u8]>, name: &str) -> Result<Option<Vec<u8>>, Error> {
+    Ok(meta.get(name).map_err(failed)?.map(|value| value.value().to_vec()))
+}
+
+fn version_of(meta: &impl ReadableTable<&'static str, &'static [u8]>) -> Result<u64, Error> {
+    let Some(bytes) = meta_of(meta, META_VERSION)? else { return Ok(0) };
+    let bytes = bytes.as_slice().try_into().map_err(|_| corrupt("meta", "the version has not eight bytes"))?;
+    Ok(u64::from_be_bytes(bytes))
+}
+
+fn head_of(meta: &impl ReadableTable<&'static str, &'static [u8]>) -> Result<Head, Error> {
+    Ok(meta_of(meta, META_HEAD)?.unwrap_or_default())
+}
+
+/// Refuses to append to a log that does not end where its head says.
+fn check_log(log: &impl ReadableTable<u64, &'static [u8]>, size: u64) -> Result<(), Error> {
+    let end = log.last().map_err(failed)?.map_or(0, |(sequence, _)| sequence.value().saturating_add(1));
+    if end != size {
+        return Err(corrupt("log", &format!("its head stands for {size} entries, but it ends at {end}")));
+    }
+    Ok(())
+}
+
+fn create_file(path: &Path) -> std::io::Result<()> {
+    if path.exists() {
+        return Ok(());
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.exists() {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.sync_all()?;
+    File::open(folder)?.sync_all()
+}
+
+/// Creates the tables of a new file and refuses a file that is not ours or is of a newer release.
+fn prepare(path: &Path, database: &Database) -> Result<(), OpenError> {
+    let storage = |error: Error| OpenError::Storage { path: path.to_owned(), source: Box::new(error) };
+    let reading = database.begin_read().map_err(|error| storage(failed(error)))?;
+    let format = match reading.open_table(META) {
+        Ok(meta) => meta_of(&meta, META_FORMAT).map_err(storage)?,
+        Err(TableError::TableDoesNotExist(_)) => {
+            if reading.list_tables().map_err(|error| storage(failed(error)))?.next().is_some() {
+                return Err(OpenError::Foreign { path: path.to_owned() });
+            }
+            drop(reading);
+            return create_tables(database).map_err(storage);
+        }
+        Err(_) => None,
+    };
+    match format.as_deref().and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes) {
+        Some(FORMAT) => Ok(()),
+        Some(format) => Err(OpenError::Newer { path: path.to_owned(), format, readable: FORMAT }),
+        None => Err(OpenError::Foreign { path: path.to_owned() }),
+    }
+}
+
+fn create_tables(database: &Database) -> Result<(), Error> {
+    let transaction = database.begin_write().map_err(failed)?;
+    Tables::open(&transaction)?.set_meta(META_FORMAT, &FORMAT.to_be_bytes())?;
+    transaction.commit().map_err(failed)
+}
+
+/// Copies all tables of one state into a new file.
+fn copy(from: &ReadTransaction, path: &Path) -> Result<(), Error> {
+    let refused = |error: std::io::Error| Error::Unavailable { reason: format!("`{}`: {error}", path.display()) };
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(refused)?;
+    let copied = Database::create(path).map_err(failed).and_then(|to| {
+        copy_table(from, &to, ROWS)?;
+        copy_table(from, &to, EXPIRIES)?;
+        copy_table(from, &to, LOG)?;
+        // Last, so that a copy that was cut off does not look like a store.
+        copy_table(from, &to, META)
+    });
+    if copied.is_err()
+        && let Err(error) = std::fs::remove_file(path)
+    {
+        tracing::warn!(path = %path.display(), error = %error, "an unfinished copy could not be removed");
+    }
+    copied
+}
+
+fn copy_table<K: redb::Key + 'static, V: redb::Value + 'static>(
+    from: &ReadTransaction,
+    to: &Database,
+    definition: TableDefinition<'_, K, V>,
+) -> Result<(), Error> {
+    let source = from.open_table(definition).map_err(failed)?;
+    let mut rows = source.iter().map_err(failed)?.peekable();
+    loop {
+        let transaction = to.begin_write().map_err(failed)?;
+        let mut target = transaction.open_table(definition).map_err(failed)?;
+        for row in rows.by_ref().take(COPY_ROWS) {
+            let (key, value) = row.map_err(failed)?;
+            target.insert(key.value(), value.value()).map_err(failed)?;
+        }
+        drop(target);
+        transaction.commit().map_err(failed)?;
+        if rows.peek().is_none() {
+            return Ok(());
+        }
+    }
+}
+
+fn corrupt(table: &'static str, reason: &str) -> Error {
+    Error::Corrupt { table, reason: reason.to_owned() }
+}
+
+fn failed(error: impl Into<redb::Error>) -> Error {
+    match error.into() {
+        redb::Error::Corrupted(reason) => Error::Corrupt { table: "file", reason },
+        other => Error::Unavailable { reason: other.to_string() },
+    }
+}
+
+fn open_error(path: &Path, error: DatabaseError) -> OpenError {
+    let path = path.to_owned();
+    match error {
+        DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => OpenError::Busy { path },
+        DatabaseError::Storage(redb::StorageError::Io(error)) if error.kind() == std::io::ErrorKind::InvalidData => {
+            OpenError::Foreign { path }
+        }
+        other => OpenError::Storage { path, source: Box::new(other) },
+    }
+}
+
+#[cfg(test)]
+mod tests;
