@@ -1,5 +1,91 @@
-//! Who may do what: `policy` (pure), permits, grants, policy packs and explanations.
+//! Who may do what: one decision for enforcement, explanation, claims and the decision API.
+//!
+//! [`policy`] decides, from values to a value. [`RoleBook`] holds the roles of the policy [`Pack`]. [`Grants`] keeps who
+//! was given which role where and why. [`Access`] asks the store, lets the policy decide and hands out [`Permit`]s, the
+//! proof without which no domain service writes; a refusal is recorded.
+//!
+//! It refuses what it does not know: an unknown permission, a grant of a role that is not defined, an actor that is not
+//! active, a store that does not answer.
 
+mod explain;
+mod grants;
+mod pack;
 mod permit;
+pub mod policy;
+mod roles;
+mod service;
 
+use futures_util::future::BoxFuture;
+
+pub use explain::{Explanation, HeldRole, Level, Right, Step};
+pub use grants::{Grants, NewGrant, RuleChanges, RuleGrant};
+pub use pack::{LoginRule, Matrix, MatrixCell, MatrixRow, Pack, RoleNameRule};
 pub use permit::Permit;
+pub use policy::{Question, Standing};
+pub use roles::{Catalogue, CustomRole, RoleBook, RoleEntry, RoleKind};
+pub use service::Access;
+
+use crate::model::{GroupId, Status, UserId};
+use crate::store;
+
+/// Why access did not do as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nobody has signed in.
+    #[error("nobody is signed in")]
+    Anonymous,
+    /// The actor may not do this; the explanation says why and what would be needed.
+    #[error("not permitted: {0}")]
+    Denied(Box<Explanation>),
+    /// A field of what was given cannot be used.
+    #[error("{field} {reason}")]
+    Invalid {
+        /// Which field.
+        field: &'static str,
+        /// What is wrong with it, as the rest of a sentence that starts with the field.
+        reason: String,
+    },
+    /// There is no such user or grant.
+    #[error("there is no such {what}")]
+    NotFound {
+        /// `user` or `grant`.
+        what: &'static str,
+    },
+    /// A policy pack cannot be used; each problem names its line.
+    #[error("the policy pack `{pack}` cannot be used: {}", problems.join("; "))]
+    Pack {
+        /// Its name or path.
+        pack: String,
+        /// Everything that is wrong with it.
+        problems: Vec<String>,
+    },
+    /// The store does not answer.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+impl store::Retryable for Error {
+    fn is_lost_race(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_lost_race())
+    }
+}
+
+/// A group that a user is in, and how: the first id is the group of which the user is a direct member, each next one
+/// has the one before as its member, the last is the group itself. Never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupPath(pub Vec<GroupId>);
+
+/// What the decision needs to know of a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Where the account stands.
+    pub status: Status,
+    /// Every group the user is in, nested ones included, each once by a shortest path.
+    pub groups: Vec<GroupPath>,
+}
+
+/// Who is in which group. The directory implements it.
+pub trait Memberships: Send + Sync {
+    /// Status and groups of a user, `None` when there is no such user.
+    fn standing(&self, user: UserId) -> BoxFuture<'_, Result<Option<Member>, store::Error>>;
+}

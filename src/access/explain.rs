@@ -1,0 +1,339 @@
+//! Decisions told to people and programs: the same decision that is enforced, rendered.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+use super::policy::{Decision, Denial, Finding, Held, Question, Standing, Verdict, Weight, decide};
+use super::roles::RoleBook;
+use crate::clock::Timestamp;
+use crate::model::{Grant, GrantId, GroupId, Mode, Origin, Permission, RoleId, Scope, Status};
+
+/// A decision with its reasons, in words and as data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Explanation {
+    /// Yes or no.
+    pub allowed: bool,
+    /// What was asked for.
+    #[serde(serialize_with = "text")]
+    pub permission: Permission,
+    /// Where; absent when asked for the organisation.
+    #[serde(serialize_with = "option", skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Scope>,
+    /// For which moment.
+    #[serde(serialize_with = "text")]
+    pub at: Timestamp,
+    /// One word for what decided: `allowed`, `beyond-limit`, `denied-by`, `not-active`, `not-owner`, `nothing-allows`,
+    /// `replaced`, `undefined-role`, `unknown-permission`, or, for actors that are no users, `local`, `token`, `refused`.
+    pub decided_by: &'static str,
+    /// The deciding reason as a sentence.
+    pub reason: String,
+    /// What became of each grant, in order.
+    pub steps: Vec<Step>,
+    /// When refused for want of a right: the roles that would give it.
+    #[serde(serialize_with = "list", skip_serializing_if = "Vec::is_empty")]
+    pub needed: Vec<RoleId>,
+}
+
+/// What became of one grant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Step {
+    /// `allows`, `allows-owner`, `denies`, `elsewhere`, `ended`, `not-yet`, `replaced`, `silent`, `undefined`.
+    pub outcome: &'static str,
+    /// The grant's role, place and origin.
+    #[serde(flatten)]
+    pub held: HeldRole,
+    /// The permission of the role that spoke, possibly with `*`.
+    #[serde(serialize_with = "option", skip_serializing_if = "Option::is_none")]
+    pub rule: Option<Permission>,
+    /// From the granted role through its includes to the one that says it; absent when the role itself does.
+    #[serde(serialize_with = "list", skip_serializing_if = "Vec::is_empty")]
+    pub includes: Vec<RoleId>,
+}
+
+/// A role that somebody holds, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HeldRole {
+    /// The grant.
+    #[serde(serialize_with = "text")]
+    pub grant: GrantId,
+    /// The role.
+    #[serde(serialize_with = "text")]
+    pub role: RoleId,
+    /// Where it holds; absent for the whole organisation.
+    #[serde(serialize_with = "option", skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Scope>,
+    /// `add` or `override`.
+    pub mode: &'static str,
+    /// `by hand: …` or `rule of corp at cleargate.toml:31`.
+    pub origin: String,
+    /// Empty when given to the user; else from the user's direct group to the one that holds it.
+    #[serde(serialize_with = "list", skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<GroupId>,
+    /// From when on.
+    #[serde(serialize_with = "option", skip_serializing_if = "Option::is_none")]
+    pub starts: Option<Timestamp>,
+    /// Until when.
+    #[serde(serialize_with = "option", skip_serializing_if = "Option::is_none")]
+    pub ends: Option<Timestamp>,
+}
+
+/// What somebody may do at one level.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Level {
+    /// The scope; absent for the organisation.
+    #[serde(serialize_with = "option", skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Scope>,
+    /// The grants that hold at this level now, wider ones that still count among them.
+    pub roles: Vec<HeldRole>,
+    /// Every permission of the catalogue that is allowed here, sorted.
+    pub permissions: Vec<Right>,
+}
+
+/// One permission that somebody has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Right {
+    /// Which.
+    #[serde(serialize_with = "text")]
+    pub permission: Permission,
+    /// Only for objects that they own.
+    pub if_owner: bool,
+    /// The granted role.
+    #[serde(serialize_with = "text")]
+    pub role: RoleId,
+    /// From the granted role through its includes to the one that says it; absent when the role itself does.
+    #[serde(serialize_with = "list", skip_serializing_if = "Vec::is_empty")]
+    pub includes: Vec<RoleId>,
+    /// The grant that gives it.
+    #[serde(serialize_with = "text")]
+    pub grant: GrantId,
+}
+
+impl HeldRole {
+    fn new(held: &Held) -> Self {
+        let Grant { id, role, scope, mode, origin, starts, ends, .. } = held.grant.clone();
+        let mode = match mode {
+            Mode::Add => "add",
+            Mode::Override => "override",
+        };
+        let origin = match origin {
+            Origin::ByHand(reason) if reason.is_empty() => "by hand".to_owned(),
+            Origin::ByHand(reason) => format!("by hand: {reason}"),
+            Origin::Rule(source, position) => format!("rule of {source} at {position}"),
+        };
+        Self { grant: id, role, scope, mode, origin, groups: held.groups.clone(), starts, ends }
+    }
+}
+
+/// `role data_analyst in department:finance, through group 0192…, by hand`.
+impl fmt::Display for HeldRole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "role {}", self.role)?;
+        if let Some(scope) = &self.scope {
+            write!(f, " in {scope}")?;
+        }
+        if let Some((last, first)) = self.groups.split_last() {
+            write!(f, ", through group {last}")?;
+            for group in first.iter().rev() {
+                write!(f, " of which {group} is a member")?;
+            }
+        }
+        write!(f, ", {} (grant {})", self.origin, self.grant)
+    }
+}
+
+/// The path of includes where it says more than the role's own name.
+fn includes(path: &[RoleId]) -> Vec<RoleId> {
+    if path.len() > 1 { path.to_vec() } else { Vec::new() }
+}
+
+impl Step {
+    fn new(held: &Held, weight: &Weight<'_>) -> Self {
+        let (outcome, finding) = match weight {
+            Weight::Allows(finding) => ("allows", Some(finding)),
+            Weight::AllowsOwner(finding) => ("allows-owner", Some(finding)),
+            Weight::Denies(finding) => ("denies", Some(finding)),
+            Weight::Elsewhere => ("elsewhere", None),
+            Weight::Ended => ("ended", None),
+            Weight::NotYet => ("not-yet", None),
+            Weight::Replaced(finding) => ("replaced", Some(finding)),
+            Weight::Silent => ("silent", None),
+            Weight::Undefined => ("undefined", None),
+        };
+        Self {
+            outcome,
+            held: HeldRole::new(held),
+            rule: finding.map(|finding| finding.rule.clone()),
+            includes: finding.map(|finding| includes(finding.includes)).unwrap_or_default(),
+        }
+    }
+}
+
+impl Explanation {
+    /// Tells a decision.
+    pub fn new(decision: &Decision<'_>, question: &Question<'_>, roles: &RoleBook, at: Timestamp) -> Self {
+        let (decided_by, reason) = tell(decision, question);
+        let wants = matches!(
+            decision.verdict,
+            Verdict::Denied(Denial::NothingAllows | Denial::NotOwner(_) | Denial::Replaced(_))
+        );
+        let needed = if wants { roles.giving(question.permission).cloned().collect() } else { Vec::new() };
+        Self {
+            allowed: decision.is_allowed(),
+            permission: question.permission.clone(),
+            scope: question.scope.cloned(),
+            at,
+            decided_by,
+            reason,
+            steps: decision.weighed.iter().map(|(held, weight)| Step::new(held, weight)).collect(),
+            needed,
+        }
+    }
+
+    /// The answer to an actor that is no user and has no grants.
+    pub(super) fn plain(
+        allowed: bool,
+        question: &Question<'_>,
+        at: Timestamp,
+        decided_by: &'static str,
+        reason: &str,
+    ) -> Self {
+        Self {
+            allowed,
+            permission: question.permission.clone(),
+            scope: question.scope.cloned(),
+            at,
+            decided_by,
+            reason: reason.to_owned(),
+            steps: Vec::new(),
+            needed: Vec::new(),
+        }
+    }
+}
+
+fn tell(decision: &Decision<'_>, question: &Question<'_>) -> (&'static str, String) {
+    let by = |finding: &Finding<'_>| {
+        let path: Vec<&str> = finding.includes.iter().skip(1).map(RoleId::as_str).collect();
+        let path = if path.is_empty() { String::new() } else { format!(" by including {}", path.join(", ")) };
+        format!("{}, which says {}{path}", HeldRole::new(finding.held), finding.rule)
+    };
+    match &decision.verdict {
+        Verdict::Allowed(finding) => ("allowed", format!("allowed by {}", by(finding))),
+        Verdict::Denied(denial) => match denial {
+            Denial::BeyondLimit => ("beyond-limit", "the token is not for this, though its owner may".to_owned()),
+            Denial::DeniedBy(finding) => ("denied-by", format!("denied by {}; a deny always wins", by(finding))),
+            Denial::NotActive(status) => ("not-active", format!("the account is {}", status_name(*status))),
+            Denial::NotOwner(finding) => ("not-owner", format!("allowed to the owner only, by {}", by(finding))),
+            Denial::NothingAllows => ("nothing-allows", "no grant that holds here and now gives it".to_owned()),
+            Denial::Replaced(finding) => {
+                let scope = decision.replaced_by.or(question.scope).map(Scope::to_string).unwrap_or_default();
+                let by = by(finding);
+                ("replaced", format!("it would be allowed by {by}, but a grant that overrides in {scope} replaces it"))
+            }
+            Denial::UndefinedRole(held) => {
+                let held = HeldRole::new(held);
+                ("undefined-role", format!("{held} is not defined any more, so what it denied is unknown"))
+            }
+            Denial::UnknownPermission => ("unknown-permission", "there is no such permission".to_owned()),
+        },
+    }
+}
+
+const fn status_name(status: Status) -> &'static str {
+    match status {
+        Status::Active => "active",
+        Status::Inactive => "inactive",
+        Status::Invited => "invited and has not signed in yet",
+        Status::Tombstone => "deleted",
+    }
+}
+
+/// The refusal in one line; `{:#}` adds a line for each grant and what would be needed.
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.permission)?;
+        if let Some(scope) = &self.scope {
+            write!(f, " in {scope}")?;
+        }
+        write!(f, " is {}: {}", if self.allowed { "allowed" } else { "refused" }, self.reason)?;
+        if f.alternate() {
+            for step in &self.steps {
+                write!(f, "\n  {}: {}", step.outcome, step.held)?;
+                if let Some(rule) = &step.rule {
+                    write!(f, " says {rule}")?;
+                }
+            }
+            if !self.needed.is_empty() {
+                let needed: Vec<&str> = self.needed.iter().map(RoleId::as_str).collect();
+                write!(f, "\n  one of these roles would give it: {}", needed.join(", "))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What `standing` may do, for the organisation first, then for each scope that a grant names. It is the decision asked
+/// for every permission of the catalogue, so it cannot differ from enforcement.
+pub(super) fn effective(standing: &Standing, roles: &RoleBook, now: Timestamp) -> Vec<Level> {
+    let mut scopes: Vec<Option<&Scope>> = standing.held.iter().map(|held| held.grant.scope.as_ref()).collect();
+    scopes.push(None);
+    scopes.sort_unstable();
+    scopes.dedup();
+    scopes.into_iter().map(|scope| level(scope, standing, roles, now)).collect()
+}
+
+fn level(scope: Option<&Scope>, standing: &Standing, roles: &RoleBook, now: Timestamp) -> Level {
+    let mut permissions = Vec::new();
+    let mut counting: Vec<&Held> = Vec::new();
+    for permission in roles.catalogue().iter() {
+        let decision = decide(&Question::new(&permission).within(scope), standing, roles, now);
+        let (finding, if_owner) = match decision.verdict {
+            Verdict::Allowed(finding) => (finding, false),
+            Verdict::Denied(Denial::NotOwner(finding)) => {
+                // The same question by the owner: a token's limit may still cut it.
+                let owned = Question::new(&permission).within(scope).owned(true);
+                if !decide(&owned, standing, roles, now).is_allowed() {
+                    continue;
+                }
+                (finding, true)
+            }
+            Verdict::Denied(_) => continue,
+        };
+        permissions.push(Right {
+            permission: permission.clone(),
+            if_owner,
+            role: finding.held.grant.role.clone(),
+            includes: includes(finding.includes),
+            grant: finding.held.grant.id,
+        });
+    }
+    let replaced = standing.held.iter().any(|held| {
+        held.grant.mode == Mode::Override && scope.is_some() && held.grant.scope.as_ref() == scope && holds(held, now)
+    });
+    for held in &standing.held {
+        let here = held.grant.scope.as_ref() == scope || (held.grant.scope.is_none() && !replaced);
+        if here && holds(held, now) && standing.status == Status::Active {
+            counting.push(held);
+        }
+    }
+    Level { scope: scope.cloned(), roles: counting.into_iter().map(HeldRole::new).collect(), permissions }
+}
+
+fn holds(held: &Held, now: Timestamp) -> bool {
+    held.grant.starts.is_none_or(|starts| now >= starts) && held.grant.ends.is_none_or(|ends| now < ends)
+}
+
+fn text<S: Serializer>(value: &impl fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
+fn option<S: Serializer>(value: &Option<impl fmt::Display>, serializer: S) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => serializer.collect_str(value),
+        None => serializer.serialize_none(),
+    }
+}
+
+fn list<S: Serializer>(values: &[impl fmt::Display], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(values.iter().map(ToString::to_string))
+}

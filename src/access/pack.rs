@@ -1,0 +1,281 @@
+//! Policy packs: what exists to be allowed, which roles there are and by which rules, as data.
+//!
+//! A pack is a TOML file. Three come with the program; a path to one's own loads the same way. Every problem of a file is
+//! reported at once, with its line. What the gateway itself does (`users:create`, `audit:read`) is in every catalogue.
+
+mod file;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::policy::{Held, Question, Standing, Weight, decide};
+use super::roles::{Catalogue, RoleBook};
+use super::{CustomRole, Error, RoleEntry, RoleKind};
+use crate::clock::Timestamp;
+use crate::model::{Grant, Id, Mode, Origin, Permission, RoleId, Status, Subject};
+
+/// The packs that come with the program: name and text.
+const BUILT_IN: [(&str, &str); 3] = [
+    ("clearpoint-strategy", include_str!("packs/clearpoint-strategy.toml")),
+    ("clearpoint-systems", include_str!("packs/clearpoint-systems.toml")),
+    ("clearvantage", include_str!("packs/clearvantage.toml")),
+];
+
+/// The gateway's own permissions.
+const GATEWAY: &str = include_str!("packs/gateway.toml");
+
+/// Largest pack file, in bytes.
+const MAX_FILE_BYTES: u64 = 1024 * 1024;
+
+/// The rule for names of roles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoleNameRule {
+    /// Whether blanks may be in it.
+    pub allows_spaces: bool,
+    /// Most characters.
+    pub max_chars: usize,
+}
+
+/// The rule for login names, beside what every login name must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoginRule {
+    /// Whether blanks may be in it.
+    pub allows_spaces: bool,
+    /// Most characters.
+    pub max_chars: usize,
+    /// Whether it may be changed later.
+    pub allows_rename: bool,
+}
+
+/// A loaded pack, its options chosen.
+#[derive(Clone, Debug)]
+pub struct Pack {
+    name: String,
+    title: String,
+    roles: RoleBook,
+    role_name: RoleNameRule,
+    login: LoginRule,
+    default_role: Option<RoleId>,
+    scope_kinds: Vec<String>,
+    password: String,
+    lockout: String,
+    headings: Vec<String>,
+    columns: Vec<RoleId>,
+    rows: Vec<Row>,
+}
+
+#[derive(Clone, Debug)]
+struct Row {
+    label: String,
+    needs: Vec<Permission>,
+}
+
+/// Whether a role allows what a row of the matrix tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MatrixCell {
+    /// For what the user owns.
+    IfOwner,
+    /// No.
+    No,
+    /// Yes.
+    Yes,
+}
+
+/// One line of a matrix.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MatrixRow {
+    /// What is done.
+    pub label: String,
+    /// The permissions that it takes, all of them.
+    pub needs: Vec<String>,
+    /// By column.
+    pub cells: Vec<MatrixCell>,
+}
+
+/// What each role may do, as the manuals print it; made by asking the decision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Matrix {
+    /// Role ids and names, in the pack's order.
+    pub columns: Vec<(String, String)>,
+    /// One for each action.
+    pub rows: Vec<MatrixRow>,
+}
+
+impl Pack {
+    /// A pack by name, or by the path of a file: what contains `/` or ends in `.toml` is a path. `options` choose
+    /// variants that the pack offers; those not named keep the pack's default.
+    ///
+    /// # Errors
+    /// `Pack` with every problem.
+    pub fn open(name: &str, options: &BTreeMap<String, String>) -> Result<Self, Error> {
+        if let Some((name, text)) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name) {
+            return Self::parse(name, text, options);
+        }
+        let fail = |problem: String| Error::Pack { pack: name.to_owned(), problems: vec![problem] };
+        if !name.contains('/') && !name.ends_with(".toml") {
+            let known: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();
+            return Err(fail(format!("no such pack; there are {}, or give the path of a file", known.join(", "))));
+        }
+        let path = Path::new(name);
+        let size = std::fs::metadata(path).map_err(|error| fail(error.to_string()))?.len();
+        if size > MAX_FILE_BYTES {
+            return Err(fail(format!("the file has {size} bytes, more than {MAX_FILE_BYTES}")));
+        }
+        let text = std::fs::read_to_string(path).map_err(|error| fail(error.to_string()))?;
+        Self::parse(name, &text, options)
+    }
+
+    /// The pack in this text; `name` is for messages.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn parse(name: &str, text: &str, options: &BTreeMap<String, String>) -> Result<Self, Error> {
+        file::load(name, text, options).map_err(|problems| Error::Pack { pack: name.to_owned(), problems })
+    }
+
+    /// The names of the packs that come with the program.
+    pub fn built_in() -> impl Iterator<Item = &'static str> {
+        BUILT_IN.iter().map(|(name, _)| *name)
+    }
+
+    /// The name or path it was opened by.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The name to show.
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// Its roles, flags and catalogue.
+    pub fn roles(&self) -> &RoleBook {
+        &self.roles
+    }
+
+    /// The rule for names of roles.
+    pub fn role_name_rule(&self) -> RoleNameRule {
+        self.role_name
+    }
+
+    /// The rule for login names.
+    pub fn login_rule(&self) -> LoginRule {
+        self.login
+    }
+
+    /// The role of a user for whom none is named.
+    pub fn default_role(&self) -> Option<&RoleId> {
+        self.default_role.as_ref()
+    }
+
+    /// The kinds of scope: `department`, `scorecard`.
+    pub fn scope_kinds(&self) -> &[String] {
+        &self.scope_kinds
+    }
+
+    /// The name of its preset for passwords.
+    pub fn password_preset(&self) -> &str {
+        &self.password
+    }
+
+    /// The name of its preset for lockout.
+    pub fn lockout_preset(&self) -> &str {
+        &self.lockout
+    }
+
+    /// The headings under which flags are shown, in order.
+    pub fn headings(&self) -> &[String] {
+        &self.headings
+    }
+
+    /// A custom role by this pack's rule for names.
+    ///
+    /// # Errors
+    /// `Invalid` naming `name`, `permissions` or `id`.
+    pub fn with_custom(&self, custom: &CustomRole) -> Result<RoleBook, Error> {
+        if let Some(problem) = self.role_name.problem(&custom.name) {
+            return Err(Error::Invalid { field: "name", reason: problem });
+        }
+        self.roles.with_custom(custom)
+    }
+
+    /// The matrix of actions by roles, each cell by the decision.
+    pub fn matrix(&self) -> Matrix {
+        let name = |id: &RoleId| self.roles.find(id).map(|entry| entry.role.name.clone()).unwrap_or_default();
+        Matrix {
+            columns: self.columns.iter().map(|id| (id.to_string(), name(id))).collect(),
+            rows: self.rows.iter().map(|row| self.row(row)).collect(),
+        }
+    }
+
+    fn row(&self, row: &Row) -> MatrixRow {
+        let cells = self.columns.iter().map(|role| self.cell(role, &row.needs)).collect();
+        MatrixRow { label: row.label.clone(), needs: row.needs.iter().map(Permission::to_string).collect(), cells }
+    }
+
+    fn cell(&self, role: &RoleId, needs: &[Permission]) -> MatrixCell {
+        let user = Id::from_bytes([0; 16]);
+        let grant = Grant {
+            id: Id::from_bytes([0; 16]),
+            subject: Subject::User(user),
+            role: role.clone(),
+            scope: None,
+            mode: Mode::Add,
+            origin: Origin::ByHand(String::new()),
+            starts: None,
+            ends: None,
+        };
+        let held = vec![Held { grant, groups: Vec::new() }];
+        let standing = Standing { status: Status::Active, held, limit: None };
+        let mut cell = MatrixCell::Yes;
+        for permission in needs {
+            let decision = decide(&Question::new(permission), &standing, &self.roles, Timestamp::default());
+            match decision.weighed.first().map(|(_, weight)| weight) {
+                Some(Weight::Allows(_)) => {}
+                Some(Weight::AllowsOwner(_)) => cell = MatrixCell::IfOwner,
+                _ => return MatrixCell::No,
+            }
+        }
+        cell
+    }
+}
+
+impl Matrix {
+    /// How many cells of a column are not `No`.
+    pub fn allowed(&self, role: &str) -> usize {
+        let Some(column) = self.columns.iter().position(|(id, _)| id == role) else { return 0 };
+        self.rows.iter().filter(|row| row.cells.get(column).is_some_and(|cell| *cell != MatrixCell::No)).count()
+    }
+}
+
+impl RoleNameRule {
+    /// What is wrong with a name, as the rest of a sentence.
+    pub fn problem(&self, name: &str) -> Option<String> {
+        if name.trim().is_empty() {
+            return Some("must not be blank".to_owned());
+        }
+        if name.chars().count() > self.max_chars {
+            return Some(format!("must have at most {} characters", self.max_chars));
+        }
+        if name.chars().any(char::is_control) {
+            return Some("must not contain control characters".to_owned());
+        }
+        (!self.allows_spaces && name.contains(char::is_whitespace)).then(|| "must not contain blanks".to_owned())
+    }
+}
+
+impl LoginRule {
+    /// What is wrong with a login name, as the rest of a sentence.
+    pub fn problem(&self, name: &str) -> Option<String> {
+        if name.chars().count() > self.max_chars {
+            return Some(format!("must have at most {} characters", self.max_chars));
+        }
+        (!self.allows_spaces && name.contains(char::is_whitespace)).then(|| "must not contain blanks".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,238 @@
+//! The roles that exist, their includes resolved once, and the catalogue of permissions that roles are made of.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::Error;
+use crate::model::{Permission, Role, RoleId};
+
+/// Every permission that exists, by resource. What is not in it is refused, in roles and in questions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Catalogue(BTreeMap<String, BTreeSet<String>>);
+
+impl Catalogue {
+    /// Adds a permission; one with `*` names nothing and is ignored.
+    pub fn insert(&mut self, permission: &Permission) {
+        if permission.is_concrete() {
+            let actions = self.0.entry(permission.resource().to_owned()).or_default();
+            actions.insert(permission.action().to_owned());
+        }
+    }
+
+    /// Whether this very permission exists; one with `*` on a side does not.
+    pub fn contains(&self, permission: &Permission) -> bool {
+        self.0.get(permission.resource()).is_some_and(|actions| actions.contains(permission.action()))
+    }
+
+    /// Whether a permission of a role, possibly with `*`, means anything that exists.
+    pub fn knows(&self, permission: &Permission) -> bool {
+        let knows = |actions: &BTreeSet<String>| permission.action() == "*" || actions.contains(permission.action());
+        match permission.resource() {
+            "*" => self.0.values().any(knows),
+            resource => self.0.get(resource).is_some_and(knows),
+        }
+    }
+
+    /// Every permission, sorted.
+    pub fn iter(&self) -> impl Iterator<Item = Permission> {
+        self.0.iter().flat_map(|(resource, actions)| {
+            // Only parts of parsed permissions are ever inserted, so every pair parses.
+            actions.iter().filter_map(move |action| format!("{resource}:{action}").parse().ok())
+        })
+    }
+}
+
+/// Whether a role is one of the pack's roles or a flag set beside them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoleKind {
+    /// Made by an administrator of this organisation.
+    Custom,
+    /// A checkbox beside the role.
+    Flag,
+    /// A role of the pack.
+    Role,
+}
+
+/// A role and what the pack says about giving it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoleEntry {
+    /// The role as written.
+    pub role: Role,
+    /// What it is.
+    pub kind: RoleKind,
+    /// Can be given within a scope only.
+    pub is_scoped_only: bool,
+    /// The heading under which a flag is shown.
+    pub heading: Option<String>,
+    /// Depends on a feature that is off: gives nothing and is not offered.
+    pub is_hidden: bool,
+}
+
+impl RoleEntry {
+    /// A role that may be given anywhere.
+    pub fn new(role: Role, kind: RoleKind) -> Self {
+        Self { role, kind, is_scoped_only: false, heading: None, is_hidden: false }
+    }
+}
+
+/// What one role of an include tree says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Piece {
+    /// From the granted role to the one that says it.
+    pub includes: Vec<RoleId>,
+    pub permissions: Vec<Permission>,
+    pub denies: Vec<Permission>,
+    pub if_owner: Vec<Permission>,
+}
+
+/// A custom role as an administrator writes it.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CustomRole {
+    /// The name to show; its slug becomes the id.
+    pub name: String,
+    /// What it is for.
+    #[serde(default)]
+    pub description: String,
+    /// What it allows, from the catalogue.
+    pub permissions: Vec<String>,
+}
+
+/// All roles by id.
+#[derive(Clone, Debug, Default)]
+pub struct RoleBook {
+    catalogue: Catalogue,
+    entries: BTreeMap<RoleId, RoleEntry>,
+    resolved: BTreeMap<RoleId, Vec<Piece>>,
+}
+
+impl RoleBook {
+    /// A book of these roles.
+    ///
+    /// # Errors
+    /// `Invalid` with field `permissions`, `denies`, `if_owner` or `includes` when a role names what does not exist, `id`
+    /// when two roles share one.
+    pub fn new(catalogue: Catalogue, entries: Vec<RoleEntry>) -> Result<Self, Error> {
+        let mut book = Self { catalogue, ..Self::default() };
+        for entry in entries {
+            book.check(&entry.role)?;
+            let id = entry.role.id.clone();
+            if book.entries.insert(id.clone(), entry).is_some() {
+                return Err(Error::Invalid { field: "id", reason: format!("`{id}` is used by two roles") });
+            }
+        }
+        book.resolve()?;
+        Ok(book)
+    }
+
+    /// The same book with a custom role in it.
+    ///
+    /// # Errors
+    /// `Invalid` naming `name`, `permissions` or `id`.
+    pub fn with_custom(&self, custom: &CustomRole) -> Result<Self, Error> {
+        let invalid = |field, reason: String| Error::Invalid { field, reason };
+        let id = slug(&custom.name)
+            .ok_or_else(|| invalid("name", "must contain a letter or a digit and be short".to_owned()))?;
+        let parse = |text: &String| text.parse().map_err(|error| invalid("permissions", format!("`{text}` {error}")));
+        let role = Role {
+            id,
+            name: custom.name.clone(),
+            description: custom.description.clone(),
+            permissions: custom.permissions.iter().map(parse).collect::<Result<_, _>>()?,
+            denies: Vec::new(),
+            includes: Vec::new(),
+            if_owner: Vec::new(),
+        };
+        let mut entries: Vec<_> = self.entries.values().cloned().collect();
+        entries.push(RoleEntry::new(role, RoleKind::Custom));
+        Self::new(self.catalogue.clone(), entries)
+    }
+
+    /// Every permission that exists.
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    /// A role by id.
+    pub fn find(&self, id: &RoleId) -> Option<&RoleEntry> {
+        self.entries.get(id)
+    }
+
+    /// Every role, by id.
+    pub fn iter(&self) -> impl Iterator<Item = &RoleEntry> {
+        self.entries.values()
+    }
+
+    /// Whether holding `id` could mean having `permission`, to the owner only included; its denies are not looked at.
+    pub fn gives(&self, id: &RoleId, permission: &Permission) -> bool {
+        self.pieces(id)
+            .unwrap_or_default()
+            .iter()
+            .any(|piece| piece.permissions.iter().chain(&piece.if_owner).any(|rule| rule.covers(permission)))
+    }
+
+    /// The roles that, alone, would allow `permission` (possibly to the owner only), by id.
+    pub fn giving<'a>(&'a self, permission: &'a Permission) -> impl Iterator<Item = &'a RoleId> {
+        self.resolved.iter().filter_map(move |(id, pieces)| {
+            let denies = |piece: &Piece| piece.denies.iter().any(|rule| rule.covers(permission));
+            (self.gives(id, permission) && !pieces.iter().any(denies)).then_some(id)
+        })
+    }
+
+    /// What a role says, itself first, then its includes from near to far.
+    pub(super) fn pieces(&self, id: &RoleId) -> Option<&[Piece]> {
+        self.resolved.get(id).map(Vec::as_slice)
+    }
+
+    fn check(&self, role: &Role) -> Result<(), Error> {
+        for (field, rules) in
+            [("permissions", &role.permissions), ("denies", &role.denies), ("if_owner", &role.if_owner)]
+        {
+            if let Some(unknown) = rules.iter().find(|rule| !self.catalogue.knows(rule)) {
+                let reason = format!("of role `{}`: `{unknown}` is not in the catalogue", role.id);
+                return Err(Error::Invalid { field, reason });
+            }
+        }
+        Ok(())
+    }
+
+    fn resolve(&mut self) -> Result<(), Error> {
+        for id in self.entries.keys() {
+            let mut pieces = Vec::new();
+            let mut seen = BTreeSet::from([id]);
+            let mut queue = VecDeque::from([(id, vec![id.clone()])]);
+            while let Some((at, includes)) = queue.pop_front() {
+                let Some(RoleEntry { role, is_hidden, .. }) = self.entries.get(at) else {
+                    let reason = format!("of role `{id}`: there is no role `{at}`");
+                    return Err(Error::Invalid { field: "includes", reason });
+                };
+                for next in &role.includes {
+                    // A role that was reached already, a cycle among them, says nothing new.
+                    if seen.insert(next) {
+                        let mut path = includes.clone();
+                        path.push(next.clone());
+                        queue.push_back((next, path));
+                    }
+                }
+                // A hidden role gives nothing, but what it takes away stays taken.
+                let given = |rules: &Vec<Permission>| if *is_hidden { Vec::new() } else { rules.clone() };
+                pieces.push(Piece {
+                    includes,
+                    permissions: given(&role.permissions),
+                    denies: role.denies.clone(),
+                    if_owner: given(&role.if_owner),
+                });
+            }
+            self.resolved.insert(id.clone(), pieces);
+        }
+        Ok(())
+    }
+}
+
+/// `Integration Specialist` becomes `integration_specialist`; `None` when nothing is left or it is too long.
+pub(super) fn slug(name: &str) -> Option<RoleId> {
+    let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("_").parse().ok()
+}
+
+#[cfg(test)]
+mod tests;
