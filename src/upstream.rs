@@ -4,6 +4,8 @@
 //! session, writes no user and holds no state between start and end of a sign-in: what it must remember is in
 //! [`Start::pending`], which the login flow keeps in its ticket.
 
+pub mod oidc;
+
 use std::collections::BTreeMap;
 
 use futures_util::future::BoxFuture;

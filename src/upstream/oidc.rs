@@ -1,0 +1,371 @@
+//! Sign-in by OpenID Connect: the relying party (OpenID Connect Core 1.0, code flow with PKCE).
+//!
+//! The library builds addresses and requests and verifies tokens; what it leaves open is done around it: keys and
+//! descriptions that are cached and survive a broken provider, limits of every request, clock skew, RFC 9207, forms of
+//! claims. A provider that is down does not stop the gateway: it is asked when somebody signs in, and asked again later.
+//!
+//! It refuses tokens that are unsigned or signed by a shared secret, issuers that are templates for many tenants, and
+//! addresses in a provider's description that lead to other hosts, unless the administrator allows them.
+
+mod cached;
+mod claims;
+mod discovery;
+mod json;
+mod keys;
+mod token;
+mod verify;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use minicbor::{Decode, Encode};
+use openidconnect::core::{
+    CoreAuthDisplay, CoreAuthPrompt, CoreAuthenticationFlow, CoreErrorResponseType, CoreGenderClaim,
+    CoreJweContentEncryptionAlgorithm, CoreRevocableToken, CoreRevocationErrorResponse, CoreTokenIntrospectionResponse,
+    CoreTokenResponse,
+};
+use openidconnect::{
+    AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken, EmptyAdditionalClaims, EndpointNotSet, EndpointSet,
+    IssuerUrl, JsonWebKeySet, Nonce, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope, StandardErrorResponse,
+};
+use url::{Host, Url};
+
+use self::cached::{Cached, Policy};
+use self::discovery::Provider;
+use self::keys::VerifyingKey;
+use self::verify::Expected;
+use super::{Answer, AssertedIdentity, Error, RedirectConnector, Start};
+use crate::clock::{Clock, Timestamp};
+use crate::http::outbound::Outbound;
+use crate::model::SourceId;
+use crate::secret::{IdSource, Secret};
+
+/// An hour fresh, a day usable, half a minute between successful fetches, five seconds after failed ones.
+const CACHE: Policy = Policy {
+    fresh: Duration::from_secs(3600),
+    stale: Duration::from_secs(24 * 3600),
+    cool_down: Duration::from_secs(30),
+    retry: Duration::from_secs(5),
+};
+/// Longest authorization code, in bytes.
+const MAX_CODE_BYTES: usize = 4096;
+/// Longest text of a provider that is repeated in errors, in characters.
+const MAX_REASON_CHARS: usize = 300;
+
+/// The library's client with the two endpoints that are used.
+type RelyingParty = Client<
+    EmptyAdditionalClaims,
+    CoreAuthDisplay,
+    CoreGenderClaim,
+    CoreJweContentEncryptionAlgorithm,
+    VerifyingKey,
+    CoreAuthPrompt,
+    StandardErrorResponse<CoreErrorResponseType>,
+    CoreTokenResponse,
+    CoreTokenIntrospectionResponse,
+    CoreRevocableToken,
+    CoreRevocationErrorResponse,
+    EndpointSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointSet,
+    EndpointNotSet,
+>;
+
+/// A provider as the administrator describes it.
+#[derive(Clone, Debug)]
+pub struct OidcSettings {
+    /// The connector's id; part of the redirect address.
+    pub id: SourceId,
+    /// The issuer, exactly as the provider writes it, 1 to 1024 bytes; https, or http on loopback.
+    pub issuer: String,
+    /// Our name at the provider.
+    pub client_id: String,
+    /// Our secret at the provider; `None` for a public client, which PKCE alone protects.
+    pub client_secret: Option<Secret>,
+    /// What is asked for besides `openid`.
+    pub scopes: Vec<String>,
+    /// The claim that becomes the login name. `None`: the e-mail address if the provider verified it, else
+    /// `preferred_username`, else `sub`.
+    pub user_name_claim: Option<String>,
+    /// The claim with the groups: a list of texts.
+    pub groups_claim: String,
+    /// Our own address, without path or with the path that we are served under.
+    pub public_url: Url,
+    /// How far the provider's clock may be off.
+    pub skew: Duration,
+}
+
+impl OidcSettings {
+    /// The usual settings: scopes `openid profile email groups`, groups in `groups`, 60 s of skew, no secret.
+    pub fn new(id: SourceId, issuer: &str, client_id: &str, public_url: Url) -> Self {
+        Self {
+            id,
+            issuer: issuer.to_owned(),
+            client_id: client_id.to_owned(),
+            client_secret: None,
+            scopes: ["openid", "profile", "email", "groups"].map(str::to_owned).to_vec(),
+            user_name_claim: None,
+            groups_claim: "groups".into(),
+            public_url,
+            skew: Duration::from_secs(60),
+        }
+    }
+
+    /// The address that is registered at the provider: `{public_url}/oidc/{id}/callback`.
+    pub fn redirect_uri(&self) -> String {
+        format!("{}/oidc/{}/callback", self.public_url.as_str().trim_end_matches('/'), self.id.as_str())
+    }
+}
+
+/// The settings cannot be used.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{field}` {reason}")]
+pub struct SettingsError {
+    /// Which setting.
+    pub field: &'static str,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// A configured provider.
+pub struct OidcConnector {
+    settings: OidcSettings,
+    issuer: IssuerUrl,
+    redirect: RedirectUrl,
+    names: claims::Names,
+    outbound: Outbound,
+    clock: Clock,
+    ids: IdSource,
+    provider: Cached<Provider>,
+    keys: Cached<Vec<VerifyingKey>>,
+}
+
+/// What is remembered between start and end of a sign-in.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct Pending {
+    #[n(0)]
+    nonce: String,
+    #[n(1)]
+    verifier: String,
+    #[n(2)]
+    started_at: Timestamp,
+}
+
+impl OidcConnector {
+    /// Makes a connector. Nothing is asked yet.
+    ///
+    /// # Errors
+    /// When a setting has the wrong form.
+    pub fn new(settings: OidcSettings, outbound: Outbound, clock: Clock, ids: IdSource) -> Result<Self, SettingsError> {
+        let issuer = parse_issuer(&settings.issuer)?;
+        if settings.client_id.is_empty() {
+            return Err(SettingsError { field: "client_id", reason: "must not be empty".into() });
+        }
+        let redirect = RedirectUrl::new(settings.redirect_uri())
+            .map_err(|e| SettingsError { field: "public_url", reason: format!("gives no redirect address: {e}") })?;
+        let names =
+            claims::Names { user_name: settings.user_name_claim.clone(), groups: settings.groups_claim.clone() };
+        let provider = Cached::new("discovery document", CACHE, clock.clone());
+        let keys = Cached::new("key set", CACHE, clock.clone());
+        Ok(Self { settings, issuer, redirect, names, outbound, clock, ids, provider, keys })
+    }
+
+    /// Asks the provider for its description and keys, as the first sign-in would: for checks of the configuration.
+    ///
+    /// # Errors
+    /// What a sign-in would end with.
+    pub async fn probe(&self) -> Result<(), Error> {
+        let provider = self.provider().await?;
+        self.client(&provider)?;
+        self.keys(&provider, |_| true).await.map(drop)
+    }
+
+    async fn provider(&self) -> Result<Arc<Provider>, Error> {
+        self.provider.find(|_| true, discovery::fetch(&self.outbound, &self.issuer)).await
+    }
+
+    async fn keys(
+        &self,
+        provider: &Provider,
+        is_enough: impl Fn(&Vec<VerifyingKey>) -> bool,
+    ) -> Result<Arc<Vec<VerifyingKey>>, Error> {
+        let fetch = async {
+            const WHAT: &str = "key set";
+            let document =
+                discovery::get_json(&self.outbound, &provider.jwks_uri, &provider.provenance(), WHAT).await?;
+            keys::parse_set(&document).map_err(|reason| unavailable(format!("the {WHAT} is broken: {reason}")))
+        };
+        self.keys.find(is_enough, fetch).await
+    }
+
+    fn client(&self, provider: &Provider) -> Result<RelyingParty, Error> {
+        let id = ClientId::new(self.settings.client_id.clone());
+        let client = Client::new(id, provider.issuer.clone(), JsonWebKeySet::default())
+            .set_auth_uri(provider.authorization_endpoint.clone())
+            .set_token_uri(provider.token_endpoint.clone())
+            .set_redirect_uri(self.redirect.clone());
+        Ok(match &self.settings.client_secret {
+            Some(secret) => client
+                .set_client_secret(ClientSecret::new(secret.expose().to_owned()))
+                .set_auth_type(token::client_auth(provider)?),
+            None => client,
+        })
+    }
+
+    async fn begin(&self) -> Result<Start, Error> {
+        let provider = self.provider().await?;
+        let (state, nonce, verifier) = (self.ids.token(), self.ids.token(), self.ids.token());
+        let pending = Pending {
+            nonce: nonce.expose().to_owned(),
+            verifier: verifier.expose().to_owned(),
+            started_at: self.clock.now(),
+        };
+        let challenge = PkceCodeChallenge::from_code_verifier_sha256(&PkceCodeVerifier::new(pending.verifier.clone()));
+        let handle = state.expose().to_owned();
+        let scopes = self.settings.scopes.iter().filter(|scope| *scope != "openid");
+        let (location, _, _) = self
+            .client(&provider)?
+            .authorize_url(
+                CoreAuthenticationFlow::AuthorizationCode,
+                move || CsrfToken::new(state.expose().to_owned()),
+                move || Nonce::new(nonce.expose().to_owned()),
+            )
+            .add_scopes(scopes.cloned().map(Scope::new))
+            .set_pkce_challenge(challenge)
+            .url();
+        let pending = minicbor::to_vec(&pending).map_err(|e| unavailable(format!("nothing can be remembered: {e}")))?;
+        Ok(Start { location: location.into(), handle, pending })
+    }
+
+    async fn end(&self, pending: &[u8], answer: &Answer) -> Result<AssertedIdentity, Error> {
+        let pending: Pending = minicbor::decode(pending)
+            .map_err(|_| refused("pending", "the beginning of this sign-in cannot be read"))?;
+        let provider = self.provider().await?;
+        let code = AuthorizationCode::new(read_code(answer, &provider)?);
+        let verifier = PkceCodeVerifier::new(pending.verifier);
+        let client = self.client(&provider)?;
+        let tokens = token::exchange(client, &provider, &self.outbound, code.clone(), verifier).await?;
+
+        let (kid, algorithm) = (tokens.id_token.kid.as_deref(), &tokens.id_token.algorithm);
+        let has_candidate = |keys: &Vec<VerifyingKey>| keys::candidates(keys, kid, algorithm).next().is_some();
+        let keys = self.keys(&provider, has_candidate).await?;
+        let expected = Expected {
+            issuer: &self.issuer,
+            client_id: &ClientId::new(self.settings.client_id.clone()),
+            nonce: &Nonce::new(pending.nonce),
+            access_token: &tokens.access_token,
+            code: &code,
+            started_at: pending.started_at,
+            now: self.clock.now(),
+            skew: self.settings.skew,
+        };
+        let claims = verify::verify(tokens.id_token, &keys, &expected)?;
+        let claims = match &provider.userinfo_endpoint {
+            Some(endpoint) if claims::is_thin(&claims, &self.names) => {
+                let more =
+                    claims::fetch_more(&self.outbound, &provider, endpoint, &tokens.access_token, &claims).await?;
+                claims::merge(claims, more)
+            }
+            _ => claims.into_inner(),
+        };
+        let assertion = claims::assertion(&claims, &self.names)?;
+        Ok(AssertedIdentity::new(self.settings.id.clone(), assertion))
+    }
+}
+
+impl RedirectConnector for OidcConnector {
+    fn id(&self) -> &SourceId {
+        &self.settings.id
+    }
+
+    fn start(&self) -> BoxFuture<'_, Result<Start, Error>> {
+        Box::pin(self.begin())
+    }
+
+    fn finish<'a>(&'a self, pending: &'a [u8], answer: &'a Answer) -> BoxFuture<'a, Result<AssertedIdentity, Error>> {
+        Box::pin(self.end(pending, answer))
+    }
+}
+
+impl fmt::Debug for OidcConnector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OidcConnector").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+/// The code of an authorization response (Core section 3.1.2.5), after the checks of RFC 9207 section 2.4.
+fn read_code(answer: &Answer, provider: &Provider) -> Result<String, Error> {
+    match answer.optional("iss")? {
+        Some(issuer) if issuer != provider.issuer.as_str() => {
+            return Err(refused("response_issuer", format!("the answer is of `{}`", clean(issuer))));
+        }
+        None if provider.sends_issuer => {
+            return Err(refused(
+                "response_issuer",
+                "the answer does not name its issuer, as this provider always does",
+            ));
+        }
+        _ => {}
+    }
+    let (code, error) = (answer.optional("code")?, answer.optional("error")?);
+    match (code, error) {
+        (Some(_), Some(_)) => Err(refused("shape", "the answer is both a success and an error")),
+        (None, Some(error)) => {
+            let description = answer.optional("error_description")?.unwrap_or_default();
+            Err(Error::Declined { reason: clean(format!("{error} {description}").trim()) })
+        }
+        (Some(code), None) if (1..=MAX_CODE_BYTES).contains(&code.len()) => Ok(code.to_owned()),
+        (Some(_), None) => Err(refused("shape", "the code is empty or too long")),
+        (None, None) => Err(refused("shape", "the answer has no `code`")),
+    }
+}
+
+fn parse_issuer(text: &str) -> Result<IssuerUrl, SettingsError> {
+    let wrong = |reason: &str| SettingsError { field: "issuer", reason: reason.into() };
+    if text.contains(['{', '}']) {
+        return Err(wrong("is a template for many tenants, which is not supported: write the tenant's own issuer"));
+    }
+    let issuer = IssuerUrl::new(text.to_owned()).map_err(|e| wrong(&format!("is no address: {e}")))?;
+    let url = issuer.url();
+    let is_loopback = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    };
+    if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback) {
+        return Err(wrong("must be an https address, or http on loopback"));
+    }
+    if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong("must have no query, fragment or credentials"));
+    }
+    if text.len() > 1024 {
+        return Err(wrong("must have at most 1024 bytes"));
+    }
+    Ok(issuer)
+}
+
+fn refused(rule: &'static str, reason: impl Into<String>) -> Error {
+    Error::Refused { rule, reason: reason.into() }
+}
+
+fn unavailable(reason: impl Into<String>) -> Error {
+    Error::Unavailable { reason: reason.into() }
+}
+
+/// A text of the provider, fit for a log: without control, bidirectional and zero-width characters, cut.
+fn clean(text: &str) -> String {
+    let is_invisible = |c: &char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    };
+    text.chars().filter(|c| !is_invisible(c)).take(MAX_REASON_CHARS).collect()
+}
+
+#[cfg(test)]
+mod tests;

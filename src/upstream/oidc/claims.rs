@@ -1,0 +1,189 @@
+//! From claims to an identity (OpenID Connect Core section 5.1), and the claims that the UserInfo endpoint adds
+//! (section 5.3).
+
+use std::collections::BTreeMap;
+
+use http::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
+use openidconnect::AccessToken;
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::discovery::{Provider, check_json, not_sent};
+use super::verify::VerifiedClaims;
+use super::{json, refused};
+use crate::http::outbound::Outbound;
+use crate::model::UserName;
+use crate::upstream::{Assertion, Error};
+
+/// Claims of the protocol, which say nothing about the person.
+const PROTOCOL: [&str; 16] = [
+    "_claim_names",
+    "_claim_sources",
+    "acr",
+    "amr",
+    "at_hash",
+    "aud",
+    "auth_time",
+    "azp",
+    "c_hash",
+    "exp",
+    "iat",
+    "iss",
+    "jti",
+    "nbf",
+    "nonce",
+    "sid",
+];
+
+/// Which claims mean what.
+#[derive(Clone, Debug)]
+pub(super) struct Names {
+    /// The claim of the login name; `None` is the verified e-mail address, else `preferred_username`, else `sub`.
+    pub user_name: Option<String>,
+    pub groups: String,
+}
+
+/// Whether the ID token leaves open what the UserInfo endpoint may know.
+pub(super) fn is_thin(claims: &VerifiedClaims, names: &Names) -> bool {
+    !claims.has("email") || !claims.has(&names.groups)
+}
+
+/// Asks the UserInfo endpoint about the person of `claims`.
+///
+/// # Errors
+/// `Refused` when it speaks of somebody else; `Unavailable` when it does not answer: groups that cannot be had are not
+/// groups that are not there.
+pub(super) async fn fetch_more(
+    outbound: &Outbound,
+    provider: &Provider,
+    endpoint: &Url,
+    access_token: &AccessToken,
+    claims: &VerifiedClaims,
+) -> Result<Map<String, Value>, Error> {
+    const WHAT: &str = "UserInfo endpoint";
+    let bearer = HeaderValue::from_str(&format!("Bearer {}", access_token.secret()));
+    let mut bearer = bearer.map_err(|_| refused("shape", "the access token cannot be sent in a header"))?;
+    bearer.set_sensitive(true);
+    let headers =
+        HeaderMap::from_iter([(AUTHORIZATION, bearer), (ACCEPT, HeaderValue::from_static("application/json"))]);
+    let sent = outbound.send(http::Method::GET, endpoint, &provider.provenance(), headers, bytes::Bytes::new()).await;
+    let response = sent.map_err(|e| not_sent(e, WHAT))?;
+    check_json(&response, WHAT)?;
+    let more =
+        json::parse_object(&response.body).map_err(|e| refused("userinfo", format!("the {WHAT}'s answer: {e}")))?;
+    match more.get("sub").and_then(Value::as_str) {
+        Some(subject) if subject == claims.subject() => Ok(more),
+        _ => Err(refused("userinfo", format!("the {WHAT} speaks of somebody else than the ID token"))),
+    }
+}
+
+/// Adds what the signed claims do not say. What they say stays.
+pub(super) fn merge(claims: VerifiedClaims, more: Map<String, Value>) -> Map<String, Value> {
+    let mut merged = claims.into_inner();
+    // Whether an address is verified is said by whoever names the address.
+    let names_address = merged.contains_key("email") && merged.get("email") != more.get("email");
+    for (name, value) in more {
+        let is_protocol = PROTOCOL.contains(&name.as_str());
+        if !is_protocol && !merged.contains_key(&name) && !(name == "email_verified" && names_address) {
+            merged.insert(name, value);
+        }
+    }
+    merged
+}
+
+/// The identity that verified claims describe.
+///
+/// # Errors
+/// `Refused` by `user_name` or `groups` when those claims cannot be used.
+pub(super) fn assertion(claims: &Map<String, Value>, names: &Names) -> Result<Assertion, Error> {
+    let text = |name: &str| claims.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let subject = text("sub").ok_or_else(|| refused("subject", "there is no `sub`"))?.to_owned();
+    let email = text("email").filter(|address| is_address(address)).map(str::to_owned);
+    let is_true = |value: &Value| *value == Value::Bool(true) || value.as_str() == Some("true");
+    let email_is_verified = email.is_some() && claims.get("email_verified").is_some_and(is_true);
+    let user_name = match &names.user_name {
+        Some(claim) => {
+            text(claim).ok_or_else(|| refused("user_name", format!("there is no claim `{claim}`")))?.to_owned()
+        }
+        None => match (&email, text("preferred_username")) {
+            (Some(address), _) if email_is_verified => address.clone(),
+            (_, Some(preferred)) => preferred.to_owned(),
+            _ => subject.clone(),
+        },
+    };
+    if let Err(e) = user_name.parse::<UserName>() {
+        return Err(refused("user_name", format!("the login name {e}")));
+    }
+    Ok(Assertion {
+        subject,
+        user_name,
+        email,
+        email_is_verified,
+        display_name: display_name(text("name"), text("given_name"), text("family_name")),
+        groups: groups(claims, &names.groups)?,
+        attributes: attributes(claims),
+        claim: None,
+        upstream_session: text("sid").map(str::to_owned),
+    })
+}
+
+fn is_address(text: &str) -> bool {
+    let is_plain = !text.chars().any(|c| c.is_whitespace() || c.is_control()) && text.len() <= 254;
+    is_plain
+        && text.parse::<UserName>().is_ok()
+        && matches!(text.rsplit_once('@'), Some((l, d)) if !l.is_empty() && !d.is_empty())
+}
+
+fn display_name(name: Option<&str>, given: Option<&str>, family: Option<&str>) -> Option<String> {
+    let found = match (name, given, family) {
+        (Some(name), _, _) => name.to_owned(),
+        (None, Some(given), Some(family)) => format!("{given} {family}"),
+        (None, Some(one), None) | (None, None, Some(one)) => one.to_owned(),
+        (None, None, None) => return None,
+    };
+    Some(found).filter(|name| name.parse::<UserName>().is_ok())
+}
+
+/// The groups: a list of texts or one text. A reference to another place is refused, because the person would sign in
+/// without the groups that they have.
+fn groups(claims: &Map<String, Value>, name: &str) -> Result<Vec<String>, Error> {
+    let is_elsewhere = claims.get("_claim_names").is_some_and(|names| names.get(name).is_some());
+    match claims.get(name) {
+        None if is_elsewhere => {
+            Err(refused("groups", "the groups are too many for the token and have to be fetched elsewhere"))
+        }
+        None | Some(Value::Null) => Ok(Vec::new()),
+        Some(Value::String(one)) => Ok(vec![one.clone()]),
+        Some(Value::Array(all)) => {
+            let mut found: Vec<String> = Vec::with_capacity(all.len());
+            for group in all {
+                let group = group
+                    .as_str()
+                    .ok_or_else(|| refused("groups", format!("`{name}` has a member that is no text")))?;
+                found.push(group.to_owned());
+            }
+            let mut seen = std::collections::HashSet::new();
+            found.retain(|group| seen.insert(group.clone()));
+            Ok(found)
+        }
+        Some(_) => Err(refused("groups", format!("`{name}` is no list of texts"))),
+    }
+}
+
+fn attributes(claims: &Map<String, Value>) -> BTreeMap<String, Vec<String>> {
+    let plain = |value: &Value| match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    };
+    let person = claims.iter().filter(|(name, _)| !PROTOCOL.contains(&name.as_str()));
+    let listed = person.map(|(name, value)| match value {
+        Value::Array(all) => (name.clone(), all.iter().filter_map(plain).collect::<Vec<_>>()),
+        one => (name.clone(), plain(one).into_iter().collect()),
+    });
+    listed.filter(|(_, values)| !values.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests;

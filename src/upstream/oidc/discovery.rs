@@ -1,0 +1,234 @@
+//! The provider's description of itself (OpenID Connect Discovery 1.0 sections 3 and 4).
+
+use openidconnect::core::{
+    CoreAuthDisplay, CoreClaimName, CoreClaimType, CoreClientAuthMethod, CoreGrantType,
+    CoreJweContentEncryptionAlgorithm, CoreJweKeyManagementAlgorithm, CoreResponseMode, CoreResponseType,
+    CoreSubjectIdentifierType,
+};
+use openidconnect::{AdditionalProviderMetadata, AuthType, AuthUrl, IssuerUrl, ProviderMetadata, TokenUrl};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::keys::VerifyingKey;
+use super::{clean, refused, unavailable};
+use crate::error::Chain;
+use crate::http::outbound::{self, Outbound, Provenance};
+use crate::upstream::Error;
+
+/// What is used of the description.
+#[derive(Clone, Debug)]
+pub(super) struct Provider {
+    pub issuer: IssuerUrl,
+    pub authorization_endpoint: AuthUrl,
+    pub token_endpoint: TokenUrl,
+    pub userinfo_endpoint: Option<Url>,
+    pub jwks_uri: Url,
+    /// How a client with a secret authenticates at the token endpoint; `None` when we know none of its ways.
+    pub client_auth: Option<AuthType>,
+    /// Whether every answer names its issuer (RFC 9207 section 3).
+    pub sends_issuer: bool,
+}
+
+/// The member of RFC 9207 that the library does not know.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Extra {
+    #[serde(default)]
+    authorization_response_iss_parameter_supported: bool,
+}
+
+impl AdditionalProviderMetadata for Extra {}
+
+type Metadata = ProviderMetadata<
+    Extra,
+    CoreAuthDisplay,
+    CoreClientAuthMethod,
+    CoreClaimName,
+    CoreClaimType,
+    CoreGrantType,
+    CoreJweContentEncryptionAlgorithm,
+    CoreJweKeyManagementAlgorithm,
+    VerifyingKey,
+    CoreResponseMode,
+    CoreResponseType,
+    CoreSubjectIdentifierType,
+>;
+
+/// Fetches and checks the description of `issuer`.
+///
+/// # Errors
+/// `Unavailable` when it cannot be had; `Refused` when it is not this issuer's or points where it must not.
+pub(super) async fn fetch(outbound: &Outbound, issuer: &IssuerUrl) -> Result<Provider, Error> {
+    let address = format!("{}/.well-known/openid-configuration", issuer.as_str().trim_end_matches('/'));
+    let address: Url = address.parse().map_err(|e| unavailable(format!("`{address}` is no address: {e}")))?;
+    let document = get_json(outbound, &address, &Provenance::Administrator, "discovery document").await?;
+    parse(document, issuer)
+}
+
+/// Checks a description (Discovery section 4.3: its issuer is exactly the one that was asked).
+pub(super) fn parse(document: Map<String, Value>, issuer: &IssuerUrl) -> Result<Provider, Error> {
+    let named = document.get("issuer").and_then(Value::as_str).unwrap_or_default().to_owned();
+    if named != issuer.as_str() {
+        let reason = if named.contains("{tenantid}") {
+            "the issuer is a template for many tenants, which is not supported: configure the tenant's own issuer"
+                .into()
+        } else {
+            format!("the discovery document is of `{}`, not of `{}`", clean(&named), issuer.as_str())
+        };
+        return Err(refused("issuer", reason));
+    }
+    let metadata: Metadata = serde_json::from_value(Value::Object(document)).map_err(|e| {
+        refused("discovery", format!("the discovery document is incomplete: {}", clean(&e.to_string())))
+    })?;
+    let Some(token_endpoint) = metadata.token_endpoint().cloned() else {
+        return Err(refused("discovery", "the provider has no token endpoint"));
+    };
+    let provider = Provider {
+        issuer: issuer.clone(),
+        authorization_endpoint: metadata.authorization_endpoint().clone(),
+        token_endpoint,
+        userinfo_endpoint: metadata.userinfo_endpoint().map(|endpoint| endpoint.url().clone()),
+        jwks_uri: metadata.jwks_uri().url().clone(),
+        client_auth: client_auth(metadata.token_endpoint_auth_methods_supported()),
+        sends_issuer: metadata.additional_metadata().authorization_response_iss_parameter_supported,
+    };
+    provider.check_schemes()?;
+    Ok(provider)
+}
+
+/// `client_secret_basic` is what a provider speaks that says nothing (Discovery section 3).
+fn client_auth(offered: Option<&Vec<CoreClientAuthMethod>>) -> Option<AuthType> {
+    let Some(offered) = offered else { return Some(AuthType::BasicAuth) };
+    if offered.contains(&CoreClientAuthMethod::ClientSecretBasic) {
+        Some(AuthType::BasicAuth)
+    } else if offered.contains(&CoreClientAuthMethod::ClientSecretPost) {
+        Some(AuthType::RequestBody)
+    } else {
+        None
+    }
+}
+
+impl Provider {
+    /// Who wrote the addresses in this description.
+    pub(super) fn provenance(&self) -> Provenance {
+        Provenance::document_of(self.issuer.url())
+    }
+
+    /// A description that was read over TLS must not lead out of it.
+    fn check_schemes(&self) -> Result<(), Error> {
+        let endpoints = [self.authorization_endpoint.url(), self.token_endpoint.url(), &self.jwks_uri];
+        for endpoint in endpoints.into_iter().chain(self.userinfo_endpoint.as_ref()) {
+            let is_fine = match endpoint.scheme() {
+                "https" => true,
+                "http" => self.issuer.url().scheme() == "http",
+                _ => false,
+            };
+            if !is_fine {
+                return Err(refused("discovery", format!("`{}` is no https address", clean(endpoint.as_str()))));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads a JSON object; `what` is its name in messages.
+pub(super) async fn get_json(
+    outbound: &Outbound,
+    url: &Url,
+    provenance: &Provenance,
+    what: &str,
+) -> Result<Map<String, Value>, Error> {
+    let response = outbound.get(url, provenance, "application/json").await.map_err(|e| not_sent(e, what))?;
+    check_json(&response, what)?;
+    super::json::parse_object(&response.body).map_err(|reason| unavailable(format!("the {what} is broken: {reason}")))
+}
+
+/// A successful answer that says it is JSON, or does not say what it is.
+pub(super) fn check_json(response: &outbound::Response, what: &str) -> Result<(), Error> {
+    if response.status != ::http::StatusCode::OK {
+        return Err(unavailable(format!("the {what} was answered with {}", response.status)));
+    }
+    let Some(media_type) = response.headers.get(::http::header::CONTENT_TYPE) else { return Ok(()) };
+    let media_type = media_type.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    let media_type = media_type.to_ascii_lowercase();
+    if media_type == "application/json" || (media_type.starts_with("application/") && media_type.ends_with("+json")) {
+        Ok(())
+    } else {
+        Err(unavailable(format!("the {what} is `{}` and not JSON", clean(&media_type))))
+    }
+}
+
+/// A request that brought no response.
+pub(super) fn not_sent(error: outbound::Error, what: &str) -> Error {
+    match error {
+        outbound::Error::Forbidden { .. } => refused("host", format!("the {what}: {error}")),
+        other => unavailable(format!("the {what}: {}", Chain(&other))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn check(change: impl FnOnce(&mut Map<String, Value>), issuer: &str) -> Result<Provider, String> {
+        let mut document = json!({
+            "issuer": "https://idp.example/a", "authorization_endpoint": "https://idp.example/a/authorize",
+            "token_endpoint": "https://idp.example/a/token", "jwks_uri": "https://idp.example/a/jwks",
+            "response_types_supported": ["code"], "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": ["RS256", "XX999"],
+        });
+        change(document.as_object_mut().expect("an object"));
+        let issuer = IssuerUrl::new(issuer.to_owned()).expect("an address");
+        let Value::Object(document) = document else { unreachable!() };
+        parse(document, &issuer).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn the_issuer_is_compared_as_text() {
+        assert!(check(|_| (), "https://idp.example/a").is_ok());
+        for other in
+            ["https://idp.example/a/", "https://idp.example/A", "https://idp.example:443/a", "http://idp.example/a"]
+        {
+            let error = check(|_| (), other).expect_err(other);
+            assert!(error.contains("refused: issuer"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_template_for_many_tenants_is_refused_in_words() {
+        let template = |document: &mut Map<String, Value>| {
+            document.insert("issuer".into(), json!("https://idp.example/{tenantid}"));
+        };
+        let error = check(template, "https://idp.example/a").expect_err("a template");
+        assert!(error.contains("many tenants"), "{error}");
+    }
+
+    #[test]
+    fn endpoints_outside_tls_are_refused() {
+        for name in ["authorization_endpoint", "token_endpoint", "jwks_uri", "userinfo_endpoint"] {
+            for address in ["http://idp.example/x", "file:///etc/passwd", "javascript:alert(1)"] {
+                let change = |document: &mut Map<String, Value>| drop(document.insert(name.into(), json!(address)));
+                let error = check(change, "https://idp.example/a").expect_err(address);
+                assert!(error.contains("refused: discovery"), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_client_authenticates_the_way_the_provider_offers() {
+        for (offered, expected) in [
+            (json!(["client_secret_post", "client_secret_basic"]), Some("BasicAuth")),
+            (json!(["client_secret_post", "private_key_jwt"]), Some("RequestBody")),
+            (json!(["private_key_jwt"]), None),
+        ] {
+            let change = |document: &mut Map<String, Value>| {
+                document.insert("token_endpoint_auth_methods_supported".into(), offered.clone());
+            };
+            let provider = check(change, "https://idp.example/a").expect("a provider");
+            assert_eq!(provider.client_auth.map(|way| format!("{way:?}")).as_deref(), expected, "{offered}");
+        }
+        let silent = check(|_| (), "https://idp.example/a").expect("a provider");
+        assert!(matches!(silent.client_auth, Some(AuthType::BasicAuth)));
+    }
+}
