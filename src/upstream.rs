@@ -13,6 +13,8 @@ use futures_util::future::BoxFuture;
 use crate::clock::Timestamp;
 use crate::model::SourceId;
 
+pub mod saml;
+
 /// What an upstream vouched for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AssertedIdentity {

@@ -1,0 +1,233 @@
+//! What a message must survive before a parser sees it: one pass over its bytes.
+//!
+//! Refused here: other encodings than UTF-8, NUL, every `<!` (document types, comments, CDATA sections), processing
+//! instructions, and sizes that make a parser or a canonicalizer slow. A parser that follows can then be strict and
+//! plain, because nothing is left that two parsers read differently.
+
+use super::refused;
+use crate::upstream::Error;
+
+/// How large and how free a document may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Bytes of the whole document.
+    pub(crate) max_bytes: usize,
+    /// Comments are taken only where a person wrote the document: in metadata.
+    pub(crate) comments: Comments,
+}
+
+/// Whether comments may stand in a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Comments {
+    Allowed,
+    Refused,
+}
+
+/// A message that a browser carries.
+pub(crate) const MESSAGE: Limits = Limits { max_bytes: 256 * 1024, comments: Comments::Refused };
+/// A metadata document.
+pub(crate) const METADATA: Limits = Limits { max_bytes: 1024 * 1024, comments: Comments::Allowed };
+
+const MAX_ATTRIBUTES: usize = 64;
+const MAX_NAMESPACES_IN_SCOPE: usize = 64;
+const MAX_DEPTH: usize = 48;
+const MAX_TAGS: usize = 20_000;
+const MAX_DECLARATION_BYTES: usize = 128;
+
+/// The document as text, when it passes.
+///
+/// # Errors
+/// `Refused` with rule `size`, `encoding` or `xml`.
+pub(crate) fn check(bytes: &[u8], limits: Limits) -> Result<&str, Error> {
+    if bytes.len() > limits.max_bytes {
+        return Err(refused("size", format!("{} bytes, more than {}", bytes.len(), limits.max_bytes)));
+    }
+    if bytes.contains(&0) {
+        return Err(refused("encoding", "it contains NUL"));
+    }
+    let text = std::str::from_utf8(bytes).map_err(|error| refused("encoding", format!("not UTF-8: {error}")))?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let body = skip_declaration(text)?;
+    scan(body.as_bytes(), limits.comments)?;
+    Ok(text)
+}
+
+/// What follows the XML declaration, which may be absent and must say version 1.0 and UTF-8.
+fn skip_declaration(text: &str) -> Result<&str, Error> {
+    let Some(rest) = text.strip_prefix("<?xml").filter(|rest| rest.starts_with(is_space)) else {
+        return Ok(text);
+    };
+    let (content, body) = rest.split_once("?>").ok_or_else(|| refused("xml", "the XML declaration does not end"))?;
+    if content.len() > MAX_DECLARATION_BYTES {
+        return Err(refused("xml", "the XML declaration is too long"));
+    }
+    let wrong = || refused("encoding", "the XML declaration says something else than version 1.0 and UTF-8");
+    let (version, content) = pseudo_attribute(content, "version").ok_or_else(wrong)?;
+    if version != "1.0" {
+        return Err(wrong());
+    }
+    let content = match pseudo_attribute(content, "encoding") {
+        Some((encoding, rest)) if encoding.eq_ignore_ascii_case("utf-8") => rest,
+        Some(_) => return Err(wrong()),
+        None => content,
+    };
+    let content = match pseudo_attribute(content, "standalone") {
+        Some(("yes" | "no", rest)) => rest,
+        Some(_) => return Err(wrong()),
+        None => content,
+    };
+    if content.trim_start_matches(is_space).is_empty() { Ok(body) } else { Err(wrong()) }
+}
+
+/// The value of `name="…"` at the start of `content`, and what follows.
+fn pseudo_attribute<'a>(content: &'a str, name: &str) -> Option<(&'a str, &'a str)> {
+    let rest = content.trim_start_matches(is_space).strip_prefix(name)?;
+    let rest = rest.trim_start_matches(is_space).strip_prefix('=')?.trim_start_matches(is_space);
+    let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+    rest.get(1..)?.split_once(quote)
+}
+
+fn is_space(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\n' | '\r')
+}
+
+/// Walks from `<` to `<` and counts.
+fn scan(mut rest: &[u8], comments: Comments) -> Result<(), Error> {
+    let mut namespaces_in_scope: Vec<usize> = Vec::with_capacity(MAX_DEPTH);
+    let mut tags = 0usize;
+    while let Some(start) = rest.iter().position(|byte| *byte == b'<') {
+        rest = rest.get(start + 1..).unwrap_or_default();
+        match rest.first() {
+            Some(b'!') if comments == Comments::Allowed && rest.starts_with(b"!--") => {
+                let end = rest.windows(3).skip(3).position(|window| window == b"-->");
+                let end = end.ok_or_else(|| refused("xml", "a comment does not end"))?;
+                rest = rest.get(end + 6..).unwrap_or_default();
+            }
+            Some(b'!') => return Err(refused("xml", "a document type, comment or CDATA section")),
+            Some(b'?') => return Err(refused("xml", "a processing instruction")),
+            Some(b'/') => {
+                namespaces_in_scope.pop().ok_or_else(|| refused("xml", "an end tag without a start"))?;
+            }
+            Some(_) => {
+                tags += 1;
+                let tag = Tag::read(rest)?;
+                let in_scope = namespaces_in_scope.last().copied().unwrap_or_default() + tag.namespaces;
+                if tags > MAX_TAGS {
+                    return Err(refused("size", format!("more than {MAX_TAGS} tags")));
+                }
+                if tag.attributes > MAX_ATTRIBUTES || in_scope > MAX_NAMESPACES_IN_SCOPE {
+                    return Err(refused("size", format!("more than {MAX_ATTRIBUTES} attributes or namespaces")));
+                }
+                if namespaces_in_scope.len() >= MAX_DEPTH {
+                    return Err(refused("size", format!("deeper than {MAX_DEPTH} elements")));
+                }
+                if !tag.is_empty {
+                    namespaces_in_scope.push(in_scope);
+                }
+                rest = rest.get(tag.length..).unwrap_or_default();
+            }
+            None => return Err(refused("xml", "it ends within a tag")),
+        }
+    }
+    Ok(())
+}
+
+/// What is counted of a start tag.
+struct Tag {
+    length: usize,
+    attributes: usize,
+    namespaces: usize,
+    is_empty: bool,
+}
+
+impl Tag {
+    /// Reads up to the `>` that is not in quotes.
+    fn read(rest: &[u8]) -> Result<Self, Error> {
+        let mut tag = Self { length: 0, attributes: 0, namespaces: 0, is_empty: false };
+        let mut quote = None;
+        let mut word = 0usize;
+        let mut after_space = false;
+        let mut previous = 0u8;
+        for (index, byte) in rest.iter().copied().enumerate() {
+            match (quote, byte) {
+                (_, b'<') => return Err(refused("xml", "`<` within a tag")),
+                (Some(open), _) if open == byte => quote = None,
+                (Some(_), _) => {}
+                (None, b'"' | b'\'') => quote = Some(byte),
+                (None, b' ' | b'\t' | b'\n' | b'\r') => after_space = true,
+                (None, b'=') => {
+                    tag.attributes += 1;
+                    tag.namespaces += usize::from(rest.get(word..index).is_some_and(|n| n.starts_with(b"xmlns")));
+                }
+                (None, b'>') => {
+                    tag.length = index + 1;
+                    tag.is_empty = previous == b'/';
+                    return Ok(tag);
+                }
+                (None, _) if after_space => {
+                    word = index;
+                    after_space = false;
+                }
+                (None, _) => {}
+            }
+            previous = byte;
+        }
+        Err(refused("xml", "it ends within a tag"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: Result<(), &str>) {
+        let rule = super::check(text.as_bytes(), MESSAGE).map(drop).map_err(|error| match error {
+            Error::Refused { rule, .. } => rule,
+            other => panic!("{other}"),
+        });
+        assert_eq!(rule, expected, "{}", text.get(..80).unwrap_or(text));
+    }
+
+    #[test]
+    fn only_a_declaration_of_version_1_0_in_utf_8_is_taken() {
+        for fine in ["", " version='1.0'", " version=\"1.0\" encoding=\"utf-8\"", " version = '1.0' standalone='no' "] {
+            let start = if fine.is_empty() { String::new() } else { format!("<?xml{fine}?>") };
+            check(&format!("{start}<a/>"), Ok(()));
+        }
+        check("\u{feff}<?xml version='1.0'?><a/>", Ok(()));
+        check("<?xml version='1.1'?><a/>", Err("encoding"));
+        check("<?xml version='1.0' encoding='utf-16'?><a/>", Err("encoding"));
+        check("<?xml version='1.0' encoding='iso-8859-1'?><a/>", Err("encoding"));
+        check("<?xml-stylesheet href='x'?><a/>", Err("xml"));
+        check(" <?xml version='1.0'?><a/>", Err("xml"));
+        check("<a><?php x?></a>", Err("xml"));
+    }
+
+    #[test]
+    fn markup_that_parsers_read_differently_is_refused() {
+        for text in ["<!DOCTYPE a><a/>", "<a><!-- --></a>", "<a><![CDATA[x]]></a>", "<a b='<'/>", "<a", "<", "</a>"] {
+            check(text, Err("xml"));
+        }
+        check("<a>\0</a>", Err("encoding"));
+        assert!(super::check(b"<a>\xff</a>", MESSAGE).is_err());
+    }
+
+    #[test]
+    fn sizes_are_bounded_and_quotes_are_respected() {
+        let attributes = |n: usize, name: &str| (0..n).map(|i| format!(" {name}{i}='>/='")).collect::<String>();
+        check(&format!("<a{}/>", attributes(64, "b")), Ok(()));
+        check(&format!("<a{}/>", attributes(65, "b")), Err("size"));
+        check(&format!("<a{}><b xmlns:q='x:'/></a>", attributes(64, "xmlns:p")), Err("size"));
+        check(&format!("{}{}", "<a>".repeat(48), "</a>".repeat(48)), Ok(()));
+        check(&format!("{}{}", "<a>".repeat(49), "</a>".repeat(49)), Err("size"));
+        check(&format!("<a>{}</a>", "<b/>".repeat(20_000)), Err("size"));
+        check(&" ".repeat(256 * 1024 + 1), Err("size"));
+    }
+
+    #[test]
+    fn comments_pass_in_metadata_only() {
+        assert!(super::check(b"<a><!-- <b> --><c/><!----></a>", METADATA).is_ok());
+        assert!(super::check(b"<a><!--> </a>", METADATA).is_err());
+        assert!(super::check(b"<a><![CDATA[x]]></a>", METADATA).is_err());
+    }
+}
