@@ -1,1 +1,325 @@
-//! Tokens for provisioning and automation.
+//! Tokens for provisioning and automation: opaque 256-bit secrets behind a prefix and in front of a checksum.
+//!
+//! `cgs_…` speaks SCIM for one connection, `cgp_…` is for management. The store holds only a keyed hash, so that a copy of
+//! it gives nobody a token. A token says who asks, never what is allowed: that is the access decision's, which also cuts
+//! by the limit that the token carries. Nothing is cached: a revoked token is refused by the next request.
+
+mod text;
+
+use std::time::Duration;
+
+use minicbor::bytes::ByteArray;
+use minicbor::{Decode, Encode};
+
+use crate::access::Permit;
+use crate::audit::{Change, Event, EventKind, Housekeeping, Ledger, Outcome};
+use crate::clock::{Clock, Timestamp};
+use crate::model::{Actor, Circumstance, OrganisationId, TokenId, TokenKind};
+use crate::secret::{IdSource, MacKey, Secret};
+use crate::store::{self, Range, Retryable, Table};
+
+/// Most characters of a token's name.
+pub const MAX_NAME_CHARACTERS: usize = 100;
+/// Last use is written at most this often.
+const LAST_USE_EVERY: Duration = Duration::from_secs(60);
+/// Most tokens of one page.
+const MAX_PAGE: usize = 1_000;
+
+const TOKENS: Table<[u8; 32], Record> = Table::new(0x50, "tokens");
+const TOKEN_HASHES: Table<TokenId, ByteArray<32>> = Table::new(0x51, "token hashes");
+
+/// Why a token was not made, found or revoked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The name or the expiry does not do.
+    #[error("the token's {field} {reason}")]
+    Invalid {
+        /// `name` or `expires`.
+        field: &'static str,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// No token has this id.
+    #[error("there is no token with this id")]
+    NotFound,
+    /// The store's answer.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+impl Retryable for Error {
+    fn is_lost_race(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_lost_race())
+    }
+}
+
+/// Why a presented token is not taken. To the peer all but `Store` are the same answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// It was one of ours until it expired.
+    #[error("the token `{name}` has expired")]
+    Expired {
+        /// Its public id.
+        id: TokenId,
+        /// Its name.
+        name: String,
+    },
+    /// It does not have the form, or the checksum shows that it was cut or mistyped.
+    #[error("the text is no token")]
+    Malformed,
+    /// The store cannot answer; the request may be sent again later.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// Well formed, but nobody has it: revoked or made up.
+    #[error("the token is not known")]
+    Unknown,
+}
+
+/// A token without its secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// Public id.
+    pub id: TokenId,
+    /// What administrators call it.
+    pub name: String,
+    /// What it is for.
+    pub kind: TokenKind,
+    /// When it was made.
+    pub created: Timestamp,
+    /// Who made it, as [`Actor`] prints.
+    pub created_by: String,
+    /// From when on it is refused; `None` is never.
+    pub expires: Option<Timestamp>,
+    /// When it was last used, to the minute.
+    pub last_used: Option<Timestamp>,
+}
+
+/// Makes, takes and revokes tokens. Cloning shares everything.
+#[derive(Clone)]
+pub struct Tokens {
+    ledger: Ledger,
+    key: MacKey,
+    ids: IdSource,
+    clock: Clock,
+    organisation: OrganisationId,
+}
+
+impl Tokens {
+    /// The tokens of the one organisation; `master` is the installation's key.
+    pub fn new(ledger: Ledger, master: &MacKey, ids: IdSource, clock: Clock) -> Self {
+        Self { ledger, key: master.derive("token"), ids, clock, organisation: OrganisationId::DEFAULT }
+    }
+
+    /// Makes a token. Its text is told this once.
+    ///
+    /// # Errors
+    /// `Invalid` for a blank, long or unprintable name and for an expiry that has passed; `Store`.
+    pub async fn create(
+        &self,
+        permit: &Permit,
+        name: &str,
+        kind: TokenKind,
+        expires: Option<Timestamp>,
+    ) -> Result<(Secret, Token), Error> {
+        let now = self.clock.now();
+        check_name(name)?;
+        if expires.is_some_and(|expires| expires <= now) {
+            return Err(Error::Invalid { field: "expires", reason: "must lie in the future" });
+        }
+        let token = Token {
+            id: TokenId::new(now, &self.ids),
+            name: name.trim().to_owned(),
+            kind,
+            created: now,
+            created_by: permit.actor().to_string(),
+            expires,
+            last_used: None,
+        };
+        let secret = text::render(text::prefix(&token.kind), &self.ids.token());
+        let hash = self.key.tag(secret.expose().as_bytes());
+        let mut change = self.ledger.change();
+        change.put(&TOKENS, self.organisation, &hash, &Record::from(token.clone()))?;
+        change.put(&TOKEN_HASHES, self.organisation, &token.id, &hash.into())?;
+        change.commit(told(permit.event(now, EventKind::TokenCreated), &token)).await?;
+        Ok((secret, token))
+    }
+
+    /// Who presents this text. Checks form and checksum before it asks the store, which costs one read.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    pub async fn authenticate(&self, presented: &str) -> Result<Actor, Refused> {
+        let prefix = text::parse(presented).ok_or(Refused::Malformed)?;
+        let hash = self.key.tag(presented.as_bytes());
+        let record = self.ledger.store().find(&TOKENS, self.organisation, &hash).await?.ok_or(Refused::Unknown)?;
+        if text::prefix(&record.kind) != prefix {
+            return Err(Refused::Unknown);
+        }
+        let now = self.clock.now();
+        if record.expires.is_some_and(|expires| expires <= now) {
+            return Err(Refused::Expired { id: record.id, name: record.name });
+        }
+        if record.last_used.is_none_or(|used| now.since(used) >= LAST_USE_EVERY) {
+            self.note_use(&hash, now).await;
+        }
+        Ok(actor(record.id, record.kind))
+    }
+
+    /// The event that a refusal deserves; `None` when the store was at fault. The caller limits how often it is written.
+    pub fn refusal(&self, refused: &Refused, circumstance: &Circumstance) -> Option<Event> {
+        if matches!(refused, Refused::Store(_)) {
+            return None;
+        }
+        let mut event = Event::new(self.clock.now(), EventKind::TokenRefused, &Actor::Anonymous)
+            .outcome(Outcome::Denied)
+            .from_address(circumstance.address)
+            .detail("reason", refused);
+        event.request_id = circumstance.request_id.clone();
+        match refused {
+            Refused::Expired { id, name } => Some(event.on("token", id, name)),
+            _ => Some(event),
+        }
+    }
+
+    /// The token with this id.
+    ///
+    /// # Errors
+    /// `NotFound`, `Store`.
+    pub async fn load(&self, id: TokenId) -> Result<Token, Error> {
+        let store = self.ledger.store();
+        let hash = store.find(&TOKEN_HASHES, self.organisation, &id).await?.ok_or(Error::NotFound)?;
+        let record = store.find(&TOKENS, self.organisation, &hash).await?.ok_or(Error::NotFound)?;
+        Ok(record.into())
+    }
+
+    /// At most `limit` (1,000 at most) tokens created after `after`, oldest first; expired ones are among them.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn list(&self, after: Option<TokenId>, limit: usize) -> Result<Vec<Token>, Error> {
+        let store = self.ledger.store();
+        let mut range = Range::prefix(TOKEN_HASHES.prefix(self.organisation, &()), limit.min(MAX_PAGE));
+        if let Some(after) = after {
+            range = range.after(&TOKEN_HASHES.key(self.organisation, &after));
+        }
+        let rows = store.range(range).await?;
+        let hashes = rows.iter().map(|(_, row)| store::decode(TOKEN_HASHES.name(), &row.value).map(hash));
+        let hashes = hashes.collect::<Result<Vec<_>, _>>()?;
+        let found = store.find_many(&TOKENS, self.organisation, &hashes).await?;
+        Ok(found.into_iter().flatten().map(Token::from).collect())
+    }
+
+    /// Makes a token void from the next request on.
+    ///
+    /// # Errors
+    /// `NotFound`, `Store`.
+    pub async fn revoke(&self, permit: &Permit, id: TokenId) -> Result<Token, Error> {
+        self.ledger
+            .retry(|mut change| async move {
+                let hash = change.find(&TOKEN_HASHES, self.organisation, &id).await?.ok_or(Error::NotFound)?;
+                let record = change.find(&TOKENS, self.organisation, &hash).await?.ok_or(Error::NotFound)?;
+                let token = Token::from(record);
+                change.delete(&TOKENS, self.organisation, &hash);
+                change.delete(&TOKEN_HASHES, self.organisation, &id);
+                change.commit(told(permit.event(self.clock.now(), EventKind::TokenRevoked), &token)).await?;
+                Ok(token)
+            })
+            .await
+    }
+
+    /// Failing to note a use does not fail the request: a lost race means that somebody else has noted it.
+    async fn note_use(&self, hash: &[u8; 32], now: Timestamp) {
+        if let Err(error) = self.write_use(self.ledger.change(), hash, now).await
+            && !error.is_lost_race()
+        {
+            tracing::warn!(error = %error, "the last use of a token was not written");
+        }
+    }
+
+    async fn write_use(&self, mut change: Change, hash: &[u8; 32], now: Timestamp) -> Result<(), store::Error> {
+        if let Some(record) = change.find(&TOKENS, self.organisation, hash).await? {
+            let record = Record { last_used: Some(now), ..record };
+            change.put(&TOKENS, self.organisation, hash, &record)?;
+            change.commit_quietly(Housekeeping::LastSeen).await?;
+        }
+        Ok(())
+    }
+}
+
+fn check_name(name: &str) -> Result<(), Error> {
+    let invalid = |reason| Err(Error::Invalid { field: "name", reason });
+    if name.trim().is_empty() {
+        return invalid("must not be blank");
+    }
+    if name.chars().count() > MAX_NAME_CHARACTERS {
+        return invalid("must have at most 100 characters");
+    }
+    if name.chars().any(char::is_control) {
+        return invalid("must not contain control characters");
+    }
+    Ok(())
+}
+
+fn actor(id: TokenId, kind: TokenKind) -> Actor {
+    match kind {
+        TokenKind::Management(limit, user) => Actor::Token { id, limit, user },
+        TokenKind::Scim(source) => Actor::Connection { source, token: id },
+    }
+}
+
+fn told(event: Event, token: &Token) -> Event {
+    let event = event.on("token", token.id, &token.name);
+    let event = match &token.kind {
+        TokenKind::Management(limit, user) => {
+            let limit = limit.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+            let event = event.detail("kind", "management").detail("limit", limit);
+            match user {
+                Some(user) => event.detail("user", user),
+                None => event,
+            }
+        }
+        TokenKind::Scim(source) => event.detail("kind", "scim").detail("source", source),
+    };
+    match token.expires {
+        Some(expires) => event.detail("expires", expires),
+        None => event,
+    }
+}
+
+fn hash(bytes: ByteArray<32>) -> [u8; 32] {
+    bytes.into()
+}
+
+/// A token as stored, under its keyed hash.
+#[derive(Clone, Debug, Encode, Decode)]
+#[cbor(map)]
+struct Record {
+    #[n(0)]
+    id: TokenId,
+    #[n(1)]
+    name: String,
+    #[n(2)]
+    kind: TokenKind,
+    #[n(3)]
+    created: Timestamp,
+    #[n(4)]
+    created_by: String,
+    #[n(5)]
+    expires: Option<Timestamp>,
+    #[n(6)]
+    last_used: Option<Timestamp>,
+}
+
+impl From<Token> for Record {
+    fn from(token: Token) -> Self {
+        let Token { id, name, kind, created, created_by, expires, last_used } = token;
+        Self { id, name, kind, created, created_by, expires, last_used }
+    }
+}
+
+impl From<Record> for Token {
+    fn from(record: Record) -> Self {
+        let Record { id, name, kind, created, created_by, expires, last_used } = record;
+        Self { id, name, kind, created, created_by, expires, last_used }
+    }
+}

@@ -1,0 +1,73 @@
+//! A session as stored, under its keyed hash. The limits are not part of it: shorter ones apply to sessions that are
+//! open already.
+
+use minicbor::{Decode, Encode};
+
+use super::{Details, MAX_USER_AGENT_CHARACTERS, Method, Session};
+use crate::clock::Timestamp;
+use crate::config;
+use crate::model::{SessionId, SourceId, UserId};
+
+#[derive(Clone, Debug, Encode, Decode)]
+#[cbor(map)]
+pub(super) struct Record {
+    #[n(0)]
+    id: SessionId,
+    #[n(1)]
+    user: UserId,
+    #[n(2)]
+    created: Timestamp,
+    #[n(3)]
+    last_seen: Timestamp,
+    #[n(4)]
+    connector: SourceId,
+    #[n(5)]
+    method: Method,
+    #[n(6)]
+    address: Option<String>,
+    #[n(7)]
+    user_agent: Option<String>,
+    #[n(8)]
+    upstream_session: Option<String>,
+}
+
+impl Record {
+    pub fn new(id: SessionId, user: UserId, now: Timestamp, details: Details) -> Self {
+        let user_agent = details.user_agent.map(|text| {
+            text.chars().filter(|character| !character.is_control()).take(MAX_USER_AGENT_CHARACTERS).collect()
+        });
+        Self {
+            id,
+            user,
+            created: now,
+            last_seen: now,
+            connector: details.connector,
+            method: details.method,
+            address: details.address.map(|address| address.to_string()),
+            user_agent,
+            upstream_session: details.upstream_session,
+        }
+    }
+
+    /// The same session, used at `now`.
+    pub fn seen_at(self, now: Timestamp) -> Self {
+        Self { last_seen: now, ..self }
+    }
+
+    /// The session as the limits of today make it.
+    pub fn session(&self, limits: &config::Session) -> Session {
+        Session {
+            id: self.id,
+            user: self.user,
+            created: self.created,
+            last_seen: self.last_seen,
+            idle_until: self.last_seen.plus(limits.idle),
+            ends: self.created.plus(limits.absolute),
+            connector: self.connector.clone(),
+            method: self.method,
+            address: self.address.clone(),
+            user_agent: self.user_agent.clone(),
+            upstream_session: self.upstream_session.clone(),
+        }
+    }
+}
