@@ -12,6 +12,7 @@ mod standing;
 mod tables;
 mod users;
 
+use crate::access::Grants;
 use crate::audit::Ledger;
 use crate::clock::Clock;
 use crate::model::{NameError, OrganisationId, SourceId};
@@ -63,6 +64,9 @@ pub enum Error {
         /// Who owns it; `None` when it is kept by hand.
         owner: Option<SourceId>,
     },
+    /// The account was deleted, and a sign-in may not create it again.
+    #[error("the account was deleted; only its source or an administrator may create it again")]
+    Retired,
     /// The caller's revision is not the current one.
     #[error("revision {current} is current")]
     Revision {
@@ -94,12 +98,15 @@ pub struct Directory {
     ids: IdSource,
     organisation: OrganisationId,
     rules: Rules,
+    grants: Grants,
 }
 
 impl Directory {
     /// The default organisation's directory; `rules` say which roles its sources give.
     pub fn new(ledger: Ledger, clock: Clock, ids: IdSource, rules: Rules) -> Self {
-        Self { ledger, clock, ids, organisation: OrganisationId::DEFAULT, rules }
+        let organisation = OrganisationId::DEFAULT;
+        let grants = Grants::new(ledger.clone(), clock.clone(), ids.clone(), organisation);
+        Self { ledger, clock, ids, organisation, rules, grants }
     }
 
     fn store(&self) -> &Store {

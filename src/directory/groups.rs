@@ -7,7 +7,9 @@ use super::users::suffix_id;
 use super::{Directory, Error, MAX_PAGE};
 use crate::access::Permit;
 use crate::audit::{Change, EventKind};
-use crate::model::{Attributes, FoldedName, Group, GroupId, GroupName, OrganisationId, SourceId, UserId, fold};
+use crate::model::{
+    Attributes, FoldedName, Group, GroupId, GroupName, OrganisationId, SourceId, Subject, UserId, fold,
+};
 use crate::store::{self, Range, Retryable};
 
 /// Most member ids that one event lists.
@@ -213,6 +215,7 @@ impl Directory {
                     self.stage_leave(&mut change, parent, Member::Group(id)).await?;
                 }
                 self.unindex_group(&mut change, &before);
+                self.stage_no_grants(&mut change, permit, Subject::Group(id)).await?;
                 change.delete(&GROUPS, self.organisation, &id);
                 change.delete(&MEMBER_COUNTS, self.organisation, &id);
                 change.add(&TOTALS, self.organisation, "groups", -1);

@@ -1,18 +1,28 @@
 //! Mapping rules: what a source says about a person, to roles.
+//!
+//! A rule looks at one source's people only, and of their groups only at those that this source owns, so that nobody
+//! gains a role by a group of the same name elsewhere. Whenever a person or a membership changes, the rule grants of
+//! the people concerned are made what the rules say, in the same commit.
 
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
+
 use super::membership::Overlay;
 use super::{Directory, Error};
-use crate::access::Permit;
+use crate::access::{self, Permit, RuleGrant};
 use crate::audit::Change;
-use crate::model::{Group, RoleId, Scope, SourceId, User};
+use crate::filter::{Filter, NoSchema};
+use crate::model::{Group, GroupId, RoleId, Scope, SourceId, Subject, User};
+use crate::store;
 
 /// One rule: where it holds, a role is given.
 #[derive(Clone, Debug)]
 pub struct Rule {
     /// Whose people it is about.
     pub source: SourceId,
+    /// The condition on the record: its attributes, `userName`, and `groups` with names, ids and DNs.
+    pub when: Filter,
     /// What is given.
     pub role: RoleId,
     /// Where; `None` is organisation-wide.
@@ -35,30 +45,96 @@ impl Rules {
     pub fn any_for(&self, source: &SourceId) -> bool {
         self.0.iter().any(|rule| rule.source == *source)
     }
+
+    /// The roles that the rules of `source` give to whom `record` describes.
+    pub fn wanted(&self, source: &SourceId, record: &Map<String, Value>) -> Vec<RuleGrant> {
+        self.0
+            .iter()
+            .filter(|rule| rule.source == *source && rule.when.matches(record, &NoSchema))
+            .map(|rule| RuleGrant {
+                role: rule.role.clone(),
+                scope: rule.scope.clone(),
+                position: rule.position.clone(),
+            })
+            .collect()
+    }
 }
 
 impl Directory {
+    /// Makes the rule grants of a user whom a source owns what they must be, in the caller's change.
     pub(super) async fn stage_rules(&self, change: &mut Change, permit: &Permit, user: &User) -> Result<(), Error> {
         self.stage_rules_over(change, permit, user, None, None).await
     }
 
-    pub(super) async fn stage_no_rules(
+    /// The same, with membership rows and a group that the change is about to write.
+    pub(super) async fn stage_rules_over(
         &self,
-        _change: &mut Change,
-        _permit: &Permit,
-        _user: &User,
+        change: &mut Change,
+        permit: &Permit,
+        user: &User,
+        overlay: Option<Overlay<'_>>,
+        changed: Option<&Group>,
     ) -> Result<(), Error> {
+        let Some(owner) = user.owner.as_ref().filter(|owner| self.rules.any_for(owner)) else {
+            return Ok(());
+        };
+        let paths = self.group_paths_over(user.id, overlay).await?;
+        let ids: Vec<GroupId> = paths.iter().filter_map(|path| path.last().copied()).collect();
+        let mut groups = self.groups_by_id(&ids).await?;
+        if let Some(changed) = changed.filter(|changed| ids.contains(&changed.id)) {
+            groups.retain(|group| group.id != changed.id);
+            groups.push(changed.clone());
+        }
+        let record = record(user, groups.iter().filter(|group| group.owner.as_ref() == Some(owner)));
+        let wanted = self.rules.wanted(owner, &record);
+        self.grants.replace_rule_grants(change, permit, user.id, owner, &wanted).await.map_err(of_access)?;
         Ok(())
     }
 
-    pub(super) async fn stage_rules_over(
+    /// Makes the rule grants of a connector what this sign-in says, in the caller's change. `attributes` is what the
+    /// connector vouched for, `groups` among it.
+    pub(crate) async fn stage_sign_in_rules(
         &self,
-        _change: &mut Change,
-        _permit: &Permit,
-        _user: &User,
-        _overlay: Option<Overlay<'_>>,
-        _changed: Option<&Group>,
+        change: &mut Change,
+        permit: &Permit,
+        user: &User,
+        connector: &SourceId,
+        attributes: &Map<String, Value>,
     ) -> Result<(), Error> {
+        let wanted = self.rules.wanted(connector, attributes);
+        self.grants.replace_rule_grants(change, permit, user.id, connector, &wanted).await.map_err(of_access)?;
         Ok(())
+    }
+
+    /// Takes every grant from a user who is being deleted.
+    pub(super) async fn stage_no_grants(
+        &self,
+        change: &mut Change,
+        permit: &Permit,
+        subject: Subject,
+    ) -> Result<(), Error> {
+        self.grants.delete_of(change, permit, subject).await.map_err(of_access)?;
+        Ok(())
+    }
+}
+
+/// What a rule sees of a person.
+fn record<'a>(user: &User, groups: impl Iterator<Item = &'a Group>) -> Map<String, Value> {
+    let mut record = user.attributes.0.clone();
+    record.insert("userName".to_owned(), user.user_name.as_str().into());
+    let mut names: Vec<Value> = Vec::new();
+    for group in groups {
+        names.push(group.name.as_str().into());
+        names.extend(group.external_id.as_deref().map(Value::from));
+        names.extend(group.attributes.0.get("dn").filter(|dn| dn.is_string()).cloned());
+    }
+    record.insert("groups".to_owned(), names.into());
+    record
+}
+
+fn of_access(error: access::Error) -> Error {
+    match error {
+        access::Error::Store(error) => Error::Store(error),
+        other => Error::Store(store::Error::Unavailable { reason: other.to_string() }),
     }
 }

@@ -34,8 +34,13 @@ pub(super) const MEMBER_COUNTS: Table<GroupId, i64> = Table::new(0x0d, "member c
 /// Deleted users, so that their ids stay taken and the ledger can name them.
 pub(super) const TOMBSTONES: Table<UserId, User> = Table::new(0x0e, "tombstones");
 
+/// Names of deleted users: a sign-in does not bring them back, a source or an administrator may use them again.
+pub(super) const RETIRED_NAMES: Table<FoldedName, UserId> = Table::new(0x0f, "retired names");
+/// Stable ids of deleted users, likewise.
+pub(super) const RETIRED_SUBJECTS: Table<(SourceId, String), UserId> = Table::new(0x10, "retired subjects");
+
 /// Every tag of this module with its table's name.
-pub const ALL: [(u8, &str); 14] = [
+pub const ALL: [(u8, &str); 16] = [
     (0x01, USERS.name()),
     (0x02, USER_NAMES.name()),
     (0x03, USER_LINKS.name()),
@@ -50,4 +55,6 @@ pub const ALL: [(u8, &str); 14] = [
     (0x0c, TOTALS.name()),
     (0x0d, MEMBER_COUNTS.name()),
     (0x0e, TOMBSTONES.name()),
+    (0x0f, RETIRED_NAMES.name()),
+    (0x10, RETIRED_SUBJECTS.name()),
 ];

@@ -2,11 +2,13 @@
 
 use super::membership::Member;
 use super::reconcile::{Authority, SourceRecord, UserPlan, plan};
-use super::tables::{TOMBSTONES, TOTALS, USER_EMAILS, USER_LINKS, USER_NAMES, USER_SUBJECTS, USERS};
+use super::tables::{
+    RETIRED_NAMES, RETIRED_SUBJECTS, TOMBSTONES, TOTALS, USER_EMAILS, USER_LINKS, USER_NAMES, USER_SUBJECTS, USERS,
+};
 use super::{Directory, Error, MAX_PAGE};
 use crate::access::Permit;
 use crate::audit::{Change, Event, EventKind, Housekeeping};
-use crate::model::{Actor, FoldedName, SourceId, Status, User, UserId, UserName, fold};
+use crate::model::{Actor, FoldedName, SourceId, Status, Subject, User, UserId, UserName, fold};
 use crate::store::{self, Range};
 
 /// What a change of one user will be once its transaction is committed.
@@ -248,7 +250,8 @@ impl Directory {
                     self.stage_leave(&mut change, group, Member::User(id)).await?;
                 }
                 self.unindex(&mut change, &before);
-                self.stage_no_rules(&mut change, permit, &before).await?;
+                self.retire(&mut change, &before)?;
+                self.stage_no_grants(&mut change, permit, Subject::User(id)).await?;
                 change.delete(&USERS, self.organisation, &id);
                 let tombstone = User { status: Status::Tombstone, changed: self.clock.now(), ..before.clone() };
                 change.put(&TOMBSTONES, self.organisation, &id, &tombstone)?;
@@ -278,6 +281,7 @@ impl Directory {
         match plan(existing, record, &authority, new_id, now)? {
             UserPlan::Nothing => Ok(Staged { user: existing.cloned().ok_or_else(|| not_found(new_id))?, event: None }),
             UserPlan::Create(user) => {
+                self.revive(change, &user, &authority).await?;
                 self.index(change, &user, None, &authority).await?;
                 change.put(&USERS, self.organisation, &user.id, &*user)?;
                 change.add(&TOTALS, self.organisation, "users", 1);
@@ -296,6 +300,36 @@ impl Directory {
                 Ok(Staged { user: *after, event: Some(event) })
             }
         }
+    }
+
+    /// Remembers the name and the stable ids of a deleted user.
+    fn retire(&self, change: &mut Change, user: &User) -> Result<(), Error> {
+        change.put(&RETIRED_NAMES, self.organisation, &user.user_name.folded(), &user.id)?;
+        for link in &user.links {
+            let subject = (link.source.clone(), link.external_id.clone());
+            change.put(&RETIRED_SUBJECTS, self.organisation, &subject, &user.id)?;
+        }
+        Ok(())
+    }
+
+    /// Whoever may create accounts takes a retired name into use again; a sign-in does not.
+    async fn revive(&self, change: &mut Change, user: &User, authority: &Authority) -> Result<(), Error> {
+        let name = user.user_name.folded();
+        let mut is_retired = change.find(&RETIRED_NAMES, self.organisation, &name).await?.is_some();
+        for link in &user.links {
+            let subject = (link.source.clone(), link.external_id.clone());
+            if change.find(&RETIRED_SUBJECTS, self.organisation, &subject).await?.is_some() {
+                is_retired = true;
+                change.delete(&RETIRED_SUBJECTS, self.organisation, &subject);
+            }
+        }
+        if is_retired && matches!(authority, Authority::SignIn(_)) {
+            return Err(Error::Retired);
+        }
+        if is_retired {
+            change.delete(&RETIRED_NAMES, self.organisation, &name);
+        }
+        Ok(())
     }
 
     async fn index(
