@@ -1,0 +1,55 @@
+// An OpenID provider on oidc-provider that signs one person in at once and asks no consent.
+// Argument: one JSON object with port, client_id, client_secret, redirect_uri, alg, user {sub, email, name, groups}.
+// Prints one line when it listens.
+import http from 'node:http';
+import { createRequire } from 'node:module';
+import { pathToFileURL } from 'node:url';
+
+const settings = JSON.parse(process.argv[2]);
+const require = createRequire(`${process.argv[3]}/`);
+const { default: Provider } = await import(pathToFileURL(require.resolve('oidc-provider')).href);
+
+const issuer = `http://127.0.0.1:${settings.port}`;
+const { user } = settings;
+const provider = new Provider(issuer, {
+  clients: [{
+    client_id: settings.client_id,
+    client_secret: settings.client_secret,
+    redirect_uris: [settings.redirect_uri],
+    grant_types: ['authorization_code'],
+    response_types: ['code'],
+    id_token_signed_response_alg: settings.alg,
+  }],
+  jwks: settings.jwks,
+  pkce: { required: () => true },
+  scopes: ['openid', 'email', 'profile', 'groups'],
+  claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name', 'preferred_username'], groups: ['groups'] },
+  conformIdTokenClaims: settings.claims_in_userinfo ?? false,
+  features: { devInteractions: { enabled: false } },
+  cookies: { keys: ['test'] },
+  interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
+  findAccount: (_, id) => ({
+    accountId: id,
+    claims: () => ({
+      sub: id, email: user.email, email_verified: true, name: user.name, preferred_username: user.email, groups: user.groups,
+    }),
+  }),
+});
+
+async function interact(request, response) {
+  const { prompt, params, session } = await provider.interactionDetails(request, response);
+  if (prompt.name === 'login') {
+    return provider.interactionFinished(request, response, { login: { accountId: user.sub } });
+  }
+  const grant = new provider.Grant({ accountId: session.accountId, clientId: params.client_id });
+  grant.addOIDCScope(params.scope);
+  grant.addOIDCClaims(['email', 'email_verified', 'name', 'preferred_username', 'groups']);
+  const consent = { grantId: await grant.save() };
+  return provider.interactionFinished(request, response, { consent }, { mergeWithLastSubmission: true });
+}
+
+const handle = provider.callback();
+http.createServer((request, response) => {
+  if (!request.url.startsWith('/interaction/')) return handle(request, response);
+  return interact(request, response).catch((error) => { response.statusCode = 500; response.end(String(error)); });
+}).listen(settings.port, '127.0.0.1', () => console.log('listening'));
