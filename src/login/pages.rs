@@ -1,0 +1,172 @@
+//! The pages of signing in and out. They work without scripts; everything that is shown is escaped by construction.
+
+use maud::{DOCTYPE, Markup, html};
+
+use crate::model::SourceId;
+
+/// The style of every page, served by its own route so that the content security policy needs no exception.
+pub const STYLE: &str = include_str!("pages/style.css");
+
+/// A way in, as the page shows it.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    /// The connector.
+    pub id: SourceId,
+    /// What the button says.
+    pub label: String,
+}
+
+/// What the sign-in page needs.
+#[derive(Debug)]
+pub struct SignIn<'a> {
+    /// Ways in besides the password.
+    pub choices: &'a [Choice],
+    /// The anti-forgery value of the form.
+    pub csrf: &'a str,
+    /// Where the sign-in leads to.
+    pub return_to: &'a str,
+    /// What went wrong before.
+    pub problem: Option<&'a str>,
+    /// The id by which an administrator finds the reason.
+    pub reference: Option<&'a str>,
+}
+
+fn page(title: &str, body: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="robots" content="noindex";
+                title { (title) }
+                link rel="stylesheet" href="/login/style.css";
+            }
+            body { main { (body) } }
+        }
+    }
+}
+
+/// The sign-in page.
+pub fn sign_in(view: &SignIn<'_>) -> Markup {
+    page(
+        "Sign in",
+        &html! {
+            h1 { "Sign in" }
+            @if let Some(problem) = view.problem {
+                div.problem role="alert" {
+                    p { (problem) }
+                    @if let Some(reference) = view.reference { p.reference { "Reference " code { (reference) } } }
+                }
+            }
+            form method="post" action="/login/password" {
+                input type="hidden" name="csrf" value=(view.csrf);
+                input type="hidden" name="return_to" value=(view.return_to);
+                label for="username" { "User name" }
+                input #username name="username" type="text" autocomplete="username" autocapitalize="none"
+                    spellcheck="false" required autofocus maxlength="512";
+                label for="password" { "Password" }
+                input #password name="password" type="password" autocomplete="current-password" required
+                    maxlength="4096";
+                button type="submit" { "Sign in" }
+            }
+            @if !view.choices.is_empty() {
+                p.or { "or" }
+                ul.choices {
+                    @for choice in view.choices {
+                        li {
+                            a href={ "/login/" (choice.id.as_str()) "?" (return_query(view.return_to)) } {
+                                "Continue with " (choice.label)
+                            }
+                        }
+                    }
+                }
+            }
+        },
+    )
+}
+
+fn return_query(path: &str) -> String {
+    form_urlencoded::Serializer::new(String::new()).append_pair("return_to", path).finish()
+}
+
+/// A sign-in that did not work, by a way other than the password.
+pub fn refused(problem: &str, reference: &str) -> Markup {
+    page(
+        "Sign-in did not work",
+        &html! {
+            h1 { "Sign-in did not work" }
+            div.problem role="alert" {
+                p { (problem) }
+                p.reference { "Reference " code { (reference) } }
+            }
+            p { a href="/login" { "Try again" } }
+        },
+    )
+}
+
+/// The start page of somebody who is signed in.
+pub fn home(name: &str, roles: &[String], csrf: &str) -> Markup {
+    page(
+        "Signed in",
+        &html! {
+            h1 { "Hello, " (name) }
+            @if roles.is_empty() {
+                p { "You are signed in. No role has been given to you yet." }
+            } @else {
+                p { "You are signed in. Your roles:" }
+                ul { @for role in roles { li { (role) } } }
+            }
+            form method="post" action="/logout" {
+                input type="hidden" name="csrf" value=(csrf);
+                button type="submit" { "Sign out" }
+            }
+        },
+    )
+}
+
+/// Asks before signing out, so that a link cannot do it.
+pub fn sign_out(csrf: &str) -> Markup {
+    page(
+        "Sign out",
+        &html! {
+            h1 { "Sign out?" }
+            form method="post" action="/logout" {
+                input type="hidden" name="csrf" value=(csrf);
+                button type="submit" { "Sign out" }
+            }
+        },
+    )
+}
+
+/// After signing out.
+pub fn signed_out() -> Markup {
+    page(
+        "Signed out",
+        &html! {
+            h1 { "Signed out" }
+            p { a href="/login" { "Sign in again" } }
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_is_shown_is_escaped() {
+        let evil = "\"><script>alert(1)</script>";
+        let choices = [Choice { id: "entra".parse().unwrap(), label: evil.to_owned() }];
+        let view =
+            SignIn { choices: &choices, csrf: evil, return_to: evil, problem: Some(evil), reference: Some(evil) };
+        for text in [
+            sign_in(&view).into_string(),
+            refused(evil, evil).into_string(),
+            home(evil, &[evil.to_owned()], evil).into_string(),
+            sign_out(evil).into_string(),
+        ] {
+            assert!(!text.contains("<script"), "{text}");
+        }
+    }
+}
