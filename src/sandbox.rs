@@ -1,1 +1,3 @@
 //! The small directory and identity providers that `cleargate demo` plays against. Never part of `serve`.
+
+pub mod openid;
