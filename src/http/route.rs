@@ -1,17 +1,24 @@
 //! Routes as data. Each surface has one table of them; the router, the route listing and the coverage test are made
-//! from it. A route without an access class and a rate class does not compile.
+//! from it. A route without an access class and a rate class does not compile. What a route takes is bounded by its
+//! class: a request that is larger, or coded otherwise than as it is, never reaches the handler.
 
 use std::sync::Arc;
 
+use ::http::header::CONTENT_ENCODING;
+use ::http::request::Parts;
+use ::http::{Method, StatusCode};
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::handler::Handler;
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use futures_util::future::BoxFuture;
-use http::Method;
-use http::request::Parts;
+use http_body::Body as _;
+
+use super::body::{Capped, Cause, Tripped};
+use super::problem;
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,11 +56,14 @@ pub struct Route<S> {
     pub access: Access,
     /// Which limit it counts against.
     pub rate: Rate,
+    /// Most bytes of a request's body.
+    pub body_bytes: usize,
     handler: MethodRouter<S>,
 }
 
 impl<S: Clone + Send + Sync + 'static> Route<S> {
-    /// A row. Methods other than those of RFC 9110 and RFC 5789 get no route.
+    /// A row. Methods other than those of RFC 9110 and RFC 5789 get no route. Bodies may have 1 MiB for provisioning,
+    /// 16 KiB where a secret is taken, 256 KiB else.
     pub fn new<H: Handler<T, S>, T: 'static>(
         method: Method,
         path: &'static str,
@@ -62,7 +72,19 @@ impl<S: Clone + Send + Sync + 'static> Route<S> {
         handler: H,
     ) -> Self {
         let filter = MethodFilter::try_from(method.clone()).unwrap_or(MethodFilter::TRACE);
-        Self { method, path, access, rate, handler: on(filter, handler) }
+        let body_bytes = match (access, rate) {
+            (Access::Scim, _) | (_, Rate::Scim) => 1024 * 1024,
+            (_, Rate::SignIn) => 16 * 1024,
+            _ => 256 * 1024,
+        };
+        Self { method, path, access, rate, body_bytes, handler: on(filter, handler) }
+    }
+
+    /// The row with another bound on bodies, such as for SAML responses in base64. The listener's own bound stays.
+    #[must_use]
+    pub fn with_body_bytes(mut self, most: usize) -> Self {
+        self.body_bytes = most;
+        self
     }
 }
 
@@ -74,6 +96,11 @@ pub trait Admit: Send + Sync + 'static {
     /// # Errors
     /// The finished answer: 401, 403, 429.
     fn admit<'a>(&'a self, access: Access, rate: Rate, parts: &'a mut Parts) -> BoxFuture<'a, Result<(), Response>>;
+
+    /// Says in the surface's form why a body is not taken: 413 (too large) or 415 (coded). `detail` is a short clause.
+    fn refuse(&self, status: StatusCode, detail: &str) -> Response {
+        problem(status, detail)
+    }
 }
 
 /// Makes a surface's router from its table.
@@ -81,23 +108,69 @@ pub fn router<S: Clone + Send + Sync + 'static>(routes: Vec<Route<S>>, state: S,
     routes
         .into_iter()
         .fold(Router::new(), |router, route| {
-            let gate = Gate { access: route.access, rate: route.rate, admit: Arc::clone(&admit) };
+            let gate = Gate {
+                access: route.access,
+                rate: route.rate,
+                body_bytes: route.body_bytes,
+                pattern: Pattern(route.path),
+                admit: Arc::clone(&admit),
+            };
             router.route(route.path, route.handler.layer(middleware::from_fn_with_state(gate, pass)))
         })
         .with_state(state)
+}
+
+/// Which route answered, for the listener's metrics: in the extensions of the response.
+#[derive(Clone, Copy)]
+pub(super) struct Pattern(pub(super) &'static str);
+
+impl Pattern {
+    /// Paths that no table knows; they all count as one.
+    pub(super) const UNKNOWN: &'static str = "unknown";
 }
 
 #[derive(Clone)]
 struct Gate {
     access: Access,
     rate: Rate,
+    body_bytes: usize,
+    pattern: Pattern,
     admit: Arc<dyn Admit>,
 }
 
 async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
-    match gate.admit.admit(gate.access, gate.rate, &mut parts).await {
-        Ok(()) => next.run(Request::from_parts(parts, body)).await,
-        Err(answer) => answer.into_response(),
+    let mut response = match gate.admit.admit(gate.access, gate.rate, &mut parts).await {
+        Ok(()) => gate.bounded(parts, body, next).await,
+        Err(answer) => answer,
+    };
+    response.extensions_mut().insert(gate.pattern);
+    response
+}
+
+impl Gate {
+    async fn bounded(&self, parts: Parts, body: Body, next: Next) -> Response {
+        if parts
+            .headers
+            .get_all(CONTENT_ENCODING)
+            .iter()
+            .any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+        {
+            return self.admit.refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, "bodies are taken without Content-Encoding");
+        }
+        if body.is_end_stream() {
+            return next.run(Request::from_parts(parts, body)).await;
+        }
+        let too_large = || self.admit.refuse(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large");
+        if body.size_hint().lower() > u64::try_from(self.body_bytes).unwrap_or(u64::MAX) {
+            return too_large();
+        }
+        let tripped = Tripped::default();
+        let body = Body::new(Capped::new(body, self.body_bytes, tripped.clone()));
+        let response = next.run(Request::from_parts(parts, body)).await;
+        match tripped.cause() {
+            Some(Cause::Large) => too_large(),
+            _ => response,
+        }
     }
 }

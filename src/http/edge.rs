@@ -1,0 +1,205 @@
+//! What every request of a listener passes, in one piece: layers of a router would each cost a boxed call.
+//!
+//! In this order: request id, header and host checks, client address, a place among the requests in flight, body and
+//! request deadlines, the router, then the answer's headers and its count. A panic of a handler is answered 500.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use ::http::header::{CONNECTION, CONTENT_LENGTH, RETRY_AFTER};
+use ::http::request::Parts;
+use ::http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use axum::Router;
+use axum::body::Body;
+use futures_util::FutureExt;
+use http_body_util::Limited;
+use hyper::body::{Body as _, Incoming};
+use tower::Service;
+use tracing::{Instrument, debug, error, info_span};
+
+use super::activity::Activity;
+use super::body::{Cause, Outgoing, Timed, Tripped};
+use super::route::Pattern;
+use super::{Hosts, ListenerLimits, Metrics, PeerUid, RequestId, address, headers, problem, request_id};
+use crate::model::Network;
+use crate::tasks::panic_text;
+
+/// What all connections of a listener share.
+pub(super) struct Edge {
+    pub(super) router: Router,
+    pub(super) hosts: Hosts,
+    pub(super) proxies: Vec<Network>,
+    pub(super) limits: ListenerLimits,
+    pub(super) metrics: Metrics,
+    pub(super) in_flight: AtomicUsize,
+}
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy)]
+pub(super) enum Peer {
+    Tcp(IpAddr),
+    Unix(Option<u32>),
+}
+
+/// The requests of one connection.
+#[derive(Clone)]
+pub(super) struct Requests {
+    pub(super) edge: Arc<Edge>,
+    pub(super) peer: Peer,
+    pub(super) encrypted: bool,
+    /// Random; the first half of the ids of its requests.
+    pub(super) connection: u64,
+    pub(super) activity: Arc<Activity>,
+}
+
+impl hyper::service::Service<Request<Incoming>> for Requests {
+    type Response = Response<Outgoing>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let busy = self.activity.begin();
+        let number = self.activity.served();
+        let this = self.clone();
+        Box::pin(async move {
+            let (parts, body) = this.answer(number, request).await.into_parts();
+            Ok(Response::from_parts(parts, Outgoing::new(body, busy)))
+        })
+    }
+}
+
+impl Requests {
+    async fn answer(self, number: u32, request: Request<Incoming>) -> Response<Body> {
+        let began = Instant::now();
+        let (mut parts, body) = request.into_parts();
+        let (method, version) = (parts.method.clone(), parts.version);
+        let id = self.identify(&mut parts, number);
+        let shown = id.header_value();
+        let span = info_span!("request", request.id = %id.0);
+        parts.extensions.insert(id);
+        let mut response = match self.check(&parts) {
+            Ok(()) => self.serve(parts, body).instrument(span).await,
+            Err(refusal) => refusal,
+        };
+        headers::harden(response.headers_mut(), self.encrypted);
+        if let Some(value) = shown {
+            response.headers_mut().insert(request_id::HEADER, value);
+        }
+        if version < Version::HTTP_2 && number >= self.edge.limits.requests_per_connection {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        let route = response.extensions().get::<Pattern>().map_or(Pattern::UNKNOWN, |pattern| pattern.0);
+        self.edge.metrics.request(route, &method, response.status(), began.elapsed());
+        response
+    }
+
+    /// Says who asks, and under which id.
+    fn identify(&self, parts: &mut Parts, number: u32) -> RequestId {
+        let mut given = None;
+        match self.peer {
+            Peer::Tcp(peer) => {
+                let proxies = &self.edge.proxies;
+                if address::is_trusted(peer, proxies) {
+                    given = RequestId::from_proxy(&parts.headers);
+                }
+                parts.extensions.insert(address::resolve(peer, &parts.headers, proxies));
+            }
+            Peer::Unix(Some(uid)) => {
+                parts.extensions.insert(PeerUid(uid));
+            }
+            Peer::Unix(None) => {}
+        }
+        given.unwrap_or_else(|| RequestId::of(self.connection, number))
+    }
+
+    fn check(&self, parts: &Parts) -> Result<(), Response<Body>> {
+        if parts.headers.len() > self.edge.limits.header_fields {
+            return Err(problem(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "too many header fields"));
+        }
+        if parts.method == Method::CONNECT || parts.method == Method::TRACE {
+            return Err(problem(StatusCode::NOT_IMPLEMENTED, "this method is not served"));
+        }
+        match self.edge.hosts.check(parts) {
+            Ok(()) => {}
+            Err(StatusCode::MISDIRECTED_REQUEST) => {
+                return Err(problem(StatusCode::MISDIRECTED_REQUEST, "this server does not answer for that host"));
+            }
+            Err(status) => return Err(problem(status, "exactly one valid Host is needed")),
+        }
+        let length = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+        if length.is_some_and(|length| length > self.edge.limits.body_bytes) {
+            return Err(problem(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large"));
+        }
+        Ok(())
+    }
+
+    async fn serve(&self, parts: Parts, body: Incoming) -> Response<Body> {
+        let Some(_place) = self.edge.enter() else {
+            self.edge.metrics.load_shed();
+            let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, "too many requests at once");
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            return response;
+        };
+        let limits = &self.edge.limits;
+        let tripped = Tripped::default();
+        let body = if body.is_end_stream() {
+            Body::empty()
+        } else {
+            Body::new(Timed::new(Limited::new(body, limits.body_bytes), limits.body, tripped.clone()))
+        };
+        let mut router = self.edge.router.clone();
+        let work = router.call(Request::from_parts(parts, body));
+        let mut work = pin!(AssertUnwindSafe(work).catch_unwind());
+        // Most requests are done at the first poll; only the others need a timer.
+        let first = poll_fn(|cx| std::task::Poll::Ready(work.as_mut().poll(cx))).await;
+        let done = match first {
+            std::task::Poll::Ready(done) => done,
+            std::task::Poll::Pending => match tokio::time::timeout(limits.request, work).await {
+                Ok(done) => done,
+                Err(_) => {
+                    debug!("the request took longer than {:?}", limits.request);
+                    return problem(StatusCode::SERVICE_UNAVAILABLE, "the request took too long");
+                }
+            },
+        };
+        match done {
+            Ok(Ok(response)) => match tripped.cause() {
+                Some(Cause::Slow) => problem(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"),
+                Some(Cause::Large) if response.status() != StatusCode::PAYLOAD_TOO_LARGE => {
+                    problem(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large")
+                }
+                _ => response,
+            },
+            Ok(Err(never)) => match never {},
+            Err(panic) => {
+                error!("a handler panicked: {}", panic_text(panic.as_ref()));
+                problem(StatusCode::INTERNAL_SERVER_ERROR, "something went wrong; the log knows the request id")
+            }
+        }
+    }
+}
+
+impl Edge {
+    fn enter(&self) -> Option<Place<'_>> {
+        if self.in_flight.fetch_add(1, Ordering::Relaxed) < self.limits.in_flight {
+            return Some(Place(&self.in_flight));
+        }
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        None
+    }
+}
+
+/// A place among the requests in flight.
+struct Place<'a>(&'a AtomicUsize);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
