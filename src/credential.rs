@@ -1,1 +1,256 @@
-//! Passwords: Argon2id on threads of its own.
+//! Passwords: Argon2id on threads of its own, a policy that names what is missing, and one record per user.
+//!
+//! A password is never kept, printed or given back; the record holds its Argon2id hash in the PHC string form. Checking
+//! one for a user that has none, or for nobody, costs the same as for one that has. Whether an attempt may be made at all
+//! is [`lockout`](crate::lockout)'s to say, before.
+
+mod hasher;
+mod phc;
+mod policy;
+
+use std::time::Duration;
+
+use minicbor::{Decode, Encode};
+use unicode_normalization::UnicodeNormalization;
+use zeroize::Zeroizing;
+
+pub use hasher::{Hasher, Lane};
+pub use phc::Cost;
+pub use policy::{PasswordPolicy, UnknownPreset, Unmet};
+
+use crate::access::Permit;
+use crate::audit::{Change, EventKind, Housekeeping, Ledger};
+use crate::clock::{Clock, Timestamp};
+use crate::model::{OrganisationId, User, UserId, Value};
+use crate::secret::{IdSource, Secret};
+use crate::store::{self, Table};
+
+/// The password of a user.
+const PASSWORDS: Table<UserId, Password> = Table::new(0x38, "passwords");
+
+/// Longest password in bytes of UTF-8; longer ones are refused before hashing.
+pub const MAX_PASSWORD_BYTES: usize = 4096;
+
+/// Why a password was not set or not checked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// More passwords wait to be hashed than a second's work; nothing was checked.
+    #[error("too many passwords are being checked")]
+    Busy {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The password does not satisfy the policy.
+    #[error("the password {}", list(unmet))]
+    Invalid {
+        /// Every part that is not met.
+        unmet: Vec<Unmet>,
+    },
+    /// A stored hash cannot be read, or hashing failed for want of memory.
+    #[error("the password cannot be checked: {reason}")]
+    Corrupt {
+        /// What is wrong.
+        reason: String,
+    },
+    /// The store does not answer.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+impl store::Retryable for Error {
+    fn is_lost_race(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_lost_race())
+    }
+}
+
+fn list(unmet: &[Unmet]) -> String {
+    unmet.iter().map(Unmet::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// A user's password as kept.
+#[derive(Clone, Encode, Decode)]
+#[cbor(map)]
+struct Password {
+    /// PHC string.
+    #[n(0)]
+    hash: String,
+    /// When it was set.
+    #[n(1)]
+    set: Timestamp,
+    /// It must be changed at the next sign-in.
+    #[n(2)]
+    must_change: bool,
+}
+
+/// How a check ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The user has no password. From outside it looks like a wrong one.
+    NoPassword,
+    /// It is the user's.
+    Verified {
+        /// It must be changed before anything else: by order of an administrator, or for its age.
+        must_change: bool,
+    },
+    /// It is not.
+    Wrong,
+}
+
+/// The passwords of one organisation. Cloning shares the store and the threads.
+#[derive(Clone)]
+pub struct Credentials {
+    ledger: Ledger,
+    clock: Clock,
+    ids: IdSource,
+    organisation: OrganisationId,
+    hasher: Hasher,
+    policy: PasswordPolicy,
+}
+
+impl Credentials {
+    /// Passwords by this policy, hashed by these threads.
+    pub fn new(
+        ledger: Ledger,
+        clock: Clock,
+        ids: IdSource,
+        organisation: OrganisationId,
+        hasher: Hasher,
+        policy: PasswordPolicy,
+    ) -> Self {
+        Self { ledger, clock, ids, organisation, hasher, policy }
+    }
+
+    /// The policy in force.
+    pub fn policy(&self) -> &PasswordPolicy {
+        &self.policy
+    }
+
+    /// Sets a user's password, whoever asks: that the permit's actor may is what the permit proves. With `must_change`
+    /// the user has to choose another one at the next sign-in. Twice at the same time: the later one stays.
+    ///
+    /// # Errors
+    /// `Invalid` with every unmet part, `Busy`, `Store`.
+    pub async fn set(&self, permit: &Permit, user: &User, password: &Secret, must_change: bool) -> Result<(), Error> {
+        let unmet = self.policy.check(password, &context(user));
+        if !unmet.is_empty() {
+            return Err(Error::Invalid { unmet });
+        }
+        let Some(normal) = normalize(password) else {
+            return Err(Error::Invalid { unmet: vec![Unmet::TooLong { max_chars: self.policy.max_chars() }] });
+        };
+        let cost = self.hasher.cost();
+        let salt = self.ids.bytes::<16>();
+        let output = self.hasher.hash(Lane::Interactive, cost, salt, normal).await?;
+        let record = Password { hash: phc::render(cost, &salt, &output), set: self.clock.now(), must_change };
+        let (record, event) = (&record, permit.event(record.set, EventKind::PasswordSet));
+        let event = &event.on("user", user.id, &user.user_name).detail("must_change", must_change);
+        self.ledger
+            .retry(|mut change| async move {
+                change.put(&PASSWORDS, self.organisation, &user.id, record)?;
+                change.commit(event.clone()).await?;
+                Ok(())
+            })
+            .await
+    }
+
+    /// Checks a password; `None` for a name that belongs to nobody, which takes as long as a wrong one. A right one whose
+    /// hash was made with other costs than today's is hashed anew if there is time for it.
+    ///
+    /// # Errors
+    /// `Busy`: nothing was checked; `Corrupt`, `Store`.
+    pub async fn verify(&self, user: Option<UserId>, password: &Secret, lane: Lane) -> Result<Verdict, Error> {
+        let Some(normal) = normalize(password) else { return Ok(Verdict::Wrong) };
+        let store = self.ledger.store();
+        let record = match user {
+            Some(user) => store.find(&PASSWORDS, self.organisation, &user).await?,
+            None => None,
+        };
+        let (Some(user), Some(record)) = (user, record) else {
+            self.hasher.hash(lane, self.hasher.cost(), [0; 16], normal).await?;
+            return Ok(if user.is_some() { Verdict::NoPassword } else { Verdict::Wrong });
+        };
+        let stored = phc::parse(&record.hash).map_err(|reason| Error::Corrupt { reason: reason.to_owned() })?;
+        let output = self.hasher.hash(lane, stored.cost, stored.salt, normal.clone()).await?;
+        if !phc::matches(&stored.output, &output) {
+            return Ok(Verdict::Wrong);
+        }
+        if stored.cost != self.hasher.cost() {
+            self.rehash(user, &record, normal).await?;
+        }
+        let is_old = self.policy.expires_after().is_some_and(|age| self.clock.now() >= record.set.plus(age));
+        Ok(Verdict::Verified { must_change: record.must_change || is_old })
+    }
+
+    /// Whether a user has a password, and whether it must be changed.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn find(&self, user: UserId) -> Result<Option<Standing>, Error> {
+        let record = self.ledger.store().find(&PASSWORDS, self.organisation, &user).await?;
+        Ok(record.map(|record: Password| Standing { set: record.set, must_change: record.must_change }))
+    }
+
+    /// Removes a user's password inside a change of the caller's that deletes the user.
+    pub fn forget_in(&self, change: &mut Change, user: UserId) {
+        change.delete(&PASSWORDS, self.organisation, &user);
+    }
+
+    /// The same password with today's costs. When the threads are busy it waits for another sign-in; when the record was
+    /// changed meanwhile, the change stays.
+    async fn rehash(&self, user: UserId, old: &Password, normal: Zeroizing<String>) -> Result<(), Error> {
+        let (cost, salt) = (self.hasher.cost(), self.ids.bytes::<16>());
+        let output = match self.hasher.hash(Lane::Background, cost, salt, normal).await {
+            Ok(output) => output,
+            Err(Error::Busy { .. }) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let mut change = self.ledger.change();
+        match change.find(&PASSWORDS, self.organisation, &user).await? {
+            Some(now) if now.hash == old.hash => {
+                change.put(
+                    &PASSWORDS,
+                    self.organisation,
+                    &user,
+                    &Password { hash: phc::render(cost, &salt, &output), ..now },
+                )?;
+            }
+            _ => return Ok(()),
+        }
+        match change.commit_quietly(Housekeeping::Rehash).await {
+            Ok(_) | Err(store::Error::Conflict) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// What may be told about a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// When it was set.
+    pub set: Timestamp,
+    /// It must be changed at the next sign-in.
+    pub must_change: bool,
+}
+
+/// The form that is hashed: NFC, so that two keyboards give one password. `None` when it is too long.
+fn normalize(password: &Secret) -> Option<Zeroizing<String>> {
+    let text = password.expose();
+    // Normalising makes a text at most three times as long; the buffer never moves, so that no copy stays behind.
+    let mut normal = Zeroizing::new(String::with_capacity(text.len().min(MAX_PASSWORD_BYTES) * 3));
+    if text.len() > MAX_PASSWORD_BYTES {
+        return None;
+    }
+    normal.extend(text.nfc());
+    Some(normal)
+}
+
+/// Words that a user's password must not be built of: login name, names, e-mail address.
+fn context(user: &User) -> Vec<&str> {
+    let mut words = vec![user.user_name.as_str()];
+    words.extend(user.email());
+    let name = user.attributes.0.get("name");
+    for part in ["givenName", "familyName"] {
+        words.extend(name.and_then(|name| name.get(part)).and_then(Value::as_str));
+    }
+    words
+}

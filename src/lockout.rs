@@ -1,1 +1,311 @@
 //! Failed attempts: policy (pure) and durable counters.
+//!
+//! An attempt is counted before the password is looked at, in a commit of its own, under the id that never changes: a
+//! crash, a rolled-back sign-in, a second spelling of the name or two hundred tries at once give no extra try. What an
+//! attempt was is told afterwards; an attempt of which nothing is told counts as failed.
+//!
+//! Names that belong to nobody are counted and locked alike, in a bounded number of places keyed by a keyed hash, so that
+//! a lock does not tell whether an account exists. A lock stops this way of proving who one is; sessions and single
+//! sign-on go on.
+
+mod policy;
+
+use std::time::Duration;
+
+use policy::{Admission, State};
+pub use policy::{Policy, UnknownPreset};
+
+use crate::access::Permit;
+use crate::audit::{Change, Event, EventKind, Housekeeping, Ledger, Outcome};
+use crate::clock::{Clock, Timestamp};
+use crate::model::{Actor, Circumstance, FoldedName, OrganisationId, UserId, UserName};
+use crate::secret::MacKey;
+use crate::store::{self, Range, Table, decode};
+
+/// Attempts on accounts.
+const ATTEMPTS: Table<UserId, State> = Table::new(0x30, "attempts");
+/// Attempts on names of nobody, by place.
+const PHANTOMS: Table<u64, State> = Table::new(0x31, "attempts on unknown names");
+/// How many places there are: at most this many rows, whatever is tried.
+const PHANTOM_PLACES: u64 = 1 << 18;
+
+/// Why no attempt was admitted or told.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// So many attempts at the same time that this one could not be counted. It must not go on.
+    #[error("too many attempts at the same time")]
+    Busy,
+    /// Locked. To be told to nobody but administrators: from outside it looks like a wrong password.
+    #[error("locked until {until}")]
+    Locked {
+        /// When the next attempt is admitted, if nobody tries before.
+        until: Timestamp,
+    },
+    /// The store does not answer; the attempt must not go on.
+    #[error(transparent)]
+    Store(store::Error),
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        match error {
+            store::Error::Conflict => Self::Busy,
+            error => Self::Store(error),
+        }
+    }
+}
+
+impl store::Retryable for Error {
+    fn is_lost_race(&self) -> bool {
+        matches!(self, Self::Busy)
+    }
+}
+
+/// On what an attempt is made.
+#[derive(Clone, Copy, Debug)]
+pub enum Subject<'a> {
+    /// A name that belongs to nobody.
+    Nobody(&'a FoldedName),
+    /// An account, and its name for the ledger.
+    User(UserId, &'a UserName),
+}
+
+#[derive(Clone, Debug)]
+enum Place {
+    Phantom(u64),
+    User(UserId, UserName),
+}
+
+/// An admitted and counted attempt. Dropping it without telling how it ended leaves it counted as failed.
+#[derive(Debug)]
+#[must_use = "an attempt that is not told counts as failed"]
+pub struct Attempt {
+    place: Place,
+    ticket: policy::Ticket,
+    circumstance: Circumstance,
+}
+
+/// How an account stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LockState {
+    /// Attempts that count as failed since the last success.
+    pub failures: u32,
+    /// Until when no attempt is admitted; `None` when one is.
+    pub locked_until: Option<Timestamp>,
+    /// When the last attempt was counted.
+    pub last: Timestamp,
+}
+
+/// The counters of one organisation. Cloning shares the store.
+#[derive(Clone)]
+pub struct Lockout {
+    ledger: Ledger,
+    clock: Clock,
+    organisation: OrganisationId,
+    key: MacKey,
+    policy: Policy,
+}
+
+impl Lockout {
+    /// Counters by this policy; `key` hides which unknown names were tried.
+    pub fn new(ledger: Ledger, clock: Clock, organisation: OrganisationId, key: &MacKey, policy: Policy) -> Self {
+        Self { ledger, clock, organisation, key: key.derive("lockout"), policy }
+    }
+
+    /// The policy in force.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Counts an attempt, durably, before anything is verified. Of any number of attempts at the same time at most as
+    /// many are admitted as the policy has.
+    ///
+    /// # Errors
+    /// `Locked`, `Busy`, `Store`: in each case nothing may be verified.
+    pub async fn reserve(&self, subject: Subject<'_>, circumstance: &Circumstance) -> Result<Attempt, Error> {
+        let place = match subject {
+            Subject::Nobody(name) => Place::Phantom(self.place(name)),
+            Subject::User(id, name) => Place::User(id, name.clone()),
+        };
+        let place_ref = &place;
+        let outcome = self
+            .ledger
+            .retry(|mut change| async move {
+                let now = self.clock.now();
+                let state = self.load(&mut change, place_ref).await?;
+                match state.reserve(&self.policy, now) {
+                    Admission::Admitted(state, ticket) => {
+                        self.save(&mut change, place_ref, &state)?;
+                        change.commit_quietly(Housekeeping::Login).await?;
+                        Ok::<_, Error>(Ok(ticket))
+                    }
+                    Admission::Refused { state, until, is_changed, is_news } => {
+                        if is_changed {
+                            self.save(&mut change, place_ref, &state)?;
+                        }
+                        if is_news {
+                            self.announce(&mut change, place_ref, circumstance, now, until);
+                        }
+                        if !change.is_empty() {
+                            change.commit_quietly(Housekeeping::Login).await?;
+                        }
+                        Ok(Err(until))
+                    }
+                }
+            })
+            .await?;
+        match outcome {
+            Ok(ticket) => Ok(Attempt { place, ticket, circumstance: circumstance.clone() }),
+            Err(until) => Err(Error::Locked { until }),
+        }
+    }
+
+    /// Tells that the attempt was right: what failed before it is forgotten. What was tried at the same time is not, so
+    /// that one who knows the password cannot be used to get more tries.
+    ///
+    /// # Errors
+    /// `Busy`, `Store`.
+    pub async fn succeed(&self, attempt: Attempt) -> Result<(), Error> {
+        let attempt = &attempt;
+        self.ledger
+            .retry(|mut change| async move {
+                let state = self.load(&mut change, &attempt.place).await?;
+                if !state.knows(&attempt.ticket) {
+                    return Ok(());
+                }
+                let state = state.succeed();
+                if state.is_clear() {
+                    self.forget(&mut change, &attempt.place);
+                } else {
+                    self.save(&mut change, &attempt.place, &state)?;
+                }
+                change.commit_quietly(Housekeeping::Login).await?;
+                Ok(())
+            })
+            .await
+    }
+
+    /// Tells that the attempt was wrong; it stays counted. Gives until when the account is locked now, if it is, and
+    /// records the lock.
+    ///
+    /// # Errors
+    /// `Busy`, `Store`.
+    pub async fn fail(&self, attempt: Attempt) -> Result<Option<Timestamp>, Error> {
+        let attempt = &attempt;
+        self.ledger
+            .retry(|mut change| async move {
+                let now = self.clock.now();
+                let state = self.load(&mut change, &attempt.place).await?;
+                if !state.knows(&attempt.ticket) {
+                    return Ok(state.locked_until(&self.policy, now));
+                }
+                let (state, is_news) = state.fail(&self.policy, now);
+                let until = state.locked_until(&self.policy, now);
+                self.save(&mut change, &attempt.place, &state)?;
+                if let (Some(until), true) = (until, is_news) {
+                    self.announce(&mut change, &attempt.place, &attempt.circumstance, now, until);
+                }
+                change.commit_quietly(Housekeeping::Login).await?;
+                Ok(until)
+            })
+            .await
+    }
+
+    /// Ends a lock and forgets failed attempts; `false` when there was nothing to forget.
+    ///
+    /// # Errors
+    /// `Busy`, `Store`.
+    pub async fn clear(&self, permit: &Permit, user: UserId, name: &UserName) -> Result<bool, Error> {
+        self.ledger
+            .retry(|mut change| async move {
+                if change.find(&ATTEMPTS, self.organisation, &user).await?.is_none() {
+                    return Ok(false);
+                }
+                change.delete(&ATTEMPTS, self.organisation, &user);
+                let event = permit.event(self.clock.now(), EventKind::LockCleared).on("user", user, name);
+                change.commit(event).await?;
+                Ok(true)
+            })
+            .await
+    }
+
+    /// Forgets an account's attempts inside a change of the caller's that deletes the account.
+    pub fn forget_in(&self, change: &mut Change, user: UserId) {
+        change.delete(&ATTEMPTS, self.organisation, &user);
+    }
+
+    /// How an account stands; `None` when nothing has failed.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn find(&self, user: UserId) -> Result<Option<LockState>, Error> {
+        let state = self.ledger.store().find(&ATTEMPTS, self.organisation, &user).await?;
+        Ok(state.map(|state: State| self.view(&state)))
+    }
+
+    /// Accounts with failed attempts, by id, from after `after` on.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn list(&self, after: Option<UserId>, limit: usize) -> Result<Vec<(UserId, LockState)>, Error> {
+        let mut range = Range::prefix(ATTEMPTS.prefix(self.organisation, &()), limit);
+        if let Some(after) = after {
+            range = range.after(&ATTEMPTS.key(self.organisation, &after));
+        }
+        let rows = self.ledger.store().range(range).await?;
+        let read = |(key, stored): &store::Row| {
+            let state: State = decode(ATTEMPTS.name(), &stored.value)?;
+            Ok((UserId::from_bytes(ATTEMPTS.suffix(key)?), self.view(&state)))
+        };
+        rows.iter().map(read).collect()
+    }
+
+    fn view(&self, state: &State) -> LockState {
+        let now = self.clock.now();
+        LockState { failures: state.counted(), locked_until: state.locked_until(&self.policy, now), last: state.last() }
+    }
+
+    fn place(&self, name: &FoldedName) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.key.tag(name.as_str().as_bytes());
+        u64::from_be_bytes([a, b, c, d, e, f, g, h]) % PHANTOM_PLACES
+    }
+
+    async fn load(&self, change: &mut Change, place: &Place) -> Result<State, store::Error> {
+        let state = match place {
+            Place::Phantom(place) => change.find(&PHANTOMS, self.organisation, place).await?,
+            Place::User(id, _) => change.find(&ATTEMPTS, self.organisation, id).await?,
+        };
+        Ok(state.unwrap_or_default())
+    }
+
+    fn save(&self, change: &mut Change, place: &Place, state: &State) -> Result<(), store::Error> {
+        let expires = Some(state.forgotten_at(&self.policy));
+        match place {
+            Place::Phantom(place) => change.put_until(&PHANTOMS, self.organisation, place, state, expires),
+            Place::User(id, _) => change.put_until(&ATTEMPTS, self.organisation, id, state, expires),
+        }
+    }
+
+    fn forget(&self, change: &mut Change, place: &Place) {
+        match place {
+            Place::Phantom(place) => change.delete(&PHANTOMS, self.organisation, place),
+            Place::User(id, _) => change.delete(&ATTEMPTS, self.organisation, id),
+        }
+    }
+
+    /// A lock of an account is an event; one of a name that belongs to nobody is none, it has nobody to tell of.
+    fn announce(&self, change: &mut Change, place: &Place, from: &Circumstance, at: Timestamp, until: Timestamp) {
+        if let Place::User(id, name) = place {
+            let mut event = Event::new(at, EventKind::LockSet, &Actor::Anonymous)
+                .outcome(Outcome::Succeeded)
+                .on("user", id, name)
+                .from_address(from.address)
+                .detail("until", until);
+            event.request_id = from.request_id.clone();
+            change.also(event);
+        }
+    }
+}
+
+/// How long an attempt may take until it counts as failed for want of an answer.
+const LONGEST_ATTEMPT: Duration = Duration::from_secs(60);

@@ -29,6 +29,8 @@ pub enum Housekeeping {
     LastSeen,
     /// A pending login, a claimed assertion id: short-lived state before anything happened.
     Login,
+    /// A password's hash made anew with other costs; the password is the same.
+    Rehash,
     /// A cursor or status of a source whose events tell of the changes themselves.
     SourceState,
 }

@@ -1,0 +1,204 @@
+//! What a password must be like: presets named after the texts they follow, each unmet part named.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::MAX_PASSWORD_BYTES;
+use crate::model::fold;
+use crate::secret::Secret;
+
+/// Passwords that everybody tries first, one a line, lower case; those of five or more letters are also looked for
+/// repeated.
+const COMMON: &str = include_str!("policy/common.txt");
+
+/// Shortest word of the context that a password must not contain.
+const MIN_CONTEXT_CHARS: usize = 4;
+
+/// A part of the policy that a password does not meet. Prints as the rest of a sentence: "must contain a digit".
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case", tag = "rule")]
+pub enum Unmet {
+    /// One of the most common passwords, a repetition or a sequence.
+    Common,
+    /// Contains the user's name or address, or the name of this product.
+    Context,
+    /// No digit.
+    Digit,
+    /// No letter.
+    Letter,
+    /// No lower-case letter.
+    Lower,
+    /// No character that is neither letter, digit nor blank.
+    Special,
+    /// Too long.
+    TooLong {
+        /// Most characters.
+        max_chars: usize,
+    },
+    /// Too short.
+    TooShort {
+        /// Fewest characters.
+        min_chars: usize,
+    },
+    /// No upper-case letter.
+    Upper,
+}
+
+impl fmt::Display for Unmet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Common => f.write_str("must not be one that everybody tries"),
+            Self::Context => f.write_str("must not contain a name or address of the user or the name of this service"),
+            Self::Digit => f.write_str("must contain a digit"),
+            Self::Letter => f.write_str("must contain a letter"),
+            Self::Lower => f.write_str("must contain a lower-case letter"),
+            Self::Special => f.write_str("must contain a character that is neither letter nor digit"),
+            Self::TooLong { max_chars } => write!(f, "must have at most {max_chars} characters"),
+            Self::TooShort { min_chars } => write!(f, "must have at least {min_chars} characters"),
+            Self::Upper => f.write_str("must contain an upper-case letter"),
+        }
+    }
+}
+
+/// There is no password preset of this name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no password preset `{0}`; there are asvs5-l2, clearvantage, nist-63b-4, pci")]
+pub struct UnknownPreset(pub String);
+
+/// The rules for new passwords.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PasswordPolicy {
+    min_chars: usize,
+    max_chars: usize,
+    parts: Vec<Unmet>,
+    expires_after: Option<Duration>,
+}
+
+impl PasswordPolicy {
+    /// NIST SP 800-63B-4 section 3.1.1 for a password alone: 15 characters, no composition, a blocklist, no expiry.
+    pub fn nist_63b_4() -> Self {
+        Self { min_chars: 15, max_chars: 256, parts: Vec::new(), expires_after: None }
+    }
+
+    /// OWASP ASVS 5 level 2, section 6.2: 8 characters, no composition, a blocklist, no expiry.
+    pub fn asvs5_l2() -> Self {
+        Self { min_chars: 8, max_chars: 256, parts: Vec::new(), expires_after: None }
+    }
+
+    /// The manual's: 12 characters with upper and lower case, a digit and a special character.
+    pub fn clearvantage() -> Self {
+        let parts = vec![Unmet::Upper, Unmet::Lower, Unmet::Digit, Unmet::Special];
+        Self { min_chars: 12, max_chars: 128, parts, expires_after: None }
+    }
+
+    /// PCI DSS 4 section 8.3.6 and 8.3.9: 12 characters, letters and digits, 90 days.
+    pub fn pci() -> Self {
+        let expires_after = Some(Duration::from_secs(90 * 24 * 60 * 60));
+        Self { min_chars: 12, max_chars: 256, parts: vec![Unmet::Letter, Unmet::Digit], expires_after }
+    }
+
+    /// A policy by name.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn preset(name: &str) -> Result<Self, UnknownPreset> {
+        match name {
+            "asvs5-l2" => Ok(Self::asvs5_l2()),
+            "clearvantage" => Ok(Self::clearvantage()),
+            "nist-63b-4" => Ok(Self::nist_63b_4()),
+            "pci" => Ok(Self::pci()),
+            _ => Err(UnknownPreset(name.to_owned())),
+        }
+    }
+
+    /// Most characters.
+    pub fn max_chars(&self) -> usize {
+        self.max_chars
+    }
+
+    /// How long a password may be used.
+    pub fn expires_after(&self) -> Option<Duration> {
+        self.expires_after
+    }
+
+    /// Every part that a password does not meet, in the order of this preset's text; empty when it may be used.
+    /// Characters are Unicode code points. `context` are words of the user that it must not contain.
+    pub fn check(&self, password: &Secret, context: &[&str]) -> Vec<Unmet> {
+        let text = password.expose();
+        if text.len() > MAX_PASSWORD_BYTES {
+            return vec![Unmet::TooLong { max_chars: self.max_chars }];
+        }
+        let mut unmet = Vec::new();
+        let chars = text.chars().count();
+        if chars < self.min_chars {
+            unmet.push(Unmet::TooShort { min_chars: self.min_chars });
+        }
+        if chars > self.max_chars {
+            unmet.push(Unmet::TooLong { max_chars: self.max_chars });
+        }
+        unmet.extend(self.parts.iter().filter(|part| !occurs(part, text)).cloned());
+        let folded = fold(text);
+        let folded = folded.as_str();
+        if is_common(folded) {
+            unmet.push(Unmet::Common);
+        }
+        if has_context(folded, context) {
+            unmet.push(Unmet::Context);
+        }
+        unmet
+    }
+}
+
+/// Whether a kind of character occurs; other rules are not about characters.
+fn occurs(part: &Unmet, text: &str) -> bool {
+    match part {
+        Unmet::Digit => text.contains(|c: char| c.is_ascii_digit()),
+        Unmet::Letter => text.contains(char::is_alphabetic),
+        Unmet::Lower => text.contains(char::is_lowercase),
+        Unmet::Special => text.contains(|c: char| !c.is_alphanumeric() && !c.is_whitespace() && !c.is_control()),
+        Unmet::Upper => text.contains(char::is_uppercase),
+        Unmet::Common | Unmet::Context | Unmet::TooLong { .. } | Unmet::TooShort { .. } => true,
+    }
+}
+
+fn is_common(folded: &str) -> bool {
+    is_repetition(folded)
+        || is_sequence(folded)
+        || COMMON.lines().any(|common| common == folded || repeats(folded, common))
+}
+
+/// A common word of at least five letters, again and again: `passwordpassword`.
+fn repeats(text: &str, word: &str) -> bool {
+    word.len() >= 5 && text.len() > word.len() && text.replace(word, "").is_empty()
+}
+
+/// One to three characters again and again: `aaaaaaaaaaaaaaa`, `abcabcabcabcabc`.
+fn is_repetition(text: &str) -> bool {
+    let chars: Vec<char> = text.chars().collect();
+    (1..=3).any(|period| {
+        chars.len() > period * 2 && chars.iter().zip(chars.iter().skip(period)).all(|(one, other)| one == other)
+    })
+}
+
+/// Each character follows the one before, or each precedes it, with the digits as a ring: `1234567890123456`.
+fn is_sequence(text: &str) -> bool {
+    let follows = |(one, other): (char, char)| {
+        u32::from(one).checked_add(1) == Some(u32::from(other)) || (one, other) == ('9', '0')
+    };
+    let pairs = || text.chars().zip(text.chars().skip(1));
+    text.chars().count() >= 4 && (pairs().all(follows) || pairs().all(|(one, other)| follows((other, one))))
+}
+
+fn has_context(folded: &str, context: &[&str]) -> bool {
+    let words = context.iter().flat_map(|word| {
+        // Of an address the part before the @ is enough.
+        [Some(*word), word.split_once('@').map(|(local, _)| local)].into_iter().flatten()
+    });
+    words
+        .chain(["cleargate"])
+        .map(fold)
+        .any(|word| word.as_str().chars().count() >= MIN_CONTEXT_CHARS && folded.contains(word.as_str()))
+}
+
+#[cfg(test)]
+mod tests;
