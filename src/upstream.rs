@@ -12,6 +12,7 @@ use futures_util::future::BoxFuture;
 
 use crate::clock::Timestamp;
 use crate::model::SourceId;
+use crate::secret::Secret;
 
 pub mod saml;
 
@@ -190,4 +191,17 @@ pub trait RedirectConnector: Send + Sync {
     fn metadata(&self) -> Option<(&'static str, String)> {
         None
     }
+}
+
+/// A connector that checks a name and a password itself: a directory that its own people bind to.
+pub trait PasswordConnector: Send + Sync {
+    /// Its id in the configuration.
+    fn id(&self) -> &SourceId;
+    /// Checks the password of whom the directory knows under `user_name`. The flow has counted the attempt and compares
+    /// the subject with the account. An empty password is refused without asking.
+    fn authenticate<'a>(
+        &'a self,
+        user_name: &'a str,
+        password: &'a Secret,
+    ) -> BoxFuture<'a, Result<AssertedIdentity, Error>>;
 }
