@@ -6,9 +6,15 @@
 
 mod change;
 mod event;
+mod master;
 mod seal;
+mod search;
 mod tree;
+mod verify;
 
 pub use change::{Change, Housekeeping, Ledger};
 pub use event::{Event, EventKind, Outcome};
+pub use master::{KeyError, open_master_key};
 pub use seal::Sealer;
+pub use search::{Entry, Filter, MAX_PAGE, Page};
+pub use verify::{Checkpoint, NotACheckpoint, Problem, Report, verify};

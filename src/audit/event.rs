@@ -22,6 +22,17 @@ pub enum Outcome {
     Succeeded,
 }
 
+impl Outcome {
+    /// The word in queries and exports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Denied => "denied",
+            Self::Failed => "failure",
+            Self::Succeeded => "success",
+        }
+    }
+}
+
 /// What happened; `noun.verb`, also the name that audit search and notification use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]

@@ -13,6 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
+#[cfg(test)]
+use redb::StorageBackend;
 use redb::{
     Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition,
     TableError, WriteTransaction,
@@ -79,8 +81,8 @@ impl Embedded {
             // Reading goes on: the damage can be looked at, and `audit verify` says where it is.
             disk.fail(&error);
         }
-        let queue = Queue::start(Arc::clone(&disk) as Arc<dyn Storage>)
-            .map_err(|source| OpenError::Storage { path, source: Box::new(source) })?;
+        let storage: Arc<dyn Storage> = disk.clone();
+        let queue = Queue::start(storage).map_err(|source| OpenError::Storage { path, source: Box::new(source) })?;
         Ok(Self { disk, queue })
     }
 }

@@ -1,1 +1,164 @@
+//! The store's file: it survives, it is ours alone, it is copied while it is written, and damage makes it read-only.
 
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use cleargate::clock::ManualClock;
+use cleargate::store::{self, Error, OpenError, Range};
+use redb::{Database, ReadableDatabase, TableDefinition};
+
+use super::{START, bench, events, open, put, sealer, settings, text, writes};
+
+const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+
+fn clock() -> cleargate::clock::Clock {
+    ManualClock::new(START).clock()
+}
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+fn set_meta(path: &Path, name: &str, value: &[u8]) {
+    let database = Database::open(path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    transaction.open_table(META).unwrap().insert(name, value).unwrap();
+    transaction.commit().unwrap();
+}
+
+fn meta(path: &Path, name: &str) -> Vec<u8> {
+    let database = Database::open(path).unwrap();
+    let table = database.begin_read().unwrap().open_table(META).unwrap();
+    table.get(name).unwrap().unwrap().value().to_vec()
+}
+
+#[tokio::test]
+async fn what_was_committed_is_there_after_opening_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.redb");
+    let (store, writer) = open(&path, clock());
+    let mut batch = writes([put("a", "1")]);
+    batch.events = events(&["first"]).events;
+    let committed = writer.commit(batch).await.unwrap();
+    let head = store.engine().head().await.unwrap();
+    drop((store, writer));
+    let (store, writer) = open(&path, clock());
+    assert_eq!(text(store.engine(), "a").await.as_deref(), Some("1"));
+    assert_eq!(store.engine().get(b"a").await.unwrap().unwrap().version, committed.version);
+    assert_eq!(store.engine().head().await.unwrap(), head);
+    assert_eq!(*store.engine().changes().borrow(), committed.version);
+    let next = writer.commit(events(&["second"])).await.unwrap();
+    assert_eq!((next.version, next.first_event), (committed.version + 1, Some(1)));
+}
+
+#[test]
+fn file_and_folder_are_made_for_their_owner_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("deep/er/store.redb");
+    drop(open(&path, clock()));
+    assert_eq!(mode(&path), 0o600);
+    assert_eq!(mode(path.parent().unwrap()), 0o700);
+    assert_eq!(mode(&folder.path().join("deep")), 0o700);
+}
+
+#[test]
+fn a_second_opening_is_refused_while_the_first_lasts() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.redb");
+    let first = open(&path, clock());
+    let second = store::open(&settings(&path), clock(), sealer()).err().unwrap();
+    assert!(matches!(second, OpenError::Busy { .. }), "{second:?}");
+    assert!(second.to_string().contains("open in another process"), "{second}");
+    drop(first);
+    drop(open(&path, clock()));
+}
+
+#[test]
+fn files_of_others_and_of_newer_releases_are_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let refusal = |path: &Path| store::open(&settings(path), clock(), sealer()).err().unwrap();
+    let text = folder.path().join("notes.txt");
+    std::fs::write(&text, "not a store, but something dear to somebody\n".repeat(200)).unwrap();
+    let before = std::fs::read(&text).unwrap();
+    assert!(matches!(refusal(&text), OpenError::Foreign { .. }), "{:?}", refusal(&text));
+    assert_eq!(std::fs::read(&text).unwrap(), before);
+
+    let other = folder.path().join("other.redb");
+    let database = Database::create(&other).unwrap();
+    let transaction = database.begin_write().unwrap();
+    transaction.open_table(TableDefinition::<u64, u64>::new("numbers")).unwrap().insert(1, 1).unwrap();
+    transaction.commit().unwrap();
+    drop(database);
+    assert!(matches!(refusal(&other), OpenError::Foreign { .. }));
+
+    let newer = folder.path().join("newer.redb");
+    drop(open(&newer, clock()));
+    set_meta(&newer, "format", &2u32.to_be_bytes());
+    let refused = refusal(&newer);
+    assert!(matches!(refused, OpenError::Newer { format: 2, readable: 1, .. }), "{refused:?}");
+    assert_eq!(meta(&newer, "format"), 2u32.to_be_bytes());
+
+    let folder_itself = refusal(folder.path());
+    assert!(matches!(folder_itself, OpenError::Storage { .. }), "{folder_itself:?}");
+}
+
+#[tokio::test]
+async fn a_copy_is_one_state_of_a_store_that_goes_on_being_written() {
+    let bench = bench("embedded");
+    let before: Vec<store::Write> = (0..25_000).map(|n| put(&format!("{n:06}"), "before")).collect();
+    bench.engine.commit(writes(before)).await.unwrap();
+    bench.engine.commit(events(&["one", "two"])).await.unwrap();
+    let target = bench.path("copy.redb");
+    let writing = async {
+        for round in 0..20 {
+            let mut batch = writes([put("left", &round.to_string()), put("right", &round.to_string())]);
+            batch.events = events(&["more"]).events;
+            bench.engine.commit(batch).await.unwrap();
+        }
+    };
+    let (copied, ()) = tokio::join!(bench.engine.export(&target), writing);
+    copied.unwrap();
+    assert_eq!(mode(&target), 0o600);
+    let again = bench.engine.export(&target).await;
+    assert!(matches!(again, Err(Error::Unavailable { .. })), "an existing file is not written over: {again:?}");
+
+    let (copy, writer) = open(&target, clock());
+    assert!(copy.engine().health().writable);
+    assert_eq!(copy.range(Range::prefix(b"0".to_vec(), 50_000)).await.unwrap().len(), 25_000);
+    assert_eq!(text(copy.engine(), "left").await, text(copy.engine(), "right").await, "no batch was copied in part");
+    let log = copy.engine().log(0, 100).await.unwrap();
+    assert_eq!(writer.commit(events(&["in the copy"])).await.unwrap().first_event, Some(log.len() as u64));
+    let report = cleargate::audit::verify(&copy, &sealer(), None).await.unwrap();
+    assert!(report.is_intact(), "{report:?}");
+}
+
+#[tokio::test]
+async fn a_copy_to_a_place_that_does_not_exist_says_so() {
+    let bench = bench("embedded");
+    let refused = bench.engine.export(&bench.path("nowhere/copy.redb")).await.unwrap_err();
+    assert!(refused.to_string().contains("nowhere/copy.redb"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_log_whose_head_was_edited_can_be_read_but_not_continued() {
+    for (name, value) in [("head", Some(vec![0; 73])), ("head", None), ("version", Some(vec![1, 2]))] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.redb");
+        let (store, writer) = open(&path, clock());
+        let mut batch = writes([put("a", "1")]);
+        batch.events = events(&["first"]).events;
+        writer.commit(batch).await.unwrap();
+        drop((store, writer));
+        set_meta(&path, name, &value.unwrap_or_default());
+        let (store, writer) = open(&path, clock());
+        let health = store.engine().health();
+        assert!(!health.writable && health.reason.is_some(), "{name}: {health:?}");
+        assert_eq!(text(store.engine(), "a").await.as_deref(), Some("1"));
+        for batch in [writes([put("a", "2")]), events(&["second"])] {
+            assert!(matches!(writer.commit(batch).await, Err(Error::Unavailable { .. })));
+        }
+        assert!(store.engine().reopen().await.is_err(), "opening again does not heal it");
+        assert!(!store.engine().health().writable);
+        assert_eq!(store.engine().log(0, 9).await.unwrap().len(), 1);
+    }
+}
