@@ -1,10 +1,11 @@
-//! The configuration: what the administrator wrote  and what the program uses .
+//! The configuration: what the administrator wrote ([`File`]) and what the program uses ([`Config`]).
 //!
 //! `cleargate.toml` and the files of `conf.d` beside it are merged in name order: tables key by key, a later value
 //! replaces an earlier one, `[[…]]` lists grow. Every problem of every file is found in one run, each with its place,
 //! what was expected there and the nearest valid key. Nothing here opens a connection, and no secret is ever written
 //! in the file: it names a file or a systemd credential. Defaults are written once, where their section is resolved.
 
+mod document;
 mod form;
 mod limits;
 mod listen;
@@ -12,14 +13,18 @@ mod lockout;
 mod mapping;
 mod password;
 mod policy;
+mod problem;
+mod resolve;
 mod secrets;
+mod section;
 mod service;
 mod source;
 mod store;
 mod upstream;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+pub use document::{File, Source};
 pub use form::{Domain, HostPort, Network, NetworkError, Percent, Quota};
 pub use limits::{Limits, Session};
 pub use listen::{Listen, Tls};
@@ -27,6 +32,9 @@ pub use lockout::{Lockout, LockoutPreset};
 pub use mapping::{MappedGrant, Mapping};
 pub use password::{CharacterClass, Hashing, Password, PasswordPreset};
 pub use policy::{Pack, Policy};
+pub use problem::{Position, Problem, Severity};
+pub use resolve::{resolve, schema};
+pub use section::Known;
 pub use secrets::{Credentials, MasterKey, NotAKey, parse_master_key};
 pub use service::{Audit, Log, LogFormat, Notify, Outbound};
 pub use source::{Guard, Ldap, LdapBind, LdapPreset, LdapQuery, Scim};
@@ -72,6 +80,19 @@ pub struct Config {
     pub outbound: Outbound,
     /// What is logged.
     pub log: Log,
+    /// What is allowed but deserves a look: deviations from a standard, settings without effect in this release.
+    pub warnings: Vec<Problem>,
+}
+
+/// Reads, merges and checks the file at `path` and `conf.d/*.toml` beside it.
+///
+/// Secrets are read here. Relative paths are relative to the folder of `path`.
+///
+/// # Errors
+/// Every problem of all files, in the order of the files; never empty.
+pub fn load(path: &Path, credentials: &Credentials) -> Result<Config, Vec<Problem>> {
+    let file = File::read(path)?;
+    resolve(&file, credentials)
 }
 
 /// Where the configuration is when nobody says otherwise.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::form::Quota;
+use super::section::Section;
 
 /// `[limits]`: requests per time, by rate class. What exceeds them is answered 429.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,4 +27,32 @@ pub struct Session {
     pub idle: Duration,
     /// A session ends so long after sign-in; not less than `idle`, at most 90 d, default 12 h.
     pub absolute: Duration,
+}
+
+impl Limits {
+    pub(super) fn resolve(section: &Section<'_>) -> Self {
+        let quota = |name, per_minute| section.or(name, Quota::per_minute(per_minute));
+        Self {
+            api: quota("api", 6000),
+            page: quota("page", 1200),
+            // A first push of a hundred thousand people must end within the hour.
+            scim: quota("scim", 60_000),
+            // An office behind one address signs in at nine o'clock.
+            sign_in: quota("sign_in", 300),
+            sign_in_account: quota("sign_in_account", 30),
+        }
+    }
+}
+
+impl Session {
+    pub(super) fn resolve(section: &Section<'_>) -> Self {
+        const MINUTE: Duration = Duration::from_secs(60);
+        const DAY: Duration = Duration::from_secs(86_400);
+        let idle = section.between("idle", 60 * MINUTE, MINUTE, 30 * DAY);
+        let absolute = section.between("absolute", DAY / 2, MINUTE, 90 * DAY);
+        if absolute < idle {
+            section.error("absolute", "must not be shorter than `session.idle`", None);
+        }
+        Self { idle, absolute }
+    }
 }

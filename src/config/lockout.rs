@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::section::Section;
+
 /// A named set of numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LockoutPreset {
@@ -22,4 +24,40 @@ pub struct Lockout {
     pub lasts: Duration,
     /// Whether an attempt while locked starts the time again.
     pub extend_on_attempt: bool,
+}
+
+impl LockoutPreset {
+    /// Attempts, time, whether an attempt prolongs.
+    const fn numbers(self) -> (u32, Duration, bool) {
+        match self {
+            // Guessing gets 1440 tries a day at most, and nobody can keep a person out for ever.
+            Self::Balanced => (10, Duration::from_secs(600), false),
+            // The ClearVantage manual, word by word.
+            Self::Clearvantage => (3, Duration::from_secs(1800), true),
+        }
+    }
+}
+
+impl Lockout {
+    pub(super) fn resolve(section: &Section<'_>) -> Self {
+        const DAY: Duration = Duration::from_secs(86_400);
+        let presets = [("balanced", LockoutPreset::Balanced), ("clearvantage", LockoutPreset::Clearvantage)];
+        let preset = section.choice("preset", LockoutPreset::Balanced, &presets);
+        let (attempts, lasts, extends) = preset.numbers();
+        // NIST SP 800-63B-4 section 3.2.2: no more than a hundred consecutive failures.
+        let lockout = Self {
+            preset,
+            attempts: section.between("attempts", attempts, 1, 100),
+            lasts: section.between("for", lasts, Duration::from_secs(1), 30 * DAY),
+            extend_on_attempt: section.or("extend_on_attempt", extends),
+        };
+        let is_exact = (lockout.attempts, lockout.lasts, lockout.extend_on_attempt) == preset.numbers();
+        if preset == LockoutPreset::Clearvantage && !is_exact {
+            section.warn("preset", "is not the manual's any more: a number beside it differs");
+        }
+        if lockout.extend_on_attempt && preset != LockoutPreset::Clearvantage {
+            section.warn("extend_on_attempt", "lets anybody keep a person locked out by trying again and again");
+        }
+        lockout
+    }
 }

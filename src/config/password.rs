@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::form::{parse_duration, render_duration};
+use super::section::{Section, Size};
+
 /// A named set of rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PasswordPreset {
@@ -61,4 +64,102 @@ pub struct Password {
     pub expires: Option<Duration>,
     /// Cost of a check.
     pub hashing: Hashing,
+}
+
+/// What a preset says.
+struct Rules {
+    min_length: u32,
+    requires: &'static [CharacterClass],
+    expires: Option<Duration>,
+}
+
+impl PasswordPreset {
+    const fn rules(self) -> Rules {
+        use CharacterClass::{Digit, Letter, Lower, Special, Upper};
+        match self {
+            Self::Asvs5L2 => Rules { min_length: 8, requires: &[], expires: None },
+            Self::Clearvantage => Rules { min_length: 12, requires: &[Upper, Lower, Digit, Special], expires: None },
+            Self::Nist63b4 => Rules { min_length: 15, requires: &[], expires: None },
+            Self::Pci => {
+                let expires = Some(Duration::from_secs(90 * 86_400));
+                Rules { min_length: 12, requires: &[Letter, Digit], expires }
+            }
+        }
+    }
+}
+
+impl Password {
+    pub(super) fn resolve(section: &Section<'_>) -> Self {
+        let presets = [
+            ("asvs5-l2", PasswordPreset::Asvs5L2),
+            ("clearvantage", PasswordPreset::Clearvantage),
+            ("nist-63b-4", PasswordPreset::Nist63b4),
+            ("pci", PasswordPreset::Pci),
+        ];
+        // A second factor is not asked for yet, so that the length for passwords alone holds.
+        let preset = section.choice("preset", PasswordPreset::Nist63b4, &presets);
+        let rules = preset.rules();
+        let max_length = section.between("max_length", 128, 64, 1024);
+        let password = Self {
+            preset,
+            min_length: section.between("min_length", rules.min_length, 8, max_length),
+            max_length,
+            requires: classes(section, rules.requires),
+            refuse_common: section.or("refuse_common", true),
+            blocklist: section.file("blocklist"),
+            expires: expires(section, rules.expires),
+            hashing: Hashing::resolve(&section.table("hashing")),
+        };
+        password.warn(section);
+        password
+    }
+
+    fn warn(&self, section: &Section<'_>) {
+        let rules = self.preset.rules();
+        if self.min_length < rules.min_length {
+            section.warn("min_length", &format!("is below the {} of the preset", rules.min_length));
+        }
+        if self.requires != rules.requires {
+            section.warn("requires", "differs from the preset, whose standard it then does not meet");
+        }
+        if !self.refuse_common {
+            section.warn("refuse_common", "leaves the most guessed passwords open");
+        }
+    }
+}
+
+fn classes(section: &Section<'_>, default: &[CharacterClass]) -> Vec<CharacterClass> {
+    let words = [
+        ("digit", CharacterClass::Digit),
+        ("letter", CharacterClass::Letter),
+        ("lower", CharacterClass::Lower),
+        ("special", CharacterClass::Special),
+        ("upper", CharacterClass::Upper),
+    ];
+    let word = |class: &CharacterClass| words.iter().find(|(_, value)| value == class).map(|(word, _)| (*word).to_owned());
+    let asked: Vec<String> = section.list("requires", default.iter().filter_map(word).collect());
+    asked.iter().filter_map(|asked| section.word("requires", asked, &words)).collect()
+}
+
+fn expires(section: &Section<'_>, default: Option<Duration>) -> Option<Duration> {
+    let never = "never".to_owned();
+    let text = section.or("expires", default.map_or(never, render_duration));
+    match (text.as_str(), parse_duration(&text)) {
+        ("never", _) => None,
+        (_, Some(time)) if time >= Duration::from_secs(86_400) => Some(time),
+        _ => {
+            section.error("expires", "must be \"never\" or a duration of at least \"1d\", such as \"90d\"", None);
+            default
+        }
+    }
+}
+
+impl Hashing {
+    fn resolve(section: &Section<'_>) -> Self {
+        const MIB: u64 = 1 << 20;
+        // OWASP's floor for Argon2id; more memory is better where sign-ins are few.
+        let memory = section.between("memory", Size(19 * MIB), Size(19 * MIB), Size(1024 * MIB));
+        let passes = section.between("passes", 2, 1, 16);
+        Self { memory_bytes: memory.0, passes, lanes: section.between("lanes", 1, 1, 16) }
+    }
 }

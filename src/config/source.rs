@@ -6,6 +6,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::form::Percent;
+use super::section::{Section, check_url};
 use crate::model::SourceId;
 use crate::secret::Secret;
 
@@ -86,4 +87,123 @@ pub struct Ldap {
     pub people: LdapQuery,
     /// Where groups are.
     pub groups: LdapQuery,
+}
+
+impl Scim {
+    pub(super) fn resolve(section: &Section<'_>) -> Option<Self> {
+        let id = section.required::<SourceId>("id");
+        let name = section.optional("name");
+        let id = id?;
+        Some(Self { name: name.unwrap_or_else(|| id.to_string()), id })
+    }
+}
+
+impl Ldap {
+    pub(super) fn resolve(section: &Section<'_>) -> Option<Self> {
+        const DAY: Duration = Duration::from_secs(86_400);
+        let id = section.required::<SourceId>("id");
+        let name = section.optional("name");
+        let start_tls = section.or("start_tls", false);
+        let servers = servers(section, start_tls);
+        let base = section.required::<String>("base");
+        if let Some(base) = &base
+            && !is_dn(base)
+        {
+            section.error("base", "must be a distinguished name such as \"dc=corp,dc=example\"", None);
+        }
+        let ca = section.file("ca");
+        let bind = LdapBind::resolve(&section.table("bind"));
+        let presets = [
+            ("389ds", LdapPreset::Ds389),
+            ("active-directory", LdapPreset::ActiveDirectory),
+            ("openldap", LdapPreset::OpenLdap),
+        ];
+        let preset = section.choice("preset", LdapPreset::OpenLdap, &presets);
+        let every = section.between("every", Duration::from_secs(300), Duration::from_secs(10), 7 * DAY);
+        let guard = Guard::resolve(&section.table("guard"));
+        let login = section.or("login", false);
+        let people = LdapQuery::resolve(&section.table("people"));
+        let groups = LdapQuery::resolve(&section.table("groups"));
+        let id = id?;
+        let name = name.unwrap_or_else(|| id.to_string());
+        Some(Self { id, name, servers, ca, start_tls, bind, base: base?, preset, every, guard, login, people, groups })
+    }
+}
+
+fn servers(section: &Section<'_>, start_tls: bool) -> Vec<Url> {
+    let texts: Vec<String> = section.list("servers", Vec::new());
+    if texts.is_empty() {
+        if section.has("servers") {
+            section.error("servers", "must name at least one server", None);
+        } else {
+            section.missing("servers", "must be a list such as [\"ldaps://dc1.corp.example\"]");
+        }
+    }
+    let mut urls = Vec::new();
+    for text in texts {
+        // StartTLS makes a plain connection as good as `ldaps`, so that the rule about loopback does not hold then.
+        let url = match check_url(&text, "ldaps", "ldap") {
+            Err(_) if start_tls && check_url(&text, "ldap", "ldap").is_ok_and(|url| url.scheme() == "ldap") => {
+                check_url(&text, "ldap", "")
+            }
+            url => url,
+        };
+        match url {
+            Ok(url) if !matches!(url.path(), "" | "/") || url.query().is_some() => {
+                section.error("servers", "must have nothing after host and port", None);
+            }
+            Ok(url) if start_tls && url.scheme() == "ldaps" => {
+                section.error("start_tls", "does not go with ldaps://, which is TLS from the start", None);
+            }
+            Ok(url) => urls.push(url),
+            Err(reason) => {
+                let help = "or set `start_tls = true`";
+                let plain = text.starts_with("ldap://").then(|| help.to_owned());
+                section.error("servers", &reason, plain);
+            }
+        }
+    }
+    urls
+}
+
+/// Whether it looks like RFC 4514: components with a name and a value.
+fn is_dn(text: &str) -> bool {
+    text.split(',').any(|part| part.split_once('=').is_some_and(|(name, value)| !name.trim().is_empty() && !value.is_empty()))
+}
+
+impl LdapBind {
+    fn resolve(section: &Section<'_>) -> Option<Self> {
+        let dn = section.optional("dn");
+        let password = section.secret("password");
+        if section.is_present() {
+            if !section.has("dn") {
+                section.missing("dn", "must be the name of the account that reads the directory");
+            }
+            if !section.has("password") {
+                section.missing("password", "must be `{ file = \"…\" }` or `{ credential = \"…\" }`");
+            }
+        }
+        Some(Self { dn: dn?, password: password? })
+    }
+}
+
+impl Guard {
+    fn resolve(section: &Section<'_>) -> Self {
+        // A department may leave in one night; half a company does not.
+        Self { removals: section.or("removals", Percent::whole(5)), at_least: section.or("at_least", 10) }
+    }
+}
+
+impl LdapQuery {
+    fn resolve(section: &Section<'_>) -> Self {
+        let base: Option<String> = section.optional("base");
+        if base.as_deref().is_some_and(|base| !is_dn(base)) {
+            section.error("base", "must be a distinguished name such as \"ou=people,dc=corp,dc=example\"", None);
+        }
+        let filter: Option<String> = section.optional("filter");
+        if filter.as_deref().is_some_and(|filter| !filter.starts_with('(') || !filter.ends_with(')')) {
+            section.error("filter", "must be an LDAP filter in parentheses, such as \"(objectClass=person)\"", None);
+        }
+        Self { base, filter }
+    }
 }

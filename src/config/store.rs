@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::secrets::MasterKey;
+use super::secrets::{Credentials, MasterKey, parse_master_key};
+use super::section::{Section, Size};
 
 /// `[store]`.
 #[derive(Clone, Debug)]
@@ -13,4 +14,23 @@ pub struct Store {
     pub cache_bytes: u64,
     /// The key that tokens, sessions and secrets in the store are protected by.
     pub key: MasterKey,
+}
+
+impl Store {
+    pub(super) fn resolve(section: &Section<'_>) -> Self {
+        const MIB: u64 = 1 << 20;
+        let path = section.path_or("path", "/var/lib/cleargate/cleargate.redb");
+        // Enough for the indexes of fifty thousand people; the operating system caches the file besides.
+        let cache = section.between("cache", Size(64 * MIB), Size(MIB), Size(64 * 1024 * MIB));
+        let key = match section.secret("key") {
+            Some(_) if *section.reader.credentials == Credentials::Unchecked => None,
+            Some(text) => parse_master_key(text.expose())
+                .map_err(|error| section.error("key", &error.to_string(), None))
+                .ok()
+                .map(MasterKey::Given),
+            None => None,
+        };
+        let key = key.unwrap_or_else(|| MasterKey::Beside(path.with_file_name("cleargate.key")));
+        Self { path, cache_bytes: cache.0, key }
+    }
 }

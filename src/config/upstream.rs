@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use url::Url;
 
 use super::form::Domain;
+use super::section::{Section, check_url};
 use crate::model::SourceId;
 use crate::secret::Secret;
 
@@ -88,4 +89,112 @@ pub struct Oidc {
     /// Whether a sign-in whose verified e-mail address is in one of `domains` may be linked to an account that exists;
     /// default yes. Never for other domains.
     pub link_existing: bool,
+}
+
+impl SamlMetadata {
+    fn resolve(section: &Section<'_>) -> Option<Self> {
+        let url = section.url("url", "https", "http");
+        let file = section.file("file");
+        match (section.has("url"), section.has("file")) {
+            (true, true) => {
+                section.error("url", "and `file` exclude each other", None);
+                None
+            }
+            (false, false) if section.is_present() => {
+                section.missing("url", "or `file` must say where the metadata is");
+                None
+            }
+            _ => url.map(Self::Url).or(file.map(Self::File)),
+        }
+    }
+}
+
+impl SamlAttributes {
+    fn resolve(section: &Section<'_>) -> Self {
+        Self {
+            user_name: section.optional("user_name"),
+            email: section.optional("email"),
+            display_name: section.optional("display_name"),
+            groups: section.optional("groups"),
+        }
+    }
+}
+
+impl Saml {
+    pub(super) fn resolve(section: &Section<'_>) -> Option<Self> {
+        let id = section.required::<SourceId>("id");
+        let name = section.optional("name");
+        let metadata = SamlMetadata::resolve(&section.table("metadata"));
+        if !section.has("metadata") {
+            section.missing("metadata", "must be `{ url = \"https://…\" }` or `{ file = \"…\" }`");
+        }
+        let ca = section.file("ca");
+        let domains = section.list("domains", Vec::new());
+        let link_existing = section.or("link_existing", true);
+        let attributes = SamlAttributes::resolve(&section.table("attributes"));
+        let id = id?;
+        let name = name.unwrap_or_else(|| id.to_string());
+        Some(Self { id, name, metadata: metadata?, ca, domains, link_existing, attributes })
+    }
+}
+
+impl OidcClaims {
+    fn resolve(section: &Section<'_>) -> Self {
+        // OpenID Connect Core 1.0 section 5.1; `groups` is what most providers agree on without a standard.
+        let claim = |name, default: &str| section.or(name, default.to_owned());
+        Self {
+            user_name: claim("user_name", "preferred_username"),
+            email: claim("email", "email"),
+            display_name: claim("display_name", "name"),
+            groups: claim("groups", "groups"),
+        }
+    }
+}
+
+impl Oidc {
+    pub(super) fn resolve(section: &Section<'_>) -> Option<Self> {
+        let id = section.required::<SourceId>("id");
+        let name = section.optional("name");
+        let issuer = issuer(section);
+        let client_id = section.required::<String>("client_id");
+        let client_secret = section.secret("client_secret");
+        let mut scopes = section.list("scopes", ["openid", "profile", "email"].map(str::to_owned).to_vec());
+        if scopes.iter().any(|scope| !is_scope(scope)) {
+            section.error("scopes", "must hold scope names without spaces", None);
+        }
+        if !scopes.iter().any(|scope| scope == "openid") {
+            scopes.insert(0, "openid".to_owned());
+        }
+        let claims = OidcClaims::resolve(&section.table("claims"));
+        let ca = section.file("ca");
+        let domains = section.list("domains", Vec::new());
+        let link_existing = section.or("link_existing", true);
+        let (id, issuer, client_id) = (id?, issuer?, client_id?);
+        let name = name.unwrap_or_else(|| id.to_string());
+        Some(Self { id, name, issuer, client_id, client_secret, scopes, claims, ca, domains, link_existing })
+    }
+}
+
+/// RFC 6749 section 3.3.
+fn is_scope(text: &str) -> bool {
+    text.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
+}
+
+fn issuer(section: &Section<'_>) -> Option<String> {
+    let issuer = section.required::<String>("issuer")?;
+    let url = match check_url(&issuer, "https", "http") {
+        Ok(url) => url,
+        Err(reason) => {
+            section.error("issuer", &reason, None);
+            return None;
+        }
+    };
+    if url.query().is_some() {
+        section.error("issuer", "must not have a query", None);
+    }
+    if issuer.ends_with("/.well-known/openid-configuration") {
+        let help = "leave out `/.well-known/openid-configuration`";
+        section.error("issuer", "must be the issuer, not its discovery document", Some(help.to_owned()));
+    }
+    Some(issuer)
 }

@@ -1,0 +1,151 @@
+//! From the file as written to the configuration as used, with every problem on the way.
+
+use std::path::PathBuf;
+
+use url::Url;
+
+use super::document::{File, Source, Span};
+use super::problem::{Problem, Severity};
+use super::secrets::Credentials;
+use super::section::{Reader, Section, check_url, list, nearest};
+use super::{
+    Audit, Config, Ldap, Limits, Listen, Lockout, Log, Mapping, Notify, Oidc, Outbound, Password, Policy, Saml, Scim,
+    Session, Store,
+};
+
+/// Ids that mean something already.
+const RESERVED: [&str; 1] = ["password"];
+
+/// Gives the values of `file` their meaning and reads the secrets that they refer to.
+///
+/// # Errors
+/// Every problem, in the order of the files, warnings among them; at least one is an error.
+pub fn resolve(file: &File, credentials: &Credentials) -> Result<Config, Vec<Problem>> {
+    let reader = Reader::new(file, credentials);
+    let config = read(&reader);
+    let (problems, _) = reader.into_parts();
+    match config {
+        Some(config) if problems.iter().all(|problem| problem.severity == Severity::Warning) => {
+            Ok(Config { warnings: problems, ..config })
+        }
+        _ => Err(problems),
+    }
+}
+
+/// Every key that the configuration knows, with its default.
+pub fn schema() -> Vec<super::Known> {
+    let text = "[[scim]]\n[[ldap]]\n[[saml]]\n[[oidc]]\n[[mapping]]\n[[notify]]\n".to_owned();
+    let file = File::parse(PathBuf::new(), vec![Source { name: "schema".to_owned(), text }]);
+    let reader = Reader::new(&file, &Credentials::None);
+    let incomplete = read(&reader);
+    drop(incomplete);
+    reader.into_parts().1
+}
+
+/// The configuration; `None` when a part without default is missing, which is reported then.
+fn read(reader: &Reader<'_>) -> Option<Config> {
+    let root = reader.root();
+    let public_url = public_url(&root);
+    let policy = Policy::resolve(&root.table("policy"));
+    let listen = Listen::resolve(&root.table("listen"));
+    let store = Store::resolve(&root.table("store"));
+    let mut ids = Ids::default();
+    let scim = collect(&root, "scim", &mut ids, Scim::resolve);
+    let ldap = collect(&root, "ldap", &mut ids, Ldap::resolve);
+    let saml = collect(&root, "saml", &mut ids, Saml::resolve);
+    let oidc = collect(&root, "oidc", &mut ids, Oidc::resolve);
+    let mappings = root.tables("mapping").iter().filter_map(|section| mapping(section, &ids)).collect();
+    let lockout = Lockout::resolve(&root.table("lockout"));
+    let password = Password::resolve(&root.table("password"));
+    let session = Session::resolve(&root.table("session"));
+    let limits = Limits::resolve(&root.table("limits"));
+    let audit = Audit::resolve(&root.table("audit"));
+    let notify = collect(&root, "notify", &mut Ids::default(), Notify::resolve);
+    let outbound = Outbound::resolve(&root.table("outbound"));
+    let log = Log::resolve(&root.table("log"));
+    Some(Config {
+        public_url: public_url?,
+        policy,
+        listen,
+        store,
+        scim,
+        ldap,
+        saml,
+        oidc,
+        mappings,
+        lockout,
+        password,
+        session,
+        limits,
+        audit,
+        notify,
+        outbound,
+        log,
+        warnings: Vec::new(),
+    })
+}
+
+fn public_url(root: &Section<'_>) -> Option<Url> {
+    let text: String = root.required("public_url")?;
+    let url = match check_url(&text, "https", "http") {
+        Ok(url) => url,
+        Err(reason) => {
+            root.error("public_url", &reason, None);
+            return None;
+        }
+    };
+    if url.path() != "/" || url.query().is_some() {
+        root.error("public_url", "must be an origin: nothing after host and port", None);
+    }
+    Some(url)
+}
+
+/// The ids that are taken, and where.
+#[derive(Default)]
+struct Ids(Vec<(String, Span)>);
+
+impl Ids {
+    /// Takes the id of a section; one that is taken or reserved is reported.
+    fn take(&mut self, section: &Section<'_>, id: &str) {
+        if RESERVED.contains(&id) {
+            section.error("id", &format!("`{id}` is reserved for sign-in by password"), None);
+        }
+        if let Some((_, first)) = self.0.iter().find(|(taken, _)| taken == id) {
+            let place = section.reader.file.place(*first);
+            section.error("id", &format!("`{id}` is taken by {place}"), None);
+        }
+        self.0.push((id.to_owned(), section.spot("id")));
+    }
+}
+
+fn collect<T>(
+    root: &Section<'_>,
+    name: &'static str,
+    ids: &mut Ids,
+    resolve: impl Fn(&Section<'_>) -> Option<T>,
+) -> Vec<T> {
+    let mut values = Vec::new();
+    for section in root.tables(name) {
+        // Taken before the rest is read, so that a mapping from a source with another problem is not one more.
+        if let Some(id) = section.peek("id") {
+            ids.take(&section, id);
+        }
+        values.extend(resolve(&section));
+    }
+    values
+}
+
+fn mapping(section: &Section<'_>, ids: &Ids) -> Option<Mapping> {
+    let known = || ids.0.iter().map(|(id, _)| id.as_str());
+    match section.peek("from") {
+        Some(from) if known().next().is_none() => {
+            section.error("from", &format!("names `{from}`, but no source is configured"), None);
+        }
+        Some(from) if known().all(|id| id != from) => {
+            let help = nearest(from, known()).map(|near| format!("did you mean `{near}`?"));
+            section.error("from", &format!("names no source; there is {}", list(known())), help);
+        }
+        _ => {}
+    }
+    Mapping::resolve(section)
+}
