@@ -29,6 +29,8 @@ pub(super) struct Node {
 /// A value as TOML has them.
 #[derive(Clone, Debug)]
 pub(super) enum Value {
+    /// Reported already.
+    Broken,
     Date,
     Flag(bool),
     Float,
@@ -42,6 +44,7 @@ impl Value {
     /// What it is, with article, for messages.
     pub(super) fn kind(&self) -> &'static str {
         match self {
+            Self::Broken => "broken",
             Self::Date => "a date",
             Self::Flag(_) => "a boolean",
             Self::Float => "a decimal number",

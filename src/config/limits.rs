@@ -51,7 +51,11 @@ impl Session {
         let idle = section.between("idle", 60 * MINUTE, MINUTE, 30 * DAY);
         let absolute = section.between("absolute", DAY / 2, MINUTE, 90 * DAY);
         if absolute < idle {
-            section.error("absolute", "must not be shorter than `session.idle`", None);
+            let (name, reason) = match section.has("absolute") {
+                true => ("absolute", "must not be shorter than `session.idle`"),
+                false => ("idle", "must not be longer than `session.absolute`, by default \"12h\""),
+            };
+            section.error(name, reason, None);
         }
         Self { idle, absolute }
     }

@@ -36,7 +36,8 @@ impl Listen {
         let address = section.or("address", SocketAddr::from(([127, 0, 0, 1], 8080)));
         let tls = Tls::resolve(&section.table("tls"));
         if tls.is_none() && !section.has("tls") && !address.ip().is_loopback() {
-            let help = "add `tls = { certificate = \"…\", key = { file = \"…\" } }`, or listen on 127.0.0.1 behind a proxy";
+            let help =
+                "add `tls = { certificate = \"…\", key = { file = \"…\" } }`, or listen on 127.0.0.1 behind a proxy";
             section.error("address", "must be loopback without `listen.tls`", Some(help.to_owned()));
         }
         let operations = section.or("operations", SocketAddr::from(([127, 0, 0, 1], 9440)));

@@ -1,6 +1,8 @@
 //! `[[mapping]]`: from what a source says to what a person may do.
 
+use super::document::Span;
 use super::section::Section;
+use crate::filter::{self, Filter};
 use crate::model::{RoleId, Scope, SourceId};
 
 /// What a mapping gives.
@@ -17,8 +19,8 @@ pub struct MappedGrant {
 pub struct Mapping {
     /// The source or connector whose records it looks at.
     pub from: SourceId,
-    /// The expression over the record, RFC 7644 section 3.4.2.2; 1 byte to 2 KiB.
-    pub when: String,
+    /// The condition on the record.
+    pub when: Filter,
     /// What it gives.
     pub grant: MappedGrant,
     /// Where it is written, `cleargate.toml:31`, for the origin of its grants.
@@ -28,7 +30,7 @@ pub struct Mapping {
 impl Mapping {
     pub(super) fn resolve(section: &Section<'_>) -> Option<Self> {
         let from = section.required::<SourceId>("from");
-        let when = section.required::<String>("when");
+        let when = condition(section);
         let grant = MappedGrant::resolve(&section.table("grant"));
         if !section.has("grant") {
             section.missing("grant", "must be `{ role = \"…\", scope = \"…\" }`");
@@ -47,4 +49,33 @@ impl MappedGrant {
         // A scope that is written and wrong must not turn into an organisation-wide grant; its problem stops the load.
         Some(Self { role: role?, scope })
     }
+}
+
+fn condition(section: &Section<'_>) -> Option<Filter> {
+    let text: String = section.required("when")?;
+    let error = match text.parse() {
+        Ok(filter) => return Some(filter),
+        Err(error) => error,
+    };
+    let position = match &error {
+        filter::Error::Syntax { position, .. } | filter::Error::TooDeep { position } => Some(*position),
+        filter::Error::TooLong => None,
+    };
+    let whole = section.spot("when");
+    let at = position.and_then(|position| inside(section, whole, &text, position)).unwrap_or(whole);
+    let key = section.key("when");
+    let help = "an expression is such as `groups eq \"CN=Finance,OU=Groups,DC=corp,DC=example\"`";
+    section.reader.error(at, &key, format!("`{key}` is no expression: {error}"), Some(help.to_owned()));
+    None
+}
+
+/// Where the character at `position`, counted from 1, of a text without escapes is.
+fn inside(section: &Section<'_>, whole: Span, text: &str, position: usize) -> Option<Span> {
+    let source = &section.reader.file.sources.get(whole.file)?.text;
+    let start = whole.start.saturating_add(1);
+    let is_plain = source.get(start..start.checked_add(text.len())?)? == text;
+    let offset = text.char_indices().nth(position.checked_sub(1)?).map_or(text.len(), |(offset, _)| offset);
+    let start = start.saturating_add(offset);
+    let width = text.get(offset..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
+    is_plain.then_some(Span { file: whole.file, start, end: start.saturating_add(width) })
 }

@@ -136,7 +136,8 @@ fn classes(section: &Section<'_>, default: &[CharacterClass]) -> Vec<CharacterCl
         ("special", CharacterClass::Special),
         ("upper", CharacterClass::Upper),
     ];
-    let word = |class: &CharacterClass| words.iter().find(|(_, value)| value == class).map(|(word, _)| (*word).to_owned());
+    let word =
+        |class: &CharacterClass| words.iter().find(|(_, value)| value == class).map(|(word, _)| (*word).to_owned());
     let asked: Vec<String> = section.list("requires", default.iter().filter_map(word).collect());
     asked.iter().filter_map(|asked| section.word("requires", asked, &words)).collect()
 }

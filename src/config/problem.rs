@@ -58,13 +58,6 @@ impl Problem {
         Self { severity: Severity::Error, position, key: String::new(), message, help: None, mark }
     }
 
-    /// The same with advice.
-    #[must_use]
-    pub(super) fn with_help(mut self, help: String) -> Self {
-        self.help = Some(help);
-        self
-    }
-
     /// The same without its line when that is inside a text of several lines, whose key cannot be seen there.
     #[must_use]
     pub(super) fn without_multiline(mut self, text: &str, start: usize) -> Self {
@@ -84,13 +77,13 @@ impl fmt::Display for Problem {
             Severity::Warning => "warning",
         };
         write!(f, "{}: {word}: {}", self.position, self.message)?;
+        let number = self.position.line.to_string();
+        let margin = " ".repeat(number.len());
         if !self.mark.line.is_empty() {
-            let number = self.position.line.to_string();
-            let margin = " ".repeat(number.len());
             write!(f, "\n {margin} |\n {number} | {}\n {margin} | {}", self.mark.line, self.mark.carets())?;
         }
         match &self.help {
-            Some(help) => write!(f, "\n   = {help}"),
+            Some(help) => write!(f, "\n {margin} = {help}"),
             None => Ok(()),
         }
     }
@@ -138,7 +131,11 @@ impl Mark {
             let cover = hidden.iter().find(|range| range.contains(&at));
             let length = shown.chars().count();
             if at >= meant.start {
-                start.get_or_insert(if cover.is_some() && shown.ends_with('…') { length.saturating_sub(1) } else { length });
+                start.get_or_insert(if cover.is_some() && shown.ends_with('…') {
+                    length.saturating_sub(1)
+                } else {
+                    length
+                });
             }
             match cover {
                 Some(range) if range.start == at => shown.push('…'),

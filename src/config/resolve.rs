@@ -100,9 +100,9 @@ fn public_url(root: &Section<'_>) -> Option<Url> {
     Some(url)
 }
 
-/// The ids that are taken, and where.
+/// The ids that are taken, where, and the key that says so.
 #[derive(Default)]
-struct Ids(Vec<(String, Span)>);
+struct Ids(Vec<(String, Span, String)>);
 
 impl Ids {
     /// Takes the id of a section; one that is taken or reserved is reported.
@@ -110,11 +110,20 @@ impl Ids {
         if RESERVED.contains(&id) {
             section.error("id", &format!("`{id}` is reserved for sign-in by password"), None);
         }
-        if let Some((_, first)) = self.0.iter().find(|(taken, _)| taken == id) {
-            let place = section.reader.file.place(*first);
-            section.error("id", &format!("`{id}` is taken by {place}"), None);
+        let (at, key) = (section.spot("id"), section.key("id"));
+        match self.0.iter_mut().find(|(taken, ..)| taken == id) {
+            None => self.0.push((id.to_owned(), at, key)),
+            Some(first) => {
+                // Lists are read by kind; the one further down is the one to change.
+                let mut later = (id.to_owned(), at, key);
+                if later.1 < first.1 {
+                    std::mem::swap(&mut later, first);
+                }
+                let place = section.reader.file.place(first.1);
+                let message = format!("`{}` is `{id}`, which is taken at {place}", later.2);
+                section.reader.error(later.1, &later.2, message, None);
+            }
         }
-        self.0.push((id.to_owned(), section.spot("id")));
     }
 }
 
@@ -136,7 +145,7 @@ fn collect<T>(
 }
 
 fn mapping(section: &Section<'_>, ids: &Ids) -> Option<Mapping> {
-    let known = || ids.0.iter().map(|(id, _)| id.as_str());
+    let known = || ids.0.iter().map(|(id, ..)| id.as_str());
     match section.peek("from") {
         Some(from) if known().next().is_none() => {
             section.error("from", &format!("names `{from}`, but no source is configured"), None);

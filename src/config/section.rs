@@ -11,7 +11,7 @@ use super::problem::{Problem, Severity};
 use super::secrets::Credentials;
 pub(super) use near::{list, nearest};
 pub(super) use pick::check_url;
-pub(super) use read::{Form, Size};
+pub(super) use read::Size;
 
 /// A key that the configuration knows, for the sample and the manual.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +54,18 @@ impl<'f> Reader<'f> {
     /// Everything that was reported, in the order of the files.
     pub(super) fn into_parts(self) -> (Vec<Problem>, Vec<Known>) {
         let mut problems = self.problems.into_inner();
+        // Where the text itself is broken, what its pieces would mean is noise.
+        let broken = |at: &Span| {
+            self.file
+                .problems
+                .iter()
+                .any(|(broken, _)| broken.end > 0 && (broken.file, broken.start) == (at.file, at.start))
+        };
+        let mut number = 0;
+        problems.retain(|(at, _)| {
+            number += 1;
+            number <= self.file.problems.len() || !broken(at)
+        });
         problems.sort_by(|(a, _), (b, _)| a.cmp(b));
         (problems.into_iter().map(|(_, problem)| problem).collect(), self.known.into_inner())
     }
@@ -89,6 +101,12 @@ impl<'r> Section<'r> {
             Value::Text(text) => Some(text),
             _ => None,
         }
+    }
+
+    /// Whether `name` is written as a list without anything in it.
+    pub(super) fn is_empty_list(&self, name: &str) -> bool {
+        let entry = self.table.and_then(|table| table.find(name));
+        entry.is_some_and(|entry| matches!(&entry.node.value, Value::List(nodes) if nodes.is_empty()))
     }
 
     /// `cleargate.toml:31`: where it begins.
@@ -142,14 +160,19 @@ impl<'r> Section<'r> {
             Value::Table(table) => Some(table),
             other => {
                 let help = match other {
-                    Value::List(_) => format!("write `[{}]` once, with single brackets", self.key(name)),
-                    _ => format!("write `[{}]` above its keys, or `{name} = {{ … }}`", self.key(name)),
+                    Value::List(_) => "write it once, with single brackets".to_owned(),
+                    _ => format!("write `{name} = {{ … }}`"),
                 };
-                self.error(name, &format!("must be a table, not {}", other.kind()), Some(help));
+                // What stands here instead of the table may be the secret that belongs into it.
+                let key = self.key(name);
+                let message = format!("`{key}` must be a table, not {}", other.kind());
+                let problem = self.reader.file.problem(Severity::Error, entry.node.at, &key, message);
+                let mark = if matches!(other, Value::List(_)) { problem.mark } else { problem.mark.hiding_all() };
+                self.reader.report(entry.node.at, Problem { mark, help: Some(help), ..problem });
                 None
             }
         });
-        Section::new(self.reader, self.key(name), table, entry.map_or(self.at, |entry| entry.at))
+        Section::new(self.reader, self.key(name), table, entry.map_or(self.at, |entry| entry.node.at))
     }
 
     /// The tables of the list under `name`.

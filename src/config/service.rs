@@ -56,7 +56,11 @@ impl Audit {
             ("forever", _) => None,
             (_, Some(time)) if time >= Duration::from_secs(86_400) => Some(time),
             _ => {
-                section.error("retention", "must be \"forever\" or a duration of at least \"1d\", such as \"400d\"", None);
+                section.error(
+                    "retention",
+                    "must be \"forever\" or a duration of at least \"1d\", such as \"400d\"",
+                    None,
+                );
                 None
             }
         };
@@ -89,7 +93,11 @@ impl Log {
     pub(super) fn resolve(section: &Section<'_>) -> Self {
         let filter = section.or("filter", "info".to_owned());
         if let Err(error) = tracing_subscriber::EnvFilter::builder().parse(&filter) {
-            section.error("filter", &format!("must be log directives such as \"info,cleargate::sync=debug\": {error}"), None);
+            section.error(
+                "filter",
+                &format!("must be log directives such as \"info,cleargate::sync=debug\": {error}"),
+                None,
+            );
         }
         let formats = [("json", LogFormat::Json), ("text", LogFormat::Text)];
         Self { filter, format: section.choice("format", LogFormat::Text, &formats) }

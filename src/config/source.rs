@@ -132,20 +132,16 @@ impl Ldap {
 
 fn servers(section: &Section<'_>, start_tls: bool) -> Vec<Url> {
     let texts: Vec<String> = section.list("servers", Vec::new());
-    if texts.is_empty() {
-        if section.has("servers") {
-            section.error("servers", "must name at least one server", None);
-        } else {
-            section.missing("servers", "must be a list such as [\"ldaps://dc1.corp.example\"]");
-        }
+    if section.is_empty_list("servers") {
+        section.error("servers", "must name at least one server", None);
+    } else if !section.has("servers") {
+        section.missing("servers", "must be a list such as [\"ldaps://dc1.corp.example\"]");
     }
     let mut urls = Vec::new();
     for text in texts {
         // StartTLS makes a plain connection as good as `ldaps`, so that the rule about loopback does not hold then.
         let url = match check_url(&text, "ldaps", "ldap") {
-            Err(_) if start_tls && check_url(&text, "ldap", "ldap").is_ok_and(|url| url.scheme() == "ldap") => {
-                check_url(&text, "ldap", "")
-            }
+            Err(_) if start_tls && check_url(&text, "ldap", "").is_ok() => check_url(&text, "ldap", ""),
             url => url,
         };
         match url {
@@ -168,7 +164,8 @@ fn servers(section: &Section<'_>, start_tls: bool) -> Vec<Url> {
 
 /// Whether it looks like RFC 4514: components with a name and a value.
 fn is_dn(text: &str) -> bool {
-    text.split(',').any(|part| part.split_once('=').is_some_and(|(name, value)| !name.trim().is_empty() && !value.is_empty()))
+    text.split(',')
+        .any(|part| part.split_once('=').is_some_and(|(name, value)| !name.trim().is_empty() && !value.is_empty()))
 }
 
 impl LdapBind {

@@ -56,7 +56,7 @@ impl Walk<'_> {
                 Err(_) => {
                     let message = "an integer has at most 64 bits".to_owned();
                     self.problems.push((at, self.file.problem(Severity::Error, at, "", message)));
-                    Value::Integer(0)
+                    Value::Broken
                 }
             },
             DeValue::String(text) => Value::Text(text.to_string()),

@@ -50,9 +50,14 @@ mod tests {
 
     #[test]
     fn the_distance_counts_edits_and_swaps() {
-        for (from, to, edits) in
-            [("", "", 0), ("a", "", 1), ("", "abc", 3), ("sevrers", "servers", 1), ("kitten", "sitting", 3), ("ab", "ba", 1)]
-        {
+        for (from, to, edits) in [
+            ("", "", 0),
+            ("a", "", 1),
+            ("", "abc", 3),
+            ("sevrers", "servers", 1),
+            ("kitten", "sitting", 3),
+            ("ab", "ba", 1),
+        ] {
             assert_eq!(distance(from, to), edits, "{from} {to}");
             assert_eq!(distance(to, from), edits, "{to} {from}");
         }

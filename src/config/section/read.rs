@@ -18,6 +18,9 @@ pub(in crate::config) trait Form: Sized {
     /// What is expected, after the key: "must be …".
     const EXPECTED: &'static str;
 
+    /// Whether it is written as text.
+    const IS_TEXT: bool = true;
+
     /// Reads it; the refusal replaces `EXPECTED` when it says more.
     fn read(value: &Value) -> Result<Self, Option<String>>;
 
@@ -50,6 +53,7 @@ impl Form for String {
 
 impl Form for bool {
     const EXPECTED: &'static str = "must be true or false";
+    const IS_TEXT: bool = false;
 
     fn read(value: &Value) -> Result<Self, Option<String>> {
         match value {
@@ -65,6 +69,7 @@ impl Form for bool {
 
 impl Form for u32 {
     const EXPECTED: &'static str = "must be a whole number";
+    const IS_TEXT: bool = false;
 
     fn read(value: &Value) -> Result<Self, Option<String>> {
         match value {
@@ -207,7 +212,13 @@ impl Section<'_> {
     }
 
     /// The value under `name` within bounds, else `default`.
-    pub(in crate::config) fn between<T: Form + PartialOrd>(&self, name: &'static str, default: T, low: T, high: T) -> T {
+    pub(in crate::config) fn between<T: Form + PartialOrd>(
+        &self,
+        name: &'static str,
+        default: T,
+        low: T,
+        high: T,
+    ) -> T {
         let shown = default.write();
         let value = match self.ask(name, Some(shown)) {
             Some(entry) => self.value(&self.key(name), &entry.node),
@@ -245,8 +256,9 @@ impl Section<'_> {
         };
         let message = match (refusal, &node.value) {
             (Some(refusal), _) => format!("`{key}` {refusal}"),
-            (None, Value::Text(_)) => format!("`{key}` {}", T::EXPECTED),
-            (None, Value::Integer(_)) if T::EXPECTED == <u32 as Form>::EXPECTED => {
+            (_, Value::Broken) => return None,
+            (None, Value::Text(_)) if T::IS_TEXT => format!("`{key}` {}", T::EXPECTED),
+            (None, Value::Integer(_)) if !T::IS_TEXT && T::EXPECTED == u32::EXPECTED => {
                 format!("`{key}` {} from 0 to {}", T::EXPECTED, u32::MAX)
             }
             (None, other) => format!("`{key}` {}, not {}", T::EXPECTED, other.kind()),

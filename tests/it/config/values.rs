@@ -1,0 +1,344 @@
+//! Each value's own rules.
+
+use std::time::Duration;
+
+use cleargate::config::{CharacterClass, LdapPreset, LockoutPreset, Pack, SamlMetadata};
+
+use super::{messages, print, read, read_with};
+
+/// Checks that `text`, below the least configuration, has one problem, and that it is this one.
+#[track_caller]
+fn check(text: &str, problem: &str) {
+    assert_eq!(messages(text), [problem], "{text}");
+}
+
+#[test]
+fn the_public_address_is_an_origin_over_tls_or_loopback() {
+    for (url, reason) in [
+        ("https://sso.example.com", None),
+        ("https://sso.example.com/", None),
+        ("https://sso.example.com:8443", None),
+        ("http://127.0.0.1:8080", None),
+        ("http://localhost:8080", None),
+        ("http://[::1]:8080", None),
+        ("http://sso.example.com", Some("must start with https://; plain http:// is for loopback only")),
+        ("http://127.0.0.1.example.com", Some("must start with https://; plain http:// is for loopback only")),
+        ("https://sso.example.com/sso", Some("must be an origin: nothing after host and port")),
+        ("https://sso.example.com?x=1", Some("must be an origin: nothing after host and port")),
+        ("https://sso.example.com/#x", Some("must not have a fragment")),
+        ("https://ada:pw@sso.example.com", Some("must not have a user or password in the address")),
+        ("ftp://sso.example.com", Some("must be an address such as \"https://sso.example.com\"")),
+        ("sso.example.com", Some("must be an address such as \"https://sso.example.com\"")),
+        ("https://", Some("must be an address such as \"https://sso.example.com\"")),
+    ] {
+        let found = read(&format!("public_url = \"{url}\"\n")).err().map(|problems| problems[0].message.clone());
+        assert_eq!(found, reason.map(|reason| format!("`public_url` {reason}")), "{url}");
+    }
+}
+
+#[test]
+fn without_tls_the_public_listener_is_on_loopback() {
+    for address in ["0.0.0.0:443", "[::]:443", "192.0.2.1:80"] {
+        check(
+            &format!("listen.address = \"{address}\"\n"),
+            "2:18 `listen.address` must be loopback without `listen.tls`",
+        );
+    }
+    assert!(read_with("listen.address = \"[::1]:8080\"\n").is_ok());
+    check(
+        "listen.address = \"localhost:443\"\n",
+        "2:18 `listen.address` must be ADDRESS:PORT, such as \"0.0.0.0:443\" or \"[::1]:8080\"",
+    );
+    check(
+        "listen.operations = \"127.0.0.1:8080\"\n",
+        "2:21 `listen.operations` must not be the address of the public listener",
+    );
+}
+
+#[test]
+fn tls_needs_both_files_and_they_must_be_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, key) = (folder.path().join("tls.pem"), folder.path().join("tls.key"));
+    std::fs::write(&certificate, "x").unwrap();
+    let tls = |rest: &str| {
+        format!("listen.tls = {{ certificate = {certificate:?}{rest} }}\nlisten.address = \"0.0.0.0:443\"\n")
+    };
+    assert!(messages(&tls(""))[0].contains("`listen.tls.key` is missing"));
+    assert!(messages(&tls(&format!(", key = {{ file = {key:?} }}")))[0].contains("`listen.tls.key` cannot be read"));
+    assert!(
+        messages(&tls(&format!(", key = {key:?}")))[0]
+            .contains("`listen.tls.key` is a secret and cannot be written here")
+    );
+    std::fs::write(&key, "x").unwrap();
+    let config = read_with(&tls(&format!(", key = {{ file = {key:?} }}"))).unwrap();
+    assert_eq!(config.listen.tls.unwrap().key, key);
+    let folder_as_file = format!("listen.tls = {{ certificate = {:?}, key = {{ file = {key:?} }} }}\n", folder.path());
+    assert!(messages(&folder_as_file)[0].contains("`listen.tls.certificate` names a folder, not a file"));
+}
+
+#[test]
+fn ids_are_unique_among_sources_and_connectors_and_some_are_reserved() {
+    check(
+        "[[scim]]\nid = \"a\"\n[[scim]]\nid = \"a\"\n",
+        "5:6 `scim[1].id` is `a`, which is taken at cleargate.toml:3",
+    );
+    check("[[scim]]\nid = \"password\"\n", "3:6 `scim[0].id` `password` is reserved for sign-in by password");
+    check("[[scim]]\nid = \"Okta\"\n", "3:6 `scim[0].id` must consist of a-z, 0-9, - and _, starting with a letter");
+    check("[[scim]]\nid = \"../x\"\n", "3:6 `scim[0].id` must consist of a-z, 0-9, - and _, starting with a letter");
+    check("[[scim]]\n", "2:1 `scim[0].id` is missing; it must be an id in a-z, 0-9, - and _, starting with a letter");
+}
+
+#[test]
+fn directory_servers_are_encrypted_unless_loopback() {
+    let ldap = |rest: &str| format!("[[ldap]]\nid = \"corp\"\nbase = \"dc=a\"\n{rest}\n");
+    for good in [
+        "servers = [\"ldaps://dc1.corp.example\", \"ldaps://[2001:db8::1]:3636\"]",
+        "servers = [\"ldap://127.0.0.1:3890\"]",
+        "servers = [\"ldap://localhost\"]",
+        "servers = [\"ldap://dc1.corp.example\"]\nstart_tls = true",
+    ] {
+        assert_eq!(messages(&ldap(good)), [""; 0], "{good}");
+    }
+    check(
+        &ldap("servers = [\"ldap://dc1.corp.example\"]"),
+        "5:11 `ldap[0].servers` must start with ldaps://; plain ldap:// is for loopback only",
+    );
+    check(
+        &ldap("servers = [\"ldaps://dc1.corp.example\"]\nstart_tls = true"),
+        "6:13 `ldap[0].start_tls` does not go with ldaps://, which is TLS from the start",
+    );
+    check(
+        &ldap("servers = [\"ldaps://dc1.corp.example/dc=a\"]"),
+        "5:11 `ldap[0].servers` must have nothing after host and port",
+    );
+    check(&ldap("servers = []"), "5:11 `ldap[0].servers` must name at least one server");
+    check(&ldap("servers = \"ldaps://a\""), "5:11 `ldap[0].servers` must be a list, not text");
+    check(&ldap(""), "2:1 `ldap[0].servers` is missing; it must be a list such as [\"ldaps://dc1.corp.example\"]");
+}
+
+#[test]
+fn a_directory_has_the_settings_that_are_written() {
+    let config = read_with(
+        "[[ldap]]\nid = \"corp\"\nservers = [\"ldaps://a\"]\nbase = \"dc=corp,dc=example\"\npreset = \"active-directory\"\n\
+         every = \"90s\"\nguard = { removals = \"0.5%\", at_least = 3 }\nlogin = true\npeople.filter = \"(objectClass=person)\"\n",
+    )
+    .unwrap();
+    let ldap = &config.ldap[0];
+    assert_eq!((ldap.preset, ldap.every, ldap.login), (LdapPreset::ActiveDirectory, Duration::from_secs(90), true));
+    assert_eq!((ldap.guard.removals.of(1000), ldap.guard.at_least), (5, 3));
+    assert_eq!(ldap.people.filter.as_deref(), Some("(objectClass=person)"));
+    assert!(ldap.bind.is_none() && ldap.groups.base.is_none());
+    assert_eq!(ldap.name, "corp");
+}
+
+#[test]
+fn words_of_a_directory_are_checked() {
+    let ldap = |rest: &str| format!("[[ldap]]\nid = \"corp\"\nservers = [\"ldaps://a\"]\nbase = \"dc=a\"\n{rest}\n");
+    let problems = read_with(&ldap("preset = \"activedirectory\"")).unwrap_err();
+    assert_eq!(problems[0].message, "`ldap[0].preset` must be one of `389ds`, `active-directory` and `openldap`");
+    assert_eq!(problems[0].help.as_deref(), Some("did you mean `active-directory`?"));
+    check(&ldap("every = \"1s\""), "6:9 `ldap[0].every` must be from \"10s\" to \"7d\"");
+    check(&ldap("login = \"yes\""), "6:9 `ldap[0].login` must be true or false, not text");
+    check(&ldap("guard.at_least = -1"), "6:18 `ldap[0].guard.at_least` must be a whole number from 0 to 4294967295");
+    check(
+        &ldap("guard.removals = \"101%\""),
+        "6:18 `ldap[0].guard.removals` must be a percentage from 0% to 100% with at most two decimals",
+    );
+    check(
+        &ldap("people.filter = \"objectClass=person\""),
+        "6:17 `ldap[0].people.filter` must be an LDAP filter in parentheses, such as \"(objectClass=person)\"",
+    );
+    check(
+        &ldap("groups.base = \"groups\""),
+        "6:15 `ldap[0].groups.base` must be a distinguished name such as \"ou=people,dc=corp,dc=example\"",
+    );
+}
+
+#[test]
+fn saml_metadata_is_at_an_address_or_in_a_file() {
+    let saml = |rest: &str| format!("[[saml]]\nid = \"entra\"\n{rest}\n");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("idp.xml");
+    std::fs::write(&file, "<x/>").unwrap();
+    let config = read_with(&saml(&format!("metadata = {{ file = {file:?} }}\ndomains = [\"Example.com\"]"))).unwrap();
+    assert_eq!(config.saml[0].metadata, SamlMetadata::File(file));
+    assert!(config.saml[0].domains[0].holds("ada@example.com") && config.saml[0].link_existing);
+    assert!(read_with(&saml("metadata = { url = \"http://127.0.0.1:1/m\" }")).is_ok());
+    check(
+        &saml("metadata = { url = \"http://idp.example/m\" }"),
+        "4:20 `saml[0].metadata.url` must start with https://; plain http:// is for loopback only",
+    );
+    check(
+        &saml("metadata = { url = \"https://idp.example/m\", file = \"/dev/null\" }"),
+        "4:20 `saml[0].metadata.url` and `file` exclude each other",
+    );
+    check(&saml(""), "2:1 `saml[0].metadata` is missing; it must be `{ url = \"https://…\" }` or `{ file = \"…\" }`");
+    check(
+        &saml("metadata = { file = \"/dev/null\" }\ndomains = [\"@example.com\"]"),
+        "5:12 `saml[0].domains[0]` must be a DNS name such as example.com",
+    );
+}
+
+#[test]
+fn an_issuer_is_kept_as_written() {
+    let oidc = |issuer: &str| format!("[[oidc]]\nid = \"google\"\nclient_id = \"x\"\nissuer = \"{issuer}\"\n");
+    for issuer in ["https://login.example/tenant/", "https://login.example", "http://127.0.0.1:4444/"] {
+        assert_eq!(read_with(&oidc(issuer)).unwrap().oidc[0].issuer, issuer);
+    }
+    check(&oidc("https://a.example/?x"), "5:10 `oidc[0].issuer` must not have a query");
+    check(
+        &oidc("https://a.example/.well-known/openid-configuration"),
+        "5:10 `oidc[0].issuer` must be the issuer, not its discovery document",
+    );
+    check(
+        &oidc("http://a.example"),
+        "5:10 `oidc[0].issuer` must start with https://; plain http:// is for loopback only",
+    );
+}
+
+#[test]
+fn the_scope_openid_is_always_asked_for() {
+    let oidc = "[[oidc]]\nid = \"google\"\nclient_id = \"x\"\nissuer = \"https://a.example\"\n";
+    let scopes = |text: &str| read_with(&format!("{oidc}{text}")).unwrap().oidc[0].scopes.clone();
+    assert_eq!(scopes(""), ["openid", "profile", "email"]);
+    assert_eq!(scopes("scopes = [\"groups\"]\n"), ["openid", "groups"]);
+    check(
+        &format!("{oidc}scopes = [\"openid email\"]\n"),
+        "6:10 `oidc[0].scopes` must hold scope names without spaces",
+    );
+}
+
+#[test]
+fn a_mapping_names_a_source_and_a_condition_that_parses() {
+    let mapping = |from: &str, when: &str, grant: &str| {
+        format!("[[scim]]\nid = \"okta\"\n[[mapping]]\nfrom = \"{from}\"\nwhen = '{when}'\ngrant = {grant}\n")
+    };
+    let grant = "{ role = \"viewer\" }";
+    assert!(read_with(&mapping("okta", "groups eq \"x\"", grant)).is_ok());
+    check(&mapping("otka", "groups pr", grant), "5:8 `mapping[0].from` names no source; there is `okta`");
+    check(
+        &mapping("okta", "groups eq", grant),
+        "6:18 `mapping[0].when` is no expression: expected a string in double quotes, a number, true, false or null at position 10, found the end",
+    );
+    check(
+        &mapping("okta", "groups pr", "{ role = \"Data Analyst\" }"),
+        "7:18 `mapping[0].grant.role` must consist of a-z, 0-9, - and _, starting with a letter",
+    );
+    check(
+        &mapping("okta", "groups pr", "{ role = \"viewer\", scope = \"finance\" }"),
+        "7:36 `mapping[0].grant.scope` must be KIND:SLUG in lower-case letters, digits, - and _, such as department:finance",
+    );
+    check(
+        &mapping("okta", "groups pr", "{}"),
+        "7:9 `mapping[0].grant.role` is missing; it must be the id of a role, such as \"data_analyst\"",
+    );
+    check(
+        "[[mapping]]\nfrom = \"okta\"\nwhen = 'groups pr'\ngrant = { role = \"viewer\" }\n",
+        "3:8 `mapping[0].from` names `okta`, but no source is configured",
+    );
+}
+
+#[test]
+fn the_lockout_presets_are_exact_and_numbers_beside_them_are_told() {
+    let lockout = |text: &str| read_with(&format!("[lockout]\n{text}")).unwrap();
+    let config = lockout("preset = \"clearvantage\"\n");
+    let found = config.lockout;
+    assert_eq!((found.attempts, found.lasts, found.extend_on_attempt), (3, Duration::from_secs(1800), true));
+    assert!(config.warnings.is_empty(), "{}", print(&config.warnings));
+    let config = lockout("preset = \"clearvantage\"\nattempts = 5\n");
+    assert_eq!((config.lockout.preset, config.lockout.attempts), (LockoutPreset::Clearvantage, 5));
+    assert!(print(&config.warnings).contains("is not the manual's any more"));
+    let config = lockout("attempts = 3\nfor = \"30m\"\nextend_on_attempt = true\n");
+    assert_eq!(config.lockout.lasts, Duration::from_secs(1800));
+    assert!(print(&config.warnings).contains("keep a person locked out"));
+    check("lockout.attempts = 0\n", "2:20 `lockout.attempts` must be from 1 to 100");
+    check("lockout.attempts = 99999999999999999999\n", "2:20 an integer has at most 64 bits");
+    check(
+        "lockout.for = 30\n",
+        "2:15 `lockout.for` must be a duration with its unit, such as \"15m\", \"1h30m\" or \"30d\", not an integer",
+    );
+}
+
+#[test]
+fn the_password_presets_have_their_rules() {
+    use CharacterClass::{Digit, Letter, Lower, Special, Upper};
+    for (preset, length, classes, expires) in [
+        ("nist-63b-4", 15, vec![], None),
+        ("asvs5-l2", 8, vec![], None),
+        ("clearvantage", 12, vec![Upper, Lower, Digit, Special], None),
+        ("pci", 12, vec![Letter, Digit], Some(Duration::from_secs(90 * 86_400))),
+    ] {
+        let config = read_with(&format!("password.preset = \"{preset}\"\n")).unwrap();
+        let found = config.password;
+        assert_eq!((found.min_length, found.requires, found.expires), (length, classes, expires), "{preset}");
+        assert!(config.warnings.is_empty());
+    }
+    let config =
+        read_with("password = { preset = \"clearvantage\", min_length = 8, requires = [], expires = \"never\" }\n")
+            .unwrap();
+    assert_eq!(config.warnings.len(), 2, "{}", print(&config.warnings));
+    check("password.min_length = 7\n", "2:23 `password.min_length` must be from 8 to 128");
+    check("password.max_length = 63\n", "2:23 `password.max_length` must be from 64 to 1024");
+    check(
+        "password.requires = [\"uper\"]\n",
+        "2:21 `password.requires` must be one of `digit`, `letter`, `lower`, `special` and `upper`",
+    );
+    check("password.hashing.memory = \"8MiB\"\n", "2:27 `password.hashing.memory` must be from \"19MiB\" to \"1GiB\"");
+}
+
+#[test]
+fn other_values_are_checked() {
+    check(
+        "session = { idle = \"2h\", absolute = \"1h\" }\n",
+        "2:37 `session.absolute` must not be shorter than `session.idle`",
+    );
+    check(
+        "limits.sign_in = \"0/1m\"\n",
+        "2:18 `limits.sign_in` must be COUNT/TIME with a time from 1s to 1d, such as 300/1m",
+    );
+    check(
+        "store.cache = 64\n",
+        "2:15 `store.cache` must be a size with its unit, such as \"64KiB\" or \"1GiB\", not an integer",
+    );
+    check(
+        "listen.trusted_proxies = [\"10.0.0.1/8\"]\n",
+        "2:27 `listen.trusted_proxies[0]` has bits set after its prefix",
+    );
+    check(
+        "outbound.allow = [\"https://a.example\"]\n",
+        "2:19 `outbound.allow[0]` must be HOST or HOST:PORT, such as keys.example.com or [2001:db8::5]:8443",
+    );
+    check(
+        "audit.retention = \"1h\"\n",
+        "2:19 `audit.retention` must be \"forever\" or a duration of at least \"1d\", such as \"400d\"",
+    );
+    check(
+        "log.filter = \"cleargate=loud=x\"\n",
+        "2:14 `log.filter` must be log directives such as \"info,cleargate::sync=debug\": error parsing level filter: expected one of \"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\", or a number 0-5",
+    );
+    check("log.filter = 2026-11-22\n", "2:14 `log.filter` must be text that is not empty, not a date");
+    check(
+        "policy.pack = \"clearpoint\"\n",
+        "2:15 `policy.pack` must be one of `clearpoint-strategy`, `clearpoint-systems` and `clearvantage`",
+    );
+    check("store.path = \"\"\n", "2:14 `store.path` must be a path");
+}
+
+#[test]
+fn a_policy_pack_is_a_name_or_a_file() {
+    assert_eq!(read_with("policy.pack = \"clearvantage\"\n").unwrap().policy.pack, Pack::Clearvantage);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pack.toml");
+    let text = format!("policy.pack = {path:?}\n");
+    assert!(messages(&text)[0].contains("`policy.pack` cannot be read"));
+    std::fs::write(&path, "").unwrap();
+    assert_eq!(read_with(&text).unwrap().policy.pack, Pack::File(path));
+}
+
+#[test]
+fn what_has_no_effect_yet_is_said() {
+    let config =
+        read_with("audit.retention = \"400d\"\n[[notify]]\nid = \"ops\"\nurl = \"https://chat.example/x\"\n").unwrap();
+    assert_eq!(config.warnings.len(), 2, "{}", print(&config.warnings));
+    assert!(config.warnings.iter().all(|problem| problem.message.contains("has no effect in this release")));
+}
