@@ -233,6 +233,3 @@ pub(super) fn slug(name: &str) -> Option<RoleId> {
     let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("_").parse().ok()
 }
-
-#[cfg(test)]
-mod tests;
