@@ -1,1 +1,246 @@
-//! Request-rate classes.
+//! How often somebody may ask: one allowance per rate class, counted by address, account or token.
+//!
+//! The counting is GCRA by governor, exact to the millisecond. Who counts is hashed with a random key into 2^20 buckets,
+//! so that invented names and rotating addresses cannot grow memory; two that share a bucket are limited more, never
+//! less. Sign-in counts an address's neighborhood too. This is no lockout: nothing here is durable or looks at outcomes.
+
+mod retry;
+mod steady;
+
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use governor::clock::Clock as _;
+use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
+use governor::state::keyed::DashMapStateStore;
+use governor::{Quota, RateLimiter};
+use tracing::{debug, warn};
+
+use crate::clock::Clock;
+use crate::http::Rate;
+use crate::model::Network;
+use crate::secret::IdSource;
+use crate::tasks::{Task, Tasks};
+use steady::Steady;
+
+pub use retry::Retry;
+
+/// How many subjects each limiter tells apart.
+const BUCKETS: u64 = 1 << 20;
+
+/// How often buckets that are full again are dropped.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// So many requests in so long, and so many at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    /// Requests in `per`.
+    pub requests: NonZeroU32,
+    /// The time in which they come back evenly; at least one nanosecond a request.
+    pub per: Duration,
+    /// Requests at once after a rest.
+    pub burst: NonZeroU32,
+}
+
+impl Allowance {
+    /// `requests` in `per`, `burst` at once; zeros count as one.
+    pub const fn new(requests: u32, per: Duration, burst: u32) -> Self {
+        Self { requests: at_least_one(requests), per, burst: at_least_one(burst) }
+    }
+
+    /// How long until the next request is allowed when the allowance is used up.
+    pub(super) fn interval(&self) -> Duration {
+        (self.per / self.requests.get()).max(Duration::from_nanos(1))
+    }
+
+    fn quota(&self) -> Quota {
+        // Only a zero interval has no quota.
+        Quota::with_period(self.interval()).unwrap_or(Quota::per_second(NonZeroU32::MIN)).allow_burst(self.burst)
+    }
+}
+
+const fn at_least_one(number: u32) -> NonZeroU32 {
+    match NonZeroU32::new(number) {
+        Some(number) => number,
+        None => NonZeroU32::MIN,
+    }
+}
+
+/// The allowances of all classes.
+#[derive(Clone, Debug)]
+pub struct LimitSettings {
+    /// Management, by token, account or address.
+    pub api: Allowance,
+    /// Pages, by address.
+    pub page: Allowance,
+    /// Provisioning, by token; by address before the token is known.
+    pub scim: Allowance,
+    /// Sign-in by address: an office behind one address signs in here.
+    pub sign_in_address: Allowance,
+    /// Sign-in by account.
+    pub sign_in_account: Allowance,
+    /// Sign-in by neighborhood: IPv4 /24, IPv6 /48.
+    pub sign_in_network: Allowance,
+}
+
+impl Default for LimitSettings {
+    fn default() -> Self {
+        let (second, minute) = (Duration::from_secs(1), Duration::from_secs(60));
+        Self {
+            api: Allowance::new(50, second, 100),
+            page: Allowance::new(20, second, 60),
+            scim: Allowance::new(100, second, 200),
+            sign_in_address: Allowance::new(30, minute, 30),
+            sign_in_account: Allowance::new(10, minute, 10),
+            sign_in_network: Allowance::new(300, minute, 300),
+        }
+    }
+}
+
+/// For whom a request counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Subject<'a> {
+    /// The account that is tried: its id, or the folded name when there is no such account.
+    Account(&'a str),
+    /// The client's address; of IPv6 its /64 counts.
+    Address(IpAddr),
+    /// A token's id.
+    Token(&'a str),
+}
+
+/// The limiters. Cloning shares them.
+#[derive(Clone)]
+pub struct Limits(Arc<Inner>);
+
+struct Inner {
+    key: [u8; 32],
+    api: Limiter,
+    page: Limiter,
+    scim: Limiter,
+    sign_in_address: Limiter,
+    sign_in_account: Limiter,
+    sign_in_network: Limiter,
+}
+
+type Governor = RateLimiter<u32, DashMapStateStore<u32>, Steady, NoOpMiddleware<Nanos>>;
+
+struct Limiter {
+    name: &'static str,
+    allowance: Allowance,
+    governor: Governor,
+}
+
+impl Limits {
+    /// Limiters at rest. `clock` may be set back without harm: time then stands still for a moment.
+    pub fn new(settings: &LimitSettings, clock: &Clock, ids: &IdSource) -> Self {
+        let steady = Steady::new(clock.clone());
+        let limiter = |name, allowance: Allowance| Limiter {
+            name,
+            allowance,
+            governor: RateLimiter::new(allowance.quota(), DashMapStateStore::default(), steady.clone()),
+        };
+        Self(Arc::new(Inner {
+            key: ids.bytes(),
+            api: limiter("api", settings.api),
+            page: limiter("page", settings.page),
+            scim: limiter("scim", settings.scim),
+            sign_in_address: limiter("sign_in_address", settings.sign_in_address),
+            sign_in_account: limiter("sign_in_account", settings.sign_in_account),
+            sign_in_network: limiter("sign_in_network", settings.sign_in_network),
+        }))
+    }
+
+    /// Counts one request of `subject` in the class. Of concurrent calls exactly as many pass as are allowed; a refused
+    /// one costs nothing.
+    ///
+    /// # Errors
+    /// How long to wait, when the allowance is used up.
+    pub fn check(&self, rate: Rate, subject: Subject<'_>) -> Result<(), Retry> {
+        let all = &*self.0;
+        let limiter = match (rate, subject) {
+            (Rate::Api, _) => &all.api,
+            (Rate::Page, _) => &all.page,
+            (Rate::Scim, _) => &all.scim,
+            (Rate::SignIn, Subject::Account(_)) => &all.sign_in_account,
+            (Rate::SignIn, Subject::Address(_) | Subject::Token(_)) => &all.sign_in_address,
+        };
+        let hidden = matches!(subject, Subject::Account(_));
+        limiter.check(self.bucket(subject, 64), hidden)?;
+        if rate == Rate::SignIn && matches!(subject, Subject::Address(_)) {
+            all.sign_in_network.check(self.bucket(subject, 48), false)?;
+        }
+        Ok(())
+    }
+
+    /// Starts the task that drops what rests. Without it memory stays bounded, but is not given back.
+    pub fn run(&self, tasks: &Tasks) -> Task {
+        let limits = self.clone();
+        tasks.every("limits", SWEEP, move || {
+            let limits = limits.clone();
+            async move {
+                // Some milliseconds for a full map: not on a thread that answers requests.
+                if let Err(error) = tokio::task::spawn_blocking(move || limits.sweep()).await {
+                    warn!("sweeping the rate limits failed: {error}");
+                }
+            }
+        })
+    }
+
+    /// Drops the buckets that are full again.
+    pub fn sweep(&self) {
+        for limiter in self.0.all() {
+            limiter.governor.retain_recent();
+            limiter.governor.shrink_to_fit();
+        }
+        debug!("rate limits hold {} buckets", self.buckets());
+    }
+
+    /// How many buckets are held, at most 2^20 for each limiter.
+    pub fn buckets(&self) -> usize {
+        self.0.all().iter().map(|limiter| limiter.governor.len()).sum()
+    }
+
+    /// The bucket of a subject; of IPv6 the first `prefix` bits count, of IPv4 half of them.
+    fn bucket(&self, subject: Subject<'_>, prefix: u8) -> u32 {
+        let mut hasher = DefaultHasher::new();
+        // The key goes first: SipHash's state after it is secret, so buckets cannot be aimed at.
+        hasher.write(&self.0.key);
+        match subject {
+            Subject::Address(address) => {
+                let address = address.to_canonical();
+                let prefix = if address.is_ipv4() { prefix / 2 } else { prefix };
+                Subject::Address(Network::of(address, prefix).address()).hash(&mut hasher);
+            }
+            other => other.hash(&mut hasher),
+        }
+        u32::try_from(hasher.finish() % BUCKETS).unwrap_or(0)
+    }
+}
+
+impl fmt::Debug for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Limits({} buckets)", self.buckets())
+    }
+}
+
+impl Inner {
+    fn all(&self) -> [&Limiter; 6] {
+        [&self.api, &self.page, &self.scim, &self.sign_in_address, &self.sign_in_account, &self.sign_in_network]
+    }
+}
+
+impl Limiter {
+    fn check(&self, bucket: u32, hidden: bool) -> Result<(), Retry> {
+        self.governor.check_key(&bucket).map_err(|until| Retry {
+            after: until.wait_time_from(self.governor.clock().now()),
+            limiter: self.name,
+            allowance: self.allowance,
+            hidden,
+        })
+    }
+}
