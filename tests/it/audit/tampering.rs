@@ -233,7 +233,8 @@ async fn a_store_that_was_replaced_by_an_older_copy_is_found_by_a_checkpoint() {
     std::fs::write(&path, copy).unwrap();
     assert!(report(&path, None).await.is_intact(), "by itself the older copy is whole");
     assert_eq!(report(&path, Some(late)).await.problem, Some(Problem::Diverged { position: 12 }));
-    record(&path, 9).await;
+    record(&path, 4).await;
+    record(&path, 5).await;
     assert_eq!(
         report(&path, Some(late)).await.problem,
         Some(Problem::Diverged { position: 12 }),
