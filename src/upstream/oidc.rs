@@ -366,6 +366,3 @@ fn clean(text: &str) -> String {
     };
     text.chars().filter(|c| !is_invisible(c)).take(MAX_REASON_CHARS).collect()
 }
-
-#[cfg(test)]
-mod tests;

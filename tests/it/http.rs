@@ -1,1 +1,3 @@
+//! HTTP plumbing.
 
+mod outbound;

@@ -1,1 +1,9 @@
+//! The OpenID Connect relying party against a provider that runs in the test and lies as told.
 
+mod accepted;
+mod answer;
+mod claims;
+mod documents;
+mod exchange;
+mod signature;
+mod stage;

@@ -83,8 +83,8 @@ pub(super) fn merge(claims: VerifiedClaims, more: Map<String, Value>) -> Map<Str
     // Whether an address is verified is said by whoever names the address.
     let names_address = merged.contains_key("email") && merged.get("email") != more.get("email");
     for (name, value) in more {
-        let is_protocol = PROTOCOL.contains(&name.as_str());
-        if !is_protocol && !merged.contains_key(&name) && !(name == "email_verified" && names_address) {
+        let is_said = merged.contains_key(&name) || (name == "email_verified" && names_address);
+        if !is_said && !PROTOCOL.contains(&name.as_str()) {
             merged.insert(name, value);
         }
     }
@@ -184,6 +184,3 @@ fn attributes(claims: &Map<String, Value>) -> BTreeMap<String, Vec<String>> {
     });
     listed.filter(|(_, values)| !values.is_empty()).collect()
 }
-
-#[cfg(test)]
-mod tests;
