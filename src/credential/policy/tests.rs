@@ -1,1 +1,119 @@
+use super::*;
 
+/// What is wrong with a password, as words.
+fn unmet(preset: &str, password: &str, context: &[&str]) -> String {
+    let policy = PasswordPolicy::preset(preset).unwrap();
+    let unmet = policy.check(&Secret::new(password.to_owned()), context);
+    let word = |unmet: &Unmet| match unmet {
+        Unmet::Common => "common",
+        Unmet::Context => "context",
+        Unmet::Digit => "digit",
+        Unmet::Letter => "letter",
+        Unmet::Lower => "lower",
+        Unmet::Special => "special",
+        Unmet::TooLong { .. } => "long",
+        Unmet::TooShort { .. } => "short",
+        Unmet::Upper => "upper",
+    };
+    unmet.iter().map(word).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn each_preset_asks_for_exactly_what_its_text_asks() {
+    for (preset, password, expected) in [
+        // The manual: 12 characters, upper, lower, digit, special; each missing part is named.
+        ("clearvantage", "Tr4vel&Lantern", ""),
+        ("clearvantage", "Tr4vel&Lant!", ""),
+        ("clearvantage", "Tr4vel&Lan!", "short"),
+        ("clearvantage", "tr4vel&lantern", "upper"),
+        ("clearvantage", "TR4VEL&LANTERN", "lower"),
+        ("clearvantage", "Travel&Lantern", "digit"),
+        ("clearvantage", "Tr4velxLantern", "special"),
+        ("clearvantage", "Tr4vel Lantern", "special"),
+        ("clearvantage", "", "short upper lower digit special"),
+        ("clearvantage", "aardvarkmeadow", "upper digit special"),
+        // NIST: 15 characters of any kind.
+        ("nist-63b-4", "lantern over meadow", ""),
+        ("nist-63b-4", "lanternovermead", ""),
+        ("nist-63b-4", "lanternovermea", "short"),
+        ("nist-63b-4", "Tr4vel&Lant!", "short"),
+        ("nist-63b-4", "фонарь над лугом", ""),
+        // ASVS: 8 characters of any kind.
+        ("asvs5-l2", "lantern9", ""),
+        ("asvs5-l2", "lantern", "short"),
+        // PCI: 12 characters, letters and digits.
+        ("pci", "lanternmead7", ""),
+        ("pci", "lanternmeado", "digit"),
+        ("pci", "482915736084", "letter"),
+        ("pci", "lantern7", "short"),
+    ] {
+        assert_eq!(unmet(preset, password, &[]), expected, "{preset}: {password}");
+    }
+}
+
+#[test]
+fn length_counts_code_points_and_has_an_upper_bound() {
+    assert_eq!(unmet("asvs5-l2", "дом-река", &[]), "");
+    assert_eq!(unmet("asvs5-l2", "🦆🐎🌵🎷🚲🧲🪁", &[]), "short");
+    assert_eq!(unmet("asvs5-l2", "🦆🐎🌵🎷🚲🧲🪁🥝", &[]), "");
+    let long = |chars: usize| "lantern over ".chars().cycle().take(chars).collect::<String>();
+    assert_eq!(unmet("nist-63b-4", &long(64), &[]), "");
+    assert_eq!(unmet("nist-63b-4", &long(256), &[]), "");
+    assert_eq!(unmet("nist-63b-4", &long(257), &[]), "long");
+    assert_eq!(unmet("nist-63b-4", &"x".repeat(5000), &[]), "long");
+    assert_eq!(unmet("clearvantage", &format!("{}A1!", long(125)), &[]), "");
+    assert_eq!(unmet("clearvantage", &format!("{}A1!", long(126)), &[]), "long");
+}
+
+#[test]
+fn what_everybody_tries_is_refused_by_every_preset() {
+    for preset in ["asvs5-l2", "clearvantage", "nist-63b-4", "pci"] {
+        for password in [
+            "Password1234!",
+            "PasswordPassword",
+            "passwordpasswordpassword",
+            "correct horse battery staple",
+            "qwertyuiopasdfg",
+            "aaaaaaaaaaaaaaaaaaaa",
+            "abcabcabcabcabcabc",
+            "1234567890123456",
+            "abcdefghijklmnopqrst",
+            "zyxwvutsrqponmlk",
+            "ＰａｓｓｗｏｒｄＰａｓｓｗｏｒｄ",
+        ] {
+            assert!(unmet(preset, password, &[]).contains("common"), "{preset}: {password}");
+        }
+    }
+    for fine in ["Passw0rds are a nuisance", "1234567890 reasons", "abcabc defdef ghighi"] {
+        assert_eq!(unmet("nist-63b-4", fine, &[]), "", "{fine}");
+    }
+}
+
+#[test]
+fn names_of_the_user_and_of_the_service_are_refused() {
+    let context = ["grace.hopper@example.org", "Grace", "Hopper", "Ed"];
+    for (password, expected) in [
+        ("grace.hopper-2026", "context"),
+        ("my friend HOPPER!", "context"),
+        ("ｇｒａｃｅ under the sea", "context"),
+        ("cleargate is our gate", "context"),
+        ("Edward went sailing", ""),
+        ("example.org lantern", ""),
+    ] {
+        assert_eq!(unmet("nist-63b-4", password, &context), expected, "{password}");
+    }
+    assert_eq!(unmet("nist-63b-4", "grace.hopper-2026", &[]), "");
+}
+
+#[test]
+fn an_unknown_preset_is_told_with_the_known_ones() {
+    let error = PasswordPolicy::preset("strong").unwrap_err();
+    assert_eq!(error.to_string(), "no password preset `strong`; there are asvs5-l2, clearvantage, nist-63b-4, pci");
+}
+
+#[test]
+fn the_list_of_common_passwords_is_folded_so_that_it_can_match() {
+    for line in COMMON.lines() {
+        assert_eq!(fold(line).as_str(), line);
+    }
+}
