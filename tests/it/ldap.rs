@@ -1,1 +1,5 @@
+//! The LDAP client against a real server and against broken ones.
 
+mod directory;
+mod hostile;
+mod openldap;

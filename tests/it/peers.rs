@@ -1,1 +1,3 @@
+//! Other people's programs that the tests run against.
 
+pub mod slapd;
