@@ -1,6 +1,13 @@
 //! One binary for all tests of behaviour; its folders mirror `src`.
 
 #![allow(missing_docs, reason = "tests are sentences")]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails"
+)]
 
 mod access;
 mod api;
