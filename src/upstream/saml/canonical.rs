@@ -116,7 +116,7 @@ impl<'d> Writer<'d, '_> {
 }
 
 /// The name of an element as written, with its prefix; the tree keeps the expanded name only.
-fn qualified_name<'d>(node: Node<'d, '_>) -> &'d str {
+pub(crate) fn qualified_name<'d>(node: Node<'d, '_>) -> &'d str {
     let document = node.document();
     let source = document.input_text().get(node.range().start + 1..node.range().end).unwrap_or_default();
     let ends = |c: char| matches!(c, ' ' | '\t' | '\n' | '\r' | '/' | '>');
