@@ -67,7 +67,7 @@ fn parse(text: &str) -> Result<Document<'_>, Error> {
 }
 
 fn last_template<'d, 'i>(document: &'d Document<'i>) -> Option<Node<'d, 'i>> {
-    document.descendants().filter(|node| is(*node, DSIG, "SignatureValue") && !node.has_children()).last()
+    document.descendants().rfind(|node| is(*node, DSIG, "SignatureValue") && !node.has_children())
 }
 
 fn options_of<'d>(info: Node<'d, '_>) -> Options<'d> {

@@ -169,3 +169,6 @@ fn escape(text: &str, out: &mut String, replace: impl Fn(char) -> Option<&'stati
     }
     out.push_str(rest);
 }
+
+#[cfg(test)]
+mod tests;
