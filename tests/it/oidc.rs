@@ -5,5 +5,6 @@ mod answer;
 mod claims;
 mod documents;
 mod exchange;
+mod sandbox;
 mod signature;
 mod stage;

@@ -159,6 +159,10 @@ async fn a_claim_that_appears_twice_is_refused() {
     is_refused(spoil, "shape").await;
     let spoil = Spoil::payload(|text| text.replacen('{', r#"{"\u0073ub":"7","#, 1));
     is_refused(spoil, "shape").await;
+    let spoil = Spoil::payload(|text| text.replacen('{', r#"{"groups":["admins"],"#, 1));
+    is_refused(spoil, "shape").await;
+    let spoil = Spoil::payload(|text| text.replacen('{', r#"{"address":{"x":1,"x":2},"#, 1));
+    is_refused(spoil, "shape").await;
 }
 
 #[tokio::test]

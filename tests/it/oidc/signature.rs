@@ -145,9 +145,12 @@ async fn a_token_of_another_type_is_refused() {
 
 #[tokio::test]
 async fn a_header_member_that_appears_twice_is_refused() {
-    let twice =
-        |token: String| KEY.sign(r#"{"alg":"none","alg":"RS256","kid":"first"}"#, &decoded(&parts(&token)[1])).unwrap();
-    is_refused(Spoil::token(twice), "shape").await;
+    for header in
+        [r#"{"alg":"none","alg":"RS256","kid":"first"}"#, r#"{"alg":"RS256","kid":"first","later":1,"later":2}"#]
+    {
+        let twice = move |token: String| KEY.sign(header, &decoded(&parts(&token)[1])).unwrap();
+        is_refused(Spoil::token(twice), "shape").await;
+    }
 }
 
 #[tokio::test]

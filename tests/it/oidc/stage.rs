@@ -178,7 +178,7 @@ pub struct Stage {
     pub connector: OidcConnector,
     pub provider: Provider,
     pub clock: ManualClock,
-    browser: Outbound,
+    pub browser: Outbound,
     _server: JoinSet<()>,
 }
 
@@ -234,7 +234,7 @@ impl Stage {
         };
         let people = vec![
             person("248289761001", "Ada Lovelace", "ada@example.com", &["analysts", "ops"]),
-            person("7", "Bob", "bob@example.com", &[]),
+            person("7", "Bob <b>\"&", "bob@example.com", &[]),
         ];
         let ids = IdSource::seeded(7);
         let provider = Provider::new(&base, scenery.key, client, people, clock.clock(), ids).tampered(scenery.spoil);
