@@ -52,6 +52,9 @@ pub enum Error {
     TooLong,
 }
 
+/// What an attribute is compared with, and how; `None` where only its presence is asked for.
+pub type Comparison<'a> = Option<(Operator, &'a Value)>;
+
 /// A condition on an object. Build conjunctions with [`Filter::all`] and [`Filter::any`], which keep the canonical shape.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Filter {
@@ -84,18 +87,20 @@ pub enum Filter {
 impl Filter {
     /// The conjunction; nested conjunctions are merged, one alone is itself. Of none, `None`.
     pub fn all(filters: impl IntoIterator<Item = Filter>) -> Option<Filter> {
-        join(filters, Self::And, |filter| match filter {
-            Self::And(parts) => Ok(parts),
-            other => Err(other),
-        })
+        let parts = filters.into_iter().flat_map(|filter| match filter {
+            Self::And(parts) => parts,
+            other => vec![other],
+        });
+        joined(parts.collect(), Self::And)
     }
 
     /// The disjunction; nested disjunctions are merged, one alone is itself. Of none, `None`.
     pub fn any(filters: impl IntoIterator<Item = Filter>) -> Option<Filter> {
-        join(filters, Self::Or, |filter| match filter {
-            Self::Or(parts) => Ok(parts),
-            other => Err(other),
-        })
+        let parts = filters.into_iter().flat_map(|filter| match filter {
+            Self::Or(parts) => parts,
+            other => vec![other],
+        });
+        joined(parts.collect(), Self::Or)
     }
 
     /// Whether `object` meets the condition; `facts` tells types and case rules of attributes, [`NoSchema`] when there
@@ -109,26 +114,12 @@ impl Filter {
     ///
     /// # Errors
     /// The first one that `visit` returns.
-    pub fn visit<E>(
-        &self,
-        visit: &mut dyn FnMut(&AttributePath, Option<(Operator, &Value)>) -> Result<(), E>,
-    ) -> Result<(), E> {
+    pub fn visit<E>(&self, visit: &mut dyn FnMut(&AttributePath, Comparison<'_>) -> Result<(), E>) -> Result<(), E> {
         plan::visit(self, None, visit)
     }
 }
 
-fn join(
-    filters: impl IntoIterator<Item = Filter>,
-    wrap: fn(Vec<Filter>) -> Filter,
-    split: fn(Filter) -> Result<Vec<Filter>, Filter>,
-) -> Option<Filter> {
-    let mut parts = Vec::new();
-    for filter in filters {
-        match split(filter) {
-            Ok(inner) => parts.extend(inner),
-            Err(other) => parts.push(other),
-        }
-    }
+fn joined(mut parts: Vec<Filter>, wrap: fn(Vec<Filter>) -> Filter) -> Option<Filter> {
     if parts.len() > 1 { Some(wrap(parts)) } else { parts.pop() }
 }
 

@@ -1,1 +1,66 @@
-//! The provisioning surface, SCIM 2.0 (RFC 7643, RFC 7644).
+//! The provisioning surface: SCIM 2.0 (RFC 7643, RFC 7644) for users, groups and the enterprise extension, spoken by
+//! Okta, Entra ID and whoever else pushes people.
+//!
+//! A request is parsed into canonical values by pure functions (`body`, `patch`, `query`), authorized by its
+//! connection's permit, acted on by the directory, and rendered by `resource` and `projection`. What clients are known
+//! to send and mean is understood; what cannot be evaluated is refused, never answered with nothing.
+//!
+//! It refuses to run bulk requests and to set passwords; it never adopts an account that another source owns.
+
+mod admit;
+mod body;
+mod call;
+mod discovery;
+mod error;
+mod etag;
+mod groups;
+mod json;
+mod list;
+mod patch;
+mod projection;
+mod query;
+mod read;
+mod resource;
+mod routes;
+mod schema;
+mod users;
+
+use std::sync::Arc;
+
+pub use admit::Gate;
+pub use error::{Answer, ERROR_SCHEMA, Error, MEDIA_TYPE};
+pub use routes::{routes, table};
+
+use crate::access::{self, Access, Permit};
+use crate::directory::Directory;
+use crate::error::Chain;
+use call::Call;
+
+/// The surface. Cloning shares the directory.
+#[derive(Clone)]
+pub struct Scim {
+    directory: Directory,
+    access: Access,
+    base: Arc<str>,
+}
+
+impl Scim {
+    /// The surface of one directory; `public_url` is the address under which clients reach the gateway.
+    pub fn new(directory: Directory, access: Access, public_url: &str) -> Self {
+        Self { directory, access, base: format!("{}/scim/v2", public_url.trim_end_matches('/')).into() }
+    }
+
+    async fn permit(&self, call: &Call) -> Result<Permit, Error> {
+        self.access.provision(&call.actor, call.circumstance.clone()).await.map_err(|error| match error {
+            access::Error::Anonymous => Error::Unauthorized,
+            access::Error::Store(error) => {
+                tracing::warn!(error = %Chain(&error), "a connection could not be authorized");
+                Error::Unavailable
+            }
+            access::Error::Denied(_)
+            | access::Error::Invalid { .. }
+            | access::Error::NotFound { .. }
+            | access::Error::Pack { .. } => Error::Forbidden,
+        })
+    }
+}

@@ -1,6 +1,6 @@
 //! What a filter asks for, before it is evaluated.
 
-use super::{AttributePath, Filter, Operator};
+use super::{AttributePath, Comparison, Filter, Operator};
 use crate::model::Value;
 
 /// The equalities that every match fulfils: the filter's own, or those under its `and`. An index over one of the
@@ -31,7 +31,7 @@ fn below(parent: Option<&AttributePath>, path: &AttributePath) -> AttributePath 
 pub(super) fn visit<E>(
     filter: &Filter,
     parent: Option<&AttributePath>,
-    visitor: &mut dyn FnMut(&AttributePath, Option<(Operator, &Value)>) -> Result<(), E>,
+    visitor: &mut dyn FnMut(&AttributePath, Comparison<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
     match filter {
         Filter::And(parts) | Filter::Or(parts) => parts.iter().try_for_each(|part| visit(part, parent, visitor)),

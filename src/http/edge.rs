@@ -83,21 +83,19 @@ impl Requests {
         let shown = id.header_value();
         let span = info_span!("request", request.id = %id.0);
         parts.extensions.insert(id);
-        let mut response = match self.refusal(&parts) {
-            None => self.serve(parts, body).instrument(span).await,
-            Some(refusal) => refusal,
+        let mut response = match self.check(&parts) {
+            Ok(()) => self.serve(parts, body).instrument(span).await,
+            Err(refusal) => refusal,
         };
         headers::harden(response.headers_mut(), self.encrypted);
-        if let Some(value) = &shown {
-            response.headers_mut().insert(request_id::HEADER, value.clone());
+        if let Some(value) = shown {
+            response.headers_mut().insert(request_id::HEADER, value);
         }
         if version < Version::HTTP_2 && number >= self.edge.limits.requests_per_connection {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         let route = response.extensions().get::<Pattern>().map_or(Pattern::UNKNOWN, |pattern| pattern.0);
-        let took = began.elapsed();
-        self.edge.metrics.request(route, &method, response.status(), took);
-        debug!(request.id = ?shown, "{method} {route} answered {} after {took:?}", response.status().as_u16());
+        self.edge.metrics.request(route, &method, response.status(), began.elapsed());
         response
     }
 
@@ -120,25 +118,25 @@ impl Requests {
         given.unwrap_or_else(|| RequestId::of(self.connection, number))
     }
 
-    /// The answer to a request that is not to be served at all.
-    fn refusal(&self, parts: &Parts) -> Option<Response<Body>> {
-        let limits = &self.edge.limits;
-        if parts.headers.len() > limits.header_fields {
-            return Some(problem(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "too many header fields"));
+    fn check(&self, parts: &Parts) -> Result<(), Response<Body>> {
+        if parts.headers.len() > self.edge.limits.header_fields {
+            return Err(problem(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "too many header fields"));
         }
         if parts.method == Method::CONNECT || parts.method == Method::TRACE {
-            return Some(problem(StatusCode::NOT_IMPLEMENTED, "this method is not served"));
+            return Err(problem(StatusCode::NOT_IMPLEMENTED, "this method is not served"));
         }
         match self.edge.hosts.check(parts) {
             Ok(()) => {}
             Err(StatusCode::MISDIRECTED_REQUEST) => {
-                return Some(problem(StatusCode::MISDIRECTED_REQUEST, "this server does not answer for that host"));
+                return Err(problem(StatusCode::MISDIRECTED_REQUEST, "this server does not answer for that host"));
             }
-            Err(status) => return Some(problem(status, "exactly one valid Host is needed")),
+            Err(status) => return Err(problem(status, "exactly one valid Host is needed")),
         }
         let length = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-        let too_large = length.is_some_and(|length| length > limits.body_bytes);
-        too_large.then(|| problem(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large"))
+        if length.is_some_and(|length| length > self.edge.limits.body_bytes) {
+            return Err(problem(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large"));
+        }
+        Ok(())
     }
 
     async fn serve(&self, parts: Parts, body: Incoming) -> Response<Body> {

@@ -1,0 +1,100 @@
+//! Who may speak SCIM: a connection with its bearer token (RFC 6750), within its rate. All of it is decided before
+//! anything else of a request is read.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use axum::response::{IntoResponse, Response};
+use futures_util::future::BoxFuture;
+use http::header;
+use http::request::Parts;
+
+use super::Error;
+use crate::audit::Ledger;
+use crate::clock::Clock;
+use crate::error::Chain;
+use crate::http::{Access, Admit, Rate, circumstance};
+use crate::limit::{Limits, Subject};
+use crate::model::{Actor, Circumstance};
+use crate::tokens::{Refused, Tokens};
+
+/// Refused tokens are recorded at most this often, so that guessing does not fill the ledger.
+const RECORD_EVERY: Duration = Duration::from_secs(1);
+
+/// Lets connections pass.
+#[derive(Clone)]
+pub struct Gate {
+    tokens: Tokens,
+    ledger: Ledger,
+    clock: Clock,
+    limits: Limits,
+    recorded: Arc<AtomicI64>,
+}
+
+impl Gate {
+    /// A gate in front of the SCIM routes.
+    pub fn new(tokens: Tokens, ledger: Ledger, clock: Clock, limits: Limits) -> Self {
+        Self { tokens, ledger, clock, limits, recorded: Arc::new(AtomicI64::new(i64::MIN)) }
+    }
+
+    async fn pass(&self, rate: Rate, parts: &mut Parts) -> Result<(), Error> {
+        let circumstance = circumstance(parts);
+        let actor = match bearer(parts) {
+            Some(presented) => match self.tokens.authenticate(presented).await {
+                Ok(Actor::Connection { source, token }) => Ok((Actor::Connection { source, token }, token)),
+                Ok(_) => Err(Refused::Unknown),
+                Err(refused) => Err(refused),
+            },
+            None => Err(Refused::Malformed),
+        };
+        match actor {
+            Ok((actor, token)) => {
+                self.limits.check(rate, Subject::Token(&token.to_string()))?;
+                parts.extensions.insert(actor);
+                Ok(())
+            }
+            Err(Refused::Store(error)) => {
+                tracing::warn!(error = %Chain(&error), "a provisioning token could not be checked");
+                Err(Error::Unavailable)
+            }
+            Err(refused) => {
+                if let Some(address) = circumstance.address {
+                    self.limits.check(rate, Subject::Address(address))?;
+                }
+                self.record(&refused, &circumstance).await;
+                Err(Error::Unauthorized)
+            }
+        }
+    }
+
+    async fn record(&self, refused: &Refused, circumstance: &Circumstance) {
+        let now = self.clock.now();
+        let last = self.recorded.load(Ordering::Relaxed);
+        let is_due = now.minus(RECORD_EVERY).as_millis() >= last;
+        if !is_due
+            || self.recorded.compare_exchange(last, now.as_millis(), Ordering::Relaxed, Ordering::Relaxed).is_err()
+        {
+            return;
+        }
+        if let Some(event) = self.tokens.refusal(refused, circumstance)
+            && let Err(error) = self.ledger.record(event).await
+        {
+            tracing::warn!(error = %Chain(&error), "a refused provisioning token was not recorded");
+        }
+    }
+}
+
+impl Admit for Gate {
+    fn admit<'a>(&'a self, _: Access, rate: Rate, parts: &'a mut Parts) -> BoxFuture<'a, Result<(), Response>> {
+        Box::pin(async move { self.pass(rate, parts).await.map_err(IntoResponse::into_response) })
+    }
+}
+
+/// The token of the one `Authorization` header.
+fn bearer(parts: &Parts) -> Option<&str> {
+    let mut values = parts.headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}

@@ -1,0 +1,100 @@
+use serde_json::json;
+
+use super::*;
+use crate::scim::schema::{ENTERPRISE_USER, GROUP, USER};
+
+const PERSON: Shape = Shape { core: &USER, extensions: &[&ENTERPRISE_USER] };
+const TEAM: Shape = Shape { core: &GROUP, extensions: &[] };
+
+fn read(shape: &Shape, mut body: Value) -> Result<Value, Error> {
+    let map = body.as_object_mut().unwrap();
+    map.entry("schemas").or_insert(json!([shape.core.id]));
+    resource(shape, map).map(Value::Object)
+}
+
+#[test]
+fn a_resource_becomes_canonical() {
+    for (given, expected) in [
+        (json!({"USERNAME": "ada", "Active": "False"}), json!({"userName": "ada", "active": false})),
+        (
+            json!({"userName": "ada", "id": "x", "meta": {"version": 3}, "groups": [{"value": "g"}], "unknown": [1]}),
+            json!({"userName": "ada"}),
+        ),
+        (
+            json!({"userName": "ada", "title": null, "emails": [], "name": {}, "nickName": "", "photos": [null, {}]}),
+            json!({"userName": "ada", "nickName": ""}),
+        ),
+        (
+            json!({"userName": "ada", "emails": "a@x", "roles": [{"value": "{\"id\":1}", "primary": "True", "x": 1}]}),
+            json!({"userName": "ada", "emails": [{"value": "a@x"}],
+                "roles": [{"value": "{\"id\":1}", "primary": true}]}),
+        ),
+        (
+            json!({"userName": "ada", "emails": [{"value": "a@x", "type": "work", "primary": true},
+                {"value": "a@x", "type": "work"}, {"value": "a@x", "type": "home"}]}),
+            json!({"userName": "ada", "emails": [{"value": "a@x", "type": "work", "primary": true},
+                {"value": "a@x", "type": "home"}]}),
+        ),
+        (
+            json!({"userName": "ada", "URN:ietf:params:scim:schemas:extension:enterprise:2.0:User":
+                {"department": "R", "manager": [{"value": "7", "$ref": null, "displayName": "B"}], "x": {}}}),
+            json!({"userName": "ada", "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":
+                {"department": "R", "manager": {"value": "7"}}}),
+        ),
+        (
+            json!({"userName": "ada", "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"manager": ""},
+                "urn:example:other": {"a": 1}}),
+            json!({"userName": "ada"}),
+        ),
+        (
+            json!({"userName": "ada", "externalId": "e", "password": "x"}),
+            json!({"userName": "ada", "externalId": "e", "password": "x"}),
+        ),
+    ] {
+        assert_eq!(read(&PERSON, given.clone()).unwrap(), expected, "{given}");
+    }
+}
+
+#[test]
+fn schemas_of_others_are_ignored() {
+    let given = json!({"schemas": [GROUP.id, "http://schemas.microsoft.com/2006/11/ResourceManagement/ADSCIM/2.0/Group"],
+        "displayName": "ops"});
+    assert_eq!(read(&TEAM, given).unwrap(), json!({"displayName": "ops"}));
+}
+
+#[test]
+fn wrong_resources_are_refused_by_name() {
+    let many: Vec<Value> = (0..=MAX_VALUES).map(|n| json!({"value": n.to_string()})).collect();
+    for (given, hint) in [
+        (json!({}), "`userName` is required"),
+        (json!({"userName": null}), "`userName` is required"),
+        (json!({"userName": ""}), "`userName` is required"),
+        (json!({"userName": 5}), "`userName` must be a string"),
+        (json!({"userName": ["a"]}), "`userName` must be a string"),
+        (json!({"userName": "a", "USERNAME": "b"}), "`userName` stands twice"),
+        (json!({"userName": "a", "active": "yes"}), "`active` must be true or false"),
+        (json!({"userName": "a", "active": 1}), "`active` must be true or false"),
+        (json!({"userName": "a", "name": "Ada"}), "`name` must be an object"),
+        (json!({"userName": "a", "name": [{"givenName": "A"}, {"givenName": "B"}]}), "`name` must be an object"),
+        (json!({"userName": "a", "name": {"givenName": {}}}), "`givenName` must be a string"),
+        (json!({"userName": "a", "emails": [7]}), "`emails` must be an object"),
+        (json!({"userName": "a", "emails": [[{"value": "x"}]]}), "`emails` must be an object"),
+        (json!({"userName": "a", "emails": [{"value": "x", "VALUE": "y"}]}), "`value` stands twice"),
+        (
+            json!({"userName": "a", "emails": [{"value": "x", "primary": true}, {"value": "y", "primary": "true"}]}),
+            "at most one primary",
+        ),
+        (json!({"userName": "a", "roles": many}), "at most 500"),
+        (json!({"userName": "a", "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": "x"}), "an object"),
+        (json!({"userName": "a", "schemas": []}), "`schemas`"),
+        (json!({"userName": "a", "schemas": "x"}), "`schemas`"),
+        (json!({"userName": "a", "schemas": [1]}), "`schemas`"),
+    ] {
+        let error = read(&PERSON, given.clone()).unwrap_err().to_string();
+        assert!(error.contains(hint), "{given}: {error}");
+    }
+    assert!(matches!(
+        resource(&PERSON, &Map::from_iter([("userName".into(), json!("a"))])),
+        Err(Error::InvalidSyntax(_))
+    ));
+}

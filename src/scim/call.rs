@@ -1,0 +1,88 @@
+//! A request as the handlers see it: authenticated, its body read within limits.
+
+use axum::body::Body;
+use axum::extract::FromRequestParts;
+use http::header;
+use http::request::Parts;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde_json::{Map, Value};
+
+use super::etag::Conditions;
+use super::projection::Projection;
+use super::query;
+use super::resource::Kind;
+use super::{Error, MEDIA_TYPE, Scim, json};
+use crate::http::circumstance;
+use crate::model::{Actor, Circumstance, SourceId};
+
+/// Longest body, in bytes.
+pub const MAX_BODY_BYTES: usize = 1024 * 1024;
+
+/// A request of a connection.
+pub struct Call {
+    /// The connection.
+    pub actor: Actor,
+    /// The connection's source.
+    pub source: SourceId,
+    /// From where.
+    pub circumstance: Circumstance,
+    /// `If-Match` and `If-None-Match`.
+    pub conditions: Conditions,
+    /// The method.
+    pub method: http::Method,
+    /// The query part of the address.
+    pub query: Option<String>,
+    media_type: Option<String>,
+}
+
+impl FromRequestParts<Scim> for Call {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Scim) -> Result<Self, Error> {
+        let actor = parts.extensions.get::<Actor>().cloned().ok_or(Error::Unauthorized)?;
+        let Actor::Connection { source, .. } = &actor else { return Err(Error::Unauthorized) };
+        let media_type = parts.headers.get(header::CONTENT_TYPE);
+        Ok(Self {
+            source: source.clone(),
+            circumstance: circumstance(parts),
+            conditions: Conditions::read(&parts.headers),
+            method: parts.method.clone(),
+            query: parts.uri.query().map(str::to_owned),
+            media_type: media_type.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
+            actor,
+        })
+    }
+}
+
+impl Call {
+    /// What the answer shows of a resource.
+    pub fn projection(&self, kind: Kind) -> Projection {
+        query::projection_of_url(&kind.shape(), self.query.as_deref())
+    }
+
+    /// The request's body, a JSON object.
+    ///
+    /// # Errors
+    /// `MediaType`, `TooLarge`, `InvalidSyntax`.
+    pub async fn object(&self, body: Body) -> Result<Map<String, Value>, Error> {
+        if let Some(media_type) = &self.media_type {
+            let essence = media_type.split(';').next().unwrap_or_default().trim();
+            if !essence.eq_ignore_ascii_case(MEDIA_TYPE) && !essence.eq_ignore_ascii_case("application/json") {
+                return Err(Error::MediaType);
+            }
+        }
+        let bytes = Limited::new(body, MAX_BODY_BYTES).collect().await.map_err(|error| broken(&*error))?;
+        json::parse_object(&bytes.to_bytes())
+    }
+}
+
+fn broken(error: &(dyn std::error::Error + 'static)) -> Error {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.is::<LengthLimitError>() {
+            return Error::TooLarge { limit: MAX_BODY_BYTES };
+        }
+        cause = error.source();
+    }
+    Error::InvalidSyntax("the body broke off".to_owned())
+}

@@ -1,0 +1,187 @@
+//! What goes wrong, and how it is said (RFC 7644 section 3.12).
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde_json::json;
+
+use crate::directory;
+use crate::error::Chain;
+use crate::filter;
+use crate::limit::Retry;
+use crate::model::SourceId;
+use crate::store::{self, Retryable};
+
+/// The media type of every answer, without parameters.
+pub const MEDIA_TYPE: &str = "application/scim+json";
+/// The schema of an error's body.
+pub const ERROR_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
+
+/// Why a request is not fulfilled.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The directory refuses or fails.
+    #[error(transparent)]
+    Directory(#[from] directory::Error),
+    /// The connection may not do it.
+    #[error("the connection may not do that")]
+    Forbidden,
+    /// A filter on an endpoint that takes none (RFC 7644 section 4).
+    #[error("this endpoint takes no filter")]
+    FilterForbidden,
+    /// The filter does not parse, or compares what cannot be compared.
+    #[error("{0}")]
+    InvalidFilter(String),
+    /// The path does not parse, or names nothing in the schema.
+    #[error("{0}")]
+    InvalidPath(String),
+    /// The body is no JSON, or not of the message's form.
+    #[error("{0}")]
+    InvalidSyntax(String),
+    /// A value is of the wrong type, empty or missing.
+    #[error("{0}")]
+    InvalidValue(String),
+    /// The body is of another media type.
+    #[error("the body must be {MEDIA_TYPE} or application/json")]
+    MediaType,
+    /// The endpoint does not know the method.
+    #[error("this address takes {allowed} only")]
+    Method {
+        /// The methods that it does, as in `Allow`.
+        allowed: &'static str,
+    },
+    /// A read-only or required attribute would be changed or removed.
+    #[error("{0}")]
+    Mutability(String),
+    /// The path's filter selects nothing.
+    #[error("{0}")]
+    NoTarget(String),
+    /// There is nothing at that address.
+    #[error("there is nothing at this address")]
+    NotFound,
+    /// Specified, but not offered by this server.
+    #[error("{0} is not offered")]
+    NotImplemented(&'static str),
+    /// The version is not the one that the client expects.
+    #[error("the resource has another version than If-Match names")]
+    Precondition,
+    /// The body is over its limit.
+    #[error("the body is longer than {limit} bytes")]
+    TooLarge {
+        /// The limit.
+        limit: usize,
+    },
+    /// More would have to be read than one request may cost.
+    #[error("too many resources would have to be read; narrow the filter by userName, externalId, emails or id")]
+    TooMany,
+    /// Too many requests.
+    #[error(transparent)]
+    TooManyRequests(#[from] Retry),
+    /// No token, or one that is not valid here.
+    #[error("a valid bearer token is needed")]
+    Unauthorized,
+    /// The service cannot answer now.
+    #[error("the service is not available")]
+    Unavailable,
+}
+
+impl Retryable for Error {
+    fn is_lost_race(&self) -> bool {
+        matches!(self, Self::Directory(error) if error.is_lost_race())
+    }
+}
+
+impl From<filter::Error> for Error {
+    fn from(error: filter::Error) -> Self {
+        Self::InvalidFilter(error.to_string())
+    }
+}
+
+/// The parts of an error that the client sees.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// `scimType` (RFC 7644 table 9).
+    pub scim_type: Option<&'static str>,
+    /// For people.
+    pub detail: String,
+}
+
+impl Error {
+    /// What the client is told.
+    pub fn answer(&self) -> Answer {
+        let answer = |status, scim_type| Answer { status, scim_type, detail: self.to_string() };
+        match self {
+            Self::Directory(error) => directory_answer(error),
+            Self::Forbidden | Self::FilterForbidden => answer(StatusCode::FORBIDDEN, None),
+            Self::InvalidFilter(_) => answer(StatusCode::BAD_REQUEST, Some("invalidFilter")),
+            Self::InvalidPath(_) => answer(StatusCode::BAD_REQUEST, Some("invalidPath")),
+            Self::InvalidSyntax(_) => answer(StatusCode::BAD_REQUEST, Some("invalidSyntax")),
+            Self::InvalidValue(_) => answer(StatusCode::BAD_REQUEST, Some("invalidValue")),
+            Self::MediaType => answer(StatusCode::UNSUPPORTED_MEDIA_TYPE, None),
+            Self::Method { .. } => answer(StatusCode::METHOD_NOT_ALLOWED, None),
+            Self::Mutability(_) => answer(StatusCode::BAD_REQUEST, Some("mutability")),
+            Self::NoTarget(_) => answer(StatusCode::BAD_REQUEST, Some("noTarget")),
+            Self::NotFound => answer(StatusCode::NOT_FOUND, None),
+            Self::NotImplemented(_) => answer(StatusCode::NOT_IMPLEMENTED, None),
+            Self::Precondition => answer(StatusCode::PRECONDITION_FAILED, None),
+            Self::TooLarge { .. } => answer(StatusCode::PAYLOAD_TOO_LARGE, None),
+            Self::TooMany => answer(StatusCode::BAD_REQUEST, Some("tooMany")),
+            Self::TooManyRequests(_) => answer(StatusCode::TOO_MANY_REQUESTS, None),
+            Self::Unauthorized => answer(StatusCode::UNAUTHORIZED, None),
+            Self::Unavailable => answer(StatusCode::SERVICE_UNAVAILABLE, None),
+        }
+    }
+}
+
+fn directory_answer(error: &directory::Error) -> Answer {
+    let answer = |status, scim_type, detail| Answer { status, scim_type, detail };
+    match error {
+        directory::Error::Conflict { .. } => answer(StatusCode::CONFLICT, Some("uniqueness"), error.to_string()),
+        directory::Error::Invalid { .. } => answer(StatusCode::BAD_REQUEST, Some("invalidValue"), error.to_string()),
+        directory::Error::NotFound { .. } => answer(StatusCode::NOT_FOUND, None, error.to_string()),
+        directory::Error::Owned { owner } => {
+            let owner = owner.as_ref().map_or("the organization itself", SourceId::as_str);
+            answer(StatusCode::CONFLICT, None, format!("the resource belongs to {owner}, which alone may change it"))
+        }
+        directory::Error::Retired => answer(StatusCode::CONFLICT, None, error.to_string()),
+        directory::Error::Revision { .. } => {
+            answer(StatusCode::PRECONDITION_FAILED, None, Error::Precondition.to_string())
+        }
+        directory::Error::Store(store::Error::TooLarge { .. }) => {
+            answer(StatusCode::PAYLOAD_TOO_LARGE, None, "the resource is too large to be kept".to_owned())
+        }
+        directory::Error::Store(
+            store::Error::Conflict | store::Error::Corrupt { .. } | store::Error::Unavailable { .. },
+        ) => answer(StatusCode::SERVICE_UNAVAILABLE, None, Error::Unavailable.to_string()),
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let Answer { status, scim_type, detail } = self.answer();
+        if status.is_server_error() && !matches!(self, Self::NotImplemented(_)) {
+            tracing::warn!(error = %Chain(&self), "a provisioning request failed");
+        }
+        let mut body = json!({"schemas": [ERROR_SCHEMA], "status": status.as_str(), "detail": detail});
+        if let (Some(scim_type), Some(map)) = (scim_type, body.as_object_mut()) {
+            map.insert("scimType".to_owned(), json!(scim_type));
+        }
+        let mut response = (status, [(header::CONTENT_TYPE, MEDIA_TYPE)], body.to_string()).into_response();
+        let headers = response.headers_mut();
+        match self {
+            Self::Unauthorized => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"SCIM\""));
+            }
+            Self::TooManyRequests(retry) => retry.set_headers(headers),
+            Self::Unavailable => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(5));
+            }
+            Self::Method { allowed } => {
+                headers.insert(header::ALLOW, HeaderValue::from_static(allowed));
+            }
+            _ => {}
+        }
+        response
+    }
+}

@@ -1,0 +1,184 @@
+//! Writing groups (RFC 7644 sections 3.3, 3.5 and 3.6). Members are rows: a request costs what the members cost that
+//! it names, whatever the size of the group.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value};
+
+use super::call::Call;
+use super::patch::{self, MemberStep};
+use super::read::{Record, Rows, possible_members};
+use super::resource::{Kind, group};
+use super::routes::{Answered, Created};
+use super::{Error, Scim, body};
+use crate::directory::{GroupDraft, Member, MemberChange};
+use crate::filter::Filter;
+use crate::model::{Group, GroupId, UserId};
+
+/// Up to this many members, the answer to a PATCH shows the group; above it is empty (204), so that adding somebody to
+/// a large group does not list the whole group.
+const MAX_SHOWN_MEMBERS: u64 = 100;
+
+impl Scim {
+    /// `POST /Groups`.
+    pub(super) async fn create_group(&self, call: &Call, body: &Map<String, Value>) -> Result<Created, Error> {
+        let permit = self.permit(call).await?;
+        let (body, members) = split_members(body)?;
+        let mut draft = group::draft_of(body::resource(&Kind::Group.shape(), &body)?)?;
+        let steps: Vec<MemberStep> = members.map(MemberStep::Add).into_iter().collect();
+        draft.members = self.member_change(None, &steps).await?;
+        let group = self.directory.create_group(&permit, &draft).await?;
+        let rows = Rows::shown(&call.projection(Kind::Group), Kind::Group);
+        self.answered(call, Record::Group(group), rows).await.map(Created)
+    }
+
+    /// `PUT /Groups/{id}`. A body that does not name members leaves them alone.
+    pub(super) async fn replace_group(
+        &self,
+        call: &Call,
+        id: &str,
+        body: &Map<String, Value>,
+    ) -> Result<Answered, Error> {
+        let (body, members) = split_members(body)?;
+        let resource = body::resource(&Kind::Group.shape(), &body)?;
+        let steps: Vec<MemberStep> = members.map(MemberStep::Replace).into_iter().collect();
+        let change = |_: &Group, draft: &mut GroupDraft| group::update(draft, resource.clone());
+        let group = self.change_group(call, id, &steps, change).await?;
+        let rows = Rows::shown(&call.projection(Kind::Group), Kind::Group);
+        self.answered(call, Record::Group(group), rows).await
+    }
+
+    /// `PATCH /Groups/{id}`; `None` when the group is too large to be shown.
+    pub(super) async fn patch_group(
+        &self,
+        call: &Call,
+        id: &str,
+        body: &Map<String, Value>,
+    ) -> Result<Option<Answered>, Error> {
+        let shape = Kind::Group.shape();
+        let (steps, members) = patch::members(patch::parse(&shape, body)?)?;
+        let change = |before: &Group, draft: &mut GroupDraft| {
+            if steps.is_empty() {
+                return Ok(());
+            }
+            group::update(draft, patch::apply(&shape, &group::canonical(before, &call.source), &steps)?)
+        };
+        let group = self.change_group(call, id, &members, change).await?;
+        let rows = Rows::shown(&call.projection(Kind::Group), Kind::Group);
+        if matches!(rows, Rows::All) && self.directory.count_members(group.id).await? > MAX_SHOWN_MEMBERS {
+            return Ok(None);
+        }
+        self.answered(call, Record::Group(group), rows).await.map(Some)
+    }
+
+    async fn change_group(
+        &self,
+        call: &Call,
+        id: &str,
+        members: &[MemberStep],
+        edit: impl Fn(&Group, &mut GroupDraft) -> Result<(), Error> + Sync,
+    ) -> Result<Group, Error> {
+        let permit = self.permit(call).await?;
+        let (id, revision) = self.group_to_write(call, id).await?;
+        let members = self.member_change(Some(id), members).await?;
+        let edit = |before: &Group, draft: &mut GroupDraft| {
+            edit(before, draft)?;
+            draft.members = members.clone();
+            Ok::<(), Error>(())
+        };
+        self.directory.change_group(&permit, id, revision, edit).await
+    }
+
+    /// `DELETE /Groups/{id}`.
+    pub(super) async fn delete_group(&self, call: &Call, id: &str) -> Result<(), Error> {
+        let permit = self.permit(call).await?;
+        let (id, revision) = self.group_to_write(call, id).await?;
+        Ok(self.directory.delete_group(&permit, id, revision).await?)
+    }
+
+    async fn group_to_write(&self, call: &Call, id: &str) -> Result<(GroupId, Option<u64>), Error> {
+        let parsed = id.parse().map_err(|_| Error::NotFound)?;
+        Ok((parsed, self.expected_revision(call, Kind::Group, id).await?))
+    }
+
+    /// What the steps come to. Members that do not exist are passed over: a client that pushes somebody whom it was
+    /// told to deprovision would otherwise never get its other changes through.
+    async fn member_change(&self, group: Option<GroupId>, steps: &[MemberStep]) -> Result<MemberChange, Error> {
+        let named = steps.iter().flat_map(|step| match step {
+            MemberStep::Add(ids) | MemberStep::Replace(ids) => ids.as_slice(),
+            MemberStep::Clear | MemberStep::Remove(_) | MemberStep::RemoveWhere(_) => &[],
+        });
+        let known = self.existing_members(named).await?;
+        let mut change = MemberChange::default();
+        let mut added: Vec<Member> = Vec::new();
+        for step in steps {
+            match step {
+                MemberStep::Add(ids) | MemberStep::Replace(ids) => {
+                    if matches!(step, MemberStep::Replace(_)) {
+                        change.clear();
+                    }
+                    for member in ids.iter().filter_map(|id| known.get(id.as_str())) {
+                        change.add(*member);
+                        added.push(*member);
+                    }
+                }
+                MemberStep::Clear => change.clear(),
+                MemberStep::Remove(ids) => {
+                    ids.iter().flat_map(|id| possible_members(id)).for_each(|member| change.remove(member));
+                }
+                MemberStep::RemoveWhere(filter) => {
+                    let stored = match group {
+                        Some(group) => self.directory.all_members(group).await?,
+                        None => Vec::new(),
+                    };
+                    let candidates = stored.iter().chain(&added);
+                    candidates.filter(|m| self.is_selected(**m, filter)).for_each(|m| change.remove(*m));
+                }
+            }
+        }
+        Ok(change)
+    }
+
+    fn is_selected(&self, member: Member, filter: &Filter) -> bool {
+        let value = group::member(&self.base, member);
+        value.as_object().is_some_and(|object| filter.matches(object, &crate::filter::NoSchema))
+    }
+
+    /// The users and groups that exist among these ids.
+    async fn existing_members<'a>(
+        &self,
+        ids: impl Iterator<Item = &'a String>,
+    ) -> Result<HashMap<String, Member>, Error> {
+        let ids: Vec<&String> = ids.collect();
+        let users: Vec<UserId> = ids.iter().filter_map(|id| id.parse().ok()).collect();
+        let mut known = HashMap::new();
+        for user in self.directory.users_by_id(&users).await? {
+            known.insert(user.id.to_string(), Member::User(user.id));
+        }
+        let others: Vec<GroupId> =
+            ids.iter().filter(|id| !known.contains_key(id.as_str())).filter_map(|id| id.parse().ok()).collect();
+        for group in self.directory.groups_by_id(&others).await? {
+            known.insert(group.id.to_string(), Member::Group(group.id));
+        }
+        let unknown = ids.iter().filter(|id| !known.contains_key(id.as_str())).count();
+        if unknown > 0 {
+            tracing::warn!(member.unknown = unknown, "a connection named {unknown} members that do not exist");
+        }
+        Ok(known)
+    }
+}
+
+/// A body without `members`, and the ids of those: a group may have more of them than any other attribute has values.
+fn split_members(body: &Map<String, Value>) -> Result<(Map<String, Value>, Option<Vec<String>>), Error> {
+    let mut rest = Map::new();
+    let mut members = None;
+    for (key, value) in body {
+        if !key.eq_ignore_ascii_case("members") {
+            rest.insert(key.clone(), value.clone());
+        } else if members.replace(value).is_some() {
+            return Err(Error::InvalidSyntax("`members` stands twice, in different spellings".to_owned()));
+        }
+    }
+    let ids = members.filter(|value| !value.is_null()).map(patch::ids).transpose()?;
+    Ok((rest, ids))
+}

@@ -1,0 +1,230 @@
+//! PATCH (RFC 7644 section 3.5.2) as a function from a canonical resource and a request to a canonical resource.
+//!
+//! [`parse`] checks everything that can be checked without the resource and gives [`Step`]s; [`apply`] works on a copy,
+//! so that a request takes effect as a whole or not at all. Members of groups are rows elsewhere: [`members`] takes
+//! their steps out and says what they do to them.
+//!
+//! Two dialects are read at once. Standard: lower-case operations, typed values. Entra ID's older one: capitalized
+//! operations, booleans as text, and `Replace` of an element that is absent creates it; the same with `replace` is an
+//! error by section 3.5.2.3. In both, keys of a value without path may be paths themselves.
+
+mod apply;
+mod member;
+
+use serde_json::{Map, Value};
+
+use super::Error;
+use super::schema::{Attribute, Mutability, Schema, Shape, Target};
+use crate::filter::{self, Filter, Path};
+
+pub use apply::apply;
+pub use member::{MemberStep, ids, members};
+
+/// The schema of the request.
+pub const PATCH_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
+/// Most steps of one request, after those without path are taken apart.
+pub const MAX_STEPS: usize = 10_000;
+
+/// What an operation does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// `add`
+    Add,
+    /// `remove`
+    Remove,
+    /// `replace`
+    Replace,
+}
+
+/// What happens when a replaced element is absent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Dialect {
+    /// It is an error.
+    Standard,
+    /// It is created.
+    Entra,
+}
+
+/// One thing to do to one attribute.
+#[derive(Clone, Debug)]
+pub struct Step {
+    verb: Verb,
+    dialect: Dialect,
+    extension: Option<&'static Schema>,
+    attribute: &'static Attribute,
+    sub: Option<&'static Attribute>,
+    filter: Option<Filter>,
+    value: Option<Value>,
+}
+
+/// Reads a request's body.
+///
+/// # Errors
+/// `InvalidSyntax`, `InvalidPath`, `InvalidFilter`, `InvalidValue`, `Mutability`, `NoTarget`.
+pub fn parse(shape: &Shape, body: &Map<String, Value>) -> Result<Vec<Step>, Error> {
+    let schemas = get(body, "schemas").and_then(Value::as_array);
+    let names_patch = |urn: &Value| urn.as_str().is_some_and(|urn| urn.eq_ignore_ascii_case(PATCH_SCHEMA));
+    if !schemas.is_some_and(|schemas| schemas.iter().any(names_patch)) {
+        return Err(Error::InvalidSyntax(format!("`schemas` must list {PATCH_SCHEMA}")));
+    }
+    let operations = get(body, "Operations").and_then(Value::as_array).filter(|list| !list.is_empty());
+    let operations =
+        operations.ok_or_else(|| Error::InvalidSyntax("`Operations` must list one operation or more".to_owned()))?;
+    let mut steps = Vec::new();
+    for operation in operations {
+        let operation =
+            operation.as_object().ok_or_else(|| Error::InvalidSyntax("an operation must be an object".to_owned()))?;
+        read_operation(shape, operation, &mut steps)?;
+        if steps.len() > MAX_STEPS {
+            return Err(Error::InvalidSyntax(format!("a request may change at most {MAX_STEPS} attributes")));
+        }
+    }
+    Ok(steps)
+}
+
+fn get<'a>(map: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    map.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+}
+
+/// How an operation was written, shared by the steps that come from it.
+#[derive(Clone, Copy)]
+struct Manner<'a> {
+    shape: &'a Shape,
+    verb: Verb,
+    dialect: Dialect,
+}
+
+fn read_operation(shape: &Shape, operation: &Map<String, Value>, steps: &mut Vec<Step>) -> Result<(), Error> {
+    let op = get(operation, "op").and_then(Value::as_str).unwrap_or_default();
+    let verb = match op.to_ascii_lowercase().as_str() {
+        "add" => Verb::Add,
+        "remove" => Verb::Remove,
+        "replace" => Verb::Replace,
+        _ => return Err(Error::InvalidSyntax("`op` must be add, remove or replace".to_owned())),
+    };
+    let dialect = if op.starts_with(|c: char| c.is_ascii_uppercase()) { Dialect::Entra } else { Dialect::Standard };
+    let manner = Manner { shape, verb, dialect };
+    let value = get(operation, "value");
+    match get(operation, "path") {
+        None | Some(Value::Null) => read_pathless(manner, value, steps),
+        Some(Value::String(text)) if text.trim().is_empty() => read_pathless(manner, value, steps),
+        Some(Value::String(text)) => {
+            let path: Path = text.parse().map_err(|error: filter::Error| Error::InvalidPath(error.to_string()))?;
+            if verb != Verb::Remove && value.is_none() {
+                return Err(Error::InvalidValue(format!("`{text}` needs a value")));
+            }
+            read_path(manner, &path, value, steps)
+        }
+        Some(_) => Err(Error::InvalidPath("`path` must be a string".to_owned())),
+    }
+}
+
+fn read_pathless(manner: Manner<'_>, value: Option<&Value>, steps: &mut Vec<Step>) -> Result<(), Error> {
+    if manner.verb == Verb::Remove {
+        return Err(Error::NoTarget("a remove operation needs a path".to_owned()));
+    }
+    let Some(Value::Object(values)) = value else {
+        return Err(Error::InvalidValue("an operation without path needs an object as its value".to_owned()));
+    };
+    // Only Entra ID writes paths as keys, and it means elements to be created where they are absent.
+    let manner = Manner { dialect: Dialect::Entra, ..manner };
+    for (key, value) in values {
+        // As in a whole resource, what is unknown or read-only is passed over.
+        let Ok(path) = key.parse::<Path>() else { continue };
+        match target(manner.shape, &path) {
+            Some(found) if !found.leaf().is_some_and(Attribute::is_read_only) => {
+                read_path(manner, &path, Some(value), steps)?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn target(shape: &Shape, path: &Path) -> Option<Target> {
+    let mut attribute = path.attribute.clone();
+    attribute.sub.clone_from(&path.sub);
+    shape.resolve(&attribute)
+}
+
+fn read_path(manner: Manner<'_>, path: &Path, value: Option<&Value>, steps: &mut Vec<Step>) -> Result<(), Error> {
+    let unknown = || Error::InvalidPath(format!("`{path}` is no attribute of this resource type"));
+    let (extension, attribute, sub) = match target(manner.shape, path).ok_or_else(unknown)? {
+        Target::Extension(schema) => return read_extension(manner, schema, value, steps),
+        Target::Attribute { extension, attribute, sub } => (extension, attribute, sub),
+    };
+    let leaf = sub.unwrap_or(attribute);
+    if attribute.name == "schemas" && manner.verb != Verb::Remove {
+        // Which schemas a resource uses follows from its attributes.
+        return Ok(());
+    }
+    if leaf.is_read_only() || leaf.mutability == Mutability::Immutable {
+        return Err(Error::Mutability(format!("`{path}` cannot be changed")));
+    }
+    if leaf.required && manner.verb == Verb::Remove {
+        return Err(Error::Mutability(format!("`{path}` is required")));
+    }
+    if let Some(condition) = &path.filter {
+        check_condition(attribute, condition)?;
+    }
+    steps.push(Step {
+        verb: manner.verb,
+        dialect: manner.dialect,
+        extension,
+        attribute,
+        sub,
+        filter: path.filter.clone(),
+        value: value.cloned(),
+    });
+    Ok(())
+}
+
+/// An extension as a whole: its attributes one by one.
+fn read_extension(
+    manner: Manner<'_>,
+    schema: &'static Schema,
+    value: Option<&Value>,
+    steps: &mut Vec<Step>,
+) -> Result<(), Error> {
+    let mut push = |attribute: &'static Attribute, verb: Verb, value: Option<&Value>| {
+        steps.push(Step {
+            verb,
+            dialect: manner.dialect,
+            extension: Some(schema),
+            attribute,
+            sub: None,
+            filter: None,
+            value: value.cloned(),
+        });
+    };
+    match value {
+        _ if manner.verb == Verb::Remove => {
+            schema.attributes.iter().for_each(|attribute| push(attribute, Verb::Remove, None));
+        }
+        Some(Value::Null) => schema.attributes.iter().for_each(|attribute| push(attribute, Verb::Remove, None)),
+        Some(Value::Object(values)) => {
+            for (key, value) in values {
+                if let Some(attribute) = schema.attribute(key).filter(|attribute| !attribute.is_read_only()) {
+                    push(attribute, manner.verb, Some(value));
+                }
+            }
+        }
+        _ => return Err(Error::InvalidValue(format!("`{}` must be an object", schema.id))),
+    }
+    Ok(())
+}
+
+fn check_condition(attribute: &'static Attribute, condition: &Filter) -> Result<(), Error> {
+    if !attribute.multi_valued {
+        return Err(Error::InvalidFilter(format!("`{}` is no list to select from", attribute.name)));
+    }
+    condition.visit(&mut |path, _| {
+        if path.urn.is_none() && path.sub.is_none() && attribute.sub(&path.name).is_some() {
+            return Ok(());
+        }
+        Err(Error::InvalidFilter(format!("`{path}` is no sub-attribute of `{}`", attribute.name)))
+    })
+}
+
+#[cfg(test)]
+mod tests;

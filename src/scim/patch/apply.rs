@@ -1,0 +1,283 @@
+//! Applying steps to a canonical resource.
+
+use serde_json::{Map, Value};
+
+use super::{Dialect, Step, Verb};
+use crate::filter::{self, Filter, Operator};
+use crate::scim::Error;
+use crate::scim::body::{self, Resource};
+use crate::scim::schema::{Attribute, Shape};
+
+/// The resource after all steps; `resource` itself is left alone.
+///
+/// # Errors
+/// `InvalidValue`, `NoTarget`.
+pub fn apply(shape: &Shape, resource: &Resource, steps: &[Step]) -> Result<Resource, Error> {
+    let mut resource = resource.clone();
+    for step in steps {
+        match step.extension {
+            None => step.apply(shape, &mut resource)?,
+            Some(schema) => {
+                let mut inner = match resource.remove(schema.id) {
+                    Some(Value::Object(inner)) => inner,
+                    _ => Map::new(),
+                };
+                let result = step.apply(shape, &mut inner);
+                if !inner.is_empty() {
+                    resource.insert(schema.id.to_owned(), Value::Object(inner));
+                }
+                result?;
+            }
+        }
+    }
+    body::check_required(shape, &resource)?;
+    Ok(resource)
+}
+
+impl Step {
+    fn apply(&self, shape: &Shape, container: &mut Map<String, Value>) -> Result<(), Error> {
+        let name = self.attribute.name;
+        let old = container.remove(name);
+        let new = if self.attribute.multi_valued {
+            let list = match old {
+                Some(Value::Array(list)) => list,
+                Some(other) => vec![other],
+                None => Vec::new(),
+            };
+            self.list(shape, list)?
+        } else {
+            self.single(old)?
+        };
+        if let Some(new) = new {
+            container.insert(name.to_owned(), new);
+        }
+        Ok(())
+    }
+
+    fn value(&self) -> &Value {
+        self.value.as_ref().unwrap_or(&Value::Null)
+    }
+
+    /// An attribute of one value, simple or complex. Sub-attributes that the value does not name stay as they are,
+    /// for `replace` as for `add` (section 3.5.2.3).
+    fn single(&self, old: Option<Value>) -> Result<Option<Value>, Error> {
+        match (self.verb, self.sub) {
+            (Verb::Remove, None) => Ok(None),
+            (Verb::Remove, Some(sub)) => Ok(old.and_then(|old| without(old, sub.name))),
+            (Verb::Add | Verb::Replace, None) => {
+                let says_nothing = self.value().as_object().is_some_and(Map::is_empty)
+                    || (self.verb == Verb::Add && self.value().is_null());
+                if says_nothing {
+                    return Ok(old);
+                }
+                let new = body::single(self.attribute, self.value())?;
+                Ok(new.map(|new| merged(old.unwrap_or(Value::Null), new)))
+            }
+            (Verb::Add | Verb::Replace, Some(sub)) => {
+                self.with_sub(sub, old.unwrap_or_else(|| Value::Object(Map::new())))
+            }
+        }
+    }
+
+    /// `element` with the sub-attribute set; `None` when nothing is left of it.
+    fn with_sub(&self, sub: &Attribute, element: Value) -> Result<Option<Value>, Error> {
+        Ok(match body::value_of(sub, self.value())? {
+            Some(value) => Some(merged(element, Value::Object(Map::from_iter([(sub.name.to_owned(), value)])))),
+            None => without(element, sub.name),
+        })
+    }
+
+    fn list(&self, shape: &Shape, mut list: Vec<Value>) -> Result<Option<Value>, Error> {
+        let mut touched = Vec::new();
+        match (&self.filter, self.sub, self.verb) {
+            (None, None, Verb::Add) => self.add_values(&mut list, &mut touched)?,
+            (None, None, Verb::Replace) => return body::value_of(self.attribute, self.value()),
+            (None, None, Verb::Remove) => match self.value.as_ref().filter(|value| !value.is_null()) {
+                None => list.clear(),
+                Some(values) => self.remove_values(&mut list, values)?,
+            },
+            (None, Some(_), verb) => {
+                if list.is_empty() && verb != Verb::Remove {
+                    list.push(Value::Object(Map::new()));
+                }
+                let all = (0..list.len()).collect();
+                self.change_elements(&mut list, all, &mut touched)?;
+            }
+            (Some(filter), _, verb) => {
+                let mut selected = self.select(shape, filter, &list);
+                let may_create = verb == Verb::Add || self.dialect == Dialect::Entra;
+                if selected.is_empty() && verb != Verb::Remove {
+                    if !may_create {
+                        return Err(no_target(self.attribute, filter));
+                    }
+                    selected.push(list.len());
+                    list.push(Value::Object(self.implied(filter)?));
+                }
+                self.change_elements(&mut list, selected, &mut touched)?;
+            }
+        }
+        settle_primary(self.attribute, &mut list, &touched)?;
+        list.retain(filter::is_present);
+        body::finish_list(self.attribute, list)
+    }
+
+    /// `add` to a whole list: a value that is there already (same type and value) is brought up to date instead.
+    fn add_values(&self, list: &mut Vec<Value>, touched: &mut Vec<usize>) -> Result<(), Error> {
+        let Some(Value::Array(added)) = body::value_of(self.attribute, self.value())? else { return Ok(()) };
+        for new in added {
+            let identity = body::identity(&new);
+            let same = |old: &Value| *old == new || (identity.is_some() && body::identity(old) == identity);
+            match list.iter().position(same) {
+                Some(index) => {
+                    if let Some(old) = list.get_mut(index) {
+                        *old = merged(old.take(), new);
+                    }
+                    touched.push(index);
+                }
+                None => {
+                    touched.push(list.len());
+                    list.push(new);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// `remove` with values: those and no others. By the RFC it would empty the list, which no client means.
+    fn remove_values(&self, list: &mut Vec<Value>, values: &Value) -> Result<(), Error> {
+        let Some(Value::Array(gone)) = body::value_of(self.attribute, values)? else { return Ok(()) };
+        list.retain(|old| !gone.iter().any(|gone| is_within(gone, old)));
+        Ok(())
+    }
+
+    fn select(&self, shape: &Shape, filter: &Filter, list: &[Value]) -> Vec<usize> {
+        let path = filter::AttributePath {
+            urn: self.extension.map(|schema| schema.id.to_owned()),
+            name: self.attribute.name.to_owned(),
+            sub: None,
+        };
+        let element = Filter::Element { path, filter: Box::new(filter.clone()) };
+        let holds = |value: &Value| {
+            let inner = Map::from_iter([(self.attribute.name.to_owned(), Value::Array(vec![value.clone()]))]);
+            let whole = match self.extension {
+                Some(schema) => Map::from_iter([(schema.id.to_owned(), Value::Object(inner))]),
+                None => inner,
+            };
+            element.matches(&whole, shape)
+        };
+        list.iter().enumerate().filter(|(_, value)| holds(value)).map(|(index, _)| index).collect()
+    }
+
+    fn change_elements(&self, list: &mut [Value], selected: Vec<usize>, touched: &mut Vec<usize>) -> Result<(), Error> {
+        let whole = match (self.verb, self.sub) {
+            (Verb::Add | Verb::Replace, None) => body::single(self.attribute, self.value())?,
+            _ => None,
+        };
+        for index in selected {
+            let Some(slot) = list.get_mut(index) else { continue };
+            let old = slot.take();
+            let new = match (self.verb, self.sub) {
+                (Verb::Remove, None) => None,
+                (Verb::Remove, Some(sub)) => without(old, sub.name),
+                (Verb::Add | Verb::Replace, Some(sub)) => self.with_sub(sub, old)?,
+                (Verb::Add, None) => Some(whole.clone().map_or(old.clone(), |new| merged(old, new))),
+                // The element is replaced as a whole, but stays the one that the path selects.
+                (Verb::Replace, None) => match (&whole, &self.filter) {
+                    (Some(new), Some(filter)) => {
+                        Some(merged(Value::Object(self.implied(filter).unwrap_or_default()), new.clone()))
+                    }
+                    (new, _) => new.clone(),
+                },
+            };
+            if new.is_some() {
+                touched.push(index);
+            }
+            *slot = new.unwrap_or(Value::Null);
+        }
+        Ok(())
+    }
+
+    /// What an element must be to meet `filter`, where that is certain: equalities joined by `and`.
+    fn implied(&self, filter: &Filter) -> Result<Map<String, Value>, Error> {
+        let is_equality = |part: &Filter| matches!(part, Filter::Compare { operator: Operator::Equal, .. });
+        let is_certain = match filter {
+            Filter::And(parts) => parts.iter().all(is_equality),
+            other => is_equality(other),
+        };
+        if !is_certain {
+            return Err(no_target(self.attribute, filter));
+        }
+        let mut element = Map::new();
+        for (path, value) in filter::equalities(filter) {
+            if let Some(sub) = self.attribute.sub(&path.name)
+                && let Some(value) = body::single(sub, value)?
+            {
+                element.insert(sub.name.to_owned(), value);
+            }
+        }
+        Ok(element)
+    }
+}
+
+fn no_target(attribute: &Attribute, filter: &Filter) -> Error {
+    Error::NoTarget(format!("`{}` has no value with {filter}", attribute.name))
+}
+
+/// Where a value that was touched is primary, the others no longer are (section 3.5.2).
+fn settle_primary(attribute: &Attribute, list: &mut [Value], touched: &[usize]) -> Result<(), Error> {
+    let mut winners: Vec<usize> =
+        touched.iter().copied().filter(|index| list.get(*index).is_some_and(body::is_primary)).collect();
+    winners.sort_unstable();
+    winners.dedup();
+    match winners.as_slice() {
+        [] => Ok(()),
+        [winner] => {
+            for (index, value) in list.iter_mut().enumerate() {
+                if index != *winner
+                    && body::is_primary(value)
+                    && let Some(map) = value.as_object_mut()
+                {
+                    map.insert("primary".to_owned(), Value::Bool(false));
+                }
+            }
+            Ok(())
+        }
+        _ => Err(Error::InvalidValue(format!("`{}` must have at most one primary value", attribute.name))),
+    }
+}
+
+/// `old` with the parts of `new`; a reference does not survive the value that it was for.
+fn merged(old: Value, new: Value) -> Value {
+    match (old, new) {
+        (Value::Object(mut old), Value::Object(new)) => {
+            let is_redirected = new.get("value").is_some_and(|value| old.get("value") != Some(value));
+            if is_redirected && !new.contains_key("$ref") {
+                old.remove("$ref");
+            }
+            old.extend(new);
+            Value::Object(old)
+        }
+        (_, new) => new,
+    }
+}
+
+fn without(value: Value, name: &str) -> Option<Value> {
+    match value {
+        Value::Object(mut map) => {
+            map.remove(name);
+            (!map.is_empty()).then_some(Value::Object(map))
+        }
+        other => Some(other),
+    }
+}
+
+/// Whether everything that `part` says is so in `whole`; by `value` alone where it has one.
+fn is_within(part: &Value, whole: &Value) -> bool {
+    match (part.get("value"), part.get("type")) {
+        (Some(value), None) => whole.get("value") == Some(value),
+        (Some(value), Some(kind)) => whole.get("value") == Some(value) && whole.get("type") == Some(kind),
+        (None, _) => {
+            part.as_object().is_some_and(|part| part.iter().all(|(name, value)| whole.get(name) == Some(value)))
+        }
+    }
+}

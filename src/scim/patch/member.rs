@@ -1,0 +1,82 @@
+//! Steps about the members of a group.
+
+use serde_json::Value;
+
+use super::{Step, Verb};
+use crate::filter::{Filter, Operator};
+use crate::scim::Error;
+
+/// What a request does to a group's members, in its order. Ids are as the client sent them.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MemberStep {
+    /// Adds these.
+    Add(Vec<String>),
+    /// Removes everybody.
+    Clear,
+    /// Removes these.
+    Remove(Vec<String>),
+    /// Removes those that meet a condition on `value`, `type` or `$ref`.
+    RemoveWhere(Filter),
+    /// Makes these the only ones.
+    Replace(Vec<String>),
+}
+
+/// Takes the steps about `members` out of a group's.
+///
+/// # Errors
+/// `InvalidValue`, `Mutability`, `NoTarget`.
+pub fn members(steps: Vec<Step>) -> Result<(Vec<Step>, Vec<MemberStep>), Error> {
+    let (about_members, others): (Vec<Step>, Vec<Step>) =
+        steps.into_iter().partition(|step| step.attribute.name == "members");
+    let found = about_members.into_iter().map(member_step).collect::<Result<Vec<_>, _>>()?;
+    Ok((others, found))
+}
+
+fn member_step(step: Step) -> Result<MemberStep, Error> {
+    let value = step.value.filter(|value| !value.is_null());
+    match (step.verb, step.filter, value) {
+        (Verb::Add, None, value) => value.map_or(Ok(Vec::new()), |value| ids(&value)).map(MemberStep::Add),
+        (Verb::Replace, None, value) => value.map_or(Ok(Vec::new()), |value| ids(&value)).map(MemberStep::Replace),
+        (Verb::Remove, None, None) => Ok(MemberStep::Clear),
+        // By the RFC this empties the group; clients that send values mean those.
+        (Verb::Remove, None, Some(value)) => ids(&value).map(MemberStep::Remove),
+        (Verb::Remove, Some(filter), _) => {
+            Ok(selected(&filter).map_or_else(|| MemberStep::RemoveWhere(filter.clone()), MemberStep::Remove))
+        }
+        (Verb::Add | Verb::Replace, Some(filter), _) => selected(&filter)
+            .map(MemberStep::Add)
+            .ok_or_else(|| Error::NoTarget("members can be selected by value only".to_owned())),
+    }
+}
+
+/// The ids in a list of members, a single member, or plain text.
+///
+/// # Errors
+/// `InvalidValue`.
+pub fn ids(value: &Value) -> Result<Vec<String>, Error> {
+    let values = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+    values.iter().filter(|value| !value.is_null()).map(id).collect()
+}
+
+fn id(member: &Value) -> Result<String, Error> {
+    let text = |name: &str| {
+        let entry = member.as_object()?.iter().find(|(key, _)| key.eq_ignore_ascii_case(name))?;
+        entry.1.as_str().filter(|text| !text.is_empty())
+    };
+    let found = member.as_str().or_else(|| text("value")).or_else(|| text("$ref")?.rsplit('/').next());
+    found.map(str::to_owned).ok_or_else(|| Error::InvalidValue("a member must have a `value`, its id".to_owned()))
+}
+
+/// The ids that `value eq "…"` selects, alone or joined by `or`.
+fn selected(filter: &Filter) -> Option<Vec<String>> {
+    match filter {
+        Filter::Compare { path, operator: Operator::Equal, value } if path.is("value") => {
+            value.as_str().map(|id| vec![id.to_owned()])
+        }
+        Filter::Or(parts) => {
+            let lists = parts.iter().map(selected).collect::<Option<Vec<_>>>()?;
+            Some(lists.concat())
+        }
+        _ => None,
+    }
+}

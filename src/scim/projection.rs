@@ -1,0 +1,139 @@
+//! Which attributes an answer shows: `attributes` and `excludedAttributes` (RFC 7644 section 3.9) together with each
+//! attribute's `returned` (RFC 7643 section 7).
+
+use serde_json::{Map, Value};
+
+use super::schema::{Attribute, COMMON, Returned, Schema, Shape, Target};
+use crate::filter::Path;
+
+/// Most names that are looked at.
+const MAX_NAMES: usize = 200;
+
+/// What a request asks to see.
+#[derive(Clone, Debug, Default)]
+pub struct Projection {
+    included: Option<Vec<Target>>,
+    excluded: Vec<Target>,
+}
+
+impl Projection {
+    /// Reads the names of both parameters; names that no schema knows are passed over.
+    pub fn new(shape: &Shape, attributes: Option<&[String]>, excluded: Option<&[String]>) -> Self {
+        let resolve = |names: &[String]| names.iter().take(MAX_NAMES).filter_map(|name| target(shape, name)).collect();
+        Self { included: attributes.map(resolve), excluded: excluded.map(resolve).unwrap_or_default() }
+    }
+
+    /// Whether an answer shows anything of a core attribute that is returned by default: what it does not show need not
+    /// be read.
+    pub fn shows(&self, name: &str) -> bool {
+        let is_meant = |target: &Target| match target {
+            Target::Attribute { extension: None, attribute, .. } => attribute.name == name,
+            Target::Attribute { .. } | Target::Extension(_) => false,
+        };
+        self.included.as_ref().is_none_or(|list| list.iter().any(is_meant))
+            && !self.excluded.iter().any(|target| is_meant(target) && is_whole(target))
+    }
+
+    /// The part of a rendered resource that is shown.
+    pub fn apply(&self, shape: &Shape, resource: Map<String, Value>) -> Map<String, Value> {
+        let mut shown = Map::new();
+        for (key, value) in resource {
+            if let Some(schema) = shape.extension(&key) {
+                let Value::Object(inner) = value else { continue };
+                let inner: Map<String, Value> = inner
+                    .into_iter()
+                    .filter_map(|(name, value)| {
+                        let attribute = schema.attribute(&name)?;
+                        Some((name, self.part(Some(schema), attribute, value)?))
+                    })
+                    .collect();
+                if !inner.is_empty() {
+                    shown.insert(key, Value::Object(inner));
+                }
+                continue;
+            }
+            let attribute = shape.core.attribute(&key).or_else(|| COMMON.attribute(&key));
+            if let Some(value) = attribute.and_then(|attribute| self.part(None, attribute, value)) {
+                shown.insert(key, value);
+            }
+        }
+        shown
+    }
+
+    fn part(&self, extension: Option<&Schema>, attribute: &Attribute, value: Value) -> Option<Value> {
+        match attribute.returned {
+            Returned::Always => return Some(value),
+            Returned::Never => return None,
+            Returned::Default => {}
+        }
+        let value = match &self.included {
+            None => value,
+            Some(included) => match selection(included, extension, attribute) {
+                Selection::Nothing => return None,
+                Selection::Everything => value,
+                Selection::Subs(names) => keep(value, &|name| names.contains(&name))?,
+            },
+        };
+        match selection(&self.excluded, extension, attribute) {
+            Selection::Nothing => Some(value),
+            Selection::Everything => None,
+            Selection::Subs(names) => keep(value, &|name| !names.contains(&name)),
+        }
+    }
+}
+
+fn target(shape: &Shape, name: &str) -> Option<Target> {
+    // Some clients send a whole value path; its attribute is what they want to see.
+    let path: Path = name.parse().ok()?;
+    let mut attribute = path.attribute;
+    attribute.sub = path.sub;
+    shape.resolve(&attribute)
+}
+
+fn is_whole(target: &Target) -> bool {
+    matches!(target, Target::Attribute { sub: None, .. } | Target::Extension(_))
+}
+
+/// What of one attribute a list of names means.
+enum Selection {
+    Everything,
+    Nothing,
+    Subs(Vec<&'static str>),
+}
+
+fn selection(targets: &[Target], extension: Option<&Schema>, attribute: &Attribute) -> Selection {
+    let mut subs = Vec::new();
+    for target in targets {
+        match target {
+            Target::Extension(schema) if extension.is_some_and(|e| e.id == schema.id) => return Selection::Everything,
+            Target::Attribute { extension: of, attribute: named, sub }
+                if named.name == attribute.name && of.map(|s| s.id) == extension.map(|s| s.id) =>
+            {
+                match sub {
+                    None => return Selection::Everything,
+                    Some(sub) => subs.push(sub.name),
+                }
+            }
+            Target::Extension(_) | Target::Attribute { .. } => {}
+        }
+    }
+    if subs.is_empty() { Selection::Nothing } else { Selection::Subs(subs) }
+}
+
+/// The sub-attributes that `wanted` names, of an object or of each element; `None` when nothing is left.
+fn keep(value: Value, wanted: &dyn Fn(&str) -> bool) -> Option<Value> {
+    match value {
+        Value::Object(map) => {
+            let map: Map<String, Value> = map.into_iter().filter(|(name, _)| wanted(name)).collect();
+            (!map.is_empty()).then_some(Value::Object(map))
+        }
+        Value::Array(values) => {
+            let values: Vec<Value> = values.into_iter().filter_map(|value| keep(value, wanted)).collect();
+            (!values.is_empty()).then_some(Value::Array(values))
+        }
+        other => Some(other),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,76 @@
+use serde_json::json;
+
+use super::*;
+use crate::scim::schema::{ENTERPRISE_USER, USER};
+
+const PERSON: Shape = Shape { core: &USER, extensions: &[&ENTERPRISE_USER] };
+
+fn names(list: &[&str]) -> Vec<String> {
+    list.iter().map(|name| (*name).to_owned()).collect()
+}
+
+fn check(attributes: Option<&[&str]>, excluded: Option<&[&str]>, expected: Value) {
+    let (attributes, excluded) = (attributes.map(names), excluded.map(names));
+    let projection = Projection::new(&PERSON, attributes.as_deref(), excluded.as_deref());
+    let Value::Object(resource) = json!({
+        "schemas": ["s"], "id": "1", "externalId": "e", "userName": "ada", "password": "hidden", "stray": 1,
+        "name": {"givenName": "A", "familyName": "L"},
+        "emails": [{"value": "a", "type": "work"}, {"value": "b"}],
+        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"department": "R", "manager": {"value": "7"}},
+        "meta": {"version": "v", "location": "l"}
+    }) else {
+        unreachable!()
+    };
+    let mut expected = expected;
+    expected["schemas"] = json!(["s"]);
+    expected["id"] = json!("1");
+    assert_eq!(Value::Object(projection.apply(&PERSON, resource)), expected, "{attributes:?} {excluded:?}");
+}
+
+#[test]
+fn an_answer_shows_what_was_asked_for() {
+    let extension = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+    check(
+        None,
+        None,
+        json!({"externalId": "e", "userName": "ada", "name": {"givenName": "A", "familyName": "L"},
+            "emails": [{"value": "a", "type": "work"}, {"value": "b"}],
+            extension: {"department": "R", "manager": {"value": "7"}}, "meta": {"version": "v", "location": "l"}}),
+    );
+    check(Some(&["USERNAME"]), None, json!({"userName": "ada"}));
+    check(Some(&[]), None, json!({}));
+    check(Some(&["nothing", "bad name", "password"]), None, json!({}));
+    check(
+        Some(&["name.givenName", "meta.version"]),
+        None,
+        json!({"name": {"givenName": "A"}, "meta": {"version": "v"}}),
+    );
+    check(Some(&["emails.type"]), None, json!({"emails": [{"type": "work"}]}));
+    check(
+        Some(&["emails[type eq \"work\"]"]),
+        None,
+        json!({"emails": [{"value": "a", "type": "work"}, {"value": "b"}]}),
+    );
+    check(Some(&[extension]), None, json!({extension: {"department": "R", "manager": {"value": "7"}}}));
+    check(Some(&["department"]), None, json!({extension: {"department": "R"}}));
+    check(
+        Some(&["urn:ietf:params:scim:schemas:core:2.0:User:userName", "name"]),
+        Some(&["name.familyName"]),
+        json!({"userName": "ada", "name": {"givenName": "A"}}),
+    );
+    check(
+        None,
+        Some(&["emails", "id", "name.givenName", "meta", "externalId", extension]),
+        json!({"userName": "ada", "name": {"familyName": "L"}}),
+    );
+}
+
+#[test]
+fn what_is_not_shown_need_not_be_read() {
+    let shows = |attributes: Option<&[&str]>, excluded: Option<&[&str]>| {
+        let (attributes, excluded) = (attributes.map(names), excluded.map(names));
+        Projection::new(&PERSON, attributes.as_deref(), excluded.as_deref()).shows("groups")
+    };
+    assert!(shows(None, None) && shows(Some(&["groups.value"]), None) && shows(None, Some(&["groups.display"])));
+    assert!(!shows(Some(&["userName"]), None) && !shows(None, Some(&["groups"])));
+}

@@ -1,0 +1,121 @@
+use serde_json::json;
+
+use super::*;
+use crate::scim::schema::{ENTERPRISE_USER, GROUP, USER};
+
+const PERSON: Shape = Shape { core: &USER, extensions: &[&ENTERPRISE_USER] };
+const TEAM: Shape = Shape { core: &GROUP, extensions: &[] };
+
+#[test]
+fn paging_numbers_are_brought_into_range() {
+    for (query, start, count) in [
+        ("", 1, DEFAULT_COUNT),
+        ("startIndex=&count=", 1, DEFAULT_COUNT),
+        ("startIndex=0&count=0", 1, 0),
+        ("startIndex=-5&count=-1", 1, 0),
+        ("startIndex=11&count=10", 11, 10),
+        ("STARTINDEX=2&Count=3&count=9", 2, 3),
+        ("count=999999999", 1, MAX_COUNT),
+        ("startIndex=9223372036854775807", usize::MAX / 2, DEFAULT_COUNT),
+        ("unknown=1&filter", 1, DEFAULT_COUNT),
+    ] {
+        let result = Query::of_url(Some(query));
+        if query.contains("filter") {
+            assert!(matches!(result, Err(Error::InvalidFilter(_))), "{query}");
+            continue;
+        }
+        let found = result.unwrap();
+        assert_eq!((found.start, found.count), (start, count), "{query}");
+    }
+}
+
+#[test]
+fn wrong_parameters_are_refused_by_kind() {
+    for (query, scim_type) in [
+        ("count=ten", "invalidValue"),
+        ("startIndex=1.5", "invalidValue"),
+        ("startIndex=99999999999999999999", "invalidValue"),
+        ("sortBy=userName&sortOrder=up", "invalidValue"),
+        ("sortBy=a%20b", "invalidPath"),
+        ("filter=userName+eq", "invalidFilter"),
+    ] {
+        let error = Query::of_url(Some(query)).expect_err(query);
+        assert_eq!(error.answer().scim_type, Some(scim_type), "{query}");
+    }
+}
+
+#[test]
+fn a_search_body_says_the_same_as_an_address() {
+    let body = json!({"schemas": [SEARCH_SCHEMA], "filter": "userName eq \"a\"", "startIndex": 3, "count": 5,
+        "sortBy": "name.familyName", "sortOrder": "descending", "attributes": ["userName"], "excludedAttributes": null});
+    let query = Query::of_body(body.as_object().unwrap()).unwrap();
+    assert_eq!(query.filter.unwrap().to_string(), "userName eq \"a\"");
+    assert!(query.sort.is_some_and(|sort| sort.descending && sort.by.is("name.familyName")));
+    assert_eq!((query.start, query.count), (3, 5));
+    assert_eq!(query.attributes, Some(vec!["userName".to_owned()]));
+    for (body, scim_type) in [
+        (json!({}), "invalidSyntax"),
+        (json!({"schemas": ["x"]}), "invalidSyntax"),
+        (json!({"schemas": [SEARCH_SCHEMA], "filter": 5}), "invalidValue"),
+        (json!({"schemas": [SEARCH_SCHEMA], "count": "5"}), "invalidValue"),
+        (json!({"schemas": [SEARCH_SCHEMA], "attributes": [5]}), "invalidValue"),
+        (json!({"schemas": [SEARCH_SCHEMA], "attributes": {}}), "invalidValue"),
+    ] {
+        let error = Query::of_body(body.as_object().unwrap()).expect_err(&body.to_string());
+        assert_eq!(error.answer().scim_type, Some(scim_type), "{body}");
+    }
+}
+
+#[test]
+fn filters_that_cannot_be_evaluated_are_refused() {
+    let check = |text: &str| check_filter(&[PERSON], &text.parse().unwrap());
+    for text in [
+        "userName eq \"a\" and active eq true and active eq \"True\"",
+        "meta.lastModified gt \"2026-01-01T00:00:00Z\" and meta.created sw \"2026\"",
+        "emails co \"x\" and emails[type eq \"work\" and primary eq true]",
+        "manager eq \"7\" and department pr and groups.value eq \"7\"",
+        "schemas eq \"urn:x\" and id eq \"7\" and title eq null and name pr",
+        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.value eq \"7\"",
+    ] {
+        assert!(check(text).is_ok(), "{text}: {:?}", check(text));
+    }
+    for text in [
+        "nothing eq \"a\"",
+        "userName.value eq \"a\"",
+        "emails[nothing eq \"a\"]",
+        "urn:x:User:userName eq \"a\"",
+        "password eq \"a\"",
+        "password pr",
+        "active gt true",
+        "active eq \"yes\"",
+        "active eq 1",
+        "name eq \"a\"",
+        "userName eq 5",
+        "userName gt null",
+        "x509Certificates.value gt \"a\"",
+        "meta.created gt \"yesterday\"",
+        "meta.created eq 5",
+        "members eq \"x\"",
+    ] {
+        assert!(matches!(check(text), Err(Error::InvalidFilter(_))), "{text}");
+    }
+    assert!(check_filter(&[PERSON, TEAM], &"members eq \"x\" or userName pr".parse().unwrap()).is_ok());
+}
+
+#[test]
+fn lists_sort_by_their_primary_value() {
+    let key = |by: &str, resource: Value| {
+        sort_key(&PERSON, &Sort { by: by.parse().unwrap(), descending: false }, resource.as_object().unwrap())
+    };
+    assert_eq!(key("userName", json!({"userName": "Ada"})).as_deref(), Some("ada"));
+    assert_eq!(key("externalId", json!({"externalId": "Ada"})).as_deref(), Some("Ada"));
+    assert_eq!(key("name.familyName", json!({"name": {"familyName": "L"}})).as_deref(), Some("l"));
+    assert_eq!(
+        key("emails", json!({"emails": [{"value": "b"}, {"value": "a", "primary": true}]})).as_deref(),
+        Some("a")
+    );
+    assert_eq!(key("emails.type", json!({"emails": [{"value": "b", "type": "work"}]})).as_deref(), Some("work"));
+    assert_eq!(key("title", json!({})), None);
+    let sort = Sort { by: AttributePath::new("password"), descending: false };
+    assert!(matches!(check_sort(&[PERSON], &sort), Err(Error::InvalidPath(_))));
+}

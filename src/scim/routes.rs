@@ -1,0 +1,227 @@
+//! The table of routes, and what each address does. Endpoints are found without regard to case, so they are parameters.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, Method, StatusCode, header};
+use serde_json::{Map, Value};
+
+use super::call::Call;
+use super::query::Query;
+use super::read::Rows;
+use super::resource::{Endpoint, Kind};
+use super::{Error, MEDIA_TYPE, Scim, discovery, etag};
+use crate::http::{Access, Admit, Rate, Route, router};
+
+const COLLECTION: &str = "GET, POST";
+const RESOURCE: &str = "GET, PUT, PATCH, DELETE";
+const READ: &str = "GET";
+const SEARCH: &str = "POST";
+
+/// A resource as the answer to a write.
+pub(super) struct Answered {
+    pub(super) resource: Map<String, Value>,
+    pub(super) location: String,
+    pub(super) revision: u64,
+}
+
+/// The same, new.
+pub(super) struct Created(pub(super) Answered);
+
+impl Answered {
+    fn with_status(self, status: StatusCode) -> Response {
+        let mut response = json(status, &Value::Object(self.resource));
+        set(&mut response, header::ETAG, &etag::version(self.revision));
+        set(&mut response, header::LOCATION, &self.location);
+        response
+    }
+}
+
+impl IntoResponse for Answered {
+    fn into_response(self) -> Response {
+        self.with_status(StatusCode::OK)
+    }
+}
+
+impl IntoResponse for Created {
+    fn into_response(self) -> Response {
+        self.0.with_status(StatusCode::CREATED)
+    }
+}
+
+fn set(response: &mut Response, name: header::HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().insert(name, value);
+    }
+}
+
+fn json(status: StatusCode, body: &Value) -> Response {
+    (status, [(header::CONTENT_TYPE, MEDIA_TYPE)], body.to_string()).into_response()
+}
+
+/// Every route of the surface.
+pub fn table() -> Vec<Route<Scim>> {
+    const METHODS: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+    let mut table = Vec::new();
+    for method in METHODS {
+        let route = |path| (method.clone(), path, Access::Scim, Rate::Scim);
+        let (m, path, access, rate) = route("/scim/v2/{endpoint}");
+        table.push(Route::new(m, path, access, rate, collection));
+        let (m, path, access, rate) = route("/scim/v2/{endpoint}/{id}");
+        table.push(Route::new(m, path, access, rate, resource));
+        let (m, path, access, rate) = route("/scim/v2/{endpoint}/{id}/{*rest}");
+        table.push(Route::new(m, path, access, rate, nowhere));
+        let (m, path, access, rate) = route("/scim/v2");
+        table.push(Route::new(m, path, access, rate, nowhere));
+        let (m, path, access, rate) = route("/scim/v2/");
+        table.push(Route::new(m, path, access, rate, nowhere));
+    }
+    table
+}
+
+/// The surface's router. Every address below `/scim/v2` is answered here, errors included.
+pub fn routes(scim: Scim, admit: Arc<dyn Admit>) -> Router {
+    router(table(), scim, admit).method_not_allowed_fallback(wrong_method)
+}
+
+async fn wrong_method() -> Error {
+    Error::Method { allowed: "GET, POST, PUT, PATCH, DELETE" }
+}
+
+async fn nowhere() -> Error {
+    Error::NotFound
+}
+
+async fn collection(
+    State(scim): State<Scim>,
+    Path(endpoint): Path<String>,
+    call: Call,
+    body: Body,
+) -> Result<Response, Error> {
+    if endpoint.eq_ignore_ascii_case(".search") {
+        return scim.search(&Kind::ALL, &call, body).await;
+    }
+    match Endpoint::find(&endpoint).ok_or(Error::NotFound)? {
+        Endpoint::Bulk => Err(Error::NotImplemented("/Bulk")),
+        Endpoint::Me => Err(Error::NotImplemented("/Me")),
+        Endpoint::Resources(kind) => match call.method {
+            Method::GET => {
+                let query = Query::of_url(call.query.as_deref())?;
+                Ok(json(StatusCode::OK, &scim.list(&call.source, &[kind], &query).await?))
+            }
+            Method::POST => {
+                let body = call.object(body).await?;
+                let created = match kind {
+                    Kind::Group => scim.create_group(&call, &body).await?,
+                    Kind::User => scim.create_user(&call, &body).await?,
+                };
+                Ok(created.into_response())
+            }
+            _ => Err(Error::Method { allowed: COLLECTION }),
+        },
+        Endpoint::ServiceProviderConfig => {
+            read_only(&call)?;
+            Ok(json(StatusCode::OK, &discovery::service_provider_config(&scim.base)))
+        }
+        Endpoint::ResourceTypes => {
+            read_only(&call)?;
+            no_filter(&call)?;
+            Ok(json(StatusCode::OK, &discovery::resource_types(&scim.base)))
+        }
+        Endpoint::Schemas => {
+            read_only(&call)?;
+            no_filter(&call)?;
+            Ok(json(StatusCode::OK, &discovery::schemas(&scim.base)))
+        }
+    }
+}
+
+async fn resource(
+    State(scim): State<Scim>,
+    Path((endpoint, id)): Path<(String, String)>,
+    call: Call,
+    body: Body,
+) -> Result<Response, Error> {
+    let kind = match Endpoint::find(&endpoint).ok_or(Error::NotFound)? {
+        Endpoint::Resources(kind) => kind,
+        Endpoint::Bulk => return Err(Error::NotImplemented("/Bulk")),
+        Endpoint::Me => return Err(Error::NotImplemented("/Me")),
+        endpoint => {
+            read_only(&call)?;
+            let found = match endpoint {
+                Endpoint::ResourceTypes => discovery::resource_type(&scim.base, &id)?,
+                Endpoint::Schemas => discovery::schema(&scim.base, &id)?,
+                _ => return Err(Error::NotFound),
+            };
+            return Ok(json(StatusCode::OK, &found));
+        }
+    };
+    if id.eq_ignore_ascii_case(".search") {
+        return scim.search(&[kind], &call, body).await;
+    }
+    match call.method {
+        Method::GET => scim.read(kind, &id, &call).await,
+        Method::PUT => {
+            let body = call.object(body).await?;
+            let answered = match kind {
+                Kind::Group => scim.replace_group(&call, &id, &body).await?,
+                Kind::User => scim.replace_user(&call, &id, &body).await?,
+            };
+            Ok(answered.into_response())
+        }
+        Method::PATCH => {
+            let body = call.object(body).await?;
+            let answered = match kind {
+                Kind::Group => scim.patch_group(&call, &id, &body).await?,
+                Kind::User => Some(scim.patch_user(&call, &id, &body).await?),
+            };
+            Ok(answered.map_or_else(|| StatusCode::NO_CONTENT.into_response(), IntoResponse::into_response))
+        }
+        Method::DELETE => {
+            match kind {
+                Kind::Group => scim.delete_group(&call, &id).await?,
+                Kind::User => scim.delete_user(&call, &id).await?,
+            }
+            Ok(StatusCode::NO_CONTENT.into_response())
+        }
+        _ => Err(Error::Method { allowed: RESOURCE }),
+    }
+}
+
+fn read_only(call: &Call) -> Result<(), Error> {
+    if call.method == Method::GET { Ok(()) } else { Err(Error::Method { allowed: READ }) }
+}
+
+/// RFC 7644 section 4: discovery takes no filter. A filter that is ignored would look like one that matched.
+fn no_filter(call: &Call) -> Result<(), Error> {
+    let query = call.query.as_deref().unwrap_or_default();
+    if form_urlencoded::parse(query.as_bytes()).any(|(key, _)| key.eq_ignore_ascii_case("filter")) {
+        return Err(Error::FilterForbidden);
+    }
+    Ok(())
+}
+
+impl Scim {
+    async fn search(&self, kinds: &[Kind], call: &Call, body: Body) -> Result<Response, Error> {
+        if call.method != Method::POST {
+            return Err(Error::Method { allowed: SEARCH });
+        }
+        let query = Query::of_body(&call.object(body).await?)?;
+        Ok(json(StatusCode::OK, &self.list(&call.source, kinds, &query).await?))
+    }
+
+    /// `GET /{endpoint}/{id}` (RFC 7644 section 3.4.1).
+    async fn read(&self, kind: Kind, id: &str, call: &Call) -> Result<Response, Error> {
+        let record = self.load(kind, id).await?;
+        if !call.conditions.check_read(record.revision())? {
+            let mut response = StatusCode::NOT_MODIFIED.into_response();
+            set(&mut response, header::ETAG, &etag::version(record.revision()));
+            return Ok(response);
+        }
+        let rows = Rows::shown(&call.projection(kind), kind);
+        Ok(self.answered(call, record, rows).await?.into_response())
+    }
+}

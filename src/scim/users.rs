@@ -1,0 +1,98 @@
+//! Writing users (RFC 7644 sections 3.3, 3.5 and 3.6).
+
+use serde_json::{Map, Value};
+
+use super::call::Call;
+use super::read::{Record, Rows};
+use super::resource::Kind;
+use super::resource::user::{self, Silence};
+use super::routes::{Answered, Created};
+use super::{Error, Scim, body, patch};
+use crate::model::{SourceId, User, UserId};
+
+impl Scim {
+    /// `POST /Users`.
+    pub(super) async fn create_user(&self, call: &Call, body: &Map<String, Value>) -> Result<Created, Error> {
+        let permit = self.permit(call).await?;
+        let record = user::record(body::resource(&Kind::User.shape(), body)?, Silence::Keeps)?;
+        let user = self.directory.create_user(&permit, &record).await?;
+        // Nobody can have put a user into a group before it existed.
+        self.answered(call, Record::User(user), Rows::None).await.map(Created)
+    }
+
+    /// `PUT /Users/{id}`. Read-only attributes in the body are passed over; without `active` the user stays enabled or
+    /// disabled.
+    pub(super) async fn replace_user(
+        &self,
+        call: &Call,
+        id: &str,
+        body: &Map<String, Value>,
+    ) -> Result<Answered, Error> {
+        let record = user::record(body::resource(&Kind::User.shape(), body)?, Silence::Keeps)?;
+        let change = |_: &User, draft: &mut crate::directory::SourceRecord| {
+            *draft = record.clone();
+            Ok(())
+        };
+        self.change_user(call, id, change).await
+    }
+
+    /// `PATCH /Users/{id}`: answered with the user, which every client takes.
+    pub(super) async fn patch_user(&self, call: &Call, id: &str, body: &Map<String, Value>) -> Result<Answered, Error> {
+        let shape = Kind::User.shape();
+        let steps = patch::parse(&shape, body)?;
+        let change = |before: &User, draft: &mut crate::directory::SourceRecord| {
+            let after = patch::apply(&shape, &user::canonical(before, &call.source), &steps)?;
+            *draft = user::record(after, Silence::Disables)?;
+            Ok(())
+        };
+        self.change_user(call, id, change).await
+    }
+
+    async fn change_user(
+        &self,
+        call: &Call,
+        id: &str,
+        edit: impl Fn(&User, &mut crate::directory::SourceRecord) -> Result<(), Error> + Sync,
+    ) -> Result<Answered, Error> {
+        let permit = self.permit(call).await?;
+        let (id, revision) = self.user_to_write(call, id).await?;
+        let user = self.directory.change_user(&permit, id, revision, edit).await?;
+        let rows = Rows::shown(&call.projection(Kind::User), Kind::User);
+        self.answered(call, Record::User(user), rows).await
+    }
+
+    /// `DELETE /Users/{id}`.
+    pub(super) async fn delete_user(&self, call: &Call, id: &str) -> Result<(), Error> {
+        let permit = self.permit(call).await?;
+        let (id, revision) = self.user_to_write(call, id).await?;
+        Ok(self.directory.delete_user(&permit, id, revision).await?)
+    }
+
+    /// The id, and the revision that the change must find where the request has conditions.
+    async fn user_to_write(&self, call: &Call, id: &str) -> Result<(UserId, Option<u64>), Error> {
+        let parsed = id.parse().map_err(|_| Error::NotFound)?;
+        Ok((parsed, self.expected_revision(call, Kind::User, id).await?))
+    }
+
+    /// The revision that a conditional request expects, `None` for one without conditions.
+    pub(super) async fn expected_revision(&self, call: &Call, kind: Kind, id: &str) -> Result<Option<u64>, Error> {
+        if call.conditions.are_empty() {
+            return Ok(None);
+        }
+        let revision = self.load(kind, id).await?.revision();
+        call.conditions.check_write(revision)?;
+        Ok(Some(revision))
+    }
+
+    /// A record as the answer to a write.
+    pub(super) async fn answered(&self, call: &Call, record: Record, rows: Rows) -> Result<Answered, Error> {
+        let kind = record.kind();
+        let source: &SourceId = &call.source;
+        let picture = self.picture(source, &record, &rows).await?;
+        Ok(Answered {
+            resource: call.projection(kind).apply(&kind.shape(), picture),
+            location: super::resource::location(&self.base, kind, &record.id()),
+            revision: record.revision(),
+        })
+    }
+}
