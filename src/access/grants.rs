@@ -23,6 +23,9 @@ const COUNTS: Table<Holder, i64> = Table::new(0x22, "grant counts");
 /// Most grants that one user or group may hold.
 pub const MAX_GRANTS: usize = 1000;
 
+/// How many grants one read brings.
+const PAGE: usize = 500;
+
 /// A holder as part of a key.
 struct Holder(Subject);
 
@@ -355,10 +358,20 @@ fn check(new: &NewGrant, roles: &RoleBook, now: Timestamp) -> Result<(), Error> 
     }
 }
 
+/// All grants of a holder: to leave one out could leave out a deny.
 async fn read(store: &Store, organisation: OrganisationId, subject: Subject) -> Result<Vec<Grant>, store::Error> {
-    let prefix = GRANTS.prefix(organisation, &Holder(subject));
-    let rows: Vec<Row> = store.range(Range::prefix(prefix, usize::MAX)).await?;
-    rows.iter().map(|(_, stored)| decode(GRANTS.name(), &stored.value)).collect()
+    let mut range = Range::prefix(GRANTS.prefix(organisation, &Holder(subject)), PAGE);
+    let mut grants = Vec::new();
+    loop {
+        let rows: Vec<Row> = store.range(range.clone()).await?;
+        for (_, stored) in &rows {
+            grants.push(decode(GRANTS.name(), &stored.value)?);
+        }
+        match rows.last() {
+            Some((key, _)) if rows.len() >= PAGE => range = range.after(key),
+            _ => return Ok(grants),
+        }
+    }
 }
 
 fn event(permit: &Permit, at: Timestamp, kind: EventKind, grant: &Grant) -> crate::audit::Event {
