@@ -35,8 +35,12 @@ const SESSIONS: Table<[u8; 32], Record> = Table::new(0x60, "sessions");
 const SESSION_HASHES: Table<SessionId, ByteArray<32>> = Table::new(0x61, "session hashes");
 const USER_SESSIONS: Table<(UserId, SessionId), ByteArray<32>> = Table::new(0x62, "user sessions");
 const UPSTREAM_SESSIONS: Table<(SourceId, String, SessionId), ByteArray<32>> = Table::new(0x63, "upstream sessions");
-/// Counts the times that all sessions of a user were ended, so that none is opened while that happens.
+/// Counts the times that all sessions of a user were ended: an opening reads it, so that it loses against an end that is
+/// committed first.
 const GENERATIONS: Table<UserId, u64> = Table::new(0x64, "session generations");
+/// Counts the sessions that a user opened: the end of all of them holds it, so that it loses against an opening that is
+/// committed first. Being a counter, it is no point of conflict between two openings.
+const OPENED: Table<UserId, i64> = Table::new(0x65, "sessions opened");
 
 /// Why a session was not opened, found or ended.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -162,6 +166,7 @@ impl Sessions {
     pub async fn open(&self, change: &mut Change, user: UserId, details: Details) -> Result<(Secret, Session), Error> {
         let now = self.clock.now();
         change.find(&GENERATIONS, self.organisation, &user).await?;
+        change.add(&OPENED, self.organisation, &user, 1);
         let secret = self.ids.token();
         let hash = self.key.tag(secret.expose().as_bytes());
         let record = Record::new(SessionId::new(now, &self.ids), user, now, details);
@@ -283,6 +288,7 @@ impl Sessions {
     pub async fn end_all(&self, change: &mut Change, user: UserId) -> Result<usize, Error> {
         let generation = change.find(&GENERATIONS, self.organisation, &user).await?.unwrap_or(0);
         change.put(&GENERATIONS, self.organisation, &user, &(generation + 1))?;
+        change.hold(&OPENED, self.organisation, &user).await?;
         let hashes = self.hashes(Range::prefix(USER_SESSIONS.prefix(self.organisation, &user), MAX_PAGE)).await?;
         self.forget_all(change, &hashes).await
     }

@@ -25,8 +25,8 @@ const LAST_USE_EVERY: Duration = Duration::from_secs(60);
 /// Most tokens of one page.
 const MAX_PAGE: usize = 1_000;
 
-const TOKENS: Table<[u8; 32], Record> = Table::new(0x50, "tokens");
-const TOKEN_HASHES: Table<TokenId, ByteArray<32>> = Table::new(0x51, "token hashes");
+const TOKENS: Table<[u8; 32], Record> = Table::new(0x70, "tokens");
+const TOKEN_HASHES: Table<TokenId, ByteArray<32>> = Table::new(0x71, "token hashes");
 
 /// Why a token was not made, found or revoked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

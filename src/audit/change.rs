@@ -134,6 +134,22 @@ impl Change {
         stored.map(|s| decode(table.name(), &s.value)).transpose()
     }
 
+    /// Makes the commit fail when the row under `key`, a counter too, is written by anybody else from now on.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn hold<K: Key + ?Sized, V>(
+        &mut self,
+        table: &Table<K, V>,
+        organisation: OrganisationId,
+        key: &K,
+    ) -> Result<(), Error> {
+        let key = table.key(organisation, key);
+        let stored = self.ledger.store.engine().get(&key).await?;
+        self.checks.entry(key).or_insert(stored.map_or(Expect::Absent, |stored| Expect::Version(stored.version)));
+        Ok(())
+    }
+
     /// Rows of a range as stored. What is found is not checked at the commit: read again by `find` what matters.
     ///
     /// # Errors

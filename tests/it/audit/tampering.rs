@@ -80,7 +80,7 @@ async fn an_untouched_ledger_is_intact_whatever_its_length() {
         let (_folder, path) = recorded(count).await;
         let report = report(&path, None).await;
         assert!(report.is_intact(), "{count}: {report:?}");
-        assert_eq!(report.entries, count as u64);
+        assert_eq!(report.entries, u64::try_from(count).unwrap());
         assert_eq!(report.root().len(), 64);
     }
 }

@@ -30,7 +30,7 @@ impl Platter {
 
 impl StorageBackend for Platter {
     fn len(&self) -> std::io::Result<u64> {
-        Ok(self.with(|bytes| bytes.len() as u64))
+        Ok(self.with(|bytes| u64::try_from(bytes.len()).unwrap()))
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> std::io::Result<()> {
