@@ -22,7 +22,7 @@ use crate::store::{self, Retryable, Store};
 pub use groups::GroupDraft;
 pub use membership::{Member, MemberChange};
 pub use reconcile::{Authority, SourceRecord, UserPlan, plan};
-pub use rules::{Rule, Rules};
+pub use rules::{Rule, Rules, rule_record};
 pub use tables::ALL as TABLES;
 pub use users::{Staged, parse_user_name};
 

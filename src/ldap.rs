@@ -12,6 +12,7 @@ pub mod filter;
 mod guard;
 pub mod message;
 pub mod name;
+pub mod schema;
 mod tls;
 
 use std::fmt;
@@ -24,6 +25,7 @@ pub use client::{Connection, Scope, bind_as};
 pub use entry::{Entry, StableId};
 pub use filter::Filter;
 pub use name::Dn;
+pub use schema::{Place, Schema, Tree};
 
 /// Why the directory server was of no use.
 #[derive(Debug, thiserror::Error)]

@@ -4,6 +4,7 @@
 //! session, writes no user and holds no state between start and end of a sign-in: what it must remember is in
 //! [`Start::pending`], which the login flow keeps in its ticket.
 
+pub mod bind;
 pub mod oidc;
 
 use std::collections::BTreeMap;

@@ -13,7 +13,7 @@ use super::{Directory, Error};
 use crate::access::{self, Permit, RuleGrant};
 use crate::audit::Change;
 use crate::filter::{Filter, NoSchema};
-use crate::model::{Group, GroupId, RoleId, Scope, SourceId, Subject, User};
+use crate::model::{Attributes, Group, GroupId, RoleId, Scope, SourceId, Subject, User, UserName};
 use crate::store;
 
 /// One rule: where it holds, a role is given.
@@ -85,7 +85,8 @@ impl Directory {
             groups.retain(|group| group.id != changed.id);
             groups.push(changed.clone());
         }
-        let record = record(user, groups.iter().filter(|group| group.owner.as_ref() == Some(owner)));
+        let groups = groups.iter().filter(|group| group.owner.as_ref() == Some(owner));
+        let record = rule_record(&user.attributes, &user.user_name, groups);
         let wanted = self.rules.wanted(owner, &record);
         self.grants.replace_rule_grants(change, permit, user.id, owner, &wanted).await.map_err(of_access)?;
         Ok(())
@@ -118,10 +119,14 @@ impl Directory {
     }
 }
 
-/// What a rule sees of a person.
-fn record<'a>(user: &User, groups: impl Iterator<Item = &'a Group>) -> Map<String, Value> {
-    let mut record = user.attributes.0.clone();
-    record.insert("userName".to_owned(), user.user_name.as_str().into());
+/// What a rule sees of a person in these groups.
+pub fn rule_record<'a>(
+    attributes: &Attributes,
+    user_name: &UserName,
+    groups: impl Iterator<Item = &'a Group>,
+) -> Map<String, Value> {
+    let mut record = attributes.0.clone();
+    record.insert("userName".to_owned(), user_name.as_str().into());
     let mut names: Vec<Value> = Vec::new();
     for group in groups {
         names.push(group.name.as_str().into());

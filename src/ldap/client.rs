@@ -353,6 +353,11 @@ impl Found {
     }
 }
 
+/// Whether a text is exactly one filter in string form.
+pub(super) fn is_filter(text: &str) -> bool {
+    text.starts_with('(') && ldap3::parse_filter(text).is_ok()
+}
+
 /// Refuses what must not be sent: an empty password would bind as nobody and look like success (RFC 4513 section
 /// 5.1.2), NUL and length confuse servers.
 fn check_credentials(dn: &str, password: &Secret) -> Result<(), Refusal> {

@@ -1,6 +1,9 @@
-//! Search filters (RFC 4515) as a tree. There is no way to make one from text: what people type is a value in it.
+//! Search filters (RFC 4515) as a tree. What people type at sign-in is a value in it, never a part of its text; only an
+//! administrator's own filter is taken over as written.
 
 use std::fmt;
+
+use super::{Error, client};
 
 /// A filter. Attribute names are written in the program, values may be anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,12 +18,29 @@ pub enum Filter {
     Or(Vec<Filter>),
     /// The attribute has a value.
     Present(&'static str),
+    /// As an administrator wrote it.
+    Written(Written),
 }
+
+/// A filter that an administrator wrote, checked to be one whole filter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written(String);
 
 impl Filter {
     /// Entries of one of these object classes.
     pub fn any_class(classes: &[&'static str]) -> Self {
         Self::Or(classes.iter().map(|class| Self::Equal("objectClass", (*class).to_owned())).collect())
+    }
+
+    /// A filter as an administrator writes it in the configuration. Never to be called with what others say.
+    ///
+    /// # Errors
+    /// `Invalid` when it is not exactly one filter.
+    pub fn written(text: &str) -> Result<Self, Error> {
+        if client::is_filter(text) {
+            return Ok(Self::Written(Written(text.to_owned())));
+        }
+        Err(Error::Invalid { field: "filter", reason: format!("is no filter such as (objectClass=person): {text}") })
     }
 }
 
@@ -36,6 +56,7 @@ impl fmt::Display for Filter {
             Self::Not(part) => write!(f, "(!{part})"),
             Self::Or(parts) => list(f, '|', parts),
             Self::Present(attribute) => write!(f, "({attribute}=*)"),
+            Self::Written(written) => f.write_str(&written.0),
         }
     }
 }
@@ -69,6 +90,16 @@ mod tests {
             filter.to_string(),
             "(&(|(objectClass=person)(objectClass=inetOrgPerson))(uid=ada.l-1@x_y)(!(nsAccountLock=*)))"
         );
+    }
+
+    #[test]
+    fn a_written_filter_is_one_whole_filter() {
+        for text in ["(uid=*)", "(&(objectClass=person)(!(ou=x)))"] {
+            assert_eq!(Filter::written(text).unwrap().to_string(), text);
+        }
+        for text in ["", "uid=*", "(uid=*", "(a=b)(c=d)", "(a=b))", "(&)x"] {
+            assert!(Filter::written(text).is_err(), "{text}");
+        }
     }
 
     #[test]

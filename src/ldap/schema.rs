@@ -1,0 +1,298 @@
+//! What kinds of servers call things: object classes, attributes, ids, and how a disabled account is spelled. One table;
+//! a new kind of server is a row.
+
+use serde_json::{Map, Value, json};
+
+use super::{Dn, Entry, Filter, LdapSettings, StableId};
+use crate::model::Attributes;
+
+/// The enterprise extension (RFC 7643 section 4.3).
+const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+
+/// A part of a directory: how to reach it and what is where in it.
+#[derive(Clone, Debug)]
+pub struct Tree {
+    /// How to reach it.
+    pub settings: LdapSettings,
+    /// The kind of server.
+    pub schema: &'static Schema,
+    /// The entry that everything is below, which must be visible.
+    pub base: Dn,
+    /// Where people are.
+    pub people: Place,
+    /// Where groups are.
+    pub groups: Place,
+}
+
+/// Where entries of one kind are.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The subtree.
+    pub base: Dn,
+    /// Which entries of it.
+    pub filter: Filter,
+}
+
+impl Tree {
+    /// People and groups anywhere below `base`, found by the schema's object classes.
+    pub fn new(settings: LdapSettings, schema: &'static Schema, base: Dn) -> Self {
+        let people = Place { base: base.clone(), filter: schema.people() };
+        let groups = Place { base: base.clone(), filter: schema.groups() };
+        Self { settings, schema, base, people, groups }
+    }
+}
+
+/// What one kind of server calls things.
+#[derive(Debug)]
+pub struct Schema {
+    /// The name in the configuration.
+    pub name: &'static str,
+    /// Which attribute identifies an entry for good.
+    pub id: StableId,
+    /// Which attribute is the login name.
+    pub login: &'static str,
+    /// Which attribute names a group.
+    pub group_name: &'static str,
+    /// Attributes of a group that hold the DNs of its members.
+    pub members: &'static [&'static str],
+    people: &'static [&'static str],
+    not_people: &'static [&'static str],
+    groups: &'static [&'static str],
+    disabled: Disabled,
+    rows: &'static [(&'static str, Target)],
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Disabled {
+    /// A number with this bit set.
+    Bit(&'static str, u32),
+    /// Exactly this value, in any case.
+    Value(&'static str, &'static str),
+}
+
+/// Where a value goes in RFC 7643's schema.
+#[derive(Clone, Copy, Debug)]
+enum Target {
+    Email,
+    Enterprise(&'static str),
+    Name(&'static str),
+    Phone(&'static str),
+    Text(&'static str),
+}
+
+/// `inetOrgPerson` (RFC 2798) as most servers have it.
+const INET_ORG_PERSON: &[(&str, Target)] = &[
+    ("cn", Target::Name("formatted")),
+    ("givenName", Target::Name("givenName")),
+    ("sn", Target::Name("familyName")),
+    ("displayName", Target::Text("displayName")),
+    ("mail", Target::Email),
+    ("telephoneNumber", Target::Phone("work")),
+    ("mobile", Target::Phone("mobile")),
+    ("title", Target::Text("title")),
+    ("preferredLanguage", Target::Text("preferredLanguage")),
+    ("employeeNumber", Target::Enterprise("employeeNumber")),
+    ("departmentNumber", Target::Enterprise("department")),
+    ("o", Target::Enterprise("organization")),
+];
+
+/// OpenLDAP.
+pub static OPENLDAP: Schema = Schema {
+    name: "openldap",
+    id: StableId::EntryUuid,
+    login: "uid",
+    group_name: "cn",
+    members: &["member", "uniqueMember"],
+    people: &["inetOrgPerson"],
+    not_people: &[],
+    groups: &["groupOfNames", "groupOfUniqueNames"],
+    // The value that means "for good" (draft-behera-ldap-password-policy section 5.3.3); others end by themselves.
+    disabled: Disabled::Value("pwdAccountLockedTime", "000001010000Z"),
+    rows: INET_ORG_PERSON,
+};
+
+/// 389 Directory Server, also below FreeIPA.
+pub static DS389: Schema = Schema {
+    name: "389ds",
+    id: StableId::NsUniqueId,
+    login: "uid",
+    group_name: "cn",
+    members: &["member", "uniqueMember"],
+    people: &["inetOrgPerson"],
+    not_people: &[],
+    groups: &["groupOfNames", "groupOfUniqueNames"],
+    disabled: Disabled::Value("nsAccountLock", "true"),
+    rows: INET_ORG_PERSON,
+};
+
+/// Active Directory. The primary group and groups of more than 1,500 members are not read.
+pub static ACTIVE_DIRECTORY: Schema = Schema {
+    name: "active-directory",
+    id: StableId::ObjectGuid,
+    login: "sAMAccountName",
+    group_name: "cn",
+    members: &["member"],
+    people: &["user"],
+    not_people: &["computer"],
+    groups: &["group"],
+    // ACCOUNTDISABLE of [MS-ADTS] section 2.2.16.
+    disabled: Disabled::Bit("userAccountControl", 0x2),
+    rows: &[
+        ("cn", Target::Name("formatted")),
+        ("givenName", Target::Name("givenName")),
+        ("sn", Target::Name("familyName")),
+        ("displayName", Target::Text("displayName")),
+        ("mail", Target::Email),
+        ("telephoneNumber", Target::Phone("work")),
+        ("mobile", Target::Phone("mobile")),
+        ("title", Target::Text("title")),
+        ("preferredLanguage", Target::Text("preferredLanguage")),
+        ("employeeID", Target::Enterprise("employeeNumber")),
+        ("department", Target::Enterprise("department")),
+        ("company", Target::Enterprise("organization")),
+    ],
+};
+
+impl Schema {
+    /// Which entries are people.
+    pub fn people(&self) -> Filter {
+        let classes = Filter::any_class(self.people);
+        if self.not_people.is_empty() {
+            return classes;
+        }
+        Filter::And(vec![classes, Filter::Not(Box::new(Filter::any_class(self.not_people)))])
+    }
+
+    /// Which entries are groups.
+    pub fn groups(&self) -> Filter {
+        Filter::any_class(self.groups)
+    }
+
+    /// Every attribute of a person that is read.
+    pub fn person_attributes(&self) -> Vec<&'static str> {
+        let disabled = match self.disabled {
+            Disabled::Bit(name, _) | Disabled::Value(name, _) => name,
+        };
+        let rows = self.rows.iter().map(|(name, _)| *name);
+        [self.id.attribute(), self.login, disabled].into_iter().chain(rows).collect()
+    }
+
+    /// Every attribute of a group that is read.
+    pub fn group_attributes(&self) -> Vec<&'static str> {
+        [self.id.attribute(), self.group_name].into_iter().chain(self.members.iter().copied()).collect()
+    }
+
+    /// Whether the directory says that the account is disabled.
+    pub fn is_disabled(&self, entry: &Entry) -> bool {
+        match self.disabled {
+            Disabled::Bit(name, bit) => {
+                let number = entry.text(name).and_then(|text| text.parse::<i64>().ok());
+                number.is_some_and(|number| number & i64::from(bit) != 0)
+            }
+            Disabled::Value(name, value) => entry.texts(name).any(|text| text.eq_ignore_ascii_case(value)),
+        }
+    }
+
+    /// What the directory says of a person, by RFC 7643 names. Several values of one attribute come in a fixed order.
+    pub fn attributes(&self, entry: &Entry) -> Attributes {
+        let mut out = Map::new();
+        for (name, target) in self.rows {
+            let mut values: Vec<&str> = entry.texts(name).collect();
+            values.sort_unstable();
+            values.dedup();
+            let Some(first) = values.first().copied() else { continue };
+            match *target {
+                Target::Email => {
+                    let emails = values.iter().enumerate().map(|(index, value)| {
+                        if index == 0 {
+                            json!({ "value": value, "type": "work", "primary": true })
+                        } else {
+                            json!({ "value": value, "type": "work" })
+                        }
+                    });
+                    out.insert("emails".to_owned(), emails.collect());
+                }
+                Target::Phone(kind) => {
+                    let phones = values.iter().map(|value| json!({ "value": value, "type": kind }));
+                    if let Value::Array(list) = out.entry("phoneNumbers").or_insert_with(|| json!([])) {
+                        list.extend(phones);
+                    }
+                }
+                Target::Enterprise(field) => nested(&mut out, ENTERPRISE, field, first),
+                Target::Name(field) => nested(&mut out, "name", field, first),
+                Target::Text(field) => {
+                    out.insert(field.to_owned(), first.into());
+                }
+            }
+        }
+        Attributes(out)
+    }
+}
+
+fn nested(out: &mut Map<String, Value>, outer: &str, field: &str, value: &str) {
+    if let Value::Object(map) = out.entry(outer).or_insert_with(|| json!({})) {
+        map.insert(field.to_owned(), value.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(attributes: &[(&str, &[&str])]) -> Entry {
+        let attributes = attributes
+            .iter()
+            .map(|(name, values)| ((*name).to_owned(), values.iter().map(|value| value.as_bytes().to_vec()).collect()));
+        Entry::new("cn=a,dc=x", attributes.collect()).unwrap()
+    }
+
+    #[test]
+    fn an_inet_org_person_becomes_a_user_of_rfc_7643() {
+        let attributes = OPENLDAP.attributes(&entry(&[
+            ("cn", &["Ada Lovelace"]),
+            ("givenName", &["Ada"]),
+            ("sn", &["Lovelace"]),
+            ("mail", &["b@example.org", "a@example.org"]),
+            ("telephoneNumber", &["+44 1"]),
+            ("mobile", &["+44 2"]),
+            ("title", &["Analyst"]),
+            ("employeeNumber", &["7"]),
+            ("departmentNumber", &["Engines"]),
+            ("userPassword", &["secret"]),
+        ]));
+        let expected = json!({
+            "name": { "formatted": "Ada Lovelace", "givenName": "Ada", "familyName": "Lovelace" },
+            "emails": [
+                { "value": "a@example.org", "type": "work", "primary": true },
+                { "value": "b@example.org", "type": "work" },
+            ],
+            "phoneNumbers": [{ "value": "+44 1", "type": "work" }, { "value": "+44 2", "type": "mobile" }],
+            "title": "Analyst",
+            ENTERPRISE: { "employeeNumber": "7", "department": "Engines" },
+        });
+        assert_eq!(Value::Object(attributes.0), expected);
+    }
+
+    #[test]
+    fn each_kind_of_server_says_disabled_in_its_own_way() {
+        for (schema, attribute, value, expected) in [
+            (&OPENLDAP, "pwdAccountLockedTime", "000001010000Z", true),
+            (&OPENLDAP, "pwdAccountLockedTime", "20261122010203Z", false),
+            (&DS389, "nsAccountLock", "TRUE", true),
+            (&DS389, "nsAccountLock", "false", false),
+            (&ACTIVE_DIRECTORY, "userAccountControl", "514", true),
+            (&ACTIVE_DIRECTORY, "userAccountControl", "512", false),
+            (&ACTIVE_DIRECTORY, "userAccountControl", "-2147483646", true),
+            (&ACTIVE_DIRECTORY, "userAccountControl", "what", false),
+        ] {
+            assert_eq!(schema.is_disabled(&entry(&[(attribute, &[value])])), expected, "{attribute}={value}");
+            assert!(!schema.is_disabled(&entry(&[])));
+            assert!(schema.person_attributes().contains(&attribute), "it is read");
+        }
+    }
+
+    #[test]
+    fn computers_are_no_people() {
+        assert_eq!(ACTIVE_DIRECTORY.people().to_string(), "(&(|(objectClass=user))(!(|(objectClass=computer))))");
+    }
+}
