@@ -1,2 +1,7 @@
 //! The `cleargate` program.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cleargate::cli::main()
+}

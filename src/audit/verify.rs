@@ -36,6 +36,17 @@ impl Report {
         hex(&self.root)
     }
 
+    /// The report for programs: `intact`, `entries`, `root`, `checkpoint`, and `problem` when there is one.
+    pub fn to_json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "intact": self.is_intact(),
+            "entries": self.entries,
+            "root": self.root(),
+            "checkpoint": self.checkpoint().to_string(),
+            "problem": self.problem.as_ref().map(Problem::to_string),
+        })
+    }
+
     /// Size and root, to be kept outside the machine and given to later verifications.
     pub fn checkpoint(&self) -> Checkpoint {
         Checkpoint { size: self.entries, root: self.root }

@@ -2,14 +2,12 @@
 
 mod duration;
 mod host;
-mod network;
 mod quota;
 mod share;
 mod size;
 
 pub(super) use duration::{parse_duration, render_duration};
 pub use host::{Domain, HostPort};
-pub use network::{Network, NetworkError};
 pub use quota::Quota;
 pub use share::Percent;
 pub(super) use size::{parse_size, render_size};

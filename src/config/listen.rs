@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::form::Network;
 use super::section::Section;
+use crate::model::Network;
 
 /// Certificate and key of the public listener; PEM files, read again at a reload.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,8 @@ use super::section::Section;
 /// A named set of numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LockoutPreset {
-    /// `balanced`, the default: ten attempts, ten minutes, trying again does not prolong.
+    /// `balanced`, the default: ten attempts, one minute, longer with each further lock up to an hour; trying while
+    /// locked does not prolong.
     Balanced,
     /// `clearvantage`: three attempts, thirty minutes, every attempt starts the time again.
     Clearvantage,
@@ -30,8 +31,8 @@ impl LockoutPreset {
     /// Attempts, time, whether an attempt prolongs.
     const fn numbers(self) -> (u32, Duration, bool) {
         match self {
-            // Guessing gets 1440 tries a day at most, and nobody can keep a person out for ever.
-            Self::Balanced => (10, Duration::from_secs(600), false),
+            // Short for whoever forgot, long for whoever guesses; nobody can keep a person out for ever.
+            Self::Balanced => (10, Duration::from_secs(60), false),
             // The ClearVantage manual, word by word.
             Self::Clearvantage => (3, Duration::from_secs(1800), true),
         }

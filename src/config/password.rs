@@ -1,6 +1,5 @@
 //! `[password]`: what a password must be and how it is hashed.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::form::{parse_duration, render_duration};
@@ -52,14 +51,10 @@ pub struct Password {
     pub preset: PasswordPreset,
     /// Least length in code points, 8 to `max_length`.
     pub min_length: u32,
-    /// Greatest length in code points, 64 to 1024; default 128.
+    /// Greatest length in code points, 64 to 1024; default 256, or the preset's 128.
     pub max_length: u32,
     /// Classes that must each appear.
     pub requires: Vec<CharacterClass>,
-    /// Whether common passwords and words of the context are refused.
-    pub refuse_common: bool,
-    /// One refused password a line, in addition.
-    pub blocklist: Option<PathBuf>,
     /// After which time a password must be changed; `None` is never.
     pub expires: Option<Duration>,
     /// Cost of a check.
@@ -69,6 +64,7 @@ pub struct Password {
 /// What a preset says.
 struct Rules {
     min_length: u32,
+    max_length: u32,
     requires: &'static [CharacterClass],
     expires: Option<Duration>,
 }
@@ -77,12 +73,14 @@ impl PasswordPreset {
     const fn rules(self) -> Rules {
         use CharacterClass::{Digit, Letter, Lower, Special, Upper};
         match self {
-            Self::Asvs5L2 => Rules { min_length: 8, requires: &[], expires: None },
-            Self::Clearvantage => Rules { min_length: 12, requires: &[Upper, Lower, Digit, Special], expires: None },
-            Self::Nist63b4 => Rules { min_length: 15, requires: &[], expires: None },
+            Self::Asvs5L2 => Rules { min_length: 8, max_length: 256, requires: &[], expires: None },
+            Self::Clearvantage => {
+                Rules { min_length: 12, max_length: 128, requires: &[Upper, Lower, Digit, Special], expires: None }
+            }
+            Self::Nist63b4 => Rules { min_length: 15, max_length: 256, requires: &[], expires: None },
             Self::Pci => {
                 let expires = Some(Duration::from_secs(90 * 86_400));
-                Rules { min_length: 12, requires: &[Letter, Digit], expires }
+                Rules { min_length: 12, max_length: 256, requires: &[Letter, Digit], expires }
             }
         }
     }
@@ -99,14 +97,12 @@ impl Password {
         // A second factor is not asked for yet, so that the length for passwords alone holds.
         let preset = section.choice("preset", PasswordPreset::Nist63b4, &presets);
         let rules = preset.rules();
-        let max_length = section.between("max_length", 128, 64, 1024);
+        let max_length = section.between("max_length", rules.max_length, 64, 1024);
         let password = Self {
             preset,
             min_length: section.between("min_length", rules.min_length, 8, max_length),
             max_length,
             requires: classes(section, rules.requires),
-            refuse_common: section.or("refuse_common", true),
-            blocklist: section.file("blocklist"),
             expires: expires(section, rules.expires),
             hashing: Hashing::resolve(&section.table("hashing")),
         };
@@ -121,9 +117,6 @@ impl Password {
         }
         if self.requires != rules.requires {
             section.warn("requires", "differs from the preset, whose standard it then does not meet");
-        }
-        if !self.refuse_common {
-            section.warn("refuse_common", "leaves the most guessed passwords open");
         }
     }
 }

@@ -3,6 +3,7 @@
 mod places;
 mod sample;
 mod secrets;
+mod unit;
 mod values;
 
 use std::path::{Path, PathBuf};

@@ -1,5 +1,6 @@
 //! What tests share: each file has one subject.
 
 pub mod bench;
+pub mod golden;
 pub mod http;
 pub mod ledger;

@@ -7,11 +7,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::super::document::{Node, Value};
-use super::super::form::{
-    Domain, HostPort, Network, Percent, Quota, parse_duration, parse_size, render_duration, render_size,
-};
+use super::super::form::{Domain, HostPort, Percent, Quota, parse_duration, parse_size, render_duration, render_size};
 use super::Section;
-use crate::model::{RoleId, Scope, SourceId};
+use crate::model::{Network, RoleId, Scope, SourceId};
 
 /// A type that a value of the file can have.
 pub(in crate::config) trait Form: Sized {

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use cleargate::config::{Credentials, Severity, load};
 
+use crate::support::golden;
+
 use super::{LEAST, messages, print, read, read_in, read_with, refused};
 
 #[test]
@@ -34,13 +36,13 @@ grant = { role = "Data Analyst", scope = "finance" }
 [session]
 idle = "2d"
 "#;
-    assert_eq!(refused(text), include_str!("../../golden/config/everything.txt"));
+    golden::check("config/everything.txt", &refused(text));
 }
 
 #[test]
 fn a_syntax_error_does_not_hide_the_other_problems() {
     let text = "public_url = \"https://sso.example.com\"\n[listen\naddress = \"x\"\n[session]\nidle = 5\nabsolute = \n[store]\npth = \"y\"\n";
-    assert_eq!(refused(text), include_str!("../../golden/config/syntax.txt"));
+    golden::check("config/syntax.txt", &refused(text));
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn a_credential_name_does_not_lead_out_of_its_folder() {
 #[test]
 fn an_inline_secret_is_refused_with_the_way_out_and_not_shown() {
     let problem = with_secret(Path::new(""), "\"hunter2\"", &Credentials::None).unwrap_err();
-    assert_eq!(problem, include_str!("../../golden/config/inline-secret.txt"));
+    crate::support::golden::check("config/inline-secret.txt", &problem);
 }
 
 #[test]

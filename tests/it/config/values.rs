@@ -277,7 +277,7 @@ fn the_password_presets_have_their_rules() {
         read_with("password = { preset = \"clearvantage\", min_length = 8, requires = [], expires = \"never\" }\n")
             .unwrap();
     assert_eq!(config.warnings.len(), 2, "{}", print(&config.warnings));
-    check("password.min_length = 7\n", "2:23 `password.min_length` must be from 8 to 128");
+    check("password.min_length = 7\n", "2:23 `password.min_length` must be from 8 to 256");
     check("password.max_length = 63\n", "2:23 `password.max_length` must be from 64 to 1024");
     check(
         "password.requires = [\"uper\"]\n",
@@ -302,7 +302,7 @@ fn other_values_are_checked() {
     );
     check(
         "listen.trusted_proxies = [\"10.0.0.1/8\"]\n",
-        "2:27 `listen.trusted_proxies[0]` has bits set after its prefix",
+        "2:27 `listen.trusted_proxies[0]` must be an IP address or ADDRESS/PREFIX without bits beyond the prefix, such as 10.0.0.0/8",
     );
     check(
         "outbound.allow = [\"https://a.example\"]\n",

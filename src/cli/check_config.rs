@@ -1,0 +1,65 @@
+//! `cleargate check-config`: every problem at once, without touching anything.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use super::output::Output;
+use super::{Exit, Failure, Options, environment};
+use crate::config::{self, Credentials, Problem, Severity};
+
+/// Which file.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  cleargate check-config\n  cleargate check-config ./cleargate.toml --json\n\n\
+                        The files of conf.d beside it are read too. Nothing is connected to. Systemd credentials are \
+                        checked only\nwhen $CREDENTIALS_DIRECTORY is set.")]
+pub(super) struct Arguments {
+    /// The file to check instead of the installed one
+    #[arg(value_name = "FILE", conflicts_with = "config")]
+    file: Option<PathBuf>,
+}
+
+pub(super) fn run(arguments: &Arguments, options: &Options, output: &Output) -> Result<(), Failure> {
+    let path = arguments.file.clone().unwrap_or_else(|| options.config_path());
+    let folder = environment::read("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    let credentials = folder.map_or(Credentials::Unchecked, Credentials::Folder);
+    let (problems, is_usable) = match config::load(&path, &credentials) {
+        Ok(config) => (config.warnings, true),
+        Err(problems) => (problems, false),
+    };
+    for problem in &problems {
+        if output.is_json() { output.line(&object(problem).to_string())? } else { output.message(&problem.to_string()) }
+    }
+    if is_usable {
+        if !output.is_json() {
+            output.line(&format!("{} is good", path.display()))?;
+        }
+        return Ok(());
+    }
+    Err(Failure::new(Exit::Configuration, summary(&problems, &path.display().to_string())))
+}
+
+/// `3 problems in /etc/cleargate/cleargate.toml`.
+pub(super) fn summary(problems: &[Problem], path: &str) -> String {
+    match problems.iter().filter(|problem| problem.severity == Severity::Error).count() {
+        1 => format!("1 problem in the configuration {path}"),
+        count => format!("{count} problems in the configuration {path}"),
+    }
+}
+
+fn object(problem: &Problem) -> serde_json::Value {
+    let severity = match problem.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    };
+    json!({
+        "severity": severity,
+        "file": problem.position.file,
+        "line": problem.position.line,
+        "column": problem.position.column,
+        "key": problem.key,
+        "message": problem.message,
+        "help": problem.help,
+    })
+}

@@ -1,0 +1,79 @@
+//! `cleargate session` and `cleargate lock`.
+
+use clap::Subcommand;
+
+use super::Failure;
+use super::client::{Client, path};
+use super::output::Output;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// End a session at once
+    #[command(after_help = "Example:\n  cleargate session end 0193a5b2-6f1c-7b3e-8d5a-2c4e6f8a0b1d")]
+    End {
+        /// The session's id
+        id: String,
+    },
+    /// List sessions
+    #[command(after_help = "Example:\n  cleargate session list --user ada@example.com")]
+    List {
+        /// Only this user's, by name or id
+        #[arg(long)]
+        user: Option<String>,
+    },
+}
+
+pub(super) async fn run(command: Command, client: Client, output: &Output) -> Result<(), Failure> {
+    match command {
+        Command::End { id } => {
+            let answer = client.delete(&path("sessions", &id, "")).await?;
+            output.result(&answer, "the session has ended")
+        }
+        Command::List { user } => {
+            let query: Vec<(&str, &str)> = user.as_deref().map(|user| ("user", user)).into_iter().collect();
+            let sessions = client.list("/api/v1/sessions", &query, 100_000).await?;
+            let columns = [
+                ("USER", "user.userName"),
+                ("BY", "method"),
+                ("CONNECTOR", "connector"),
+                ("FROM", "address"),
+                ("SINCE", "created"),
+                ("LAST SEEN", "last_seen"),
+                ("ID", "id"),
+            ];
+            output.list(&sessions, &columns)
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum LockCommand {
+    /// Unlock an account and forget its wrong passwords
+    #[command(after_help = "Example:\n  cleargate lock clear ada@example.com")]
+    Clear {
+        /// User name or id
+        user: String,
+    },
+    /// List accounts with wrong passwords
+    List,
+}
+
+pub(super) async fn run_lock(command: LockCommand, client: Client, output: &Output) -> Result<(), Failure> {
+    match command {
+        LockCommand::Clear { user } => {
+            let answer = client.delete(&path("locks", &user, "")).await?;
+            output.result(&answer, &format!("{user} is not locked"))
+        }
+        LockCommand::List => {
+            let locks = client.list("/api/v1/locks", &[], 100_000).await?;
+            let columns = [
+                ("USER", "user.userName"),
+                ("FAILURES", "failures"),
+                ("LOCKED UNTIL", "locked_until"),
+                ("LAST", "last"),
+                ("ID", "user.id"),
+            ];
+            output.list(&locks, &columns)
+        }
+    }
+}
