@@ -43,7 +43,7 @@ impl Default for AttributeNames {
                 "email",
                 "mail",
                 "urn:oid:0.9.2342.19200300.100.1.3",
-                "urn:oid:1.2.840.113549.1.9.1",
+                "urn:oid:1.2.840.113549.1.9.1.1",
                 "emailAddress",
                 "user.email",
             ]),

@@ -12,12 +12,14 @@ use aws_lc_rs::signature::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use roxmltree::{Document, Node};
 
-use super::tree::{ASSERTION, DSIG, EXCLUSIVE, attribute, child, is, optional_attribute, printable, required, text};
+use super::tree::{ASSERTION, DSIG, EXCLUSIVE, attribute, child, optional_attribute, printable, required, text};
 use super::{canonical, refused};
 use crate::upstream::Error;
 
 const ENVELOPED: &str = "http://www.w3.org/2000/09/xmldsig#enveloped-signature";
 const MAX_SIGNATURE_BYTES: usize = 1024;
+/// Each prefix is looked for in each element, and the list is read before the signature is verified.
+const MAX_PREFIX_LIST_BYTES: usize = 256;
 
 /// A signature method that is accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,7 +170,7 @@ impl<'d> Reference<'d> {
         }
         let mut transforms = required(reference, DSIG, "Transforms")?.children().filter(Node::is_element);
         let enveloped = transforms.next().ok_or_else(|| refused("transform", "there is none"))?;
-        if attribute(enveloped, "Algorithm")? != ENVELOPED || enveloped.has_children() {
+        if attribute(enveloped, "Algorithm")? != ENVELOPED || enveloped.children().any(|inner| inner.is_element()) {
             return Err(refused("transform", "the first transform is not that of an enveloped signature"));
         }
         let exclusive = transforms.next().ok_or_else(|| refused("transform", "there is no canonicalization"))?;
@@ -189,10 +191,14 @@ fn canonicalization<'d>(node: Node<'d, '_>) -> Result<canonical::Options<'d>, Er
         let reason = format!("`{}` is not exclusive canonicalization without comments", printable(algorithm));
         return Err(refused("transform", reason));
     }
-    match node.children().find(|inner| is(*inner, EXCLUSIVE, "InclusiveNamespaces")) {
-        Some(list) => Ok(canonical::Options::with_prefix_list(attribute(list, "PrefixList")?)),
-        None => Ok(canonical::Options::default()),
+    let Some(inclusive) = child(node, EXCLUSIVE, "InclusiveNamespaces") else {
+        return Ok(canonical::Options::default());
+    };
+    let list = attribute(inclusive, "PrefixList")?;
+    if list.len() > MAX_PREFIX_LIST_BYTES {
+        return Err(refused("transform", "the list of namespace prefixes is too long"));
     }
+    Ok(canonical::Options::with_prefix_list(list))
 }
 
 /// Base64 that may be wrapped, of at most the length of an RSA signature of 8192 bits.

@@ -39,7 +39,7 @@ const MANY: usize = usize::MAX;
 
 /// What an element may contain.
 enum Content {
-    /// Nothing.
+    /// Nothing but white space.
     Empty,
     /// These elements, and white space between them.
     Elements(&'static [Child]),
@@ -154,8 +154,7 @@ fn check_element<'d>(node: Node<'d, '_>, ids: &mut BTreeSet<&'d str>) -> Result<
     let content = content.ok_or_else(|| shape(node, "has no place in a response"))?;
     check_attributes(node, ids)?;
     match content {
-        Content::Empty if node.has_children() => Err(shape(node, "is not empty")),
-        Content::Empty => Ok(()),
+        Content::Empty => check_counts(node, &[]),
         Content::Elements(allowed) => {
             check_counts(node, allowed)?;
             node.children().filter(Node::is_element).try_for_each(|child| check_element(child, ids))

@@ -254,3 +254,39 @@ fn metadata_of_another_provider_does_not_verify() {
     let stage = Stage::with(RSA.clone(), settings(&other.metadata()));
     assert_eq!(stage.rule(&stage.signed()), "signature");
 }
+
+#[test]
+fn an_endless_prefix_list_is_refused() {
+    let stage = Stage::new(RSA.clone());
+    let with_list = |length: usize| {
+        let list = format!(
+            "<ds:CanonicalizationMethod Algorithm=\"{EXCLUSIVE}\"><e:InclusiveNamespaces xmlns:e=\"{EXCLUSIVE}\" \
+             PrefixList=\"{}\"/></ds:CanonicalizationMethod>",
+            "p ".repeat(length / 2)
+        );
+        let plain = format!("<ds:CanonicalizationMethod Algorithm=\"{EXCLUSIVE}\"/>");
+        stage.sign(&swap(&stage.draft(), &plain, &list))
+    };
+    assert!(stage.finish(&with_list(256)).is_ok());
+    assert_eq!(stage.rule(&with_list(258)), "transform");
+}
+
+#[test]
+fn no_single_changed_byte_signs_in_somebody_else() {
+    let stage = Stage::new(RSA.clone());
+    let signed = stage.signed().into_bytes();
+    let real = stage.finish(std::str::from_utf8(&signed).expect("UTF-8")).expect("accepted");
+    let mut accepted = 0;
+    for position in (0..signed.len()).step_by(3) {
+        for other in [b'x', b' '] {
+            let mut changed = signed.clone();
+            changed[position] = other;
+            // What is outside of the signed assertion may change without changing who it is.
+            if let Ok(identity) = stage.post(BASE64_STANDARD.encode(&changed)) {
+                assert_eq!(identity, real, "{position}");
+                accepted += 1;
+            }
+        }
+    }
+    assert!(accepted < signed.len() / 20, "{accepted} changes were not noticed");
+}
