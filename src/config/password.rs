@@ -1,5 +1,6 @@
 //! `[password]`: what a password must be and how it is hashed.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::form::{parse_duration, render_duration};
@@ -55,6 +56,10 @@ pub struct Password {
     pub max_length: u32,
     /// Classes that must each appear.
     pub requires: Vec<CharacterClass>,
+    /// Whether common passwords and words of the context are refused.
+    pub refuse_common: bool,
+    /// One refused password a line, in addition.
+    pub blocklist: Option<PathBuf>,
     /// After which time a password must be changed; `None` is never.
     pub expires: Option<Duration>,
     /// Cost of a check.
@@ -103,6 +108,8 @@ impl Password {
             min_length: section.between("min_length", rules.min_length, 8, max_length),
             max_length,
             requires: classes(section, rules.requires),
+            refuse_common: section.or("refuse_common", true),
+            blocklist: section.file("blocklist"),
             expires: expires(section, rules.expires),
             hashing: Hashing::resolve(&section.table("hashing")),
         };
@@ -117,6 +124,9 @@ impl Password {
         }
         if self.requires != rules.requires {
             section.warn("requires", "differs from the preset, whose standard it then does not meet");
+        }
+        if !self.refuse_common {
+            section.warn("refuse_common", "leaves the most guessed passwords open");
         }
     }
 }

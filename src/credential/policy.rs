@@ -4,7 +4,6 @@ use std::fmt;
 use std::time::Duration;
 
 use super::MAX_PASSWORD_BYTES;
-use crate::config;
 use crate::model::fold;
 use crate::secret::Secret;
 
@@ -147,24 +146,6 @@ impl PasswordPolicy {
             unmet.push(Unmet::Context);
         }
         unmet
-    }
-}
-
-impl From<&config::Password> for PasswordPolicy {
-    fn from(written: &config::Password) -> Self {
-        let part = |class: &config::CharacterClass| match class {
-            config::CharacterClass::Digit => Unmet::Digit,
-            config::CharacterClass::Letter => Unmet::Letter,
-            config::CharacterClass::Lower => Unmet::Lower,
-            config::CharacterClass::Special => Unmet::Special,
-            config::CharacterClass::Upper => Unmet::Upper,
-        };
-        Self {
-            min_chars: usize::try_from(written.min_length).unwrap_or(usize::MAX),
-            max_chars: usize::try_from(written.max_length).unwrap_or(usize::MAX),
-            parts: written.requires.iter().map(part).collect(),
-            expires_after: written.expires,
-        }
     }
 }
 

@@ -10,7 +10,6 @@ use minicbor::{Decode, Encode};
 
 use super::LONGEST_ATTEMPT;
 use crate::clock::Timestamp;
-use crate::config;
 
 /// When to lock and for how long.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,28 +82,6 @@ impl Policy {
     fn lock_duration(&self, locks: u32) -> Duration {
         let factor = 1u32.checked_shl(locks).unwrap_or(u32::MAX);
         self.lock_for.saturating_mul(factor).min(self.longest)
-    }
-}
-
-/// The preset with the numbers that are written beside it. A lock written longer than the preset's longest is the longest.
-impl From<&config::Lockout> for Policy {
-    fn from(written: &config::Lockout) -> Self {
-        let preset = match written.preset {
-            config::LockoutPreset::Balanced => Self::balanced(),
-            config::LockoutPreset::Clearvantage => Self { attempts_again: written.attempts, ..Self::clearvantage() },
-        };
-        let longest = match written.preset {
-            config::LockoutPreset::Balanced => preset.longest.max(written.lasts),
-            config::LockoutPreset::Clearvantage => written.lasts,
-        };
-        Self {
-            attempts: written.attempts,
-            lock_for: written.lasts,
-            longest,
-            extend_on_attempt: written.extend_on_attempt,
-            forget_after: preset.forget_after.max(longest.saturating_mul(2)),
-            ..preset
-        }
     }
 }
 
