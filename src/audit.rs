@@ -10,6 +10,7 @@ mod master;
 mod seal;
 mod search;
 mod tree;
+mod upkeep;
 mod verify;
 
 pub use change::{Change, Housekeeping, Ledger};

@@ -22,6 +22,9 @@ const LEVELS: &[(usize, &[&str])] = &[
 const SIDEWAYS: &[(&str, &str, &str)] = &[
     ("model", "filter", "a role's condition is an expression"),
     ("filter", "model", "expressions are evaluated over attribute values"),
+    ("credential", "access", "who sets a password shows a permit"),
+    ("lockout", "access", "who clears a lock shows a permit"),
+    ("tokens", "access", "who makes or revokes a token shows a permit"),
     ("http", "tasks", "the listener's loops are tasks"),
 ];
 

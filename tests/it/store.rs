@@ -2,6 +2,7 @@
 
 mod change;
 mod conformance;
+mod crash;
 mod file;
 mod group;
 mod model;
