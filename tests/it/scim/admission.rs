@@ -1,0 +1,91 @@
+//! Who may speak, and how often.
+
+use std::time::Duration;
+
+use cleargate::clock::Timestamp;
+use cleargate::limit::{Allowance, LimitSettings};
+use cleargate::model::TokenKind;
+use http::Method;
+use serde_json::json;
+
+use super::{Client, Ground, USER};
+
+#[tokio::test]
+async fn without_a_valid_token_nothing_is_said() {
+    let ground = Ground::new();
+    let good = ground.client("okta").await;
+    let id = good.user("ada").await;
+    let permit = ground.access.task_permit("test", None);
+    let (management, _) =
+        ground.tokens.create(&permit, "ci", TokenKind::Management(Vec::new(), None), None).await.unwrap();
+    let soon = Timestamp::from_seconds(1_800_000_060);
+    let kind = TokenKind::Scim("okta".parse().unwrap());
+    let (expiring, token) = ground.tokens.create(&permit, "short", kind, Some(soon)).await.unwrap();
+    ground.clock.advance(Duration::from_secs(61));
+    let real = good.token.clone().unwrap();
+    for header in [
+        None,
+        Some(String::new()),
+        Some("Bearer".to_owned()),
+        Some("Bearer ".to_owned()),
+        Some(format!("Basic {real}")),
+        Some(real.clone()),
+        Some(format!("Bearer {real}x")),
+        Some(format!("Bearer {}", real.to_uppercase())),
+        Some(format!("Bearer {} {real}", real)),
+        Some(format!("Bearer {}", management.expose())),
+        Some(format!("Bearer {}", expiring.expose())),
+        Some("Bearer \u{1}".replace('\u{1}', "\u{e9}")),
+    ] {
+        let client = Client { token: None, ..good.clone() };
+        let headers: Vec<(&str, &str)> = header.iter().map(|value| ("authorization", value.as_str())).collect();
+        for (method, path, body) in [
+            (Method::GET, format!("/Users/{id}"), ""),
+            (Method::GET, "/Users?filter=((((".to_owned(), ""),
+            (Method::POST, "/Users".to_owned(), "{not json"),
+            (Method::GET, "/ServiceProviderConfig".to_owned(), ""),
+            (Method::GET, "/nothing/at/all".to_owned(), ""),
+        ] {
+            let answer = client.send(method, &path, &headers, body).await.expect_error(401, None);
+            assert_eq!(answer.header("www-authenticate"), "Bearer realm=\"SCIM\"");
+        }
+    }
+    let two = [("authorization", "Bearer x")];
+    good.send(Method::GET, "/Users", &two, "").await.expect_error(401, None);
+    good.get("/Users").await.expect(200);
+    // Scheme names have no case (RFC 9110 section 11.1).
+    let client = Client { token: None, ..good.clone() };
+    client.send(Method::GET, "/Users", &[("authorization", &format!("bearer {real}"))], "").await.expect(200);
+    ground.tokens.revoke(&permit, token.id).await.unwrap();
+}
+
+#[tokio::test]
+async fn refused_tokens_are_recorded_but_do_not_fill_the_ledger() {
+    let ground = Ground::new();
+    let client = Client { token: Some("wrong".to_owned()), ..ground.client("okta").await };
+    let recorded = async || ground.events().await.iter().filter(|e| e.kind.name() == "token.refuse").count();
+    for _ in 0..20 {
+        client.get("/Users").await.expect(401);
+    }
+    assert_eq!(recorded().await, 1);
+    ground.wait();
+    client.get("/Users").await.expect(401);
+    assert_eq!(recorded().await, 2);
+}
+
+#[tokio::test]
+async fn who_asks_too_often_is_told_when_to_come_back() {
+    let scim = Allowance::new(1, Duration::from_secs(1), 3);
+    let ground = Ground::with_limits(&LimitSettings { scim, ..LimitSettings::default() });
+    let (okta, entra) = (ground.client("okta").await, ground.client("entra").await);
+    for _ in 0..3 {
+        okta.get("/Users").await.expect(200);
+    }
+    let body = json!({"schemas": [USER], "userName": "ada"});
+    let answer = okta.post("/Users", &body).await.expect_error(429, None);
+    // Okta understands whole seconds only.
+    assert_eq!(answer.header("retry-after"), "1");
+    entra.get("/Users").await.expect(200);
+    ground.clock.advance(Duration::from_secs(1));
+    assert!(okta.names("/Users").await.is_empty());
+}

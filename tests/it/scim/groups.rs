@@ -1,0 +1,149 @@
+//! Groups and their members.
+
+use serde_json::{Value, json};
+
+use super::{BASE, GROUP, Ground, NOBODY, client};
+
+/// RFC 7643 section 4.2.
+#[tokio::test]
+async fn a_group_has_users_and_groups_as_members() {
+    let client = client().await;
+    let (ada, bob) = (client.user("ada").await, client.user("bob").await);
+    let inner = client.group("inner", &[]).await;
+    let body = json!({"schemas": [GROUP], "displayName": "ops", "externalId": "g1",
+        "members": [{"value": ada, "display": "Ada"}, {"value": inner, "type": "Group"}, {"value": bob}, {"value": ada}]});
+    let answer = client.post("/Groups", &body).await.expect(201);
+    assert_eq!(answer.header("location"), format!("{BASE}/Groups/{}", answer.id()));
+    assert_eq!(answer.body["displayName"], "ops");
+    assert_eq!(answer.body["externalId"], "g1");
+    let mut members = answer.body["members"].as_array().unwrap().clone();
+    members.sort_by_key(|member| member["value"].to_string());
+    let member = |kind: &str, id: &str| json!({"value": id, "$ref": format!("{BASE}/{kind}s/{id}"), "type": kind});
+    let mut expected = vec![member("User", &ada), member("User", &bob), member("Group", &inner)];
+    expected.sort_by_key(|member| member["value"].to_string());
+    assert_eq!(members, expected);
+}
+
+#[tokio::test]
+async fn members_come_and_go_by_patch() {
+    let client = client().await;
+    let (ada, bob, eve) = (client.user("ada").await, client.user("bob").await, client.user("eve").await);
+    let group = client.group("ops", &[&ada]).await;
+    let path = format!("/Groups/{group}");
+    let add = json!([{"op": "add", "path": "members", "value": [{"value": bob}, {"value": eve}, {"value": ada}]}]);
+    let answer = client.patch(&path, add).await.expect(200);
+    assert_eq!(answer.body["members"].as_array().unwrap().len(), 3);
+    let remove = json!([{"op": "remove", "path": format!("members[value eq \"{bob}\"]")}]);
+    client.patch(&path, remove.clone()).await.expect(200);
+    // A member that is gone already is no error: the client's wish is fulfilled.
+    client.patch(&path, remove).await.expect(200);
+    let mut expected = vec![ada.clone(), eve.clone()];
+    expected.sort();
+    assert_eq!(client.members(&group).await, expected);
+    let replace = json!([{"op": "replace", "path": "members", "value": [{"value": bob}]}]);
+    client.patch(&path, replace).await.expect(200);
+    assert_eq!(client.members(&group).await, [bob.clone()]);
+    let both = json!([{"op": "remove", "path": "members"}, {"op": "add", "path": "members", "value": [{"value": eve}]},
+        {"op": "replace", "path": "displayName", "value": "ops2"}]);
+    let answer = client.patch(&path, both).await.expect(200);
+    assert_eq!(answer.body["displayName"], "ops2");
+    assert_eq!(client.members(&group).await, [eve]);
+    client.patch(&path, json!([{"op": "remove", "path": "members"}])).await.expect(200);
+    let empty = client.get(&path).await.expect(200);
+    assert!(empty.body.get("members").is_none());
+}
+
+#[tokio::test]
+async fn members_can_be_removed_by_a_condition() {
+    let client = client().await;
+    let (ada, inner) = (client.user("ada").await, client.group("inner", &[]).await);
+    let group = client.group("ops", &[&ada, &inner]).await;
+    let remove = json!([{"op": "remove", "path": "members[type eq \"group\"]"}]);
+    client.patch(&format!("/Groups/{group}"), remove).await.expect(200);
+    assert_eq!(client.members(&group).await, [ada]);
+}
+
+#[tokio::test]
+async fn members_that_do_not_exist_are_passed_over() {
+    let client = client().await;
+    let ada = client.user("ada").await;
+    let group = client.group("ops", &[NOBODY, "no id", &ada]).await;
+    assert_eq!(client.members(&group).await, [ada.clone()]);
+    let add = json!([{"op": "add", "path": "members", "value": [{"value": "fake"}, {"value": NOBODY}]}]);
+    client.patch(&format!("/Groups/{group}"), add).await.expect(200);
+    assert_eq!(client.members(&group).await, [ada]);
+}
+
+#[tokio::test]
+async fn put_sets_the_members_that_it_names() {
+    let client = client().await;
+    let (ada, bob) = (client.user("ada").await, client.user("bob").await);
+    let group = client.group("ops", &[&ada]).await;
+    let path = format!("/Groups/{group}");
+    let put = |members: Value| json!({"schemas": [GROUP], "displayName": "ops", "members": members});
+    client.put(&path, &put(json!([{"value": bob}]))).await.expect(200);
+    assert_eq!(client.members(&group).await, [bob.clone()]);
+    // A body that says nothing about members leaves them alone.
+    client.put(&path, &json!({"schemas": [GROUP], "displayName": "renamed"})).await.expect(200);
+    assert_eq!(client.members(&group).await, [bob]);
+    client.put(&path, &put(json!([]))).await.expect(200);
+    assert!(client.members(&group).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_change_of_a_large_group_is_answered_without_the_group() {
+    let client = client().await;
+    let mut ids = Vec::new();
+    for number in 0..101 {
+        ids.push(client.user(&format!("user{number}")).await);
+    }
+    let all: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let group = client.group("all", &all[..100]).await;
+    let path = format!("/Groups/{group}");
+    let rename = |name: &str| json!([{"op": "replace", "path": "displayName", "value": name}]);
+    client.patch(&path, rename("a")).await.expect(200);
+    let add = json!([{"op": "add", "path": "members", "value": [{"value": all[100]}]}]);
+    assert!(client.patch(&path, add).await.expect(204).body.is_null());
+    // Asked for without members, it is shown all the same.
+    let small = client.patch(&format!("{path}?excludedAttributes=members"), rename("b")).await.expect(200);
+    assert!(small.body.get("members").is_none());
+    assert_eq!(client.members(&group).await.len(), 101);
+}
+
+#[tokio::test]
+async fn a_group_name_is_given_once_by_one_connection() {
+    let ground = Ground::new();
+    let (okta, entra) = (ground.client("okta").await, ground.client("entra").await);
+    okta.group("ops", &[]).await;
+    okta.post("/Groups", &json!({"schemas": [GROUP], "displayName": "OPS"}))
+        .await
+        .expect_error(409, Some("uniqueness"));
+    entra.group("ops", &[]).await;
+    assert_eq!(okta.names("/Groups?filter=displayName%20eq%20%22Ops%22").await, ["ops", "ops"]);
+}
+
+#[tokio::test]
+async fn a_group_needs_a_name() {
+    let client = client().await;
+    let path = format!("/Groups/{}", client.group("ops", &[]).await);
+    for name in [json!(null), json!(""), json!("  "), json!(5), json!(["a"]), json!("a\u{202e}b")] {
+        let body = json!({"schemas": [GROUP], "displayName": name});
+        client.post("/Groups", &body).await.expect_error(400, Some("invalidValue"));
+        client.put(&path, &body).await.expect_error(400, Some("invalidValue"));
+        let patch = json!([{"op": "replace", "path": "displayName", "value": name}]);
+        client.patch(&path, patch).await.expect_error(400, Some("invalidValue"));
+    }
+    let remove = json!([{"op": "remove", "path": "displayName"}]);
+    client.patch(&path, remove).await.expect_error(400, Some("mutability"));
+}
+
+#[tokio::test]
+async fn a_deleted_group_is_gone_and_its_members_are_not() {
+    let client = client().await;
+    let ada = client.user("ada").await;
+    let group = client.group("ops", &[&ada]).await;
+    client.delete(&format!("/Groups/{group}")).await.expect(204);
+    client.get(&format!("/Groups/{group}")).await.expect_error(404, None);
+    let user = client.get(&format!("/Users/{ada}")).await.expect(200);
+    assert!(user.body.get("groups").is_none());
+}

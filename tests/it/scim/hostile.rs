@@ -1,0 +1,140 @@
+//! Input that is wrong on purpose: a clear error, and nothing changes.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use super::{Client, GROUP, PATCH, USER, client};
+
+async fn post(client: &Client, body: impl Into<axum::body::Body>) -> super::Answer {
+    client.send(Method::POST, "/Users", &[], body).await
+}
+
+#[tokio::test]
+async fn broken_json_is_refused_with_its_place() {
+    let client = client().await;
+    for (body, hint) in [
+        ("", "line 1"),
+        ("{", "line 1"),
+        ("[]", "object"),
+        ("\"x\"", "object"),
+        ("null", "object"),
+        ("{\"schemas\":\n[\"x\"],,}", "line 2"),
+        ("{\"userName\":\"a\",\"userName\":\"b\"}", "`userName` stands twice"),
+        ("{\"userName\":\"a\"} trailing", "trailing"),
+        ("{'userName':'a'}", "line 1"),
+        ("<xml/>", "line 1"),
+    ] {
+        let answer = post(&client, body).await.expect_error(400, Some("invalidSyntax"));
+        assert!(answer.body["detail"].as_str().unwrap().contains(hint), "{body}: {}", answer.body);
+    }
+    post(&client, &b"{\"userName\":\"\xff\xfe\"}"[..]).await.expect_error(400, Some("invalidSyntax"));
+    assert!(client.names("/Users").await.is_empty());
+}
+
+#[tokio::test]
+async fn nesting_and_size_have_limits() {
+    let client = client().await;
+    let nested = format!("{{\"x\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
+    let answer = post(&client, nested).await.expect_error(400, Some("invalidSyntax"));
+    assert!(answer.body["detail"].as_str().unwrap().contains("nested"));
+    let large = json!({"schemas": [USER], "userName": "ada", "title": "x".repeat(1024 * 1024)});
+    post(&client, large.to_string()).await.expect_error(413, None);
+    let filter = format!("/Users?filter={}", "(".repeat(2000));
+    client.get(&filter).await.expect_error(400, Some("invalidFilter"));
+    client.get(&format!("/Users?filter={}", "a".repeat(4000))).await.expect_error(400, Some("invalidFilter"));
+    let path = format!("/Users/{}", client.user("ada").await);
+    let deep = format!("emails[{}", "(".repeat(2000));
+    let patch = json!([{"op": "remove", "path": deep}]);
+    client.patch(&path, patch).await.expect_error(400, Some("invalidPath"));
+    let many: Vec<Value> = (0..10_001).map(|_| json!({"op": "remove", "path": "title"})).collect();
+    client.patch(&path, json!(many)).await.expect_error(400, Some("invalidSyntax"));
+}
+
+#[tokio::test]
+async fn other_media_types_are_refused() {
+    let client = client().await;
+    let body = json!({"schemas": [USER], "userName": "ada"}).to_string();
+    for media_type in ["text/plain", "application/x-www-form-urlencoded", "application/xml", "application/jsonp", ""] {
+        let answer = client.send(Method::POST, "/Users", &[("content-type", media_type)], body.clone()).await;
+        answer.expect_error(415, None);
+    }
+    let types = ["application/json", "application/scim+json; charset=utf-8", "APPLICATION/JSON;charset=UTF-8"];
+    for (number, media_type) in types.into_iter().enumerate() {
+        let body = json!({"schemas": [USER], "userName": format!("user{number}")}).to_string();
+        client.send(Method::POST, "/Users", &[("content-type", media_type)], body).await.expect(201);
+    }
+}
+
+#[tokio::test]
+async fn wrong_types_are_refused_by_name() {
+    let client = client().await;
+    for (attribute, value) in [
+        ("userName", json!({"value": "a"})),
+        ("userName", json!(true)),
+        ("active", json!("yes")),
+        ("active", json!([true])),
+        ("emails", json!(["a", 5])),
+        ("emails", json!([{"value": ["a"]}])),
+        ("emails", json!([{"value": "a", "primary": "often"}])),
+        ("name", json!("Ada")),
+        ("title", json!({})),
+        ("externalId", json!(5)),
+        ("externalId", json!("x".repeat(513))),
+        ("userName", json!("x".repeat(513))),
+        ("userName", json!("a\u{0}b")),
+        ("userName", json!("\u{200b}")),
+    ] {
+        let mut body = json!({"schemas": [USER], "userName": "ada"});
+        body[attribute] = value.clone();
+        let answer = client.post("/Users", &body).await;
+        assert_eq!(answer.status, 400, "{attribute} {value}");
+        answer.expect_error(400, Some("invalidValue"));
+    }
+    for members in [json!(5), json!([5]), json!([{}]), json!([[]]), json!([{"value": 5}]), json!({"value": ""})] {
+        let body = json!({"schemas": [GROUP], "displayName": "ops", "members": members});
+        client.post("/Groups", &body).await.expect_error(400, Some("invalidValue"));
+    }
+    let twice = json!({"schemas": [GROUP], "displayName": "ops", "members": [], "MEMBERS": []});
+    client.post("/Groups", &twice).await.expect_error(400, Some("invalidSyntax"));
+    assert!(client.names("/Users").await.is_empty() && client.names("/Groups").await.is_empty());
+}
+
+#[tokio::test]
+async fn null_means_unassigned_everywhere() {
+    let client = client().await;
+    let body = json!({"schemas": [USER], "userName": "ada", "title": null, "emails": null, "name": {"givenName": null},
+        "active": null, "externalId": null, "password": null});
+    let answer = client.post("/Users", &body).await.expect(201);
+    for name in ["title", "emails", "name", "externalId"] {
+        assert!(answer.body.get(name).is_none(), "{name}");
+    }
+    assert_eq!(answer.body["active"], true);
+    assert!(!answer.body.to_string().contains("null"));
+    client.post("/Groups", &json!({"schemas": [GROUP], "displayName": "g", "members": null})).await.expect(201);
+}
+
+#[tokio::test]
+async fn values_come_back_byte_for_byte() {
+    let client = client().await;
+    let value = "  Zoë \u{1F469}\u{200D}\u{1F680} \"q\\u\" <script>&amp; \u{0}\u{7f}\u{2028}  ";
+    let body = json!({"schemas": [USER], "userName": "zoë", "title": value, "roles": [{"value": value}]});
+    let id = client.post("/Users", &body).await.expect(201).id();
+    let answer = client.get(&format!("/Users/{id}")).await.expect(200);
+    assert_eq!(answer.body["title"], json!(value));
+    assert_eq!(answer.body["roles"][0]["value"], json!(value));
+}
+
+#[tokio::test]
+async fn ids_that_are_none_are_not_found() {
+    let client = client().await;
+    for id in ["1", "%00", "..%2f..%2fetc", "%ff", "0123456789ab7cde8f0123456789abcd", &"9".repeat(5000)] {
+        for kind in ["Users", "Groups"] {
+            let path = format!("/{kind}/{id}");
+            let answer = client.get(&path).await;
+            assert!(matches!(answer.status, 400 | 404), "{path}: {}", answer.status);
+            let patch = json!({"schemas": [PATCH], "Operations": [{"op": "add", "path": "externalId", "value": "x"}]});
+            let answer = client.send(Method::PATCH, &path, &[], patch.to_string()).await;
+            assert!(matches!(answer.status, 400 | 404), "{path}: {}", answer.status);
+        }
+    }
+}
