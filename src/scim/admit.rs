@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use futures_util::future::BoxFuture;
-use http::header;
 use http::request::Parts;
+use http::{StatusCode, header};
 
 use super::Error;
 use crate::audit::Ledger;
@@ -88,6 +88,13 @@ impl Gate {
 impl Admit for Gate {
     fn admit<'a>(&'a self, _: Access, rate: Rate, parts: &'a mut Parts) -> BoxFuture<'a, Result<(), Response>> {
         Box::pin(async move { self.pass(rate, parts).await.map_err(IntoResponse::into_response) })
+    }
+
+    fn refuse(&self, status: StatusCode, _: &str) -> Response {
+        match status {
+            StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge.into_response(),
+            _ => Error::MediaType.into_response(),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::extract::FromRequestParts;
 use http::header;
 use http::request::Parts;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use serde_json::{Map, Value};
 
 use super::etag::Conditions;
@@ -14,9 +14,6 @@ use super::resource::Kind;
 use super::{Error, MEDIA_TYPE, Scim, json};
 use crate::http::circumstance;
 use crate::model::{Actor, Circumstance, SourceId};
-
-/// Longest body, in bytes.
-pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 
 /// A request of a connection.
 pub struct Call {
@@ -63,7 +60,7 @@ impl Call {
     /// The request's body, a JSON object.
     ///
     /// # Errors
-    /// `MediaType`, `TooLarge`, `InvalidSyntax`.
+    /// `MediaType`, `InvalidSyntax`.
     pub async fn object(&self, body: Body) -> Result<Map<String, Value>, Error> {
         if let Some(media_type) = &self.media_type {
             let essence = media_type.split(';').next().unwrap_or_default().trim();
@@ -71,18 +68,8 @@ impl Call {
                 return Err(Error::MediaType);
             }
         }
-        let bytes = Limited::new(body, MAX_BODY_BYTES).collect().await.map_err(|error| broken(&*error))?;
+        // The route bounds the body, and answers itself when it is too large.
+        let bytes = body.collect().await.map_err(|_| Error::InvalidSyntax("the body broke off".to_owned()))?;
         json::parse_object(&bytes.to_bytes())
     }
-}
-
-fn broken(error: &(dyn std::error::Error + 'static)) -> Error {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if error.is::<LengthLimitError>() {
-            return Error::TooLarge { limit: MAX_BODY_BYTES };
-        }
-        cause = error.source();
-    }
-    Error::InvalidSyntax("the body broke off".to_owned())
 }

@@ -41,7 +41,7 @@ pub enum Error {
     #[error("{0}")]
     InvalidValue(String),
     /// The body is of another media type.
-    #[error("the body must be {MEDIA_TYPE} or application/json")]
+    #[error("the body must be {MEDIA_TYPE} or application/json, without Content-Encoding")]
     MediaType,
     /// The endpoint does not know the method.
     #[error("this address takes {allowed} only")]
@@ -65,11 +65,8 @@ pub enum Error {
     #[error("the resource has another version than If-Match names")]
     Precondition,
     /// The body is over its limit.
-    #[error("the body is longer than {limit} bytes")]
-    TooLarge {
-        /// The limit.
-        limit: usize,
-    },
+    #[error("the body is too large")]
+    TooLarge,
     /// More would have to be read than one request may cost.
     #[error("too many resources would have to be read; narrow the filter by userName, externalId, emails or id")]
     TooMany,
@@ -125,7 +122,7 @@ impl Error {
             Self::NotFound => answer(StatusCode::NOT_FOUND, None),
             Self::NotImplemented(_) => answer(StatusCode::NOT_IMPLEMENTED, None),
             Self::Precondition => answer(StatusCode::PRECONDITION_FAILED, None),
-            Self::TooLarge { .. } => answer(StatusCode::PAYLOAD_TOO_LARGE, None),
+            Self::TooLarge => answer(StatusCode::PAYLOAD_TOO_LARGE, None),
             Self::TooMany => answer(StatusCode::BAD_REQUEST, Some("tooMany")),
             Self::TooManyRequests(_) => answer(StatusCode::TOO_MANY_REQUESTS, None),
             Self::Unauthorized => answer(StatusCode::UNAUTHORIZED, None),

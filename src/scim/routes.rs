@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, Method, StatusCode, header};
@@ -97,10 +98,12 @@ async fn nowhere() -> Error {
 
 async fn collection(
     State(scim): State<Scim>,
-    Path(endpoint): Path<String>,
+    path: Result<Path<String>, PathRejection>,
     call: Call,
     body: Body,
 ) -> Result<Response, Error> {
+    // What cannot be read as text names nothing.
+    let Path(endpoint) = path.map_err(|_| Error::NotFound)?;
     if endpoint.eq_ignore_ascii_case(".search") {
         return scim.search(&Kind::ALL, &call, body).await;
     }
@@ -141,10 +144,11 @@ async fn collection(
 
 async fn resource(
     State(scim): State<Scim>,
-    Path((endpoint, id)): Path<(String, String)>,
+    path: Result<Path<(String, String)>, PathRejection>,
     call: Call,
     body: Body,
 ) -> Result<Response, Error> {
+    let Path((endpoint, id)) = path.map_err(|_| Error::NotFound)?;
     let kind = match Endpoint::find(&endpoint).ok_or(Error::NotFound)? {
         Endpoint::Resources(kind) => kind,
         Endpoint::Bulk => return Err(Error::NotImplemented("/Bulk")),

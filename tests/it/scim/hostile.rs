@@ -58,6 +58,8 @@ async fn other_media_types_are_refused() {
         let answer = client.send(Method::POST, "/Users", &[("content-type", media_type)], body.clone()).await;
         answer.expect_error(415, None);
     }
+    let coded = [("content-encoding", "gzip")];
+    client.send(Method::POST, "/Users", &coded, body).await.expect_error(415, None);
     let types = ["application/json", "application/scim+json; charset=utf-8", "APPLICATION/JSON;charset=UTF-8"];
     for (number, media_type) in types.into_iter().enumerate() {
         let body = json!({"schemas": [USER], "userName": format!("user{number}")}).to_string();
@@ -130,11 +132,9 @@ async fn ids_that_are_none_are_not_found() {
     for id in ["1", "%00", "..%2f..%2fetc", "%ff", "0123456789ab7cde8f0123456789abcd", &"9".repeat(5000)] {
         for kind in ["Users", "Groups"] {
             let path = format!("/{kind}/{id}");
-            let answer = client.get(&path).await;
-            assert!(matches!(answer.status, 400 | 404), "{path}: {}", answer.status);
+            client.get(&path).await.expect_error(404, None);
             let patch = json!({"schemas": [PATCH], "Operations": [{"op": "add", "path": "externalId", "value": "x"}]});
-            let answer = client.send(Method::PATCH, &path, &[], patch.to_string()).await;
-            assert!(matches!(answer.status, 400 | 404), "{path}: {}", answer.status);
+            client.send(Method::PATCH, &path, &[], patch.to_string()).await.expect_error(404, None);
         }
     }
 }
