@@ -56,9 +56,7 @@ impl Tasks {
         let finished = self.0.enter(id, name.clone());
         let work = async move {
             let _finished = finished;
-            if let Err(panic) = AssertUnwindSafe(work).catch_unwind().await {
-                error!(task.name = %name, "task `{name}` panicked: {}", panic_text(panic.as_ref()));
-            }
+            caught(&name, work).await;
         };
         #[expect(clippy::disallowed_methods, reason = "the one place that starts tasks")]
         let abort = tokio::spawn(work).abort_handle();
@@ -69,18 +67,21 @@ impl Tasks {
     }
 
     /// Runs `work` each `period` until told to stop, the first time after one period. A run that takes longer than the
-    /// period delays the next one; runs never overlap. A run in progress is finished before stopping.
+    /// period delays the next one; runs never overlap. A run in progress is finished before stopping. A panic ends its
+    /// run only.
     pub fn every<F, W>(&self, name: impl Into<Cow<'static, str>>, period: Duration, mut work: F) -> Task
     where
         F: FnMut() -> W + Send + 'static,
         W: Future<Output = ()> + Send + 'static,
     {
         let mut stopping = self.stopping();
+        let name = name.into();
+        let label = name.clone();
         self.spawn(name, async move {
             loop {
                 tokio::select! {
                     () = stopping.wait() => return,
-                    () = tokio::time::sleep(period) => work().await,
+                    () = tokio::time::sleep(period) => caught(&label, work()).await,
                 }
             }
         })
@@ -197,6 +198,13 @@ impl Stopping {
     }
 }
 
+/// Runs `work` and logs its panic.
+async fn caught(name: &str, work: impl Future<Output = ()>) {
+    if let Err(panic) = AssertUnwindSafe(work).catch_unwind().await {
+        error!(task.name = %name, "task `{name}` panicked: {}", panic_text(panic.as_ref()));
+    }
+}
+
 /// The message of a panic, for one log line.
 pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
     panic
@@ -254,7 +262,10 @@ mod tests {
         let (send, mut runs) = tokio::sync::mpsc::unbounded_channel();
         tasks.every("beats", Duration::from_millis(1), move || {
             let send = send.clone();
-            async move { send.send(()).unwrap() }
+            async move {
+                send.send(()).unwrap();
+                panic!("a run that falls does not end the next");
+            }
         });
         for _ in 0..3 {
             runs.recv().await.unwrap();

@@ -83,19 +83,21 @@ impl Requests {
         let shown = id.header_value();
         let span = info_span!("request", request.id = %id.0);
         parts.extensions.insert(id);
-        let mut response = match self.check(&parts) {
-            Ok(()) => self.serve(parts, body).instrument(span).await,
-            Err(refusal) => refusal,
+        let mut response = match self.refusal(&parts) {
+            None => self.serve(parts, body).instrument(span).await,
+            Some(refusal) => refusal,
         };
         headers::harden(response.headers_mut(), self.encrypted);
-        if let Some(value) = shown {
-            response.headers_mut().insert(request_id::HEADER, value);
+        if let Some(value) = &shown {
+            response.headers_mut().insert(request_id::HEADER, value.clone());
         }
         if version < Version::HTTP_2 && number >= self.edge.limits.requests_per_connection {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         let route = response.extensions().get::<Pattern>().map_or(Pattern::UNKNOWN, |pattern| pattern.0);
-        self.edge.metrics.request(route, &method, response.status(), began.elapsed());
+        let took = began.elapsed();
+        self.edge.metrics.request(route, &method, response.status(), took);
+        debug!(request.id = ?shown, "{method} {route} answered {} after {took:?}", response.status().as_u16());
         response
     }
 
@@ -118,25 +120,25 @@ impl Requests {
         given.unwrap_or_else(|| RequestId::of(self.connection, number))
     }
 
-    fn check(&self, parts: &Parts) -> Result<(), Response<Body>> {
-        if parts.headers.len() > self.edge.limits.header_fields {
-            return Err(problem(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "too many header fields"));
+    /// The answer to a request that is not to be served at all.
+    fn refusal(&self, parts: &Parts) -> Option<Response<Body>> {
+        let limits = &self.edge.limits;
+        if parts.headers.len() > limits.header_fields {
+            return Some(problem(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "too many header fields"));
         }
         if parts.method == Method::CONNECT || parts.method == Method::TRACE {
-            return Err(problem(StatusCode::NOT_IMPLEMENTED, "this method is not served"));
+            return Some(problem(StatusCode::NOT_IMPLEMENTED, "this method is not served"));
         }
         match self.edge.hosts.check(parts) {
             Ok(()) => {}
             Err(StatusCode::MISDIRECTED_REQUEST) => {
-                return Err(problem(StatusCode::MISDIRECTED_REQUEST, "this server does not answer for that host"));
+                return Some(problem(StatusCode::MISDIRECTED_REQUEST, "this server does not answer for that host"));
             }
-            Err(status) => return Err(problem(status, "exactly one valid Host is needed")),
+            Err(status) => return Some(problem(status, "exactly one valid Host is needed")),
         }
         let length = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-        if length.is_some_and(|length| length > self.edge.limits.body_bytes) {
-            return Err(problem(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large"));
-        }
-        Ok(())
+        let too_large = length.is_some_and(|length| length > limits.body_bytes);
+        too_large.then(|| problem(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large"))
     }
 
     async fn serve(&self, parts: Parts, body: Incoming) -> Response<Body> {

@@ -70,11 +70,12 @@ impl Certificates {
 
     /// TLS 1.3 and 1.2 with the protocols HTTP/2 and HTTP/1.1.
     pub(super) fn server_config(&self) -> Result<Arc<ServerConfig>, Error> {
+        let resolver: Arc<dyn ResolvesServerCert> = Arc::<Current>::clone(&self.0.current);
         let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
             .map_err(|error| self.refused(&error.to_string()))?
             .with_no_client_auth()
-            .with_cert_resolver(Arc::clone(&self.0.current) as Arc<dyn ResolvesServerCert>);
+            .with_cert_resolver(resolver);
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Arc::new(config))
     }

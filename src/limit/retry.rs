@@ -38,9 +38,9 @@ impl Retry {
         if self.hidden {
             return;
         }
-        let Allowance { per, burst, requests } = self.allowance;
+        let Allowance { per, requests, .. } = self.allowance;
         let window = per.as_secs().max(1);
-        let policy = format!("\"{}\";q={};w={window};burst={burst}", self.limiter, requests);
+        let policy = format!("\"{}\";q={requests};w={window}", self.limiter);
         let state = format!("\"{}\";r=0;t={}", self.limiter, self.seconds());
         for (name, text) in [(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, state)] {
             if let Ok(value) = HeaderValue::try_from(text) {

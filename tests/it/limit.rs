@@ -146,7 +146,7 @@ fn the_answer_says_when_to_come_again() {
     let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
     assert_eq!(response.status(), 429);
     assert_eq!(header("retry-after"), Some("2"));
-    assert_eq!(header("ratelimit-policy"), Some("\"sign_in_address\";q=30;w=60;burst=30"));
+    assert_eq!(header("ratelimit-policy"), Some("\"sign_in_address\";q=30;w=60"));
     assert_eq!(header("ratelimit"), Some("\"sign_in_address\";r=0;t=2"));
     bench.clock.advance(Duration::from_millis(1_100));
     assert_eq!(bench.limits.check(Rate::SignIn, address("192.0.2.1")).unwrap_err().seconds(), 1, "rounded up");

@@ -2,6 +2,8 @@
 
 #![allow(missing_docs, reason = "tests are sentences")]
 #![allow(
+    clippy::as_conversions,
+    clippy::disallowed_methods,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,

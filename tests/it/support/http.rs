@@ -311,7 +311,6 @@ where
     response.map_err(broken)
 }
 
-#[allow(clippy::disallowed_methods, reason = "a connection of one test, ended with the exchange")]
 fn drive(connection: impl Future<Output = Result<(), hyper::Error>> + Send + 'static) -> tokio::task::AbortHandle {
     tokio::spawn(async move {
         // How it broke shows at the exchange.
