@@ -285,4 +285,4 @@ pub(super) fn attributes_of(found: &FoundGroup) -> Attributes {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -1,5 +1,5 @@
 //! The LDAP client against a real server and against broken ones.
 
-mod directory;
+pub mod directory;
 mod hostile;
 mod openldap;

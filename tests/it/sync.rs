@@ -1,1 +1,7 @@
+//! Pulling a directory: the sandbox's for speed and misbehaviour, OpenLDAP for the truth.
 
+mod bench;
+mod bind;
+mod hostile;
+mod openldap;
+mod sandbox;
