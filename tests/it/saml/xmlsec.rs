@@ -85,7 +85,8 @@ fn awkward(stage: &Stage) -> Vec<String> {
         list("xs xsi"),
         list("saml samlp #default"),
         swap(&list("x #default"), "<samlp:Response ", "<samlp:Response xmlns:x=\"urn:x\" xmlns=\"urn:default\" "),
-        value("a &amp; &lt;b&gt; \" ' &#13; c\r\nd ]]&gt; 李 \u{1f980}").replace("&#13; c\r\nd", "c"),
+        value("a &amp; &lt;b&gt; \" ' ]]&gt; 李 \u{1f980}"),
+        swap(&draft, "<saml:Subject>", "&#13;\r\n&#10;\t<saml:Subject>"),
         subject("b=\"2\" a=\"1\" xml:lang=\"en\" B='\"&lt;&#9;&#10;&#13;&amp;>'"),
         subject("xmlns:z=\"urn:a\" xmlns:y=\"urn:b\" y:a=\"1\" z:b=\"2\" y:b=\"3\" c=\"4\""),
         swap(&draft, "<saml:Conditions ", "<s:Conditions xmlns:s=\"urn:oasis:names:tc:SAML:2.0:assertion\" ")
