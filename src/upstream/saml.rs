@@ -213,7 +213,7 @@ impl RedirectConnector for SamlConnector {
         Box::pin(std::future::ready(self.begin()))
     }
 
-    /// Runs inline: the gate bounds the work to well under a millisecond for real responses and a few for the largest.
+    /// Runs inline: the gate bounds the work to a tenth of a millisecond for real responses, ten for the largest.
     fn finish<'a>(&'a self, pending: &'a [u8], answer: &'a Answer) -> BoxFuture<'a, Result<AssertedIdentity, Error>> {
         Box::pin(async move { self.accept(pending, answer) })
     }
