@@ -168,8 +168,11 @@ impl Scim {
     }
 }
 
+/// Ids of members as a client wrote them.
+type MemberIds = Vec<String>;
+
 /// A body without `members`, and the ids of those: a group may have more of them than any other attribute has values.
-fn split_members(body: &Map<String, Value>) -> Result<(Map<String, Value>, Option<Vec<String>>), Error> {
+fn split_members(body: &Map<String, Value>) -> Result<(Map<String, Value>, Option<MemberIds>), Error> {
     let mut rest = Map::new();
     let mut members = None;
     for (key, value) in body {

@@ -52,7 +52,7 @@ impl Query {
             None => Ok(None),
             Some(text) => text.parse::<i64>().map(Some).map_err(|_| not_a_number(name)),
         };
-        let names = |name: &str| find(name).map(|text| split_names(text));
+        let names = |name: &str| find(name).map(split_names);
         Self::new(Parts {
             filter: find("filter"),
             sort_by: find("sortBy"),

@@ -67,10 +67,10 @@ async fn scim2_tester_passes_every_check() {
     command.args(["--url", &server.url, "test"]);
     let output = run(command).await;
     let text = String::from_utf8_lossy(&output.stdout);
-    let said = |word: &str| text.lines().filter(|line| line.starts_with(word)).count();
+    // Any status but success, a skipped check included, makes the program fail.
     assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!((said("ERROR"), said("CRITICAL"), said("SKIPPED"), said("DEVIATION")), (0, 0, 0, 0), "{text}");
-    assert!(said("SUCCESS") >= 135, "only {} checks ran:\n{text}", said("SUCCESS"));
+    let passed = text.lines().filter(|line| line.starts_with("SUCCESS")).count();
+    assert!(passed >= 135, "only {passed} checks ran:\n{text}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

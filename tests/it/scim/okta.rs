@@ -80,14 +80,14 @@ async fn group_push() {
         {"op": "add", "path": "members", "value": [{"value": ada, "display": "ada@okta.example"}]},
     ]);
     client.patch(&path, both).await.expect(200);
-    assert_eq!(client.members(&group).await, [ada.clone()]);
+    assert_eq!(client.members(&group).await, [ada.as_str()]);
     // A rename says nothing about members and must not lose them.
     let rename = json!([{"op": "replace", "value": {"id": group, "displayName": "Engineering"}}]);
     assert_eq!(client.patch(&path, rename).await.expect(200).body["displayName"], "Engineering");
-    assert_eq!(client.members(&group).await, [ada.clone()]);
+    assert_eq!(client.members(&group).await, [ada.as_str()]);
     let push = json!([{"op": "replace", "path": "members", "value": [{"value": bob, "display": "b"}]}]);
     client.patch(&path, push).await.expect(200);
-    assert_eq!(client.members(&group).await, [bob.clone()]);
+    assert_eq!(client.members(&group).await, [bob.as_str()]);
     let push_empty = json!([{"op": "replace", "value": {"members": [], "id": group, "displayName": "Engineering"}}]);
     client.patch(&path, push_empty).await.expect(200);
     assert!(client.members(&group).await.is_empty());
