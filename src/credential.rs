@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 pub use hasher::{Hasher, Lane};
 pub use phc::Cost;
-pub use policy::{PasswordPolicy, UnknownPreset, Unmet};
+pub use policy::{PasswordPolicy, Rules, UnknownPreset, Unmet};
 
 use crate::access::Permit;
 use crate::audit::{Change, EventKind, Housekeeping, Ledger};
@@ -82,16 +82,32 @@ struct Password {
     must_change: bool,
 }
 
+/// Proof that a user's password was right. Only the check here makes one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verified {
+    user: UserId,
+    must_change: bool,
+}
+
+impl Verified {
+    /// Whose password it is.
+    pub fn user(&self) -> UserId {
+        self.user
+    }
+
+    /// It must be changed before anything else: by order of an administrator, or for its age.
+    pub fn must_change(&self) -> bool {
+        self.must_change
+    }
+}
+
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The user has no password. From outside it looks like a wrong one.
     NoPassword,
     /// It is the user's.
-    Verified {
-        /// It must be changed before anything else: by order of an administrator, or for its age.
-        must_change: bool,
-    },
+    Verified(Verified),
     /// It is not.
     Wrong,
 }
@@ -178,7 +194,7 @@ impl Credentials {
             self.rehash(user, &record, normal).await?;
         }
         let is_old = self.policy.expires_after().is_some_and(|age| self.clock.now() >= record.set.plus(age));
-        Ok(Verdict::Verified { must_change: record.must_change || is_old })
+        Ok(Verdict::Verified(Verified { user, must_change: record.must_change || is_old }))
     }
 
     /// Whether a user has a password, and whether it must be changed.

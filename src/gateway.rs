@@ -1,1 +1,270 @@
 //! Wires every service once and collects routes and tasks. It sees everything and decides nothing.
+
+mod listeners;
+mod policies;
+mod sources;
+
+use std::sync::Arc;
+
+use crate::access::{self, Access};
+use crate::audit::{self, Ledger, Sealer};
+use crate::clock::Clock;
+use crate::config::{Config, MasterKey};
+use crate::credential::{Credentials, Hasher};
+use crate::directory::{Directory, Rule, Rules};
+use crate::http::Metrics;
+use crate::limit::Limits;
+use crate::lockout::Lockout;
+use crate::login::{self, Login};
+use crate::model::{OrganisationId, SourceId};
+use crate::secret::{IdSource, MacKey};
+use crate::session::Sessions;
+use crate::store::{self, Store, Writer};
+use crate::sync::Sync;
+use crate::tasks::Tasks;
+use crate::tokens::Tokens;
+
+pub use listeners::{Listening, Ready};
+
+/// Why the gateway does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// What the policy pack says cannot be used.
+    #[error("the policy pack cannot be used")]
+    Access(#[source] access::Error),
+    /// A certificate, an address or a connector's settings cannot be used.
+    #[error("`{key}` {reason}")]
+    Configuration {
+        /// The key of the configuration.
+        key: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The threads that hash passwords do not start.
+    #[error("passwords cannot be hashed")]
+    Hasher(#[source] crate::credential::Error),
+    /// The installation's key.
+    #[error("the installation's key cannot be used")]
+    Key(#[source] audit::KeyError),
+    /// A listener does not start.
+    #[error("the listener `{name}` does not start")]
+    Listener {
+        /// Which.
+        name: &'static str,
+        /// Why.
+        #[source]
+        source: crate::http::Error,
+    },
+    /// The store does not open.
+    #[error("the store does not open")]
+    Open(#[source] store::OpenError),
+    /// The ledger was tampered with, or is damaged.
+    #[error("the ledger does not verify: {0}")]
+    Ledger(String),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+impl Error {
+    fn configuration(key: impl Into<String>, reason: impl std::fmt::Display) -> Self {
+        Self::Configuration { key: key.into(), reason: reason.to_string() }
+    }
+}
+
+/// What is the same for every service.
+#[derive(Clone, Debug)]
+pub struct Foundation {
+    /// Time.
+    pub clock: Clock,
+    /// Randomness.
+    pub ids: IdSource,
+    /// Counters for the operations listener.
+    pub metrics: Metrics,
+    /// Background work.
+    pub tasks: Tasks,
+}
+
+impl Foundation {
+    /// The machine's clock and randomness.
+    pub fn system() -> Self {
+        Self { clock: Clock::system(), ids: IdSource::system(), metrics: Metrics::new(), tasks: Tasks::new() }
+    }
+}
+
+/// Every service of a running gateway. Cloning shares them.
+#[derive(Clone)]
+pub struct Gateway {
+    config: Arc<Config>,
+    foundation: Foundation,
+    sealer: Arc<Sealer>,
+    ledger: Ledger,
+    access: Access,
+    credentials: Credentials,
+    directory: Directory,
+    limits: Limits,
+    lockout: Lockout,
+    login: Login,
+    sessions: Sessions,
+    tokens: Tokens,
+    syncs: sources::Syncs,
+}
+
+impl Gateway {
+    /// Opens the store of the configuration and builds every service over it.
+    ///
+    /// # Errors
+    /// What keeps the gateway from starting, each with what to do.
+    pub async fn open(config: Config, foundation: Foundation) -> Result<Self, Error> {
+        let master =
+            audit::open_master_key(&config.store.key, &config.store.path, &foundation.ids).map_err(Error::Key)?;
+        let sealer = Arc::new(Sealer::new(&master));
+        let cache_bytes = usize::try_from(config.store.cache_bytes).unwrap_or(usize::MAX);
+        let settings = store::Settings { path: config.store.path.clone(), cache_bytes };
+        let seal: Arc<dyn store::Seal> = Arc::<Sealer>::clone(&sealer);
+        let (store, writer) = store::open(&settings, foundation.clock.clone(), seal).map_err(Error::Open)?;
+        Self::build(config, foundation, &master, sealer, store, writer).await
+    }
+
+    /// The same over a store in memory that is gone with the process: for tests and for trying things out.
+    ///
+    /// # Errors
+    /// As [`Gateway::open`].
+    pub async fn open_in_memory(config: Config, foundation: Foundation) -> Result<Self, Error> {
+        let master = match &config.store.key {
+            MasterKey::Given(key) => MacKey::new(key),
+            MasterKey::Beside(_) => MacKey::new(&foundation.ids.bytes()),
+        };
+        let sealer = Arc::new(Sealer::new(&master));
+        let seal: Arc<dyn store::Seal> = Arc::<Sealer>::clone(&sealer);
+        let (store, writer) = store::open_memory(foundation.clock.clone(), seal);
+        Self::build(config, foundation, &master, sealer, store, writer).await
+    }
+
+    async fn build(
+        config: Config,
+        foundation: Foundation,
+        master: &MacKey,
+        sealer: Arc<Sealer>,
+        store: Store,
+        writer: Writer,
+    ) -> Result<Self, Error> {
+        let Foundation { clock, ids, .. } = foundation.clone();
+        let organisation = OrganisationId::DEFAULT;
+        let ledger = Ledger::new(store, writer);
+        let pack = policies::pack(&config.policy.pack).map_err(Error::Access)?;
+        let directory = Directory::new(ledger.clone(), clock.clone(), ids.clone(), rules(&config, &pack)?);
+        let memberships = Arc::new(directory.clone());
+        let access =
+            Access::new(ledger.clone(), clock.clone(), ids.clone(), organisation, pack.roles().clone(), memberships);
+        let hasher = Hasher::start(policies::cost(&config.password.hashing), clock.clone()).map_err(Error::Hasher)?;
+        let credentials = Credentials::new(
+            ledger.clone(),
+            clock.clone(),
+            ids.clone(),
+            organisation,
+            hasher,
+            policies::password(&config.password)?,
+        );
+        let lockout =
+            Lockout::new(ledger.clone(), clock.clone(), organisation, master, policies::lockout(&config.lockout));
+        let sessions = Sessions::new(ledger.clone(), master, ids.clone(), clock.clone(), config.session);
+        let tokens = Tokens::new(ledger.clone(), master, ids.clone(), clock.clone());
+        let limits = Limits::new(&policies::limits(&config.limits), &clock, &ids);
+        let services = login::Services {
+            access: access.clone(),
+            clock,
+            credentials: credentials.clone(),
+            directory: directory.clone(),
+            ids,
+            ledger: ledger.clone(),
+            limits: limits.clone(),
+            lockout: lockout.clone(),
+            sessions: sessions.clone(),
+        };
+        let connectors = sources::connectors(&config, &foundation)?;
+        let (syncs, binds) = sources::directories(&config, &foundation, &directory, &access, &ledger).await?;
+        let login = Login::new(services, connectors, binds, master, &config.public_url);
+        Ok(Self {
+            config: Arc::new(config),
+            foundation,
+            sealer,
+            ledger,
+            access,
+            credentials,
+            directory,
+            limits,
+            lockout,
+            login,
+            sessions,
+            tokens,
+            syncs,
+        })
+    }
+
+    /// People, groups and membership.
+    pub fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// Decisions and permits.
+    pub fn access(&self) -> &Access {
+        &self.access
+    }
+
+    /// The ledger.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Passwords.
+    pub fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    /// Tokens.
+    pub fn tokens(&self) -> &Tokens {
+        &self.tokens
+    }
+
+    /// Sessions.
+    pub fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    /// The login flow.
+    pub fn login(&self) -> &Login {
+        &self.login
+    }
+
+    /// The sync of a directory that is pulled.
+    pub fn sync(&self, id: &SourceId) -> Option<&Sync> {
+        self.syncs.get(id)
+    }
+
+    /// Reads the whole ledger and says whether it is as it was written.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn verify(&self) -> Result<audit::Report, Error> {
+        Ok(audit::verify(self.ledger.store(), &self.sealer, None).await?)
+    }
+}
+
+fn rules(config: &Config, pack: &access::Pack) -> Result<Rules, Error> {
+    let mut rules = Vec::new();
+    for mapping in &config.mappings {
+        if pack.roles().find(&mapping.grant.role).is_none() {
+            let reason = format!("names the role `{}`, which the policy pack does not have", mapping.grant.role);
+            return Err(Error::configuration(format!("mapping at {}", mapping.position), reason));
+        }
+        rules.push(Rule {
+            source: mapping.from.clone(),
+            when: mapping.when.clone(),
+            role: mapping.grant.role.clone(),
+            scope: mapping.grant.scope.clone(),
+            position: mapping.position.clone(),
+        });
+    }
+    Ok(Rules::new(rules))
+}

@@ -1,1 +1,247 @@
-//! The login flow: a state machine with one end, `finish`.
+//! The login flow: a state machine with one end.
+//!
+//! `choose` shows the ways in; a redirect connector or the password form proves who somebody is; every way ends in
+//! [`Login::finish`], which alone opens sessions. Between the steps the flow is remembered in a ticket on this side,
+//! bound to the browser by a cookie of its own, so that no step can be skipped, replayed or moved to another browser.
+//!
+//! All failures look the same from outside. The reason is in the ledger, under the reference that the page shows.
+
+mod browser;
+mod finish;
+mod link;
+mod pages;
+mod password;
+mod return_to;
+mod routes;
+mod ticket;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::access::Access;
+use crate::audit::{Event, EventKind, Ledger, Outcome};
+use crate::clock::Clock;
+use crate::credential::Credentials;
+use crate::directory::Directory;
+use crate::limit::Limits;
+use crate::lockout::Lockout;
+use crate::model::{Actor, Circumstance, SourceId, User};
+use crate::secret::{IdSource, MacKey, Secret};
+use crate::session::{Method, Sessions};
+use crate::store::{self, Retryable};
+use crate::upstream::{self, PasswordConnector, RedirectConnector};
+use crate::{directory, lockout, session};
+
+pub use browser::{Browser, SignedIn};
+pub use finish::Opened;
+pub use return_to::ReturnTo;
+pub use routes::routes;
+
+/// The built-in connector for passwords kept here.
+pub const PASSWORD: &str = "password";
+/// The built-in connector for one-time links made on the machine itself.
+pub const LINK: &str = "link";
+
+/// Every table tag of this module with its table's name.
+pub fn tables() -> Vec<(u8, &'static str)> {
+    ticket::TABLES.into_iter().chain(finish::TABLES).chain(link::TABLES).collect()
+}
+
+/// Why a sign-in did not work. `Display` is for the log and the ledger, never for the page.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Too much to do at the moment.
+    #[error("too much to do; try again in {retry_after_s} s")]
+    Busy {
+        /// When to try again, in seconds.
+        retry_after_s: u64,
+    },
+    /// The proof does not hold, or the person may not sign in.
+    #[error("{rule}: {reason}")]
+    Refused {
+        /// A stable word for queries.
+        rule: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// Something that is asked is not available.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+impl Retryable for Error {
+    fn is_lost_race(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_lost_race())
+    }
+}
+
+impl Error {
+    fn refused(rule: &'static str, reason: impl Into<String>) -> Self {
+        Self::Refused { rule, reason: reason.into() }
+    }
+}
+
+impl From<directory::Error> for Error {
+    fn from(error: directory::Error) -> Self {
+        match error {
+            directory::Error::Store(error) => Self::Store(error),
+            directory::Error::Retired => Self::refused("deleted", error.to_string()),
+            other => Self::refused("account", other.to_string()),
+        }
+    }
+}
+
+impl From<session::Error> for Error {
+    fn from(error: session::Error) -> Self {
+        match error {
+            session::Error::Store(error) => Self::Store(error),
+            session::Error::NotFound => Self::refused("session", error.to_string()),
+        }
+    }
+}
+
+impl From<lockout::Error> for Error {
+    fn from(error: lockout::Error) -> Self {
+        match error {
+            lockout::Error::Busy => Self::Busy { retry_after_s: 1 },
+            lockout::Error::Locked { .. } => Self::refused("locked", error.to_string()),
+            lockout::Error::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl From<ticket::Error> for Error {
+    fn from(error: ticket::Error) -> Self {
+        match error {
+            ticket::Error::Store(error) => Self::Store(error),
+            other => Self::refused("ticket", other.to_string()),
+        }
+    }
+}
+
+impl From<upstream::Error> for Error {
+    fn from(error: upstream::Error) -> Self {
+        match error {
+            upstream::Error::Declined { reason } => Self::Refused { rule: "declined", reason },
+            upstream::Error::Refused { rule, reason } => Self::Refused { rule, reason },
+            upstream::Error::Unavailable { reason } => Self::Unavailable(reason),
+        }
+    }
+}
+
+/// A redirect connector with what the flow needs to know of it.
+#[derive(Clone)]
+pub struct Connector {
+    /// The connector.
+    pub redirect: Arc<dyn RedirectConnector>,
+    /// What its button says.
+    pub label: String,
+    /// Its protocol.
+    pub method: Method,
+    /// The e-mail domains for which it is trusted to name accounts that exist already.
+    pub domains: Vec<String>,
+}
+
+/// What the login flow is built from.
+#[derive(Clone)]
+pub struct Services {
+    /// Decisions and permits.
+    pub access: Access,
+    /// Time.
+    pub clock: Clock,
+    /// Passwords.
+    pub credentials: Credentials,
+    /// People.
+    pub directory: Directory,
+    /// Randomness.
+    pub ids: IdSource,
+    /// The ledger.
+    pub ledger: Ledger,
+    /// Rates.
+    pub limits: Limits,
+    /// Failed attempts.
+    pub lockout: Lockout,
+    /// Signed-in browsers.
+    pub sessions: Sessions,
+}
+
+/// The login flow. Cloning shares everything.
+#[derive(Clone)]
+pub struct Login {
+    services: Services,
+    connectors: Arc<BTreeMap<SourceId, Connector>>,
+    binds: Arc<BTreeMap<SourceId, Arc<dyn PasswordConnector>>>,
+    tickets: ticket::Tickets,
+    browser: Browser,
+    link_key: MacKey,
+    csrf_key: MacKey,
+}
+
+impl Login {
+    /// A flow over these ways in. `binds` are directories that check the passwords of their own people.
+    pub fn new(
+        services: Services,
+        connectors: BTreeMap<SourceId, Connector>,
+        binds: BTreeMap<SourceId, Arc<dyn PasswordConnector>>,
+        key: &MacKey,
+        public_url: &url::Url,
+    ) -> Self {
+        let tickets = ticket::Tickets::new(services.ledger.clone(), services.clock.clone(), key);
+        let browser = Browser::new(services.sessions.clone(), services.directory.clone(), public_url);
+        Self {
+            services,
+            connectors: Arc::new(connectors),
+            binds: Arc::new(binds),
+            tickets,
+            browser,
+            link_key: key.derive("one-time link"),
+            csrf_key: key.derive("anti-forgery"),
+        }
+    }
+
+    /// Who is behind a browser, for the surfaces that serve browsers.
+    pub fn browser(&self) -> &Browser {
+        &self.browser
+    }
+
+    /// Ends the session of a cookie; one that has ended already is no error.
+    async fn end_session(&self, secret: &Secret, circumstance: &Circumstance) -> Result<(), Error> {
+        let Some(session) = self.services.sessions.check(secret).await? else { return Ok(()) };
+        let actor = session.actor();
+        let event = |now| {
+            let mut event = Event::new(now, EventKind::SessionEnded, &actor).from_address(circumstance.address);
+            event.request_id.clone_from(&circumstance.request_id);
+            event.detail("reason", "signed out")
+        };
+        match self.services.sessions.end_with(session.id, event).await {
+            Ok(_) | Err(session::Error::NotFound) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Records a failure. A ledger that cannot take it is an error of its own, which the caller must not swallow.
+    async fn record_failure(
+        &self,
+        error: &Error,
+        connector: &str,
+        target: Option<&User>,
+        circumstance: &Circumstance,
+    ) -> Result<(), store::Error> {
+        let Error::Refused { rule, reason } = error else { return Ok(()) };
+        let kind = if connector == PASSWORD { EventKind::SignInFailed } else { EventKind::AssertionRefused };
+        let mut event = Event::new(self.services.clock.now(), kind, &Actor::Anonymous)
+            .outcome(Outcome::Denied)
+            .from_address(circumstance.address)
+            .detail("connector", connector)
+            .detail("rule", rule)
+            .detail("reason", reason);
+        event.request_id.clone_from(&circumstance.request_id);
+        if let Some(user) = target {
+            event = event.on("user", user.id, &user.user_name);
+        }
+        self.services.ledger.record(event).await.map(|_| ())
+    }
+}

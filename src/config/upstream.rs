@@ -54,8 +54,8 @@ pub struct Saml {
 /// Which claims carry what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OidcClaims {
-    /// The login name, default `preferred_username`.
-    pub user_name: String,
+    /// The login name; `None`: the e-mail address if the provider verified it, else `preferred_username`, else `sub`.
+    pub user_name: Option<String>,
     /// The e-mail address, default `email`; with `email_verified` beside it.
     pub email: String,
     /// The name to show, default `name`.
@@ -143,7 +143,7 @@ impl OidcClaims {
         // OpenID Connect Core 1.0 section 5.1; `groups` is what most providers agree on without a standard.
         let claim = |name, default: &str| section.or(name, default.to_owned());
         Self {
-            user_name: claim("user_name", "preferred_username"),
+            user_name: section.optional("user_name"),
             email: claim("email", "email"),
             display_name: claim("display_name", "name"),
             groups: claim("groups", "groups"),

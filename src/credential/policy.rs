@@ -1,6 +1,8 @@
 //! What a password must be like: presets named after the texts they follow, each unmet part named.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::MAX_PASSWORD_BYTES;
@@ -72,29 +74,64 @@ pub struct PasswordPolicy {
     max_chars: usize,
     parts: Vec<Unmet>,
     expires_after: Option<Duration>,
+    allows_common: bool,
+    blocked: Arc<BTreeSet<String>>,
+}
+
+/// Rules of one's own.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// Fewest characters.
+    pub min_chars: usize,
+    /// Most characters.
+    pub max_chars: usize,
+    /// Kinds of character that must occur: digit, letter, lower, special, upper.
+    pub parts: Vec<Unmet>,
+    /// How long a password may be used.
+    pub expires_after: Option<Duration>,
+    /// Whether passwords that everybody tries are allowed.
+    pub allows_common: bool,
+    /// Further passwords that are refused, in any case of their letters.
+    pub blocked: Vec<String>,
 }
 
 impl PasswordPolicy {
+    /// A policy of these rules.
+    pub fn new(rules: Rules) -> Self {
+        Self {
+            min_chars: rules.min_chars,
+            max_chars: rules.max_chars,
+            parts: rules.parts,
+            expires_after: rules.expires_after,
+            allows_common: rules.allows_common,
+            blocked: Arc::new(rules.blocked.iter().map(|word| fold(word).as_str().to_owned()).collect()),
+        }
+    }
+
+    fn preset_of(min_chars: usize, max_chars: usize, parts: Vec<Unmet>, expires_after: Option<Duration>) -> Self {
+        Self::new(Rules { min_chars, max_chars, parts, expires_after, allows_common: false, blocked: Vec::new() })
+    }
+
     /// NIST SP 800-63B-4 section 3.1.1 for a password alone: 15 characters, no composition, a blocklist, no expiry.
     pub fn nist_63b_4() -> Self {
-        Self { min_chars: 15, max_chars: 256, parts: Vec::new(), expires_after: None }
+        Self::preset_of(15, 256, Vec::new(), None)
     }
 
     /// OWASP ASVS 5 level 2, section 6.2: 8 characters, no composition, a blocklist, no expiry.
     pub fn asvs5_l2() -> Self {
-        Self { min_chars: 8, max_chars: 256, parts: Vec::new(), expires_after: None }
+        Self::preset_of(8, 256, Vec::new(), None)
     }
 
     /// The manual's: 12 characters with upper and lower case, a digit and a special character.
     pub fn clearvantage() -> Self {
         let parts = vec![Unmet::Upper, Unmet::Lower, Unmet::Digit, Unmet::Special];
-        Self { min_chars: 12, max_chars: 128, parts, expires_after: None }
+        Self::preset_of(12, 128, parts, None)
     }
 
     /// PCI DSS 4 section 8.3.6 and 8.3.9: 12 characters, letters and digits, 90 days.
     pub fn pci() -> Self {
         let expires_after = Some(Duration::from_secs(90 * 24 * 60 * 60));
-        Self { min_chars: 12, max_chars: 256, parts: vec![Unmet::Letter, Unmet::Digit], expires_after }
+        Self::preset_of(12, 256, vec![Unmet::Letter, Unmet::Digit], expires_after)
     }
 
     /// A policy by name.
@@ -139,7 +176,7 @@ impl PasswordPolicy {
         unmet.extend(self.parts.iter().filter(|part| !occurs(part, text)).cloned());
         let folded = fold(text);
         let folded = folded.as_str();
-        if is_common(folded) {
+        if self.blocked.contains(folded) || (!self.allows_common && is_common(folded)) {
             unmet.push(Unmet::Common);
         }
         if has_context(folded, context) {

@@ -268,6 +268,28 @@ impl Directory {
         change.find(&USERS, self.organisation, &id).await?.ok_or_else(|| not_found(id))
     }
 
+    /// The user of a stable id inside a change.
+    pub(crate) async fn user_of_subject_in(
+        &self,
+        change: &mut Change,
+        source: &SourceId,
+        subject: &str,
+    ) -> Result<Option<User>, Error> {
+        let key = (source.clone(), subject.to_owned());
+        match change.find(&USER_SUBJECTS, self.organisation, &key).await? {
+            Some(id) => Ok(change.find(&USERS, self.organisation, &id).await?),
+            None => Ok(None),
+        }
+    }
+
+    /// The user of a login name inside a change.
+    pub(crate) async fn user_of_name_in(&self, change: &mut Change, user_name: &str) -> Result<Option<User>, Error> {
+        match change.find(&USER_NAMES, self.organisation, &fold(user_name)).await? {
+            Some(id) => Ok(change.find(&USERS, self.organisation, &id).await?),
+            None => Ok(None),
+        }
+    }
+
     /// Plans one user's change and puts its writes into `change`; the caller records the event.
     pub(crate) async fn stage_user(
         &self,

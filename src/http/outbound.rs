@@ -37,7 +37,8 @@ const MAX_HEADER_BYTES: usize = 64 * 1024;
 pub struct OutboundSettings {
     /// Certificate authorities to trust besides the machine's, in PEM; at least one certificate when given.
     pub ca_pem: Option<Vec<u8>>,
-    /// Hosts that documents of others may point to: names or addresses without scheme and port.
+    /// Hosts that documents of others may point to: names or addresses, with a port where only
+    /// that one is meant.
     pub allow: Vec<String>,
     /// How long one request may take from the look-up of the name to the last byte.
     pub deadline: Duration,
@@ -294,7 +295,9 @@ impl Target {
         if let Provenance::Document { issuer_host } = provenance {
             let name = host.to_string();
             let is_same = |other: &String| other.eq_ignore_ascii_case(&name);
-            if !is_same(issuer_host) && !allow.iter().any(is_same) {
+            let with_port = format!("{name}:{port}");
+            let is_allowed = |other: &String| is_same(other) || other.eq_ignore_ascii_case(&with_port);
+            if !is_same(issuer_host) && !allow.iter().any(is_allowed) {
                 return Err(forbidden("it is neither on the issuer's host nor on `outbound.allow`"));
             }
         }

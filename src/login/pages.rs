@@ -90,6 +90,22 @@ fn return_query(path: &str) -> String {
     form_urlencoded::Serializer::new(String::new()).append_pair("return_to", path).finish()
 }
 
+/// Asks before a one-time link is used, so that a preview of it does not use it up.
+pub fn link(token: &str, csrf: &str) -> Markup {
+    page(
+        "Sign in",
+        &html! {
+            h1 { "Sign in by link" }
+            p { "This link signs you in once." }
+            form method="post" action="/login/link" {
+                input type="hidden" name="token" value=(token);
+                input type="hidden" name="csrf" value=(csrf);
+                button type="submit" { "Sign in" }
+            }
+        },
+    )
+}
+
 /// A sign-in that did not work, by a way other than the password.
 pub fn refused(problem: &str, reference: &str) -> Markup {
     page(

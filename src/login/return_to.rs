@@ -48,9 +48,9 @@ fn is_own_path(text: &str) -> bool {
 /// A sign-in that leads to a sign-in or to a sign-out would go in circles.
 fn is_sign_in(text: &str) -> bool {
     let path = text.split(['?', '#']).next().unwrap_or(text);
-    ["/login", "/logout", "/saml", "/oidc"].iter().any(|own| {
-        path.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    })
+    ["/login", "/logout", "/saml", "/oidc"]
+        .iter()
+        .any(|own| path.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
 #[cfg(test)]
@@ -63,8 +63,19 @@ mod tests {
             assert_eq!(ReturnTo::parse(Some(own)).as_str(), own);
         }
         for other in [
-            "", "console", "//evil.example", "/\\evil.example", "\\\\evil", "https://evil.example", "/\t/evil", "/a\nb",
-            "/login", "/login/entra", "/logout?x", "/%0d\r", "/ü",
+            "",
+            "console",
+            "//evil.example",
+            "/\\evil.example",
+            "\\\\evil",
+            "https://evil.example",
+            "/\t/evil",
+            "/a\nb",
+            "/login",
+            "/login/entra",
+            "/logout?x",
+            "/%0d\r",
+            "/ü",
         ] {
             assert_eq!(ReturnTo::parse(Some(other)), ReturnTo::home(), "{other:?}");
         }

@@ -94,8 +94,7 @@ impl Tickets {
         browser: [u8; 32],
     ) -> Result<(), Error> {
         let until = self.clock.now().plus(LIFETIME);
-        let ticket =
-            Ticket { connector: connector.clone(), pending, return_to: return_to.to_owned(), browser, until };
+        let ticket = Ticket { connector: connector.clone(), pending, return_to: return_to.to_owned(), browser, until };
         let mut change = self.ledger.change();
         change.put_until(&TICKETS, OrganisationId::DEFAULT, &self.key.tag(handle.as_bytes()), &ticket, Some(until))?;
         change.commit_quietly(Housekeeping::Login).await?;

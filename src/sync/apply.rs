@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::FutureExt;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::access::Permit;
@@ -84,8 +85,10 @@ impl Work<'_> {
 
     async fn new_people(&mut self, steps: &[PersonStep]) -> Result<(), Error> {
         let (directory, permit) = (self.directory, self.permit);
-        let batches = stream::iter(steps.chunks(PEOPLE_PER_BATCH).map(|batch| apply_batch(directory, permit, batch)));
-        let results: Vec<_> = batches.buffer_unordered(BATCHES_AT_ONCE).try_collect().await?;
+        // Boxed, so that the compiler sees that the whole may move between threads.
+        let batches = steps.chunks(PEOPLE_PER_BATCH).map(|batch| apply_batch(directory, permit, batch).boxed());
+        let batches: Vec<_> = batches.collect();
+        let results: Vec<_> = stream::iter(batches).buffer_unordered(BATCHES_AT_ONCE).try_collect().await?;
         for (done, refused) in results {
             self.note(done);
             self.skip(refused);

@@ -21,6 +21,7 @@ use crate::secret::IdSource;
 
 mod assertion;
 pub(crate) mod canonical;
+mod fetched;
 pub(crate) mod gate;
 mod identity;
 mod metadata;
@@ -31,6 +32,7 @@ mod signature;
 mod time;
 pub(crate) mod tree;
 
+pub use fetched::{FetchedSaml, FetchedSettings};
 pub use identity::AttributeNames;
 pub use metadata::{IdpMetadata, Unusable};
 

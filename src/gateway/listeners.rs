@@ -1,0 +1,126 @@
+//! Puts the surfaces behind their listeners.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+
+use super::{Error, Gateway};
+use crate::http::operations::{self, Readiness};
+use crate::http::{self, Bind, Bound, Certificates, Hosts, ListenerSettings};
+use crate::login;
+use crate::scim::{self, Scim};
+use crate::store::Store;
+
+/// The admin socket's file: its user and group only.
+const ADMIN_SOCKET_MODE: u32 = 0o660;
+
+/// A gateway whose listeners accept connections.
+#[derive(Clone, Debug)]
+pub struct Listening {
+    /// The public listener.
+    pub public: Bound,
+    /// Health and metrics.
+    pub operations: Bound,
+    /// Administration on the machine itself.
+    pub admin: Bound,
+    /// The public listener's certificate, to read again at a reload.
+    pub certificates: Option<Certificates>,
+}
+
+/// Ready while the store accepts writes.
+pub struct Ready(Store);
+
+impl Readiness for Ready {
+    fn check(&self) -> BoxFuture<'_, Result<(), String>> {
+        let health = self.0.engine().health();
+        let outcome = if health.writable {
+            Ok(())
+        } else {
+            Err(format!("the store refuses writes: {}", health.reason.unwrap_or_default()))
+        };
+        Box::pin(std::future::ready(outcome))
+    }
+}
+
+impl Gateway {
+    /// What browsers, providers, provisioning clients and applications reach.
+    pub fn public_router(&self) -> axum::Router {
+        let scim = Scim::new(self.directory.clone(), self.access.clone(), self.config.public_url.as_str());
+        let gate = scim::Gate::new(
+            self.tokens.clone(),
+            self.ledger.clone(),
+            self.foundation.clock.clone(),
+            self.limits.clone(),
+        );
+        login::routes(self.login.clone()).merge(scim::routes(scim, Arc::new(gate)))
+    }
+
+    /// What administrators on the machine itself reach.
+    pub fn admin_router(&self) -> axum::Router {
+        axum::Router::new()
+    }
+
+    /// Health, readiness, metrics.
+    pub fn operations_router(&self) -> axum::Router {
+        operations::router(self.foundation.metrics.clone(), Arc::new(Ready(self.ledger.store().clone())))
+    }
+
+    /// Starts the listeners and the background work.
+    ///
+    /// # Errors
+    /// `Listener`, `Configuration` for a certificate that cannot be used.
+    pub fn listen(&self) -> Result<Listening, Error> {
+        let listen = &self.config.listen;
+        let certificates = match &listen.tls {
+            None => None,
+            Some(tls) => {
+                let now = self.foundation.clock.now();
+                let opened = Certificates::open(&tls.certificate, &tls.key, now);
+                Some(opened.map_err(|error| Error::configuration("listen.tls", error))?)
+            }
+        };
+        let mut public = self.settings("public", Bind::Tcp(listen.address));
+        public.tls.clone_from(&certificates);
+        public.trusted_proxies.clone_from(&listen.trusted_proxies);
+        public.hosts = Hosts::only(self.config.public_url.host_str());
+        let public = self.start(public, self.public_router())?;
+        let operations = self.settings("operations", Bind::Tcp(listen.operations));
+        let operations = self.start(operations, self.operations_router())?;
+        let bind = Bind::Unix { path: listen.admin.clone(), mode: ADMIN_SOCKET_MODE };
+        let admin = self.start(self.settings("admin", bind), self.admin_router())?;
+        self.limits.run(&self.foundation.tasks);
+        self.pull();
+        Ok(Listening { public, operations, admin, certificates })
+    }
+
+    /// Pulls each directory now and then as often as its section says.
+    fn pull(&self) {
+        for section in &self.config.ldap {
+            let Some(sync) = self.syncs.get(&section.id).cloned() else { continue };
+            let (metrics, clock) = (self.foundation.metrics.clone(), self.foundation.clock.clone());
+            let run = move || {
+                let (sync, metrics, clock) = (sync.clone(), metrics.clone(), clock.clone());
+                async move {
+                    // A run that stops has told the log and the ledger why.
+                    if sync.run().await.is_ok() {
+                        metrics.ldap_sync_succeeded(sync.id().as_str(), clock.now());
+                    }
+                }
+            };
+            self.foundation.tasks.spawn(format!("first-sync:{}", section.id), run());
+            self.foundation.tasks.every(format!("sync:{}", section.id), section.every, run);
+        }
+    }
+
+    fn settings(&self, name: &'static str, bind: Bind) -> ListenerSettings {
+        let mut settings = ListenerSettings::new(name, bind);
+        settings.ids = self.foundation.ids.clone();
+        settings.metrics = self.foundation.metrics.clone();
+        settings
+    }
+
+    fn start(&self, settings: ListenerSettings, router: axum::Router) -> Result<Bound, Error> {
+        let name = settings.name;
+        http::serve(settings, router, &self.foundation.tasks).map_err(|source| Error::Listener { name, source })
+    }
+}

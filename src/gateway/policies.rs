@@ -1,0 +1,78 @@
+//! From sections of the configuration to the policies that services take.
+
+use std::collections::BTreeMap;
+
+use super::Error;
+use crate::access::{self, Pack};
+use crate::config;
+use crate::credential::{Cost, PasswordPolicy, Rules, Unmet};
+use crate::limit::{Allowance, LimitSettings};
+use crate::lockout::Policy;
+
+pub(super) fn pack(pack: &config::Pack) -> Result<Pack, access::Error> {
+    let options = BTreeMap::new();
+    match pack {
+        config::Pack::ClearpointStrategy => Pack::open("clearpoint-strategy", &options),
+        config::Pack::ClearpointSystems => Pack::open("clearpoint-systems", &options),
+        config::Pack::Clearvantage => Pack::open("clearvantage", &options),
+        config::Pack::File(path) => Pack::open(&path.to_string_lossy(), &options),
+    }
+}
+
+pub(super) fn cost(hashing: &config::Hashing) -> Cost {
+    let memory_kib = u32::try_from(hashing.memory_bytes / 1024).unwrap_or(u32::MAX);
+    Cost { memory_kib, passes: hashing.passes, lanes: hashing.lanes }
+}
+
+pub(super) fn limits(limits: &config::Limits) -> LimitSettings {
+    let allowance = |quota: config::Quota| Allowance::new(quota.count.get(), quota.period, quota.count.get());
+    LimitSettings {
+        api: allowance(limits.api),
+        page: allowance(limits.page),
+        scim: allowance(limits.scim),
+        sign_in_address: allowance(limits.sign_in),
+        sign_in_account: allowance(limits.sign_in_account),
+        ..LimitSettings::default()
+    }
+}
+
+pub(super) fn lockout(lockout: &config::Lockout) -> Policy {
+    let preset = match lockout.preset {
+        config::LockoutPreset::Balanced => Policy::balanced(),
+        config::LockoutPreset::Clearvantage => Policy::clearvantage(),
+    };
+    Policy {
+        attempts: lockout.attempts,
+        lock_for: lockout.lasts,
+        longest: preset.longest.max(lockout.lasts),
+        extend_on_attempt: lockout.extend_on_attempt,
+        ..preset
+    }
+}
+
+pub(super) fn password(password: &config::Password) -> Result<PasswordPolicy, Error> {
+    let part = |class: &config::CharacterClass| match class {
+        config::CharacterClass::Digit => Unmet::Digit,
+        config::CharacterClass::Letter => Unmet::Letter,
+        config::CharacterClass::Lower => Unmet::Lower,
+        config::CharacterClass::Special => Unmet::Special,
+        config::CharacterClass::Upper => Unmet::Upper,
+    };
+    let blocked = match &password.blocklist {
+        None => Vec::new(),
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| Error::configuration("password.blocklist", format!("cannot be read: {error}")))?;
+            text.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect()
+        }
+    };
+    let length = |length: u32| usize::try_from(length).unwrap_or(usize::MAX);
+    Ok(PasswordPolicy::new(Rules {
+        min_chars: length(password.min_length),
+        max_chars: length(password.max_length),
+        parts: password.requires.iter().map(part).collect(),
+        expires_after: password.expires,
+        allows_common: !password.refuse_common,
+        blocked,
+    }))
+}

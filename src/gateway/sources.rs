@@ -1,0 +1,152 @@
+//! Builds what the configuration names: connectors to sign in by, directories to pull from.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Error, Foundation};
+use crate::access::Access;
+use crate::audit::Ledger;
+use crate::config::{self, Config, SamlMetadata};
+use crate::directory::Directory;
+use crate::error::Chain;
+use crate::http::outbound::{Outbound, OutboundSettings};
+use crate::login::Connector;
+use crate::model::SourceId;
+use crate::session::Method;
+use crate::sync::{Source, Sync};
+use crate::upstream::PasswordConnector;
+use crate::upstream::bind::Bind;
+use crate::upstream::oidc::{OidcConnector, OidcSettings};
+use crate::upstream::saml::{AttributeNames, FetchedSaml, FetchedSettings, IdpMetadata, SamlConnector, Settings};
+
+/// How much the clock of a provider may differ from ours.
+const CLOCK_SKEW: Duration = Duration::from_secs(60);
+/// How often metadata that has an address is read again.
+const METADATA_EVERY: Duration = Duration::from_secs(60 * 60);
+
+pub(super) fn connectors(config: &Config, foundation: &Foundation) -> Result<BTreeMap<SourceId, Connector>, Error> {
+    let mut connectors = BTreeMap::new();
+    for saml in &config.saml {
+        connectors.insert(saml.id.clone(), saml_connector(config, saml, foundation)?);
+    }
+    for oidc in &config.oidc {
+        connectors.insert(oidc.id.clone(), oidc_connector(config, oidc, foundation)?);
+    }
+    Ok(connectors)
+}
+
+fn outbound(config: &Config, key: &str, ca: Option<&Path>) -> Result<Outbound, Error> {
+    let ca_pem = match ca {
+        None => None,
+        Some(path) => {
+            let read = std::fs::read(path);
+            Some(read.map_err(|error| Error::configuration(format!("{key}.ca"), format!("cannot be read: {error}")))?)
+        }
+    };
+    let allow = config.outbound.allow.iter().map(ToString::to_string).collect();
+    let settings = OutboundSettings { ca_pem, allow, ..OutboundSettings::default() };
+    Outbound::new(settings).map_err(|error| Error::configuration(format!("{key}.ca"), error))
+}
+
+fn domains(domains: &[config::Domain]) -> Vec<String> {
+    domains.iter().map(|domain| domain.as_str().to_owned()).collect()
+}
+
+fn saml_connector(config: &Config, saml: &config::Saml, foundation: &Foundation) -> Result<Connector, Error> {
+    let public_url = config.public_url.as_str().trim_end_matches('/').to_owned();
+    let mut attributes = AttributeNames::default();
+    let given = [
+        (&mut attributes.user_name, &saml.attributes.user_name),
+        (&mut attributes.email, &saml.attributes.email),
+        (&mut attributes.display_name, &saml.attributes.display_name),
+        (&mut attributes.groups, &saml.attributes.groups),
+    ];
+    for (list, name) in given {
+        if let Some(name) = name {
+            *list = vec![name.clone()];
+        }
+    }
+    let Foundation { clock, ids, tasks, .. } = foundation;
+    let id = saml.id.clone();
+    let trusted = domains(&saml.domains);
+    let redirect: Arc<dyn crate::upstream::RedirectConnector> = match &saml.metadata {
+        SamlMetadata::File(path) => {
+            let key = format!("saml.{id}.metadata.file");
+            let document = std::fs::read(path)
+                .map_err(|error| Error::configuration(&key, format!("{} cannot be read: {error}", path.display())))?;
+            let idp = IdpMetadata::parse(&document).map_err(|error| Error::configuration(&key, error))?;
+            let settings =
+                Settings { id, public_url, idp, clock_skew: CLOCK_SKEW, attributes, domains: trusted.clone() };
+            Arc::new(SamlConnector::new(settings, clock.clone(), ids.clone()))
+        }
+        SamlMetadata::Url(address) => {
+            let outbound = outbound(config, &format!("saml.{id}"), saml.ca.as_deref())?;
+            let settings = FetchedSettings {
+                id: id.clone(),
+                public_url,
+                address: address.clone(),
+                clock_skew: CLOCK_SKEW,
+                attributes,
+                domains: trusted.clone(),
+            };
+            let connector = FetchedSaml::new(settings, outbound, clock.clone(), ids.clone());
+            let refreshed = connector.clone();
+            tasks.every(format!("metadata:{id}"), METADATA_EVERY, move || {
+                let connector = refreshed.clone();
+                async move {
+                    if let Err(error) = connector.refresh().await {
+                        tracing::warn!("metadata was not read again, the last is in force: {error}");
+                    }
+                }
+            });
+            Arc::new(connector)
+        }
+    };
+    let linked = if saml.link_existing { trusted } else { Vec::new() };
+    Ok(Connector { redirect, label: saml.name.clone(), method: Method::Saml, domains: linked })
+}
+
+fn oidc_connector(config: &Config, oidc: &config::Oidc, foundation: &Foundation) -> Result<Connector, Error> {
+    let key = format!("oidc.{}", oidc.id);
+    let outbound = outbound(config, &key, oidc.ca.as_deref())?;
+    let mut settings = OidcSettings::new(oidc.id.clone(), &oidc.issuer, &oidc.client_id, config.public_url.clone());
+    settings.client_secret.clone_from(&oidc.client_secret);
+    settings.scopes.clone_from(&oidc.scopes);
+    settings.user_name_claim.clone_from(&oidc.claims.user_name);
+    settings.groups_claim.clone_from(&oidc.claims.groups);
+    settings.skew = CLOCK_SKEW;
+    let connector = OidcConnector::new(settings, outbound, foundation.clock.clone(), foundation.ids.clone())
+        .map_err(|error| Error::configuration(format!("{key}.{}", error.field), error.reason))?;
+    let linked = if oidc.link_existing { domains(&oidc.domains) } else { Vec::new() };
+    let redirect = Arc::new(connector);
+    Ok(Connector { redirect, label: oidc.name.clone(), method: Method::OpenIdConnect, domains: linked })
+}
+
+/// Directories that are pulled, by id.
+pub type Syncs = BTreeMap<SourceId, Sync>;
+/// Directories that check the passwords of their own people.
+type Binds = BTreeMap<SourceId, Arc<dyn PasswordConnector>>;
+
+pub(super) async fn directories(
+    config: &Config,
+    foundation: &Foundation,
+    directory: &Directory,
+    access: &Access,
+    ledger: &Ledger,
+) -> Result<(Syncs, Binds), Error> {
+    let (mut syncs, mut binds) = (Syncs::new(), Binds::new());
+    for section in &config.ldap {
+        let id = section.id.clone();
+        let source =
+            Source::open(section).await.map_err(|error| Error::configuration(format!("ldap.{id}"), Chain(&error)))?;
+        if section.login {
+            let bind: Arc<dyn PasswordConnector> = Arc::new(Bind::new(id.clone(), source.tree.clone()));
+            binds.insert(id.clone(), bind);
+        }
+        let sync = Sync::new(source, directory.clone(), access.clone(), ledger.clone(), foundation.clock.clone());
+        syncs.insert(id, sync);
+    }
+    Ok((syncs, binds))
+}

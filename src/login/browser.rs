@@ -1,0 +1,137 @@
+//! The browser's side: cookies in, cookies out, and who is behind them.
+
+use cookie::{Cookie, SameSite};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, header};
+use url::Url;
+
+use super::Error;
+use crate::directory::Directory;
+use crate::model::{Actor, Status, User};
+use crate::secret::{IdSource, Secret};
+use crate::session::{SECRET_CHARACTERS, Session, Sessions};
+
+/// Somebody who is signed in and whose account is active at this moment.
+#[derive(Clone, Debug)]
+pub struct SignedIn {
+    /// Who.
+    pub user: User,
+    /// By which session.
+    pub session: Session,
+}
+
+impl SignedIn {
+    /// The actor.
+    pub fn actor(&self) -> Actor {
+        self.session.actor()
+    }
+}
+
+/// Reads and writes our cookies.
+#[derive(Clone)]
+pub struct Browser {
+    sessions: Sessions,
+    directory: Directory,
+    origin: String,
+    is_secure: bool,
+}
+
+impl Browser {
+    pub(super) fn new(sessions: Sessions, directory: Directory, public_url: &Url) -> Self {
+        let is_secure = public_url.scheme() == "https";
+        Self { sessions, directory, origin: public_url.origin().ascii_serialization(), is_secure }
+    }
+
+    /// The session cookie's name; the prefix binds it to this host over TLS (RFC 6265bis section 4.1.3.2).
+    pub const fn session_cookie(&self) -> &'static str {
+        if self.is_secure { "__Host-cleargate" } else { "cleargate" }
+    }
+
+    const fn login_cookie(&self) -> &'static str {
+        if self.is_secure { "__Host-cleargate-login" } else { "cleargate-login" }
+    }
+
+    /// Whether a request that changes something comes from our own pages: `Origin` and `Sec-Fetch-Site` must not say
+    /// otherwise, and one of them must be there.
+    pub fn is_same_origin(&self, headers: &HeaderMap) -> bool {
+        let text = |name| headers.get(name).map(HeaderValue::as_bytes);
+        let site = text(header::HeaderName::from_static("sec-fetch-site"));
+        match text(header::ORIGIN) {
+            Some(origin) => {
+                origin == self.origin.as_bytes() && site.is_none_or(|s| s == b"same-origin" || s == b"none")
+            }
+            None => site == Some(b"same-origin"),
+        }
+    }
+
+    /// Whether nothing in the headers says that another site's page sent this form. Weaker than
+    /// [`Browser::is_same_origin`]: for forms that carry an anti-forgery value besides.
+    pub fn is_not_foreign(&self, headers: &HeaderMap) -> bool {
+        let own = headers.get(header::ORIGIN).is_none_or(|origin| origin.as_bytes() == self.origin.as_bytes());
+        own && headers.get("sec-fetch-site").is_none_or(|site| site != "cross-site" && site != "same-site")
+    }
+
+    /// The session secret that a request carries.
+    pub fn session_secret(&self, headers: &HeaderMap) -> Option<Secret> {
+        self.secret(headers, self.session_cookie())
+    }
+
+    pub(super) fn login_secret(&self, headers: &HeaderMap) -> Option<Secret> {
+        self.secret(headers, self.login_cookie())
+    }
+
+    /// The value of a cookie of ours: present once, with the one length. Anything else is as good as none.
+    fn secret(&self, headers: &HeaderMap, name: &str) -> Option<Secret> {
+        let mut found = headers
+            .get_all(header::COOKIE)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| Cookie::split_parse(value.to_owned()).filter_map(Result::ok))
+            .filter(|cookie| cookie.name() == name);
+        let cookie = found.next()?;
+        let fits = cookie.value().len() == SECRET_CHARACTERS && found.next().is_none();
+        fits.then(|| Secret::new(cookie.value().to_owned()))
+    }
+
+    /// Who is behind a request. A user who is not active is nobody, whatever the session says.
+    ///
+    /// # Errors
+    /// `Store`: the caller must treat it as nobody, with 503.
+    pub async fn signed_in(&self, parts: &Parts) -> Result<Option<SignedIn>, Error> {
+        let Some(secret) = self.session_secret(&parts.headers) else { return Ok(None) };
+        let Some(session) = self.sessions.check(&secret).await? else { return Ok(None) };
+        let user = self.directory.find_user(session.user).await?;
+        Ok(user.filter(|user| user.status == Status::Active).map(|user| SignedIn { user, session }))
+    }
+
+    pub(super) fn session_header(&self, secret: &Secret) -> Option<HeaderValue> {
+        let cookie = self.cookie(self.session_cookie(), secret.expose(), SameSite::Lax);
+        HeaderValue::from_str(&cookie.to_string()).ok()
+    }
+
+    /// The pre-login cookie. Providers answer by a cross-site POST, on which a `Lax` cookie would stay away; without TLS,
+    /// which is loopback only, `None` is not allowed and providers on loopback are the same site.
+    pub(super) fn login_header(&self, secret: &Secret) -> Option<HeaderValue> {
+        let same_site = if self.is_secure { SameSite::None } else { SameSite::Lax };
+        let mut cookie = self.cookie(self.login_cookie(), secret.expose(), same_site);
+        let lifetime = i64::try_from(super::ticket::LIFETIME.as_secs()).unwrap_or(600);
+        cookie.set_max_age(cookie::time::Duration::seconds(lifetime));
+        HeaderValue::from_str(&cookie.to_string()).ok()
+    }
+
+    /// Headers that remove the session cookie.
+    pub(super) fn forget_header(&self) -> Option<HeaderValue> {
+        let mut cookie = self.cookie(self.session_cookie(), "", SameSite::Lax);
+        cookie.set_max_age(cookie::time::Duration::ZERO);
+        HeaderValue::from_str(&cookie.to_string()).ok()
+    }
+
+    fn cookie<'a>(&self, name: &'a str, value: &'a str, same_site: SameSite) -> Cookie<'a> {
+        Cookie::build((name, value)).path("/").http_only(true).secure(self.is_secure).same_site(same_site).build()
+    }
+
+    /// The browser's pre-login secret, kept when it has one so that two tabs do not spoil each other.
+    pub(super) fn login_secret_or_new(&self, headers: &HeaderMap, ids: &IdSource) -> Secret {
+        self.login_secret(headers).unwrap_or_else(|| ids.token())
+    }
+}

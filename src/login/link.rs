@@ -1,0 +1,71 @@
+//! One-time links, made on the machine itself: the way in when no other works yet.
+
+use std::time::Duration;
+
+use minicbor::{Decode, Encode};
+
+use super::finish::{Opened, Proof, Visit};
+use super::{Error, Login};
+use crate::access::Permit;
+use crate::audit::EventKind;
+use crate::clock::Timestamp;
+use crate::model::{OrganisationId, User, UserId};
+use crate::secret::Secret;
+use crate::session::SECRET_CHARACTERS;
+use crate::store::Table;
+
+/// How long a link may be followed.
+const LIFETIME: Duration = Duration::from_secs(15 * 60);
+/// Links by keyed hash.
+const LINKS: Table<[u8; 32], Link> = Table::new(0x52, "one-time links");
+/// Every tag of this module with its table's name.
+pub(super) const TABLES: [(u8, &str); 1] = [(0x52, LINKS.name())];
+
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+#[cbor(map)]
+struct Link {
+    #[n(0)]
+    user: UserId,
+    #[n(1)]
+    until: Timestamp,
+}
+
+impl Login {
+    /// Makes a link that signs `user` in once within fifteen minutes: a path of ours with a secret.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn one_time_link(&self, permit: &Permit, user: &User) -> Result<Secret, Error> {
+        let secret = self.services.ids.token();
+        let until = self.services.clock.now().plus(LIFETIME);
+        let key = self.link_key.tag(secret.expose().as_bytes());
+        let mut change = self.services.ledger.change();
+        change.put_until(&LINKS, OrganisationId::DEFAULT, &key, &Link { user: user.id, until }, Some(until))?;
+        let event = permit
+            .event(self.services.clock.now(), EventKind::TokenCreated)
+            .on("user", user.id, &user.user_name)
+            .detail("kind", "one-time link");
+        change.commit(event).await?;
+        Ok(Secret::new(format!("/login/link?token={}", secret.expose())))
+    }
+
+    /// Follows a link: it is used up in the commit that opens the session.
+    pub(super) async fn follow_link(&self, token: &str, visit: &Visit) -> Result<Opened, Error> {
+        let absent = || Error::refused("link", "no such link, or it was used, or it is too old");
+        if token.len() != SECRET_CHARACTERS {
+            return Err(absent());
+        }
+        let key = self.link_key.tag(token.as_bytes());
+        self.services
+            .ledger
+            .retry(|mut change| async move {
+                let link = change.find(&LINKS, OrganisationId::DEFAULT, &key).await?.ok_or_else(absent)?;
+                if link.until <= self.services.clock.now() {
+                    return Err(absent());
+                }
+                change.delete(&LINKS, OrganisationId::DEFAULT, &key);
+                self.finish_in(change, &Proof::Link(link.user), visit).await
+            })
+            .await
+    }
+}

@@ -1,0 +1,430 @@
+//! The flow's addresses: `/login…`, `/logout`, `/saml/…`, `/oidc/…` and the start page.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method as HttpMethod, StatusCode, header};
+use maud::Markup;
+
+use super::finish::{Opened, Proof, Visit};
+use super::pages::{self, Choice, SignIn};
+use super::return_to::ReturnTo;
+use super::{Connector, Error, LINK, Login, PASSWORD};
+use crate::error::Chain;
+use crate::http::{Access, Admit, Rate, RequestId, Route, circumstance, problem, router};
+use crate::limit::Subject;
+use crate::model::SourceId;
+use crate::secret::Secret;
+use crate::session::Method;
+use crate::upstream::Answer;
+
+/// What every failed sign-in says.
+const FAILED: &str = "The sign-in did not work. Check the name and the password, or ask your administrator.";
+/// What a failed sign-in by a provider says.
+const REFUSED: &str = "The answer of the identity provider could not be used. Try again, or ask your administrator.";
+/// Largest form of the login page, in bytes.
+const MAX_FORM_BYTES: usize = 16 * 1024;
+/// Largest form of a SAML answer, in bytes: 256 KiB of message in base64 and URL encoding.
+const MAX_ANSWER_BYTES: usize = 768 * 1024;
+
+/// The surface's router.
+pub fn routes(login: Login) -> axum::Router {
+    let admit = Arc::new(LoginAdmit { login: login.clone() });
+    router(table(), login, admit)
+}
+
+/// The surface's table.
+fn table() -> Vec<Route<Login>> {
+    vec![
+        Route::new(HttpMethod::GET, "/", Access::Public, Rate::Page, home),
+        Route::new(HttpMethod::GET, "/login", Access::Public, Rate::Page, choose),
+        Route::new(HttpMethod::GET, "/login/style.css", Access::Public, Rate::Page, style),
+        Route::new(HttpMethod::GET, "/login/link", Access::Public, Rate::Page, show_link),
+        Route::new(HttpMethod::POST, "/login/link", Access::Public, Rate::SignIn, follow_link),
+        Route::new(HttpMethod::POST, "/login/password", Access::Public, Rate::SignIn, password),
+        Route::new(HttpMethod::GET, "/login/{connector}", Access::Public, Rate::SignIn, start),
+        Route::new(HttpMethod::GET, "/logout", Access::Public, Rate::Page, ask_sign_out),
+        Route::new(HttpMethod::POST, "/logout", Access::Public, Rate::Page, sign_out),
+        Route::new(HttpMethod::GET, "/saml/{connector}/metadata", Access::Public, Rate::Page, metadata),
+        Route::new(HttpMethod::POST, "/saml/{connector}/acs", Access::Public, Rate::SignIn, saml_answer),
+        Route::new(HttpMethod::GET, "/oidc/{connector}/callback", Access::Public, Rate::SignIn, oidc_answer),
+    ]
+}
+
+struct LoginAdmit {
+    login: Login,
+}
+
+impl Admit for LoginAdmit {
+    fn admit<'a>(&'a self, _: Access, rate: Rate, parts: &'a mut Parts) -> BoxFuture<'a, Result<(), Response>> {
+        Box::pin(async move {
+            // A request without an address comes over a socket of the machine itself.
+            let Some(address) = circumstance(parts).address else { return Ok(()) };
+            self.login.services.limits.check(rate, Subject::Address(address)).map_err(|retry| retry.response())
+        })
+    }
+}
+
+fn visit(parts: &Parts) -> Visit {
+    let user_agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    Visit { circumstance: circumstance(parts), user_agent }
+}
+
+fn reference(parts: &Parts) -> String {
+    parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default()
+}
+
+fn page(status: StatusCode, markup: Markup) -> Response {
+    let mut response = (status, markup.into_string()).into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    response
+}
+
+fn redirect(location: &str, cookies: impl IntoIterator<Item = Option<HeaderValue>>) -> Response {
+    let Ok(location) = HeaderValue::from_str(location) else {
+        return problem(StatusCode::INTERNAL_SERVER_ERROR, "the address to go to is not one");
+    };
+    let mut response = StatusCode::SEE_OTHER.into_response();
+    response.headers_mut().insert(header::LOCATION, location);
+    for cookie in cookies.into_iter().flatten() {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+/// Reads a form. Fields stay in order, twice the same stays twice.
+async fn form(parts: &Parts, body: axum::body::Body, max: usize) -> Result<Answer, Response> {
+    let is_form = parts
+        .headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"));
+    if !is_form {
+        return Err(problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body must be a URL-encoded form"));
+    }
+    let bytes: Bytes = axum::body::to_bytes(body, max)
+        .await
+        .map_err(|_| problem(StatusCode::PAYLOAD_TOO_LARGE, "the form is too large or did not arrive"))?;
+    Ok(fields(&bytes))
+}
+
+fn fields(bytes: &[u8]) -> Answer {
+    Answer {
+        fields: form_urlencoded::parse(bytes).map(|(name, value)| (name.into_owned(), value.into_owned())).collect(),
+    }
+}
+
+fn query(parts: &Parts) -> Answer {
+    fields(parts.uri.query().unwrap_or_default().as_bytes())
+}
+
+impl Login {
+    /// The anti-forgery value of forms shown to a browser with this pre-login or session secret.
+    fn csrf(&self, secret: &Secret) -> String {
+        BASE64_URL_SAFE_NO_PAD.encode(self.csrf_key.tag(secret.expose().as_bytes()))
+    }
+
+    fn is_csrf(&self, presented: &str, secret: Option<Secret>) -> bool {
+        let Some(secret) = secret else { return false };
+        let Ok(tag) = BASE64_URL_SAFE_NO_PAD.decode(presented) else { return false };
+        self.csrf_key.verify(secret.expose().as_bytes(), &tag)
+    }
+
+    fn choices(&self) -> Vec<Choice> {
+        self.connectors.iter().map(|(id, c)| Choice { id: id.clone(), label: c.label.clone() }).collect()
+    }
+
+    fn sign_in_page(&self, status: StatusCode, parts: &Parts, return_to: &ReturnTo, problem: Option<&str>) -> Response {
+        let secret = self.browser.login_secret_or_new(&parts.headers, &self.services.ids);
+        let reference = reference(parts);
+        let view = SignIn {
+            choices: &self.choices(),
+            csrf: &self.csrf(&secret),
+            return_to: return_to.as_str(),
+            problem,
+            reference: problem.map(|_| reference.as_str()),
+        };
+        let mut response = page(status, pages::sign_in(&view));
+        if let Some(cookie) = self.browser.login_header(&secret) {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
+        }
+        response
+    }
+
+    fn welcome(&self, opened: &Opened, return_to: &ReturnTo) -> Response {
+        redirect(return_to.as_str(), [self.browser.session_header(&opened.secret)])
+    }
+
+    /// The answer to a failed sign-in. The reason goes to the log; the page tells how to find it.
+    fn failure(&self, error: &Error, connector: &str, parts: &Parts, return_to: &ReturnTo) -> Response {
+        let reference = reference(parts);
+        match error {
+            Error::Refused { .. } => {
+                tracing::info!(connector.id = connector, request.id = reference, "a sign-in was refused: {error}");
+            }
+            Error::Busy { .. } => tracing::warn!(connector.id = connector, "a sign-in was put off: {error}"),
+            Error::Store(_) | Error::Unavailable(_) => {
+                tracing::error!(connector.id = connector, request.id = reference, "a sign-in failed: {}", Chain(error));
+            }
+        }
+        match error {
+            Error::Refused { .. } if connector == PASSWORD => {
+                self.sign_in_page(StatusCode::UNAUTHORIZED, parts, return_to, Some(FAILED))
+            }
+            Error::Refused { .. } => page(StatusCode::FORBIDDEN, pages::refused(REFUSED, &reference)),
+            Error::Busy { retry_after_s } => {
+                let text = "There is too much to do at the moment. Please try again in a few seconds.";
+                let mut response = page(StatusCode::TOO_MANY_REQUESTS, pages::refused(text, &reference));
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(*retry_after_s));
+                response
+            }
+            Error::Store(_) | Error::Unavailable(_) => {
+                let text = "Something that the sign-in needs is not available. Please try again later.";
+                let mut response = page(StatusCode::SERVICE_UNAVAILABLE, pages::refused(text, &reference));
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(30));
+                response
+            }
+        }
+    }
+
+    /// Finishes what a provider answered, whatever its protocol.
+    async fn answer(
+        &self,
+        connector: &SourceId,
+        kind: Method,
+        handle: &str,
+        answer: &Answer,
+        parts: &Parts,
+    ) -> Response {
+        let visit = visit(parts);
+        match self.try_answer(connector, kind, handle, answer, &parts.headers, &visit).await {
+            Ok((opened, return_to)) => self.welcome(&opened, &return_to),
+            Err(error) => {
+                if let Err(store) = self.record_failure(&error, connector.as_str(), None, &visit.circumstance).await {
+                    return self.failure(&Error::Store(store), connector.as_str(), parts, &ReturnTo::home());
+                }
+                self.failure(&error, connector.as_str(), parts, &ReturnTo::home())
+            }
+        }
+    }
+
+    async fn try_answer(
+        &self,
+        id: &SourceId,
+        kind: Method,
+        handle: &str,
+        answer: &Answer,
+        headers: &HeaderMap,
+        visit: &Visit,
+    ) -> Result<(Opened, ReturnTo), Error> {
+        let connector = self.connector(id, kind)?;
+        let cookie = self
+            .browser
+            .login_secret(headers)
+            .ok_or_else(|| Error::refused("browser", "the browser that began the sign-in did not come back"))?;
+        let ticket = self.tickets.redeem(handle, id, self.tickets.browser(cookie.expose())).await?;
+        let identity = connector.redirect.finish(&ticket.pending, answer).await?;
+        let opened = self.finish(&Proof::Upstream(Box::new(identity), kind), visit).await?;
+        Ok((opened, ReturnTo::parse(Some(&ticket.return_to))))
+    }
+
+    fn connector(&self, id: &SourceId, kind: Method) -> Result<&Connector, Error> {
+        self.connectors
+            .get(id)
+            .filter(|connector| connector.method == kind)
+            .ok_or_else(|| Error::refused("connector", "there is no such connector"))
+    }
+
+    async fn begin(&self, id: &SourceId, return_to: &ReturnTo, headers: &HeaderMap) -> Result<Response, Error> {
+        let connector =
+            self.connectors.get(id).ok_or_else(|| Error::refused("connector", "there is no such connector"))?;
+        let start = connector.redirect.start().await?;
+        let secret = self.browser.login_secret_or_new(headers, &self.services.ids);
+        let browser = self.tickets.browser(secret.expose());
+        self.tickets.issue(&start.handle, id, start.pending, return_to.as_str(), browser).await?;
+        Ok(redirect(&start.location, [self.browser.login_header(&secret)]))
+    }
+}
+
+fn parse_connector(text: &str) -> Result<SourceId, Response> {
+    text.parse().map_err(|_| problem(StatusCode::NOT_FOUND, "there is no such connector"))
+}
+
+async fn style() -> Response {
+    let headers = [(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "public, max-age=3600")];
+    (headers, pages::STYLE).into_response()
+}
+
+async fn home(State(login): State<Login>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let signed_in = match login.browser.signed_in(&parts).await {
+        Ok(signed_in) => signed_in,
+        Err(error) => return login.failure(&error, PASSWORD, &parts, &ReturnTo::home()),
+    };
+    let Some(signed_in) = signed_in else { return redirect("/login", []) };
+    let levels = match login.services.access.effective(signed_in.user.id).await {
+        Ok(levels) => levels,
+        Err(error) => {
+            return login.failure(&Error::Unavailable(error.to_string()), PASSWORD, &parts, &ReturnTo::home());
+        }
+    };
+    let mut roles: Vec<String> = Vec::new();
+    for level in &levels {
+        for role in &level.roles {
+            let place = level.scope.as_ref().map(|scope| format!(" in {scope}")).unwrap_or_default();
+            roles.push(format!("{}{place}", role.role));
+        }
+    }
+    roles.dedup();
+    let csrf = login.browser.session_secret(&parts.headers).map(|secret| login.csrf(&secret)).unwrap_or_default();
+    page(StatusCode::OK, pages::home(&signed_in.user.display_name(), &roles, &csrf))
+}
+
+async fn choose(State(login): State<Login>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let return_to = ReturnTo::parse(query(&parts).optional("return_to").ok().flatten());
+    login.sign_in_page(StatusCode::OK, &parts, &return_to, None)
+}
+
+async fn password(State(login): State<Login>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let form = match form(&parts, body, MAX_FORM_BYTES).await {
+        Ok(form) => form,
+        Err(response) => return response,
+    };
+    let return_to = ReturnTo::parse(form.optional("return_to").ok().flatten());
+    let (Ok(user_name), Ok(password), Ok(csrf)) =
+        (form.single("username"), form.single("password"), form.single("csrf"))
+    else {
+        return problem(StatusCode::BAD_REQUEST, "the form needs `username`, `password` and `csrf`, once each");
+    };
+    let is_ours = login.is_csrf(csrf, login.browser.login_secret(&parts.headers));
+    if !is_ours || !login.browser.is_not_foreign(&parts.headers) {
+        let text = "The form was too old or came from elsewhere. Please try again.";
+        return login.sign_in_page(StatusCode::FORBIDDEN, &parts, &return_to, Some(text));
+    }
+    match login.sign_in_by_password(user_name, &Secret::new(password.to_owned()), &visit(&parts)).await {
+        Ok(opened) => login.welcome(&opened, &return_to),
+        Err(error) => login.failure(&error, PASSWORD, &parts, &return_to),
+    }
+}
+
+async fn show_link(State(login): State<Login>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let token = query(&parts).optional("token").ok().flatten().unwrap_or_default().to_owned();
+    let secret = login.browser.login_secret_or_new(&parts.headers, &login.services.ids);
+    let mut response = page(StatusCode::OK, pages::link(&token, &login.csrf(&secret)));
+    if let Some(cookie) = login.browser.login_header(&secret) {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+async fn follow_link(State(login): State<Login>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let form = match form(&parts, body, MAX_FORM_BYTES).await {
+        Ok(form) => form,
+        Err(response) => return response,
+    };
+    let (Ok(token), Ok(csrf)) = (form.single("token"), form.single("csrf")) else {
+        return problem(StatusCode::BAD_REQUEST, "the form needs `token` and `csrf`, once each");
+    };
+    let is_ours = login.is_csrf(csrf, login.browser.login_secret(&parts.headers));
+    let visit = visit(&parts);
+    let outcome = if is_ours && login.browser.is_not_foreign(&parts.headers) {
+        login.follow_link(token, &visit).await
+    } else {
+        Err(Error::refused("anti-forgery", "the form was too old or came from elsewhere"))
+    };
+    match outcome {
+        Ok(opened) => login.welcome(&opened, &ReturnTo::home()),
+        Err(error) => {
+            let recorded = login.record_failure(&error, LINK, None, &visit.circumstance).await;
+            let error = recorded.err().map_or(error, Error::Store);
+            login.failure(&error, LINK, &parts, &ReturnTo::home())
+        }
+    }
+}
+
+async fn start(State(login): State<Login>, Path(connector): Path<String>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let id = match parse_connector(&connector) {
+        Ok(id) if login.connectors.contains_key(&id) => id,
+        _ => return problem(StatusCode::NOT_FOUND, "there is no such connector"),
+    };
+    let return_to = ReturnTo::parse(query(&parts).optional("return_to").ok().flatten());
+    match login.begin(&id, &return_to, &parts.headers).await {
+        Ok(response) => response,
+        Err(error) => login.failure(&error, id.as_str(), &parts, &return_to),
+    }
+}
+
+async fn metadata(State(login): State<Login>, Path(connector): Path<String>) -> Response {
+    let found = connector.parse::<SourceId>().ok().and_then(|id| login.connectors.get(&id));
+    match found.and_then(|connector| connector.redirect.metadata()) {
+        Some((kind, body)) => ([(header::CONTENT_TYPE, kind)], body).into_response(),
+        None => problem(StatusCode::NOT_FOUND, "there is no such connector"),
+    }
+}
+
+async fn saml_answer(State(login): State<Login>, Path(connector): Path<String>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let id = match parse_connector(&connector) {
+        Ok(id) => id,
+        Err(response) => return response,
+    };
+    let answer = match form(&parts, body, MAX_ANSWER_BYTES).await {
+        Ok(answer) => answer,
+        Err(response) => return response,
+    };
+    let handle = answer.single("RelayState").unwrap_or_default().to_owned();
+    login.answer(&id, Method::Saml, &handle, &answer, &parts).await
+}
+
+async fn oidc_answer(State(login): State<Login>, Path(connector): Path<String>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let id = match parse_connector(&connector) {
+        Ok(id) => id,
+        Err(response) => return response,
+    };
+    let answer = query(&parts);
+    let handle = answer.single("state").unwrap_or_default().to_owned();
+    login.answer(&id, Method::OpenIdConnect, &handle, &answer, &parts).await
+}
+
+async fn ask_sign_out(State(login): State<Login>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    match login.browser.session_secret(&parts.headers) {
+        Some(secret) => page(StatusCode::OK, pages::sign_out(&login.csrf(&secret))),
+        None => page(StatusCode::OK, pages::signed_out()),
+    }
+}
+
+async fn sign_out(State(login): State<Login>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let form = match form(&parts, body, MAX_FORM_BYTES).await {
+        Ok(form) => form,
+        Err(response) => return response,
+    };
+    let secret = login.browser.session_secret(&parts.headers);
+    let is_ours = form.single("csrf").is_ok_and(|csrf| login.is_csrf(csrf, secret.clone()));
+    if !is_ours || !login.browser.is_not_foreign(&parts.headers) {
+        return problem(StatusCode::FORBIDDEN, "the form was too old or came from elsewhere");
+    }
+    if let Some(secret) = secret {
+        if let Err(error) = login.end_session(&secret, &circumstance(&parts)).await {
+            return login.failure(&error, PASSWORD, &parts, &ReturnTo::home());
+        }
+    }
+    let mut response = page(StatusCode::OK, pages::signed_out());
+    if let Some(cookie) = login.browser.forget_header() {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    response
+}

@@ -1,0 +1,184 @@
+//! A whole gateway without sockets: store in memory, a clock that is moved, repeatable ids.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use cleargate::access::Permit;
+use cleargate::clock::{ManualClock, Timestamp};
+use cleargate::config::{self, Credentials};
+use cleargate::directory::SourceRecord;
+use cleargate::gateway::{Foundation, Gateway};
+use cleargate::http::{ClientAddress, RequestId};
+use cleargate::model::{Attributes, SourceId, User};
+use cleargate::secret::{IdSource, Secret};
+use http::{HeaderMap, Method, Request, StatusCode, header};
+use http_body_util::BodyExt;
+use tower::ServiceExt;
+
+/// When every test begins: 2026-11-22T08:00:00Z.
+pub const START: Timestamp = Timestamp::from_seconds(1_795_334_400);
+
+/// A gateway for one test.
+pub struct TestGateway {
+    pub gateway: Gateway,
+    pub clock: ManualClock,
+    router: Router,
+    _folder: tempfile::TempDir,
+}
+
+impl TestGateway {
+    /// With nothing configured but what must be.
+    pub async fn new() -> Self {
+        Self::with("").await
+    }
+
+    /// With these lines added to the configuration.
+    pub async fn with(lines: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cleargate.toml");
+        let text = format!("public_url = \"http://127.0.0.1:8080\"\npassword.hashing.memory = \"19MiB\"\n{lines}\n");
+        std::fs::write(&path, text).unwrap();
+        let config = config::load(&path, &Credentials::None)
+            .unwrap_or_else(|problems| panic!("{}", problems.iter().map(|p| format!("{p:?}\n")).collect::<String>()));
+        let clock = ManualClock::new(START);
+        let foundation = Foundation { clock: clock.clock(), ids: IdSource::seeded(1), ..Foundation::system() };
+        let gateway = Gateway::open_in_memory(config, foundation).await.unwrap();
+        let router = gateway.public_router();
+        Self { gateway, clock, router, _folder: folder }
+    }
+
+    /// Moves the time.
+    pub fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+    }
+
+    /// A browser without cookies.
+    pub fn visitor(&self) -> Visitor {
+        Visitor {
+            router: self.router.clone(),
+            cookies: BTreeMap::new(),
+            address: "198.51.100.7".parse().unwrap(),
+            headers: HeaderMap::new(),
+        }
+    }
+
+    /// The permit of an administrator on the machine.
+    pub fn task(&self) -> Permit {
+        self.gateway.access().task_permit("test", None)
+    }
+
+    /// The permit of a directory's sync.
+    pub fn sync_permit(&self, source: &str) -> Permit {
+        self.gateway.access().task_permit("test", Some(source.parse::<SourceId>().unwrap()))
+    }
+
+    /// Creates a user, with a password if one is given.
+    pub async fn user(&self, user_name: &str, password: Option<&str>) -> User {
+        let record = record(user_name);
+        let user = self.gateway.directory().create_user(&self.task(), &record).await.unwrap();
+        if let Some(password) = password {
+            let secret = Secret::new(password.to_owned());
+            self.gateway.credentials().set(&self.task(), &user, &secret, false).await.unwrap();
+        }
+        user
+    }
+}
+
+/// A record with a name only.
+pub fn record(user_name: &str) -> SourceRecord {
+    SourceRecord {
+        external_id: None,
+        user_name: user_name.parse().unwrap(),
+        active: Some(true),
+        attributes: Attributes::default(),
+    }
+}
+
+/// A browser that keeps cookies and follows nothing by itself.
+#[derive(Clone)]
+pub struct Visitor {
+    router: Router,
+    pub cookies: BTreeMap<String, String>,
+    pub address: IpAddr,
+    pub headers: HeaderMap,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Reply {
+    pub fn location(&self) -> &str {
+        self.headers.get(header::LOCATION).map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    }
+
+    /// The value of a hidden field of the page.
+    pub fn field(&self, name: &str) -> String {
+        let marker = format!("name=\"{name}\" value=\"");
+        let start = self.text.find(&marker).unwrap_or_else(|| panic!("no field {name} in {}", self.text));
+        self.text[start + marker.len()..].split('"').next().unwrap().replace("&amp;", "&")
+    }
+}
+
+impl Visitor {
+    /// From another address.
+    pub fn from(mut self, address: &str) -> Self {
+        self.address = address.parse().unwrap();
+        self
+    }
+
+    pub async fn get(&mut self, path: &str) -> Reply {
+        self.send(Method::GET, path, None, Body::empty()).await
+    }
+
+    pub async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Reply {
+        let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        self.send(Method::POST, path, Some("application/x-www-form-urlencoded"), Body::from(form)).await
+    }
+
+    pub async fn send(&mut self, method: Method, path: &str, kind: Option<&str>, body: Body) -> Reply {
+        let mut request = Request::builder().method(method).uri(path);
+        if !self.cookies.is_empty() {
+            let line: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            request = request.header(header::COOKIE, line.join("; "));
+        }
+        if let Some(kind) = kind {
+            request = request.header(header::CONTENT_TYPE, kind);
+        }
+        let mut request = request.body(body).unwrap();
+        request.headers_mut().extend(self.headers.clone());
+        request.extensions_mut().insert(ClientAddress(self.address));
+        request.extensions_mut().insert(RequestId("test-request".to_owned()));
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        for cookie in parts.headers.get_all(header::SET_COOKIE) {
+            let cookie = cookie::Cookie::parse(cookie.to_str().unwrap().to_owned()).unwrap();
+            if cookie.max_age().is_some_and(|age| age.is_zero()) {
+                self.cookies.remove(cookie.name());
+            } else {
+                self.cookies.insert(cookie.name().to_owned(), cookie.value().to_owned());
+            }
+        }
+        let bytes = body.collect().await.unwrap().to_bytes();
+        Reply { status: parts.status, headers: parts.headers, text: String::from_utf8_lossy(&bytes).into_owned() }
+    }
+
+    /// Fills in the sign-in form.
+    pub async fn sign_in(&mut self, user_name: &str, password: &str) -> Reply {
+        let page = self.get("/login?return_to=/").await;
+        let fields =
+            [("username", user_name), ("password", password), ("csrf", &page.field("csrf")), ("return_to", "/")];
+        self.post("/login/password", &fields).await
+    }
+}
