@@ -10,6 +10,7 @@
 mod apply;
 mod existing;
 pub mod guard;
+mod mapping;
 mod membership;
 mod plan;
 mod snapshot;
@@ -30,6 +31,7 @@ use crate::{ldap, store};
 
 pub use existing::{Existing, KnownGroup};
 pub use guard::Limits;
+pub use mapping::fold_names;
 pub use plan::{Counts, GroupStep, PersonStep, Plan, Skipped};
 pub use snapshot::{FoundGroup, MemberRef, Person, Snapshot};
 pub use source::Source;

@@ -277,10 +277,10 @@ fn group_step(
     GroupStep { external_id, group, name: name.clone(), attributes, is_changed, added, removed }
 }
 
-/// What is kept of a group besides its name: where it is, so that rules can name it by its DN.
+/// What is kept of a group besides its name: where it is, in the one spelling of a DN, so that rules can name it by it.
 pub(super) fn attributes_of(found: &FoundGroup) -> Attributes {
     let mut attributes = Attributes::default();
-    attributes.0.insert("dn".to_owned(), found.dn.as_str().into());
+    attributes.0.insert("dn".to_owned(), found.dn.folded().into());
     attributes
 }
 

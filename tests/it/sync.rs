@@ -5,3 +5,4 @@ mod bind;
 mod hostile;
 mod openldap;
 mod sandbox;
+mod source;

@@ -9,7 +9,7 @@ use cleargate::directory::{Directory, Rule, Rules};
 use cleargate::ldap::Tree;
 use cleargate::ldap::schema::OPENLDAP;
 use cleargate::model::{OrganisationId, SourceId, Status, Subject, User};
-use cleargate::sync::{Limits, Source, Sync};
+use cleargate::sync::{Limits, Source, Sync, fold_names};
 
 use crate::support::ledger::Ground;
 
@@ -30,7 +30,7 @@ impl Bench {
         let ground = Ground::new();
         let rules = rules.iter().enumerate().map(|(line, (when, role))| Rule {
             source: source(),
-            when: when.parse().unwrap(),
+            when: fold_names(when.parse().unwrap()),
             role: role.parse().unwrap(),
             scope: None,
             position: format!("cleargate.toml:{line}"),

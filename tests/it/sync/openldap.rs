@@ -5,8 +5,10 @@ use cleargate::sync::{Counts, Error};
 use super::bench::{Bench, tree};
 use crate::peers::slapd::{self, BASE, Slapd};
 
-const RULES: [(&str, &str); 2] =
-    [("groups eq \"CN=Finance,OU=Groups,DC=Example,DC=Test\"", "data_analyst"), ("groups eq \"Loop A\"", "viewer")];
+const RULES: [(&str, &str); 2] = [
+    ("groups eq \"CN=Finance, OU=Groups ,DC=Ex\\\\61mple,DC=Test\"", "data_analyst"),
+    ("groups eq \"Loop A\"", "viewer"),
+];
 
 fn bench(slapd: &Slapd) -> Bench {
     Bench::new(tree(slapd.settings(), BASE), &RULES)
