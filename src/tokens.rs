@@ -149,12 +149,11 @@ impl Tokens {
     /// # Errors
     /// See [`Refused`].
     pub async fn authenticate(&self, presented: &str) -> Result<Actor, Refused> {
-        let prefix = text::parse(presented).ok_or(Refused::Malformed)?;
+        if !text::is_well_formed(presented) {
+            return Err(Refused::Malformed);
+        }
         let hash = self.key.tag(presented.as_bytes());
         let record = self.ledger.store().find(&TOKENS, self.organisation, &hash).await?.ok_or(Refused::Unknown)?;
-        if text::prefix(&record.kind) != prefix {
-            return Err(Refused::Unknown);
-        }
         let now = self.clock.now();
         if record.expires.is_some_and(|expires| expires <= now) {
             return Err(Refused::Expired { id: record.id, name: record.name });

@@ -30,15 +30,14 @@ pub(super) fn render(prefix: &str, secret: &Secret) -> Secret {
     Secret::new(text + &sum)
 }
 
-/// The prefix of a well-formed token.
-pub(super) fn parse(text: &str) -> Option<&'static str> {
-    let prefix = [MANAGEMENT, SCIM].into_iter().find(|prefix| text.starts_with(prefix))?;
-    if text.len() != prefix.len() + SECRET_CHARACTERS + CHECKSUM_CHARACTERS {
-        return None;
+/// Whether a text has the form of a token and a checksum that fits it.
+pub(super) fn is_well_formed(text: &str) -> bool {
+    let Some(rest) = [MANAGEMENT, SCIM].iter().find_map(|prefix| text.strip_prefix(prefix)) else { return false };
+    if rest.len() != SECRET_CHARACTERS + CHECKSUM_CHARACTERS {
+        return false;
     }
-    let (body, sum) = text.split_at_checked(text.len() - CHECKSUM_CHARACTERS)?;
-    verify_slices_are_equal(checksum(body).as_bytes(), sum.as_bytes()).ok()?;
-    Some(prefix)
+    text.split_at_checked(text.len() - CHECKSUM_CHARACTERS)
+        .is_some_and(|(body, sum)| verify_slices_are_equal(checksum(body).as_bytes(), sum.as_bytes()).is_ok())
 }
 
 fn checksum(body: &str) -> String {
@@ -53,23 +52,23 @@ mod tests {
     use crate::secret::IdSource;
 
     #[test]
-    fn a_rendered_token_parses_and_no_altered_one_does() {
+    fn a_rendered_token_is_well_formed_and_no_altered_one_is() {
         let ids = IdSource::seeded(3);
         for prefix in [MANAGEMENT, SCIM] {
             let token = render(prefix, &ids.token());
             let text = token.expose();
-            assert_eq!((text.len(), parse(text)), (53, Some(prefix)));
+            assert_eq!((text.len(), is_well_formed(text)), (53, true));
             for position in 0..text.len() {
                 let mut altered = text.as_bytes().to_vec();
                 altered[position] = if altered[position] == b'A' { b'B' } else { b'A' };
-                assert_eq!(parse(std::str::from_utf8(&altered).unwrap()), None, "altered at {position}");
-                assert_eq!(parse(&text[..position]), None, "cut at {position}");
+                assert!(!is_well_formed(std::str::from_utf8(&altered).unwrap()), "altered at {position}");
+                assert!(!is_well_formed(&text[..position]), "cut at {position}");
             }
             for wrong in [format!("{text}="), format!(" {text}"), text.to_uppercase(), text.replace(prefix, "cgx_")] {
-                assert_eq!(parse(&wrong), None, "{wrong}");
+                assert!(!is_well_formed(&wrong), "{wrong}");
             }
         }
         // 53 bytes with a character across the place where the checksum begins.
-        assert_eq!(parse(&format!("cgs_{}éaaaaa", "a".repeat(42))), None);
+        assert!(!is_well_formed(&format!("cgs_{}éaaaaa", "a".repeat(42))));
     }
 }

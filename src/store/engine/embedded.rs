@@ -10,6 +10,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
@@ -254,7 +255,8 @@ impl Storage for Disk {
     }
 
     fn sweep(&self, limit: usize) -> Result<u64, Error> {
-        let end = expiry_key(self.clock.now().plus(std::time::Duration::from_millis(1)), &[]);
+        let now = self.clock.now();
+        let end = expiry_key(now.plus(Duration::from_millis(1)), &[]);
         self.write(|| {
             let deleted = self.transact(|transaction| {
                 let mut tables = Tables::open(transaction)?;
@@ -263,8 +265,12 @@ impl Storage for Disk {
                     expired.map(|entry| entry.map(|(key, _)| key.value().to_vec()).map_err(failed)).collect();
                 let mut deleted = 0;
                 for entry in expired? {
+                    // Of the index and the row, the row says when it expires.
+                    tables.expiries.remove(entry.as_slice()).map_err(failed)?;
                     let key = entry.get(8..).unwrap_or_default();
-                    tables.delete(key)?;
+                    if tables.read(key)?.is_some_and(|row| row.seen(now).is_none()) {
+                        tables.rows.remove(key).map_err(failed)?;
+                    }
                     deleted += 1;
                 }
                 Ok((deleted > 0).then_some(deleted))
