@@ -40,7 +40,11 @@ async fn a_batch_in_a_group_sees_its_predecessors_and_fails_alone() {
     let results = join_all(batches.into_iter().map(|batch| bench.engine.commit(batch))).await;
     let owner = text(&bench.engine, "claimed").await.unwrap();
     for (writer, results) in results[1..].chunks(3).enumerate() {
-        assert_eq!(results[0].is_ok(), owner == writer.to_string(), "writer {writer} heard the answer to its own batch");
+        assert_eq!(
+            results[0].is_ok(),
+            owner == writer.to_string(),
+            "writer {writer} heard the answer to its own batch"
+        );
         assert!(results[1].is_ok() && matches!(results[2], Err(Error::Corrupt { .. })), "writer {writer}: {results:?}");
         let other = bench.engine.get(format!("other {writer}").as_bytes()).await.unwrap().unwrap();
         assert_eq!(results[1].as_ref().unwrap().version, other.version);
