@@ -1,6 +1,6 @@
 //! LDAP client (RFC 4511): connect, bind, read. It writes nothing to a directory and follows no referral.
 //!
-//! The server is not trusted to be well: every byte it sends passes [`guard`] before a decoder sees it, a search is
+//! The server is not trusted to be well: every byte it sends passes the module `guard` before a decoder sees it, a search is
 //! complete or an error, and every wait has an end. `client` is the only file that knows the protocol library.
 //!
 //! TLS is the rule: LDAPS or StartTLS with a verified certificate. Plain connections need an explicit setting.

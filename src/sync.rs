@@ -1,7 +1,7 @@
 //! Directories that are pulled: people and groups of an LDAP server become users and groups, in one direction.
 //!
 //! A run fetches everything into a [`Snapshot`], or nothing. A pure function makes a [`Plan`] of the difference to what
-//! the source brought before; a [`guard`](self::guard) stops a plan that takes away too much; only then is it applied,
+//! the source brought before; a [`guard`] stops a plan that takes away too much; only then is it applied,
 //! in bounded batches. A run without differences writes nothing.
 //!
 //! People who are gone become inactive; they are not deleted. What the source did not bring is never touched. A person

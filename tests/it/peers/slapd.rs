@@ -108,14 +108,6 @@ impl Slapd {
         settings
     }
 
-    /// Settings that bind as the root of the database, who has no entry.
-    pub fn admin_settings(&self) -> LdapSettings {
-        let mut settings = self.settings();
-        settings.bind_dn = ADMIN.into();
-        settings.bind_password = Secret::new(ADMIN_PASSWORD.into());
-        settings
-    }
-
     /// Deletes an entry.
     pub async fn delete(&self, dn: &str) {
         self.write(async |ldap| ldap.delete(dn).await.unwrap().success().map(|_| ()).unwrap()).await;
