@@ -89,6 +89,7 @@ impl Gateway {
         let bind = Bind::Unix { path: listen.admin.clone(), mode: ADMIN_SOCKET_MODE };
         let admin = self.start(self.settings("admin", bind), self.admin_router())?;
         self.limits.run(&self.foundation.tasks);
+        self.ledger.keep(&self.foundation.tasks);
         self.pull();
         Ok(Listening { public, operations, admin, certificates })
     }
