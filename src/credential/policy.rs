@@ -89,7 +89,7 @@ pub struct Rules {
     pub parts: Vec<Unmet>,
     /// How long a password may be used.
     pub expires_after: Option<Duration>,
-    /// Whether passwords that everybody tries are allowed.
+    /// Whether passwords that everybody tries, and those with names of the user, are allowed.
     pub allows_common: bool,
     /// Further passwords that are refused, in any case of their letters.
     pub blocked: Vec<String>,
@@ -179,7 +179,7 @@ impl PasswordPolicy {
         if self.blocked.contains(folded) || (!self.allows_common && is_common(folded)) {
             unmet.push(Unmet::Common);
         }
-        if has_context(folded, context) {
+        if !self.allows_common && has_context(folded, context) {
             unmet.push(Unmet::Context);
         }
         unmet

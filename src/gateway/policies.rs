@@ -39,7 +39,10 @@ pub(super) fn limits(limits: &config::Limits) -> LimitSettings {
 pub(super) fn lockout(lockout: &config::Lockout) -> Policy {
     let preset = match lockout.preset {
         config::LockoutPreset::Balanced => Policy::balanced(),
-        config::LockoutPreset::Clearvantage => Policy::clearvantage(),
+        // Each lock is as long as the first and ends with as many attempts as before it, whatever the numbers.
+        config::LockoutPreset::Clearvantage => {
+            Policy { attempts_again: lockout.attempts, longest: lockout.lasts, ..Policy::clearvantage() }
+        }
     };
     Policy {
         attempts: lockout.attempts,

@@ -45,7 +45,7 @@ impl Bench {
             ground.ids.clone(),
             OrganisationId::DEFAULT,
             pack.roles().clone(),
-            Arc::clone(&people) as Arc<dyn Memberships>,
+            people.clone(),
         );
         Self { ground, people, pack, access }
     }

@@ -90,13 +90,18 @@ async fn a_lock_is_recorded_once_with_account_address_and_end() {
     assert!(ground.events_of(EventKind::LockCleared).await.is_empty());
 }
 
+#[expect(clippy::disallowed_methods, reason = "what a test starts ends with its runtime")]
+fn start<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> tokio::task::JoinHandle<T> {
+    tokio::spawn(future)
+}
+
 /// 201 attempts, of which one is right, at once or `apart` from each other, yet faster than one is verified: how many
 /// were verified, how many of them were wrong.
 async fn storm(lockout: &Lockout, right_one: usize, apart: usize) -> (usize, usize) {
     let gate = Arc::new(tokio::sync::Barrier::new(201));
     let tasks = (0..201).map(|number| {
         let (lockout, gate) = (lockout.clone(), Arc::clone(&gate));
-        tokio::spawn(async move {
+        start(async move {
             gate.wait().await;
             for _ in 0..number * apart {
                 tokio::task::yield_now().await;

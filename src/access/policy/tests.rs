@@ -254,12 +254,16 @@ fn the_reason_names_grant_rule_include_path_and_group_path() {
     assert_eq!(decision.weighed.len(), 2);
 }
 
+/// Includes, permissions, denies, permissions of owners.
+type AnyRole = (Vec<usize>, Vec<usize>, Vec<usize>, Vec<usize>);
+/// Role (one of which does not exist), scope, whether it overrides, start, end.
+type AnyGrant = (usize, Option<usize>, bool, Option<i64>, Option<i64>);
+
 /// A small organisation: six roles with includes in any direction, grants anywhere.
 #[derive(Clone, Debug)]
 struct World {
-    roles: Vec<(Vec<usize>, Vec<usize>, Vec<usize>, Vec<usize>)>,
-    /// Role (one of which does not exist), scope, whether it overrides, start, end.
-    grants: Vec<(usize, Option<usize>, bool, Option<i64>, Option<i64>)>,
+    roles: Vec<AnyRole>,
+    grants: Vec<AnyGrant>,
     question: (usize, Option<usize>, bool),
     limit: Option<Vec<usize>>,
 }

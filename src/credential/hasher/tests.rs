@@ -21,6 +21,11 @@ fn hash(hasher: &Hasher, lane: Lane, password: &str) -> impl Future<Output = Res
     async move { hasher.hash(lane, SMALL, [1; 16], password).await }
 }
 
+#[expect(clippy::disallowed_methods, reason = "what a test starts ends with its runtime")]
+fn start<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> tokio::task::JoinHandle<T> {
+    tokio::spawn(future)
+}
+
 /// Lets the calls in `futures` run until each of them waits.
 async fn settle() {
     for _ in 0..10 {
@@ -67,12 +72,12 @@ async fn a_full_queue_says_so_at_once_and_machines_get_half_of_it() {
     let hasher = queue(4, &clock);
     let mut waiting = Vec::new();
     for _ in 0..2 {
-        waiting.push(tokio::spawn(hash(&hasher, Lane::Background, "x")));
+        waiting.push(start(hash(&hasher, Lane::Background, "x")));
     }
     settle().await;
     assert!(matches!(hash(&hasher, Lane::Background, "x").await, Err(Error::Busy { .. })));
     for _ in 0..2 {
-        waiting.push(tokio::spawn(hash(&hasher, Lane::Interactive, "x")));
+        waiting.push(start(hash(&hasher, Lane::Interactive, "x")));
     }
     settle().await;
     assert_eq!(hasher.depth(), 4);
@@ -85,11 +90,11 @@ async fn a_full_queue_says_so_at_once_and_machines_get_half_of_it() {
 async fn who_hung_up_makes_room_and_is_not_hashed() {
     let clock = ManualClock::new(Timestamp::default());
     let hasher = queue(2, &clock);
-    let gone: Vec<_> = (0..2).map(|_| tokio::spawn(hash(&hasher, Lane::Interactive, "gone"))).collect();
+    let gone: Vec<_> = (0..2).map(|_| start(hash(&hasher, Lane::Interactive, "gone"))).collect();
     settle().await;
     gone.iter().for_each(tokio::task::JoinHandle::abort);
     settle().await;
-    let here = tokio::spawn(hash(&hasher, Lane::Interactive, "here"));
+    let here = start(hash(&hasher, Lane::Interactive, "here"));
     settle().await;
     assert_eq!(hasher.depth(), 1, "the two that had gone are out");
     here.abort();
@@ -102,9 +107,9 @@ async fn who_hung_up_makes_room_and_is_not_hashed() {
 async fn people_are_served_before_machines() {
     let clock = ManualClock::new(Timestamp::default());
     let hasher = queue(10, &clock);
-    let machine = tokio::spawn(hash(&hasher, Lane::Background, "machine"));
+    let machine = start(hash(&hasher, Lane::Background, "machine"));
     settle().await;
-    let person = tokio::spawn(hash(&hasher, Lane::Interactive, "person"));
+    let person = start(hash(&hasher, Lane::Interactive, "person"));
     settle().await;
     assert_eq!(hasher.queue.next().unwrap().password.as_str(), "person");
     assert_eq!(hasher.queue.next().unwrap().password.as_str(), "machine");
@@ -115,10 +120,10 @@ async fn people_are_served_before_machines() {
 async fn what_waited_too_long_is_told_to_come_back() {
     let clock = ManualClock::new(Timestamp::default());
     let hasher = queue(10, &clock);
-    let late = tokio::spawn(hash(&hasher, Lane::Interactive, "late"));
+    let late = start(hash(&hasher, Lane::Interactive, "late"));
     settle().await;
     clock.advance(DEADLINE);
-    let fresh = tokio::spawn(hash(&hasher, Lane::Interactive, "fresh"));
+    let fresh = start(hash(&hasher, Lane::Interactive, "fresh"));
     settle().await;
     let queue = Arc::clone(&hasher.queue);
     let thread = std::thread::spawn(move || run(&queue));

@@ -117,3 +117,26 @@ fn the_list_of_common_passwords_is_folded_so_that_it_can_match() {
         assert_eq!(fold(line).as_str(), line);
     }
 }
+
+#[test]
+fn rules_of_ones_own_refuse_what_they_list_and_may_let_common_ones_in() {
+    let rules = |allows_common: bool| Rules {
+        min_chars: 8,
+        max_chars: 64,
+        parts: vec![Unmet::Digit],
+        expires_after: None,
+        allows_common,
+        blocked: vec!["Rosebud and Rosemary 1".to_owned()],
+    };
+    let check = |allows_common: bool, password: &str| {
+        PasswordPolicy::new(rules(allows_common)).check(&Secret::new(password.to_owned()), &["hopper"])
+    };
+    for allows_common in [false, true] {
+        assert_eq!(check(allows_common, "ROSEBUD and rosemary 1"), [Unmet::Common]);
+        assert_eq!(check(allows_common, "meadow"), [Unmet::TooShort { min_chars: 8 }, Unmet::Digit]);
+    }
+    assert_eq!(check(false, "password1"), [Unmet::Common]);
+    assert_eq!(check(false, "grace hopper 9"), [Unmet::Context]);
+    assert_eq!(check(true, "password1"), []);
+    assert_eq!(check(true, "grace hopper 9"), []);
+}
