@@ -72,7 +72,6 @@ fn what_everybody_tries_is_refused_by_every_preset() {
             "Password1234!",
             "PasswordPassword",
             "passwordpasswordpassword",
-            "correct horse battery staple",
             "qwertyuiopasdfg",
             "aaaaaaaaaaaaaaaaaaaa",
             "abcabcabcabcabcabc",
