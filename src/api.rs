@@ -1,1 +1,147 @@
-//! The management surface, `/api/v1`.
+//! The management surface: `/api/v1`, resources as JSON, for administrators, programs and the console.
+//!
+//! A handler reads the request, asks for its permit, lets a domain service act, and renders. Lists come in pages with a
+//! cursor, in the order of creation. Failures are problem details (RFC 9457) with the `field` that is wrong. Unknown
+//! fields and parameters are refused, so that a misspelled one is not taken for a wish that was granted.
+//!
+//! Who may call: a session of a browser, with proof that its own pages send what changes something; a management token;
+//! anybody on the admin socket, whom the kernel names. Nobody gives away more than they have.
+
+mod admit;
+mod audit;
+mod error;
+mod explain;
+mod fields;
+mod grants;
+mod groups;
+mod locks;
+mod me;
+mod rank;
+mod render;
+mod routes;
+mod sessions;
+mod sources;
+mod status;
+mod tokens;
+mod users;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+
+pub use admit::Gate;
+pub use error::Error;
+pub use routes::{router, table};
+
+use crate::access::{Access, Permit};
+use crate::audit::{Ledger, Sealer};
+use crate::clock::Clock;
+use crate::credential::Credentials;
+use crate::directory::Directory;
+use crate::limit::Limits;
+use crate::lockout::Lockout;
+use crate::login::Browser;
+use crate::model::{Group, Permission, Scope, SourceId, User};
+use crate::session::Sessions;
+use crate::sync::Sync;
+use crate::tasks::Tasks;
+use crate::tokens::Tokens;
+use admit::Caller;
+
+/// What the daemon lets administrators do to itself.
+pub trait Control: Send + std::marker::Sync {
+    /// Reads the configuration again and puts it in force, or keeps the old one. The answer is what deserves a look.
+    ///
+    /// # Errors
+    /// Every problem of the new configuration, each a line for people.
+    fn reload(&self) -> BoxFuture<'_, Result<Vec<String>, Vec<String>>>;
+}
+
+/// What the surface is built from.
+#[derive(Clone)]
+pub struct Services {
+    /// Decisions and permits.
+    pub access: Access,
+    /// Who is behind a browser.
+    pub browser: Browser,
+    /// Time.
+    pub clock: Clock,
+    /// The ids of the configured provisioning connections.
+    pub connections: BTreeSet<SourceId>,
+    /// The daemon.
+    pub control: Arc<dyn Control>,
+    /// Passwords.
+    pub credentials: Credentials,
+    /// People and groups.
+    pub directory: Directory,
+    /// The ledger.
+    pub ledger: Ledger,
+    /// Rates.
+    pub limits: Limits,
+    /// Failed attempts.
+    pub lockout: Lockout,
+    /// The address people use.
+    pub public_url: String,
+    /// Verifies the ledger.
+    pub sealer: Arc<Sealer>,
+    /// Signed-in browsers.
+    pub sessions: Sessions,
+    /// Directories that are pulled.
+    pub syncs: BTreeMap<SourceId, Sync>,
+    /// Work that outlives its request.
+    pub tasks: Tasks,
+    /// Tokens.
+    pub tokens: Tokens,
+}
+
+/// The surface. Cloning shares everything.
+#[derive(Clone)]
+pub struct Api {
+    services: Arc<Services>,
+    runs: sources::Runs,
+}
+
+impl Api {
+    /// The surface over these services.
+    pub fn new(services: Services) -> Self {
+        Self { services: Arc::new(services), runs: sources::Runs::default() }
+    }
+
+    /// Checks that the caller may do this, in the whole organisation or within a scope.
+    async fn permit(&self, caller: &Caller, permission: &str, scope: Option<&Scope>) -> Result<Permit, Error> {
+        let permission: Permission = permission.parse().map_err(|_| Error::Internal("a permission that is none"))?;
+        let circumstance = caller.circumstance.clone();
+        Ok(self.services.access.permit(&caller.actor, &permission, scope, circumstance).await?)
+    }
+
+    /// The user of this id or name.
+    async fn user(&self, text: &str) -> Result<User, Error> {
+        let directory = &self.services.directory;
+        let by_id = match text.parse() {
+            Ok(id) => directory.find_user(id).await?,
+            Err(_) => None,
+        };
+        let found = match by_id {
+            Some(user) => Some(user),
+            None => directory.find_user_by_name(text).await?,
+        };
+        found.ok_or(Error::NotFound { what: "user" })
+    }
+
+    /// The group of this id, or the only one of this name.
+    async fn group(&self, text: &str) -> Result<Group, Error> {
+        let directory = &self.services.directory;
+        if let Ok(id) = text.parse()
+            && let Some(group) = directory.find_group(id).await?
+        {
+            return Ok(group);
+        }
+        let mut named = directory.find_groups_by_name(text).await?;
+        match (named.pop(), named.is_empty()) {
+            (Some(group), true) => Ok(group),
+            (Some(_), false) => Err(Error::Ambiguous { what: "group" }),
+            (None, _) => Err(Error::NotFound { what: "group" }),
+        }
+    }
+}

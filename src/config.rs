@@ -25,7 +25,7 @@ mod upstream;
 use std::path::{Path, PathBuf};
 
 pub use document::{File, Source};
-pub use form::{Domain, HostPort, Percent, Quota};
+pub use form::{Domain, HostPort, Percent, Quota, parse_duration};
 pub use limits::{Limits, Session};
 pub use listen::{Listen, Tls};
 pub use lockout::{Lockout, LockoutPreset};

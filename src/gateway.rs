@@ -1,5 +1,6 @@
 //! Wires every service once and collects routes and tasks. It sees everything and decides nothing.
 
+mod control;
 mod listeners;
 mod policies;
 mod sources;
@@ -108,6 +109,7 @@ pub struct Gateway {
     sessions: Sessions,
     tokens: Tokens,
     syncs: sources::Syncs,
+    controls: control::Controls,
 }
 
 impl Gateway {
@@ -199,6 +201,7 @@ impl Gateway {
             sessions,
             tokens,
             syncs,
+            controls: control::Controls::default(),
         })
     }
 

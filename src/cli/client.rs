@@ -68,7 +68,8 @@ impl Client {
             query.push(("limit", &limit));
             query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
             let page = self.get(&with_query(path, &query)).await?;
-            items.extend(page.get("items").and_then(Value::as_array).into_iter().flatten().cloned());
+            let listed = page.get("items").or_else(|| page.get("logs")).and_then(Value::as_array);
+            items.extend(listed.into_iter().flatten().cloned());
             match page.get("next").and_then(Value::as_str) {
                 Some(next) => cursor = Some(next.to_owned()),
                 None => break,

@@ -1,11 +1,16 @@
 //! `cleargate sync`.
 
+use std::time::Duration;
+
 use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::client::{Client, path};
 use super::output::{Output, plain};
 use super::{Exit, Failure};
+
+/// How often a run that takes longer than a request is asked about.
+const ASK_EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -28,7 +33,12 @@ pub(super) async fn run(command: Command, client: Client, output: &Output) -> Re
         Command::Run { source } => (source, false),
         Command::Plan { source } => (source, true),
     };
-    let answer = client.post(&path("sources", &source, "/sync"), &json!({"dry_run": dry_run})).await?;
+    let path = path("sources", &source, "/sync");
+    let mut answer = client.post(&path, &json!({"dry_run": dry_run})).await?;
+    while answer.get("outcome").and_then(Value::as_str) == Some("running") {
+        tokio::time::sleep(ASK_EVERY).await;
+        answer = client.get(&path).await?;
+    }
     output.object(&answer)?;
     match answer.get("outcome").and_then(Value::as_str) {
         Some("refused") => Err(Failure::new(Exit::Conflict, format!("the sync was refused: {}", reason(&answer)))),

@@ -6,7 +6,8 @@ mod quota;
 mod share;
 mod size;
 
-pub(super) use duration::{parse_duration, render_duration};
+pub use duration::parse_duration;
+pub(super) use duration::render_duration;
 pub use host::{Domain, HostPort};
 pub use quota::Quota;
 pub use share::Percent;

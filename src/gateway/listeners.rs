@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use super::{Error, Gateway};
+use crate::api;
 use crate::http::operations::{self, Readiness};
 use crate::http::{self, Bind, Bound, Certificates, Hosts, ListenerSettings};
 use crate::login;
@@ -52,12 +53,12 @@ impl Gateway {
             self.foundation.clock.clone(),
             self.limits.clone(),
         );
-        login::routes(self.login.clone()).merge(scim::routes(scim, Arc::new(gate)))
+        login::routes(self.login.clone()).merge(scim::routes(scim, Arc::new(gate))).merge(api::router(self.api()))
     }
 
     /// What administrators on the machine itself reach.
     pub fn admin_router(&self) -> axum::Router {
-        axum::Router::new()
+        api::router(self.api())
     }
 
     /// Health, readiness, metrics.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::access::Permit;
@@ -85,9 +85,11 @@ impl Work<'_> {
 
     async fn new_people(&mut self, steps: &[PersonStep]) -> Result<(), Error> {
         let (directory, permit) = (self.directory, self.permit);
-        // Boxed, so that the compiler sees that the whole may move between threads.
-        let batches = steps.chunks(PEOPLE_PER_BATCH).map(|batch| apply_batch(directory, permit, batch).boxed());
-        let batches: Vec<_> = batches.collect();
+        // Boxed one by one: as a mapped iterator the compiler cannot tell that the whole may move between threads.
+        let mut batches: Vec<BoxFuture<'_, Result<(Done, Refused), Error>>> = Vec::new();
+        for batch in steps.chunks(PEOPLE_PER_BATCH) {
+            batches.push(Box::pin(apply_batch(directory, permit, batch)));
+        }
         let results: Vec<_> = stream::iter(batches).buffer_unordered(BATCHES_AT_ONCE).try_collect().await?;
         for (done, refused) in results {
             self.note(done);

@@ -5,8 +5,9 @@ use std::time::Duration;
 /// Units from the largest, in milliseconds. `ms` stands before `m` and `s` where a unit is looked for.
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 
-/// Reads whole numbers with units `d`, `h`, `m`, `s` and `ms`, the largest first, each at most once.
-pub(in crate::config) fn parse_duration(text: &str) -> Option<Duration> {
+/// Reads whole numbers with units `d`, `h`, `m`, `s` and `ms`, the largest first, each at most once: `1h30m`. `None` for
+/// any other text.
+pub fn parse_duration(text: &str) -> Option<Duration> {
     let mut rest = text;
     let mut units = UNITS.as_slice();
     let mut millis = 0u64;

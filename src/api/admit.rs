@@ -1,0 +1,127 @@
+//! Who calls: decided once, before a handler runs.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::response::{IntoResponse, Response};
+use futures_util::future::BoxFuture;
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+
+use super::{Api, Error, Services};
+use crate::error::Chain;
+use crate::http::{Access, Admit, PeerUid, Rate, circumstance};
+use crate::limit::Subject;
+use crate::login::SignedIn;
+use crate::model::{Actor, Circumstance};
+use crate::tokens::Refused;
+
+/// Lets callers pass that are somebody.
+#[derive(Clone)]
+pub struct Gate(Arc<Services>);
+
+impl Gate {
+    /// The gate of a surface.
+    pub fn new(api: &Api) -> Self {
+        Self(Arc::clone(&api.services))
+    }
+
+    async fn pass(&self, access: Access, rate: Rate, parts: &mut Parts) -> Result<(), Error> {
+        let counted = self.identify(access, parts).await;
+        if let Err(Error::Unauthorized) = &counted
+            && let Some(address) = circumstance(parts).address
+        {
+            self.0.limits.check(rate, Subject::Address(address))?;
+        }
+        match counted? {
+            Some(Counted::Account(id)) => self.0.limits.check(rate, Subject::Account(&id))?,
+            Some(Counted::Token(id)) => self.0.limits.check(rate, Subject::Token(&id))?,
+            // The machine's own administrators are not held up.
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Puts the actor into the request's extensions and tells for whom the request counts.
+    async fn identify(&self, access: Access, parts: &mut Parts) -> Result<Option<Counted>, Error> {
+        if let Some(PeerUid(uid)) = parts.extensions.get().copied() {
+            parts.extensions.insert(Actor::Local { uid });
+            return Ok(None);
+        }
+        if parts.headers.contains_key(AUTHORIZATION) {
+            return self.token(parts).await.map(Some);
+        }
+        let Some(signed_in) = self.0.browser.signed_in(parts).await? else {
+            return match access {
+                Access::Public => Ok(None),
+                _ => Err(Error::Unauthorized),
+            };
+        };
+        if !parts.method.is_safe() && !self.0.browser.is_same_origin(&parts.headers) {
+            return Err(Error::Foreign);
+        }
+        let counted = Counted::Account(signed_in.user.id.to_string());
+        parts.extensions.insert(signed_in.actor());
+        parts.extensions.insert(Box::new(signed_in));
+        Ok(Some(counted))
+    }
+
+    async fn token(&self, parts: &mut Parts) -> Result<Counted, Error> {
+        let presented = bearer(parts).ok_or(Error::Unauthorized)?;
+        let refused = match self.0.tokens.authenticate(presented).await {
+            Ok(actor) => {
+                // A provisioning token is nothing here.
+                let Actor::Token { id, .. } = &actor else { return Err(Error::Unauthorized) };
+                let counted = Counted::Token(id.to_string());
+                parts.extensions.insert(actor);
+                return Ok(counted);
+            }
+            Err(Refused::Store(error)) => return Err(Error::Store(error)),
+            Err(refused) => refused,
+        };
+        if let Some(event) = self.0.tokens.refusal(&refused, &circumstance(parts))
+            && let Err(error) = self.0.ledger.record(event).await
+        {
+            tracing::warn!(error = %Chain(&error), "a refused management token was not recorded");
+        }
+        Err(Error::Unauthorized)
+    }
+}
+
+/// For whom a request counts.
+enum Counted {
+    Account(String),
+    Token(String),
+}
+
+/// The token of the one `Authorization` header (RFC 6750 section 2.1).
+fn bearer(parts: &Parts) -> Option<&str> {
+    let mut values = parts.headers.get_all(AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}
+
+impl Admit for Gate {
+    fn admit<'a>(&'a self, access: Access, rate: Rate, parts: &'a mut Parts) -> BoxFuture<'a, Result<(), Response>> {
+        Box::pin(async move { self.pass(access, rate, parts).await.map_err(IntoResponse::into_response) })
+    }
+}
+
+/// Who calls, and from where.
+#[derive(Clone)]
+pub(super) struct Caller {
+    pub(super) actor: Actor,
+    pub(super) circumstance: Circumstance,
+    /// The browser's user and session, when a browser calls.
+    pub(super) signed_in: Option<Box<SignedIn>>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
+        let actor = parts.extensions.get().cloned().ok_or(Error::Unauthorized)?;
+        Ok(Self { actor, circumstance: circumstance(parts), signed_in: parts.extensions.get().cloned() })
+    }
+}

@@ -1,0 +1,292 @@
+//! Failures as problem details (RFC 9457).
+
+use std::time::Duration;
+
+use axum::response::{IntoResponse, Response};
+use http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, StatusCode};
+
+use crate::access::Explanation;
+use crate::error::Chain;
+use crate::limit::Retry;
+use crate::store::{self, Retryable};
+use crate::{access, credential, directory, lockout, login, session, sync, tokens};
+
+/// Why a call did not do as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Several things have this name.
+    #[error("more than one {what} has this name; use the id")]
+    Ambiguous {
+        /// What was looked for.
+        what: &'static str,
+    },
+    /// Too much to do at the moment.
+    #[error("too much to do; try again later")]
+    Busy {
+        /// When.
+        retry_after: Duration,
+    },
+    /// The configuration on disk cannot be used; the old one is in force.
+    #[error("{}", problems.join("\n"))]
+    Configuration {
+        /// Every problem.
+        problems: Vec<String>,
+    },
+    /// Something has that name already, or belongs to somebody else.
+    #[error("{detail}")]
+    Conflict {
+        /// The field, when it is one.
+        field: Option<String>,
+        /// What is in the way.
+        detail: String,
+    },
+    /// The caller may not do this.
+    #[error("{detail}")]
+    Forbidden {
+        /// Why, and what would be needed.
+        detail: String,
+    },
+    /// A page of another site sent this, or nothing says that it did not.
+    #[error("a session changes something only from the gateway's own pages")]
+    Foreign,
+    /// A defect of the program.
+    #[error("{0}")]
+    Internal(&'static str),
+    /// A field is not acceptable.
+    #[error("{field} {reason}")]
+    Invalid {
+        /// Which.
+        field: String,
+        /// What is wrong, as the rest of a sentence that starts with the field.
+        reason: String,
+    },
+    /// The request is not in a form that can be read.
+    #[error("{0}")]
+    Malformed(String),
+    /// There is no such thing.
+    #[error("there is no such {what}")]
+    NotFound {
+        /// What.
+        what: &'static str,
+    },
+    /// Somebody changed it meanwhile.
+    #[error("it has changed meanwhile: revision {current} is current")]
+    Revision {
+        /// The revision.
+        current: u64,
+    },
+    /// The store does not answer, or not as it should.
+    #[error("the store is not available; try again")]
+    Store(#[source] store::Error),
+    /// Too many calls.
+    #[error("too many requests")]
+    TooMany(Retry),
+    /// No credentials, or none that are good.
+    #[error("a session or a management token is needed")]
+    Unauthorized,
+}
+
+impl Error {
+    pub(super) fn invalid(field: &str, reason: impl std::fmt::Display) -> Self {
+        Self::Invalid { field: field.to_owned(), reason: reason.to_string() }
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Ambiguous { .. } | Self::Conflict { .. } => StatusCode::CONFLICT,
+            Self::Busy { .. } | Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Configuration { .. } | Self::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Forbidden { .. } | Self::Foreign => StatusCode::FORBIDDEN,
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Malformed(_) => StatusCode::BAD_REQUEST,
+            Self::NotFound { .. } => StatusCode::NOT_FOUND,
+            Self::Revision { .. } => StatusCode::PRECONDITION_FAILED,
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+        }
+    }
+
+    fn field(&self) -> Option<&str> {
+        match self {
+            Self::Invalid { field, .. } => Some(field),
+            Self::Conflict { field, .. } => field.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// What the answer says; the field has its own member.
+    fn detail(&self) -> String {
+        match self {
+            Self::Invalid { reason, .. } => reason.clone(),
+            other => other.to_string(),
+        }
+    }
+
+    fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        if let Self::TooMany(retry) = self {
+            retry.set_headers(&mut headers);
+        }
+        if let Self::Busy { retry_after } = self {
+            headers.insert(RETRY_AFTER, HeaderValue::from(retry_after.as_secs().max(1)));
+        }
+        if matches!(self, Self::Unauthorized) {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        headers
+    }
+}
+
+/// What the answer's body will be made of, once the id of the request is known.
+#[derive(Clone, Debug)]
+pub(super) struct Problem {
+    pub(super) status: StatusCode,
+    pub(super) detail: String,
+    pub(super) field: Option<String>,
+}
+
+impl Problem {
+    /// The body.
+    pub(super) fn render(&self, request_id: Option<&str>) -> serde_json::Value {
+        let mut body = serde_json::json!({
+            "type": "about:blank",
+            "title": self.status.canonical_reason().unwrap_or("Error"),
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+        });
+        if let Some(members) = body.as_object_mut() {
+            members.extend(self.field.as_ref().map(|field| ("field".to_owned(), field.as_str().into())));
+            members.extend(request_id.map(|id| ("request_id".to_owned(), id.into())));
+        }
+        body
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        match &self {
+            Self::Store(error) => tracing::warn!(error = %Chain(error), "a management call could not be answered"),
+            Self::Internal(_) => tracing::error!("a management call failed: {self}"),
+            _ => {}
+        }
+        let problem = Problem { status: self.status(), detail: self.detail(), field: self.field().map(str::to_owned) };
+        let mut response = (problem.status, self.headers()).into_response();
+        response.extensions_mut().insert(problem);
+        response
+    }
+}
+
+impl Retryable for Error {
+    fn is_lost_race(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_lost_race())
+    }
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<Retry> for Error {
+    fn from(retry: Retry) -> Self {
+        Self::TooMany(retry)
+    }
+}
+
+impl From<access::Error> for Error {
+    fn from(error: access::Error) -> Self {
+        match error {
+            access::Error::Anonymous => Self::Unauthorized,
+            access::Error::Denied(explanation) => Self::Forbidden { detail: denial(&explanation) },
+            access::Error::Invalid { field, reason } => Self::invalid(field, reason),
+            access::Error::NotFound { what } => Self::NotFound { what },
+            access::Error::Pack { .. } => Self::Internal("the policy pack was read again"),
+            access::Error::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+/// Why, without what the caller could not find out about itself.
+fn denial(explanation: &Explanation) -> String {
+    let place = explanation.scope.as_ref().map(|scope| format!(" in {scope}")).unwrap_or_default();
+    format!("{}{place} is not permitted: {}", explanation.permission, explanation.reason)
+}
+
+impl From<directory::Error> for Error {
+    fn from(error: directory::Error) -> Self {
+        let detail = error.to_string();
+        match error {
+            directory::Error::Conflict { field, .. } => Self::Conflict { field: Some(field.to_owned()), detail },
+            directory::Error::Invalid { field, reason } => Self::Invalid { field, reason },
+            directory::Error::NotFound { what, .. } => Self::NotFound { what },
+            directory::Error::Owned { .. } | directory::Error::Retired => Self::Conflict { field: None, detail },
+            directory::Error::Revision { current } => Self::Revision { current },
+            directory::Error::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl From<credential::Error> for Error {
+    fn from(error: credential::Error) -> Self {
+        match error {
+            credential::Error::Busy { retry_after } => Self::Busy { retry_after },
+            credential::Error::Invalid { unmet } => {
+                let unmet: Vec<String> = unmet.iter().map(ToString::to_string).collect();
+                Self::invalid("password", unmet.join("; "))
+            }
+            credential::Error::Corrupt { .. } => Self::Internal("a stored password cannot be read"),
+            credential::Error::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl From<lockout::Error> for Error {
+    fn from(error: lockout::Error) -> Self {
+        match error {
+            lockout::Error::Busy => Self::Busy { retry_after: Duration::from_secs(1) },
+            lockout::Error::Locked { .. } => Self::Conflict { field: None, detail: error.to_string() },
+            lockout::Error::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl From<login::Error> for Error {
+    fn from(error: login::Error) -> Self {
+        match error {
+            login::Error::Busy { retry_after_s } => Self::Busy { retry_after: Duration::from_secs(retry_after_s) },
+            login::Error::Refused { .. } | login::Error::Unavailable(_) => Self::Unauthorized,
+            login::Error::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl From<session::Error> for Error {
+    fn from(error: session::Error) -> Self {
+        match error {
+            session::Error::NotFound => Self::NotFound { what: "session" },
+            session::Error::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl From<tokens::Error> for Error {
+    fn from(error: tokens::Error) -> Self {
+        match error {
+            tokens::Error::Invalid { field, reason } => Self::invalid(field, reason),
+            tokens::Error::NotFound => Self::NotFound { what: "token" },
+            tokens::Error::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl From<sync::Error> for Error {
+    fn from(error: sync::Error) -> Self {
+        match error {
+            sync::Error::Directory(error) => error.into(),
+            sync::Error::Store(error) => Self::Store(error),
+            other => Self::Conflict { field: None, detail: Chain(&other).to_string() },
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Bodies and query parameters, taken field by field; what nobody took is refused by name.
+
+use std::str::FromStr;
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use serde_json::{Map, Value};
+
+use super::Error;
+
+/// The members of a body's object.
+pub(super) struct Fields(Map<String, Value>);
+
+impl Fields {
+    /// The text under `name`; null and absence are one.
+    pub(super) fn text(&mut self, name: &str) -> Result<Option<String>, Error> {
+        match self.0.remove(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(Error::invalid(name, "must be text")),
+        }
+    }
+
+    /// The text under `name` as a value of its type.
+    pub(super) fn parsed<T: FromStr<Err: ToString>>(&mut self, name: &str) -> Result<Option<T>, Error> {
+        let parse = |text: String| text.parse().map_err(|error: T::Err| Error::invalid(name, error.to_string()));
+        self.text(name)?.map(parse).transpose()
+    }
+
+    /// The boolean under `name`.
+    pub(super) fn flag(&mut self, name: &str) -> Result<Option<bool>, Error> {
+        match self.0.remove(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(flag)),
+            Some(_) => Err(Error::invalid(name, "must be true or false")),
+        }
+    }
+
+    /// The texts under `name`: a list, or one text whose words are separated by commas or blanks.
+    pub(super) fn words(&mut self, name: &str) -> Result<Option<Vec<String>>, Error> {
+        let value = match self.0.remove(name) {
+            None | Some(Value::Null) => return Ok(None),
+            Some(Value::String(text)) => {
+                let words = text.split([',', ' ']).filter(|word| !word.is_empty());
+                return Ok(Some(words.map(str::to_owned).collect()));
+            }
+            Some(value) => value,
+        };
+        texts(name, value).map(Some)
+    }
+
+    /// The texts of the list under `name`.
+    pub(super) fn list(&mut self, name: &str) -> Result<Vec<String>, Error> {
+        match self.0.remove(name) {
+            None | Some(Value::Null) => Ok(Vec::new()),
+            Some(value) => texts(name, value),
+        }
+    }
+
+    /// Refuses what nobody took.
+    pub(super) fn end(self) -> Result<(), Error> {
+        match self.0.keys().next() {
+            None => Ok(()),
+            Some(name) => Err(Error::invalid(name, "is not known here")),
+        }
+    }
+}
+
+fn texts(name: &str, value: Value) -> Result<Vec<String>, Error> {
+    let refuse = || Error::invalid(name, "must be a list of texts");
+    let Value::Array(values) = value else { return Err(refuse()) };
+    let text = |value| match value {
+        Value::String(text) => Ok(text),
+        _ => Err(refuse()),
+    };
+    values.into_iter().map(text).collect()
+}
+
+impl<S: Send + Sync> FromRequest<S> for Fields {
+    type Rejection = Error;
+
+    /// An empty body is an empty object.
+    async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
+        let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+        let is_json = kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
+        let bytes = Bytes::from_request(request, state).await;
+        let bytes = bytes.map_err(|_| Error::Malformed("the body cannot be read".to_owned()))?;
+        if bytes.is_empty() {
+            return Ok(Self(Map::new()));
+        }
+        // A form of another site cannot have this type, so that it is asked for.
+        if !is_json {
+            return Err(Error::Malformed("the body must be application/json".to_owned()));
+        }
+        match serde_json::from_slice(&bytes) {
+            Ok(Value::Object(members)) => Ok(Self(members)),
+            Ok(_) => Err(Error::Malformed("the body must be a JSON object".to_owned())),
+            Err(error) => {
+                Err(Error::Malformed(format!("the body is no JSON: line {}, column {}", error.line(), error.column())))
+            }
+        }
+    }
+}
+
+/// The parameters of the query.
+pub(super) struct Params(Vec<(String, String)>);
+
+/// A page that is asked for.
+pub(super) struct PageOf<T> {
+    /// The item after which it begins.
+    pub(super) after: Option<T>,
+    /// Most items.
+    pub(super) limit: usize,
+}
+
+/// Items of a page when nobody says.
+const DEFAULT_LIMIT: usize = 100;
+/// Most items of a page.
+const MAX_LIMIT: usize = 500;
+
+impl Params {
+    /// The value of `name`; an empty one counts as absent.
+    pub(super) fn take(&mut self, name: &str) -> Result<Option<String>, Error> {
+        let place = |params: &[(String, String)]| params.iter().position(|(other, _)| other == name);
+        let Some(first) = place(&self.0) else { return Ok(None) };
+        let (_, value) = self.0.remove(first);
+        match place(&self.0) {
+            Some(_) => Err(Error::invalid(name, "is given twice")),
+            None => Ok(Some(value).filter(|value| !value.is_empty())),
+        }
+    }
+
+    /// The value of `name` as a value of its type.
+    pub(super) fn parsed<T: FromStr<Err: ToString>>(&mut self, name: &str) -> Result<Option<T>, Error> {
+        let parse = |text: String| text.parse().map_err(|error: T::Err| Error::invalid(name, error.to_string()));
+        self.take(name)?.map(parse).transpose()
+    }
+
+    /// `limit` and `cursor`.
+    pub(super) fn page<T: FromStr>(&mut self) -> Result<PageOf<T>, Error> {
+        let limit: usize = self.parsed("limit")?.unwrap_or(DEFAULT_LIMIT);
+        let after = self.take("cursor")?;
+        let after =
+            after.map(|text| text.parse().map_err(|_| Error::invalid("cursor", "is none of ours"))).transpose()?;
+        Ok(PageOf { after, limit: limit.clamp(1, MAX_LIMIT) })
+    }
+
+    /// Refuses what nobody took.
+    pub(super) fn end(self) -> Result<(), Error> {
+        match self.0.first() {
+            None => Ok(()),
+            Some((name, _)) => Err(Error::invalid(name, "is not known here")),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Params {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
+        let query = parts.uri.query().unwrap_or("");
+        Ok(Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect()))
+    }
+}

@@ -1,0 +1,74 @@
+//! `/grants`.
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use http::StatusCode;
+
+use super::admit::Caller;
+use super::fields::{Fields, Params};
+use super::{Api, Error, render};
+use crate::access::NewGrant;
+use crate::model::{GrantId, Mode, RoleId, Subject};
+
+impl Api {
+    /// The one user or group that is named.
+    async fn subject(&self, user: Option<String>, group: Option<String>) -> Result<Subject, Error> {
+        // Of a body or a query a name that is nobody's is a wrong value, not a missing page.
+        match (user, group) {
+            (Some(user), None) => match self.user(&user).await {
+                Ok(user) => Ok(Subject::User(user.id)),
+                Err(Error::NotFound { .. }) => Err(Error::invalid("user", format!("`{user}` does not exist"))),
+                Err(error) => Err(error),
+            },
+            (None, Some(group)) => match self.group(&group).await {
+                Ok(group) => Ok(Subject::Group(group.id)),
+                Err(Error::NotFound { .. }) => Err(Error::invalid("group", format!("`{group}` does not exist"))),
+                Err(error) => Err(error),
+            },
+            _ => Err(Error::invalid("user", "or `group` must be given, one of them")),
+        }
+    }
+}
+
+/// `GET /grants?user=` or `?group=`: all of them on one page.
+pub(super) async fn list(State(api): State<Api>, caller: Caller, mut params: Params) -> Result<Response, Error> {
+    let (user, group) = (params.take("user")?, params.take("group")?);
+    let _all_on_one_page = params.page::<GrantId>()?;
+    params.end()?;
+    api.permit(&caller, "grants:read", None).await?;
+    let subject = api.subject(user, group).await?;
+    let grants = api.services.access.grants().list(subject).await?;
+    Ok(render::page(grants.iter().map(render::grant).collect(), None))
+}
+
+/// `POST /grants`: `user` or `group`, `role`, `scope`, `mode`, `starts`, `ends`, `reason`.
+pub(super) async fn create(State(api): State<Api>, caller: Caller, mut fields: Fields) -> Result<Response, Error> {
+    let (user, group) = (fields.text("user")?, fields.text("group")?);
+    let role: RoleId = fields.parsed("role")?.ok_or_else(|| Error::invalid("role", "is required"))?;
+    let scope = fields.parsed("scope")?;
+    let mode = match fields.text("mode")?.as_deref() {
+        None | Some("add") => Mode::Add,
+        Some("override") => Mode::Override,
+        Some(_) => return Err(Error::invalid("mode", "must be add or override")),
+    };
+    let (starts, ends) = (fields.parsed("starts")?, fields.parsed("ends")?);
+    let reason = fields.text("reason")?.unwrap_or_default();
+    fields.end()?;
+    let subject = api.subject(user, group).await?;
+    let new = NewGrant { subject, role, scope, mode, reason, starts, ends };
+    let permit = api.services.access.permit_grant(&caller.actor, &new, caller.circumstance.clone()).await?;
+    let access = &api.services.access;
+    let grant = access.grants().create(&permit, &access.roles(), new).await?;
+    Ok(render::answer(StatusCode::CREATED, &render::grant(&grant)))
+}
+
+/// `DELETE /grants/{id}`.
+pub(super) async fn delete(State(api): State<Api>, caller: Caller, Path(id): Path<String>) -> Result<Response, Error> {
+    let missing = || Error::NotFound { what: "grant" };
+    let id: GrantId = id.parse().map_err(|_| missing())?;
+    let found = api.services.access.grants().find(id).await?;
+    let scope = found.as_ref().and_then(|grant| grant.scope.as_ref());
+    let permit = api.permit(&caller, "grants:delete", scope).await?;
+    let grant = api.services.access.grants().delete(&permit, id).await?;
+    Ok(render::answer(StatusCode::OK, &render::grant(&grant)))
+}

@@ -1,0 +1,40 @@
+//! `/locks`: accounts with wrong passwords.
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use http::StatusCode;
+use serde_json::json;
+
+use super::admit::Caller;
+use super::fields::Params;
+use super::{Api, Error, render};
+use crate::model::UserId;
+
+/// `GET /locks?limit=&cursor=`.
+pub(super) async fn list(State(api): State<Api>, caller: Caller, mut params: Params) -> Result<Response, Error> {
+    let page = params.page::<UserId>()?;
+    params.end()?;
+    api.permit(&caller, "locks:read", None).await?;
+    let locks = api.services.lockout.list(page.after, page.limit).await?;
+    let next = locks.last().filter(|_| locks.len() == page.limit).map(|(id, _)| id.to_string());
+    let ids: Vec<UserId> = locks.iter().map(|(id, _)| *id).collect();
+    let users = api.services.directory.users_by_id(&ids).await?;
+    let show = |(id, state): &(UserId, crate::lockout::LockState)| {
+        let user = users.iter().find(|user| user.id == *id);
+        json!({
+            "user": user.map_or_else(|| json!({"id": id.to_string()}), render::brief),
+            "failures": state.failures,
+            "locked_until": render::time(state.locked_until),
+            "last": state.last.to_string(),
+        })
+    };
+    Ok(render::page(locks.iter().map(show).collect(), next))
+}
+
+/// `DELETE /locks/{user}`: unlocks and forgets. An account that is not locked is no error.
+pub(super) async fn clear(State(api): State<Api>, caller: Caller, Path(user): Path<String>) -> Result<Response, Error> {
+    let permit = api.permit(&caller, "locks:delete", None).await?;
+    let user = api.user(&user).await?;
+    let cleared = api.services.lockout.clear(&permit, user.id, &user.user_name).await?;
+    Ok(render::answer(StatusCode::OK, &json!({"user": render::brief(&user), "cleared": cleared})))
+}

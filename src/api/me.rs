@@ -1,0 +1,60 @@
+//! `/me`: who the caller is, and what they may do.
+
+use axum::extract::State;
+use axum::response::Response;
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::admit::Caller;
+use super::{Api, Error, render};
+use crate::model::{Actor, User};
+
+/// `GET /me`: `user`, `roles` and `permissions` that hold in the whole organisation, `scopes` with those that hold
+/// somewhere, `groups`, `session`. Of a caller that is nobody's, `user` is null.
+pub(super) async fn me(State(api): State<Api>, caller: Caller) -> Result<Response, Error> {
+    let user = match (&caller.signed_in, &caller.actor) {
+        (Some(signed_in), _) => Some(signed_in.user.clone()),
+        (None, Actor::Token { user: Some(user), .. }) => Some(api.services.directory.load_user(*user).await?),
+        _ => None,
+    };
+    let mut body = match &user {
+        Some(user) => api.tell(user).await?,
+        None => json!({"user": null}),
+    };
+    if let Some(members) = body.as_object_mut() {
+        members.insert("actor".to_owned(), caller.actor.to_string().into());
+        let session = caller.signed_in.as_ref().map_or(Value::Null, |signed_in| render::session(&signed_in.session));
+        members.insert("session".to_owned(), session);
+    }
+    Ok(render::answer(StatusCode::OK, &body))
+}
+
+impl Api {
+    async fn tell(&self, user: &User) -> Result<Value, Error> {
+        let levels = self.services.access.effective(user.id).await?;
+        let groups = self.groups_of(user.id).await?;
+        let mut roles: Vec<String> =
+            levels.iter().flat_map(|level| &level.roles).map(|held| held.role.to_string()).collect();
+        roles.sort();
+        roles.dedup();
+        let mut permissions = Value::Array(Vec::new());
+        let mut scopes = serde_json::Map::new();
+        for level in &levels {
+            let names: Value = level.permissions.iter().map(|right| right.permission.to_string()).collect();
+            match &level.scope {
+                None => permissions = names,
+                Some(scope) => {
+                    let held: Vec<String> = level.roles.iter().map(|held| held.role.to_string()).collect();
+                    scopes.insert(scope.to_string(), json!({"roles": held, "permissions": names}));
+                }
+            }
+        }
+        Ok(json!({
+            "user": render::user(user),
+            "roles": roles,
+            "groups": groups.iter().map(|group| group.name.as_str()).collect::<Vec<_>>(),
+            "permissions": permissions,
+            "scopes": scopes,
+        }))
+    }
+}

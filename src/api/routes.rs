@@ -1,0 +1,73 @@
+//! The table of routes, and the router made from it.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use http::Method;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+
+use super::admit::Gate;
+use super::error::Problem;
+use super::{Api, audit, explain, grants, groups, locks, me, sessions, sources, status, tokens, users};
+use crate::http::{Access, Rate, RequestId, Route};
+
+/// Every route of the surface.
+pub fn table() -> Vec<Route<Api>> {
+    use Access::{Management, Session};
+    const API: Rate = Rate::Api;
+    const GET: Method = Method::GET;
+    const POST: Method = Method::POST;
+    const PATCH: Method = Method::PATCH;
+    const DELETE: Method = Method::DELETE;
+    vec![
+        Route::new(GET, "/api/v1/audit-logs", Management, API, audit::list),
+        Route::new(POST, "/api/v1/audit-logs/verify", Management, API, audit::verify),
+        Route::new(GET, "/api/v1/explain", Management, API, explain::explain),
+        Route::new(GET, "/api/v1/grants", Management, API, grants::list),
+        Route::new(POST, "/api/v1/grants", Management, API, grants::create),
+        Route::new(DELETE, "/api/v1/grants/{id}", Management, API, grants::delete),
+        Route::new(GET, "/api/v1/groups", Management, API, groups::list),
+        Route::new(GET, "/api/v1/groups/{id}", Management, API, groups::show),
+        Route::new(GET, "/api/v1/locks", Management, API, locks::list),
+        Route::new(DELETE, "/api/v1/locks/{user}", Management, API, locks::clear),
+        Route::new(GET, "/api/v1/me", Session, API, me::me),
+        Route::new(POST, "/api/v1/reload", Management, API, status::reload),
+        Route::new(GET, "/api/v1/sessions", Management, API, sessions::list),
+        Route::new(DELETE, "/api/v1/sessions/{id}", Management, API, sessions::end),
+        Route::new(GET, "/api/v1/sources", Management, API, sources::list),
+        Route::new(GET, "/api/v1/sources/{id}/sync", Management, API, sources::show),
+        Route::new(POST, "/api/v1/sources/{id}/sync", Management, API, sources::run),
+        Route::new(GET, "/api/v1/status", Management, API, status::status),
+        Route::new(GET, "/api/v1/tokens", Management, API, tokens::list),
+        Route::new(POST, "/api/v1/tokens", Management, API, tokens::create),
+        Route::new(DELETE, "/api/v1/tokens/{id}", Management, API, tokens::revoke),
+        Route::new(GET, "/api/v1/users", Management, API, users::list),
+        Route::new(POST, "/api/v1/users", Management, API, users::create),
+        Route::new(GET, "/api/v1/users/{user}", Management, API, users::show),
+        Route::new(PATCH, "/api/v1/users/{user}", Management, API, users::change),
+        Route::new(GET, "/api/v1/users/{user}/permissions", Management, API, explain::permissions),
+    ]
+}
+
+/// The surface behind its gate.
+pub fn router(api: Api) -> Router {
+    let gate = Arc::new(Gate::new(&api));
+    crate::http::router(table(), api, gate).layer(middleware::from_fn(finish))
+}
+
+/// Gives failures their body, which names the request, and keeps answers out of caches.
+async fn finish(request: Request, next: Next) -> Response {
+    let request_id = request.extensions().get::<RequestId>().cloned();
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        let body = problem.render(request_id.as_ref().map(|id| id.0.as_str()));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        *response.body_mut() = Body::from(body.to_string());
+    }
+    response
+}

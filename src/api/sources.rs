@@ -1,0 +1,138 @@
+//! `/sources`: directories that are pulled, and provisioning connections.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use futures_util::future::BoxFuture;
+use http::StatusCode;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use super::admit::Caller;
+use super::fields::{Fields, Params};
+use super::{Api, Error, render};
+use crate::error::Chain;
+use crate::model::SourceId;
+use crate::sync::{self, Outcome, Sync};
+
+/// How long an answer waits for a run; less than a request may take.
+const PATIENCE: Duration = Duration::from_secs(45);
+
+/// The newest run of each source that somebody asked for, and what it said in the end.
+#[derive(Clone, Default)]
+pub(super) struct Runs(Arc<Mutex<BTreeMap<SourceId, watch::Receiver<Option<Value>>>>>);
+
+impl Runs {
+    fn find(&self, source: &SourceId) -> Option<watch::Receiver<Option<Value>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(source).cloned()
+    }
+
+    fn put(&self, source: SourceId, run: watch::Receiver<Option<Value>>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(source, run);
+    }
+}
+
+/// `GET /sources`.
+pub(super) async fn list(State(api): State<Api>, caller: Caller, mut params: Params) -> Result<Response, Error> {
+    let _all_on_one_page = params.page::<SourceId>()?;
+    params.end()?;
+    api.permit(&caller, "sources:read", None).await?;
+    let pulled = api.services.syncs.keys().map(|id| json!({"id": id.to_string(), "kind": "ldap"}));
+    let pushed = api.services.connections.iter().map(|id| json!({"id": id.to_string(), "kind": "scim"}));
+    Ok(render::page(pulled.chain(pushed).collect(), None))
+}
+
+/// `GET /sources/{id}/sync`: the newest run that was asked for here.
+pub(super) async fn show(State(api): State<Api>, caller: Caller, Path(id): Path<String>) -> Result<Response, Error> {
+    api.permit(&caller, "sync:read", None).await?;
+    let sync = api.sync(&id)?;
+    let answer = match api.runs.find(sync.id()) {
+        None => json!({"source": sync.id().to_string(), "outcome": "none"}),
+        Some(run) => state(sync.id(), run.borrow().as_ref()),
+    };
+    Ok(render::answer(StatusCode::OK, &answer))
+}
+
+/// `POST /sources/{id}/sync` with `dry_run`: runs, or tells what a run would do. What takes longer than a request goes
+/// on; the answer is then 202 and `show` has the rest.
+pub(super) async fn run(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(id): Path<String>,
+    mut fields: Fields,
+) -> Result<Response, Error> {
+    let dry_run = fields.flag("dry_run")?.unwrap_or(false);
+    fields.end()?;
+    api.permit(&caller, if dry_run { "sync:read" } else { "sync:run" }, None).await?;
+    let sync = api.sync(&id)?.clone();
+    let source = sync.id().clone();
+    let (sender, mut receiver) = watch::channel(None);
+    api.runs.put(source.clone(), receiver.clone());
+    // The run outlives the request: stopping it half way because a client left would leave half a sync.
+    api.services.tasks.spawn(format!("sync-on-demand:{source}"), async move {
+        let outcome = if dry_run { plan(&sync).await } else { pull(&sync).await };
+        sender.send_replace(Some(outcome));
+    });
+    let ended = tokio::time::timeout(PATIENCE, receiver.wait_for(Option::is_some)).await;
+    let answer = match ended {
+        Ok(Ok(outcome)) => state(&source, outcome.as_ref()),
+        // The task was stopped with the daemon.
+        Ok(Err(_)) => return Err(Error::Busy { retry_after: Duration::from_secs(1) }),
+        Err(_) => state(&source, None),
+    };
+    let status = if answer.get("outcome") == Some(&"running".into()) { StatusCode::ACCEPTED } else { StatusCode::OK };
+    Ok(render::answer(status, &answer))
+}
+
+fn state(source: &SourceId, outcome: Option<&Value>) -> Value {
+    outcome.cloned().unwrap_or_else(|| json!({"source": source.to_string(), "outcome": "running"}))
+}
+
+fn plan(sync: &Sync) -> BoxFuture<'_, Value> {
+    Box::pin(async move {
+        match sync.plan().await {
+            Ok((_, outcome)) => tell(sync.id(), "planned", &outcome),
+            Err(error) => failed(sync.id(), &error),
+        }
+    })
+}
+
+fn pull(sync: &Sync) -> BoxFuture<'_, Value> {
+    Box::pin(async move {
+        match sync.run().await {
+            Ok(outcome) if outcome.counts.changes() == 0 => tell(sync.id(), "unchanged", &outcome),
+            Ok(outcome) => tell(sync.id(), "applied", &outcome),
+            Err(error) => failed(sync.id(), &error),
+        }
+    })
+}
+
+fn tell(source: &SourceId, word: &str, outcome: &Outcome) -> Value {
+    let mut body = json!({"source": source.to_string(), "outcome": word});
+    if let Some(members) = body.as_object_mut() {
+        members.extend(outcome.counts.named().map(|(name, count)| (name.to_owned(), count.into())));
+        let skipped = outcome.skipped.iter().map(|skipped| json!({"dn": skipped.dn, "reason": skipped.reason}));
+        members.insert("skipped".to_owned(), skipped.collect());
+        members.insert("unresolved_members".to_owned(), outcome.unresolved_members.into());
+    }
+    body
+}
+
+fn failed(source: &SourceId, error: &sync::Error) -> Value {
+    let word = match error {
+        sync::Error::Refused { .. } | sync::Error::Untrusted { .. } => "refused",
+        _ => "failed",
+    };
+    json!({"source": source.to_string(), "outcome": word, "reason": Chain(error).to_string()})
+}
+
+impl Api {
+    fn sync(&self, id: &str) -> Result<&Sync, Error> {
+        let missing = || Error::NotFound { what: "directory source" };
+        let id: SourceId = id.parse().map_err(|_| missing())?;
+        self.services.syncs.get(&id).ok_or_else(missing)
+    }
+}

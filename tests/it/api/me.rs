@@ -1,0 +1,70 @@
+//! `/me`.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::{Ground, good, refused};
+
+#[tokio::test]
+async fn a_browser_learns_who_it_is_and_what_it_may_do() {
+    let ground = Ground::new().await;
+    let (user, browser) = ground.browser("ada@example.com", &["browser"]).await;
+    let me = good(browser.get("/api/v1/me").await, StatusCode::OK);
+    assert_eq!(me["user"]["userName"], "ada@example.com");
+    assert_eq!(me["user"]["id"], user.id.to_string());
+    assert_eq!(me["roles"], json!(["browser"]));
+    assert_eq!(me["groups"], json!([]));
+    assert!(me["permissions"].as_array().unwrap().contains(&"pages:read".into()));
+    assert!(!me["permissions"].as_array().unwrap().contains(&"users:read".into()));
+    assert_eq!(me["session"]["method"], "password");
+    assert_eq!(me["actor"], format!("user:{}", user.id));
+    assert!(!me.to_string().contains(PREFIX_OF_SECRETS), "no secret of the session is shown");
+}
+
+/// Hashes of passwords begin with this.
+const PREFIX_OF_SECRETS: &str = "$argon2";
+
+#[tokio::test]
+async fn roles_that_hold_somewhere_are_told_with_their_place() {
+    let ground = Ground::new().await;
+    let (_, browser) = ground.browser("ada", &[]).await;
+    let body = json!({"user": "ada", "role": "editor", "scope": "department:finance"});
+    good(ground.root().post("/api/v1/grants", body).await, StatusCode::CREATED);
+    let me = good(browser.get("/api/v1/me").await, StatusCode::OK);
+    assert_eq!(me["roles"], json!(["editor"]));
+    assert_eq!(me["permissions"], json!([]));
+    assert_eq!(me["scopes"]["department:finance"]["roles"], json!(["editor"]));
+    let held = me["scopes"]["department:finance"]["permissions"].as_array().unwrap();
+    assert!(held.contains(&Value::from("elements:create")));
+}
+
+#[tokio::test]
+async fn who_is_made_inactive_is_nobody_from_the_next_request_on() {
+    let ground = Ground::new().await;
+    let (_, browser) = ground.browser("ada", &[]).await;
+    assert!(browser.get("/api/v1/me").await.status.is_success());
+    good(ground.root().patch("/api/v1/users/ada", json!({"active": false})).await, StatusCode::OK);
+    refused(&browser.get("/api/v1/me").await, 401, None);
+}
+
+#[tokio::test]
+async fn a_cookie_that_is_none_of_ours_is_nobody() {
+    let ground = Ground::new().await;
+    let (_, browser) = ground.browser("ada", &[]).await;
+    let cookie = browser.headers["cookie"].to_str().unwrap().to_owned();
+    for forged in [cookie.replace('=', "=x"), format!("{cookie}; {cookie}"), cookie.to_uppercase(), String::new()] {
+        refused(&browser.clone().with_header("cookie", &forged).get("/api/v1/me").await, 401, None);
+    }
+}
+
+#[tokio::test]
+async fn a_token_for_a_user_is_that_user_and_a_services_is_nobodys() {
+    let ground = Ground::new().await;
+    ground.user("ada", &["browser"]).await;
+    let body = json!({"name": "x", "scope": "read", "user": "ada"});
+    let token = good(ground.root().post("/api/v1/tokens", body).await, StatusCode::CREATED);
+    let me = good(ground.bearer(token["token"].as_str().unwrap()).get("/api/v1/me").await, StatusCode::OK);
+    assert_eq!((me["user"]["userName"].as_str(), &me["session"]), (Some("ada"), &Value::Null));
+    let me = good(ground.service(&["*:*"]).await.get("/api/v1/me").await, StatusCode::OK);
+    assert_eq!(me["user"], Value::Null);
+}
