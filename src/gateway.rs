@@ -3,6 +3,7 @@
 mod control;
 mod listeners;
 mod policies;
+mod reload;
 mod sources;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use crate::tasks::Tasks;
 use crate::tokens::Tokens;
 
 pub use listeners::{Listening, Ready};
+pub use reload::Reload;
 
 /// Why the gateway does not start.
 #[derive(Debug, thiserror::Error)]
@@ -82,14 +84,22 @@ pub struct Foundation {
     pub ids: IdSource,
     /// Counters for the operations listener.
     pub metrics: Metrics,
+    /// Reading the configuration again.
+    pub reload: Reload,
     /// Background work.
     pub tasks: Tasks,
 }
 
 impl Foundation {
-    /// The machine's clock and randomness.
+    /// The machine's clock and randomness; nothing to reload from.
     pub fn system() -> Self {
-        Self { clock: Clock::system(), ids: IdSource::system(), metrics: Metrics::new(), tasks: Tasks::new() }
+        Self {
+            clock: Clock::system(),
+            ids: IdSource::system(),
+            metrics: Metrics::new(),
+            reload: Reload::unavailable(),
+            tasks: Tasks::new(),
+        }
     }
 }
 
@@ -125,6 +135,9 @@ impl Gateway {
         let settings = store::Settings { path: config.store.path.clone(), cache_bytes };
         let seal: Arc<dyn store::Seal> = Arc::<Sealer>::clone(&sealer);
         let (store, writer) = store::open(&settings, foundation.clock.clone(), seal).map_err(Error::Open)?;
+        // A head that does not verify means an edited file: nothing is served from it.
+        let head = store.engine().head().await?;
+        store::Seal::size(&*sealer, &head).map_err(|error| Error::Ledger(error.to_string()))?;
         Self::build(config, foundation, &master, sealer, store, writer).await
     }
 
@@ -243,6 +256,22 @@ impl Gateway {
     /// The sync of a directory that is pulled.
     pub fn sync(&self, id: &SourceId) -> Option<&Sync> {
         self.syncs.get(id)
+    }
+
+    /// Background work.
+    pub fn tasks(&self) -> &Tasks {
+        &self.foundation.tasks
+    }
+
+    /// Records something about the gateway itself.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn record(&self, kind: audit::EventKind) -> Result<(), Error> {
+        let permit = self.access.task_permit("gateway", None);
+        let event = permit.event(self.foundation.clock.now(), kind).detail("version", env!("CARGO_PKG_VERSION"));
+        self.ledger.record(event).await?;
+        Ok(())
     }
 
     /// Reads the whole ledger and says whether it is as it was written.

@@ -1,9 +1,21 @@
 //! `cleargate serve`: reads the configuration, then hands over to the gateway.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Exit, Failure, environment, log};
+use crate::api::Control;
+use crate::audit::EventKind;
 use crate::config::{self, Config, Credentials, Problem};
+use crate::error::Chain;
+use crate::gateway::{Error, Foundation, Gateway, Listening, Reload};
+use crate::http::operations::Readiness;
+
+/// How long requests and tasks get to end; a little more than the listeners' own drain.
+const DRAIN: Duration = Duration::from_secs(25);
 
 /// Runs the daemon until it is told to stop.
 pub(super) async fn run(path: PathBuf) -> Result<(), Failure> {
@@ -32,6 +44,108 @@ fn refuse(problems: &[Problem], path: &Path) -> Failure {
 }
 
 /// Serves by this configuration; `path` is where a reload reads it again.
-pub async fn serve(_config: Config, _path: PathBuf, _replace_filter: log::ReplaceFilter) -> Result<(), Failure> {
-    Err(Failure::new(Exit::Failure, "this build has no gateway"))
+async fn serve(config: Config, path: PathBuf, replace_filter: log::ReplaceFilter) -> Result<(), Failure> {
+    let mut signals = Signals::listen()?;
+    let mut foundation = Foundation::system();
+    let read = move || config::load(&path, &credentials());
+    foundation.reload =
+        Reload::new(read, move |log| replace_filter(log), foundation.clock.clone(), foundation.metrics.clone());
+    let tasks = foundation.tasks.clone();
+    let reload = foundation.reload.clone();
+    let gateway = Gateway::open(config, foundation).await.map_err(start_failure)?;
+    let listening = gateway.listen().map_err(start_failure)?;
+    gateway.record(EventKind::GatewayStarted).await.map_err(start_failure)?;
+    tell(&[NotifyState::Ready, NotifyState::Status(&status(&listening))]);
+    watchdog(&gateway);
+    tracing::info!("serving at {}", listening.public.url);
+    while signals.next().await == Told::Reload {
+        reload_once(&reload).await;
+    }
+    tell(&[NotifyState::Stopping, NotifyState::Status("finishing what is in flight")]);
+    let cut = tasks.join(DRAIN).await;
+    if !cut.is_empty() {
+        tracing::warn!("cut while stopping: {}", cut.join(", "));
+    }
+    gateway.record(EventKind::GatewayStopped).await.map_err(start_failure)
+}
+
+fn status(listening: &Listening) -> String {
+    format!("serving at {}, operations at {}", listening.public.url, listening.operations.url)
+}
+
+async fn reload_once(reload: &Reload) {
+    let now = NotifyState::monotonic_usec_now();
+    match now {
+        Ok(now) => tell(&[NotifyState::Reloading, now]),
+        Err(error) => tracing::warn!("systemd is not told of the reload: {error}"),
+    }
+    match reload.reload().await {
+        Ok(notes) => notes.iter().for_each(|note| tracing::info!("reloaded: {note}")),
+        Err(problems) => problems.iter().for_each(|problem| tracing::error!("not reloaded: {problem}")),
+    }
+    tell(&[NotifyState::Ready]);
+}
+
+/// Tells systemd; without systemd nobody listens.
+fn tell(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::warn!("systemd is not told: {error}");
+    }
+}
+
+/// Tells systemd's watchdog that the daemon lives, each time after the store has answered.
+fn watchdog(gateway: &Gateway) {
+    let Some(period) = sd_notify::watchdog_enabled() else { return };
+    let gateway = gateway.clone();
+    gateway.tasks().clone().every("watchdog", period / 2, move || {
+        let ready = gateway.ready();
+        async move {
+            match ready.check().await {
+                Ok(()) => tell(&[NotifyState::Watchdog]),
+                Err(reason) => tracing::error!("the watchdog is not fed: {reason}"),
+            }
+        }
+    });
+}
+
+fn start_failure(error: Error) -> Failure {
+    let exit = match &error {
+        Error::Access(_) | Error::Configuration { .. } | Error::Key(_) => Exit::Configuration,
+        Error::Hasher(_) | Error::Ledger(_) | Error::Listener { .. } | Error::Open(_) | Error::Store(_) => {
+            Exit::Failure
+        }
+    };
+    Failure::new(exit, Chain(&error).to_string())
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    Reload,
+    Stop,
+}
+
+struct Signals {
+    hang_up: Signal,
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, Failure> {
+        let listen =
+            |kind| signal(kind).map_err(|error| Failure::caused(Exit::Failure, error, "signals cannot be received"));
+        Ok(Self {
+            hang_up: listen(SignalKind::hangup())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) -> Told {
+        tokio::select! {
+            _ = self.hang_up.recv() => Told::Reload,
+            _ = self.interrupt.recv() => Told::Stop,
+            _ = self.terminate.recv() => Told::Stop,
+        }
+    }
 }

@@ -63,7 +63,12 @@ impl Gateway {
 
     /// Health, readiness, metrics.
     pub fn operations_router(&self) -> axum::Router {
-        operations::router(self.foundation.metrics.clone(), Arc::new(Ready(self.ledger.store().clone())))
+        operations::router(self.foundation.metrics.clone(), Arc::new(self.ready()))
+    }
+
+    /// Whether the gateway can serve.
+    pub fn ready(&self) -> Ready {
+        Ready(self.ledger.store().clone())
     }
 
     /// Starts the listeners and the background work.
@@ -80,6 +85,7 @@ impl Gateway {
                 Some(opened.map_err(|error| Error::configuration("listen.tls", error))?)
             }
         };
+        self.foundation.reload.started(&self.config, certificates.as_ref());
         let mut public = self.settings("public", Bind::Tcp(listen.address));
         public.tls.clone_from(&certificates);
         public.trusted_proxies.clone_from(&listen.trusted_proxies);

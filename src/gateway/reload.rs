@@ -1,0 +1,119 @@
+//! Reading the configuration again while the daemon runs.
+//!
+//! Certificates and the log filter change at once, without a connection lost. What else has changed is named and takes
+//! effect at the next start. A configuration with problems changes nothing.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use futures_util::future::BoxFuture;
+
+use crate::api::Control;
+use crate::clock::Clock;
+use crate::config::{Config, Log, Problem};
+use crate::http::{Certificates, Metrics};
+
+type Read = dyn Fn() -> Result<Config, Vec<Problem>> + Send + Sync;
+type Filter = dyn Fn(&Log) + Send + Sync;
+
+/// Reads the configuration again. Cloning shares it.
+#[derive(Clone)]
+pub struct Reload(Arc<Shared>);
+
+struct Shared {
+    read: Option<Box<Read>>,
+    filter: Box<Filter>,
+    clock: Clock,
+    metrics: Metrics,
+    certificates: OnceLock<Certificates>,
+    sections: Mutex<Vec<(&'static str, String)>>,
+}
+
+impl fmt::Debug for Reload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reload")
+    }
+}
+
+impl Reload {
+    /// Reading by `read`; a new log filter is put in force by `filter`.
+    pub fn new(
+        read: impl Fn() -> Result<Config, Vec<Problem>> + Send + Sync + 'static,
+        filter: impl Fn(&Log) + Send + Sync + 'static,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> Self {
+        Self::of(Some(Box::new(read)), Box::new(filter), clock, metrics)
+    }
+
+    /// For a gateway whose configuration is in no file.
+    pub fn unavailable() -> Self {
+        Self::of(None, Box::new(|_| ()), Clock::system(), Metrics::new())
+    }
+
+    fn of(read: Option<Box<Read>>, filter: Box<Filter>, clock: Clock, metrics: Metrics) -> Self {
+        let (certificates, sections) = (OnceLock::new(), Mutex::default());
+        Self(Arc::new(Shared { read, filter, clock, metrics, certificates, sections }))
+    }
+
+    /// What is in force from the start.
+    pub(super) fn started(&self, config: &Config, certificates: Option<&Certificates>) {
+        *self.0.sections.lock().unwrap_or_else(PoisonError::into_inner) = sections(config);
+        if let Some(certificates) = certificates {
+            self.0.certificates.get_or_init(|| certificates.clone());
+        }
+    }
+
+    fn run(&self) -> Result<Vec<String>, Vec<String>> {
+        let shared = &*self.0;
+        let read = shared.read.as_ref().ok_or_else(|| vec!["this gateway's configuration is in no file".to_owned()])?;
+        let config = read().map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        if let Some(certificates) = shared.certificates.get() {
+            let failed = |error: crate::http::Error| vec![format!("listen.tls: {error}")];
+            certificates.reload(shared.clock.now()).map_err(failed)?;
+        }
+        (shared.filter)(&config.log);
+        let mut notes: Vec<String> = config.warnings.iter().map(ToString::to_string).collect();
+        let running = shared.sections.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed: Vec<&str> = sections(&config)
+            .iter()
+            .zip(running.iter())
+            .filter(|(new, old)| new.1 != old.1)
+            .map(|(new, _)| new.0)
+            .collect();
+        if !changed.is_empty() {
+            notes.push(format!("takes effect at the next start: {}", changed.join(", ")));
+        }
+        Ok(notes)
+    }
+}
+
+/// The sections that need a start, as text to compare; secrets do not print, so a changed secret is not seen here.
+fn sections(config: &Config) -> Vec<(&'static str, String)> {
+    vec![
+        ("public_url", format!("{:?}", config.public_url)),
+        ("policy", format!("{:?}", config.policy)),
+        ("listen", format!("{:?}", config.listen)),
+        ("store", format!("{:?}", config.store)),
+        ("scim", format!("{:?}", config.scim)),
+        ("ldap", format!("{:?}", config.ldap)),
+        ("saml", format!("{:?}", config.saml)),
+        ("oidc", format!("{:?}", config.oidc)),
+        ("mapping", format!("{:?}", config.mappings)),
+        ("lockout", format!("{:?}", config.lockout)),
+        ("password", format!("{:?}", config.password)),
+        ("session", format!("{:?}", config.session)),
+        ("limits", format!("{:?}", config.limits)),
+        ("audit", format!("{:?}", config.audit)),
+        ("notify", format!("{:?}", config.notify)),
+        ("outbound", format!("{:?}", config.outbound)),
+    ]
+}
+
+impl Control for Reload {
+    fn reload(&self) -> BoxFuture<'_, Result<Vec<String>, Vec<String>>> {
+        let outcome = self.run();
+        self.0.metrics.config_reloaded(outcome.is_ok(), self.0.clock.now());
+        Box::pin(std::future::ready(outcome))
+    }
+}
