@@ -4,7 +4,7 @@ use http::{HeaderValue, StatusCode};
 
 use crate::support::gateway::TestGateway;
 
-const PASSWORD: &str = "correct horse battery staple";
+const PASSWORD: &str = "violet anchor under seven bridges";
 const MANUAL: &str = "[lockout]\npreset = \"clearvantage\"";
 
 async fn gateway_with_ada() -> TestGateway {
