@@ -22,7 +22,7 @@ use crate::model::{OrganisationId, SourceId};
 use crate::secret::{IdSource, MacKey};
 use crate::session::Sessions;
 use crate::store::{self, Store, Writer};
-use crate::sync::Sync;
+use crate::sync::{self, Sync};
 use crate::tasks::Tasks;
 use crate::tokens::Tokens;
 
@@ -290,9 +290,11 @@ fn rules(config: &Config, pack: &access::Pack) -> Result<Rules, Error> {
             let reason = format!("names the role `{}`, which the policy pack does not have", mapping.grant.role);
             return Err(Error::configuration(format!("mapping at {}", mapping.position), reason));
         }
+        let is_directory = config.ldap.iter().any(|ldap| ldap.id == mapping.from);
         rules.push(Rule {
             source: mapping.from.clone(),
-            when: mapping.when.clone(),
+            // A DN has many spellings; groups of directories are kept under one.
+            when: if is_directory { sync::fold_names(mapping.when.clone()) } else { mapping.when.clone() },
             role: mapping.grant.role.clone(),
             scope: mapping.grant.scope.clone(),
             position: mapping.position.clone(),
