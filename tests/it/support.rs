@@ -1,7 +1,10 @@
 //! What tests share: each file has one subject.
 
 pub mod bench;
+pub mod daemon;
 pub mod gateway;
 pub mod golden;
 pub mod http;
 pub mod ledger;
+pub mod peer;
+pub mod port;

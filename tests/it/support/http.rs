@@ -176,14 +176,13 @@ impl Client {
         }
     }
 
-    async fn connect(&self, uri: &Uri) -> TcpStream {
+    async fn connect(&self, uri: &Uri) -> std::io::Result<TcpStream> {
         let host = uri.host().unwrap().trim_start_matches('[').trim_end_matches(']');
         let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
-        let stream = match self.resolve.get(host) {
+        match self.resolve.get(host) {
             Some(address) => TcpStream::connect(address).await,
             None => TcpStream::connect((host, port)).await,
-        };
-        stream.unwrap_or_else(|error| panic!("connecting to {uri}: {error}"))
+        }
     }
 
     fn tls(&self) -> TlsConnector {
@@ -200,7 +199,7 @@ impl Client {
     pub async fn open_tls(&self) -> Result<tokio_rustls::client::TlsStream<TcpStream>, std::io::Error> {
         let uri: Uri = self.base.parse().unwrap();
         let name = ServerName::try_from(uri.host().unwrap().to_owned()).unwrap();
-        let stream = self.connect(&uri).await;
+        let stream = self.connect(&uri).await?;
         self.tls().connect(name, stream).await
     }
 }
@@ -255,19 +254,20 @@ impl Ask {
     async fn exchange(self) -> Result<Answer, String> {
         let Self { client, uri, .. } = &self;
         let host = uri.authority().unwrap().to_string();
+        let refused = |error: std::io::Error| format!("connecting: {error}");
         let answer = if let Some(path) = &client.unix {
-            let stream = UnixStream::connect(path).await.map_err(|error| format!("connecting: {error}"))?;
+            let stream = UnixStream::connect(path).await.map_err(refused)?;
             over(stream, false, self.request(&host)).await?
         } else if uri.scheme_str() == Some("https") {
             let name = uri.host().unwrap().trim_start_matches('[').trim_end_matches(']').to_owned();
             let name = ServerName::try_from(name).unwrap();
-            let stream = client.connect(uri).await;
+            let stream = client.connect(uri).await.map_err(refused)?;
             let stream = client.tls().connect(name, stream).await.map_err(|error| format!("TLS: {error}"))?;
             let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             assert_eq!(http2, client.http2, "the protocol agreed on");
             over(stream, http2, self.request(&host)).await?
         } else {
-            over(client.connect(uri).await, client.http2, self.request(&host)).await?
+            over(client.connect(uri).await.map_err(refused)?, client.http2, self.request(&host)).await?
         };
         client.keep_cookies(&host, &answer.headers);
         Ok(Answer { url: uri.clone(), ..answer })
