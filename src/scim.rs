@@ -34,6 +34,7 @@ pub use routes::{routes, table};
 use crate::access::{self, Access, Permit};
 use crate::directory::Directory;
 use crate::error::Chain;
+use crate::http::Metrics;
 use call::Call;
 
 /// The surface. Cloning shares the directory.
@@ -42,12 +43,19 @@ pub struct Scim {
     directory: Directory,
     access: Access,
     base: Arc<str>,
+    metrics: Option<Metrics>,
 }
 
 impl Scim {
     /// The surface of one directory; `public_url` is the address under which clients reach the gateway.
     pub fn new(directory: Directory, access: Access, public_url: &str) -> Self {
-        Self { directory, access, base: format!("{}/scim/v2", public_url.trim_end_matches('/')).into() }
+        Self { directory, access, base: format!("{}/scim/v2", public_url.trim_end_matches('/')).into(), metrics: None }
+    }
+
+    /// Counts requests by connection, resource and operation.
+    #[must_use]
+    pub fn counted_by(self, metrics: Metrics) -> Self {
+        Self { metrics: Some(metrics), ..self }
     }
 
     async fn permit(&self, call: &Call) -> Result<Permit, Error> {

@@ -92,6 +92,15 @@ impl Directory {
         rows.iter().map(|(_, stored)| Ok(store::decode(GROUPS.name(), &stored.value)?)).collect()
     }
 
+    /// Groups in the order of their creation, without the first `skip`, at most `limit` and [`MAX_PAGE`].
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn list_groups_from(&self, skip: usize, limit: usize) -> Result<Vec<Group>, Error> {
+        let rows = self.rows_from(GROUPS.prefix(self.organisation, &()), skip, limit).await?;
+        rows.iter().map(|(_, stored)| Ok(store::decode(GROUPS.name(), &stored.value)?)).collect()
+    }
+
     /// How many groups there are; kept, not counted.
     ///
     /// # Errors

@@ -9,7 +9,10 @@ use super::{Directory, Error, MAX_PAGE};
 use crate::access::Permit;
 use crate::audit::{Change, Event, EventKind, Housekeeping};
 use crate::model::{Actor, FoldedName, SourceId, Status, Subject, User, UserId, UserName, fold};
-use crate::store::{self, Range};
+use crate::store::{self, Range, Row};
+
+/// Rows that are walked over at a time on the way to a page.
+const SKIPPED_AT_ONCE: usize = 10_000;
 
 /// What a change of one user will be once its transaction is committed.
 #[derive(Debug)]
@@ -128,6 +131,30 @@ impl Directory {
         }
         let rows = self.store().range(range).await?;
         rows.iter().map(|(_, stored)| Ok(store::decode(USERS.name(), &stored.value)?)).collect()
+    }
+
+    /// Users in the order of their creation, without the first `skip`, at most `limit` and [`MAX_PAGE`]. Those before are
+    /// walked over but not decoded.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn list_users_from(&self, skip: usize, limit: usize) -> Result<Vec<User>, Error> {
+        let rows = self.rows_from(USERS.prefix(self.organisation, &()), skip, limit).await?;
+        rows.iter().map(|(_, stored)| Ok(store::decode(USERS.name(), &stored.value)?)).collect()
+    }
+
+    pub(super) async fn rows_from(&self, prefix: Vec<u8>, skip: usize, limit: usize) -> Result<Vec<Row>, Error> {
+        let mut range = Range::prefix(prefix, 0);
+        let mut left = skip;
+        while left > 0 {
+            range.limit = left.min(SKIPPED_AT_ONCE);
+            let rows = self.store().range(range.clone()).await?;
+            let Some((last, _)) = rows.last().filter(|_| rows.len() == range.limit) else { return Ok(Vec::new()) };
+            left -= rows.len();
+            range = range.after(last);
+        }
+        range.limit = limit.min(MAX_PAGE);
+        Ok(self.store().range(range).await?)
     }
 
     /// How many users there are; kept, not counted.

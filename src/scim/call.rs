@@ -2,8 +2,8 @@
 
 use axum::body::Body;
 use axum::extract::FromRequestParts;
-use http::header;
 use http::request::Parts;
+use http::{Method, header};
 use http_body_util::BodyExt;
 use serde_json::{Map, Value};
 
@@ -26,7 +26,7 @@ pub struct Call {
     /// `If-Match` and `If-None-Match`.
     pub conditions: Conditions,
     /// The method.
-    pub method: http::Method,
+    pub method: Method,
     /// The query part of the address.
     pub query: Option<String>,
     media_type: Option<String>,
@@ -43,7 +43,8 @@ impl FromRequestParts<Scim> for Call {
             source: source.clone(),
             circumstance: circumstance(parts),
             conditions: Conditions::read(&parts.headers),
-            method: parts.method.clone(),
+            // The answer to HEAD is that to GET without its body, which the router takes off.
+            method: if parts.method == Method::HEAD { Method::GET } else { parts.method.clone() },
             query: parts.uri.query().map(str::to_owned),
             media_type: media_type.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
             actor,

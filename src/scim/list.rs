@@ -51,25 +51,19 @@ impl Scim {
         }))
     }
 
-    /// Everything in the order of creation: totals are kept, and only rows up to the end of the page are read.
+    /// Everything in the order of creation: totals are kept, and only the page is decoded.
     async fn page_of_all(&self, kinds: &[Kind], query: &Query) -> Result<Page, Error> {
         let mut page = Page::of(query);
         for kind in kinds {
-            let before = page.total;
-            page.total = page.total.saturating_add(self.count(*kind).await?);
-            let mut skip = page.start.saturating_sub(before);
-            let mut after = None;
-            while page.has_room() && skip < page.total.saturating_sub(before) {
-                let wanted = skip.saturating_add(page.count - page.records.len()).min(BATCH);
-                let batch = self.batch(*kind, after.as_ref(), wanted).await?;
-                let is_last = batch.len() < wanted;
-                after = batch.last().map(Cursor::of);
-                let read = batch.len();
-                page.records.extend(batch.into_iter().skip(skip).take(page.count - page.records.len()));
-                skip = skip.saturating_sub(read);
-                if is_last {
-                    break;
-                }
+            let (before, here) = (page.total, self.count(*kind).await?);
+            page.total = before.saturating_add(here);
+            let skip = page.start.saturating_sub(before);
+            if page.has_room() && skip < here {
+                let room = page.count - page.records.len();
+                page.records.extend(match kind {
+                    Kind::Group => groups(self.directory.list_groups_from(skip, room).await?),
+                    Kind::User => users(self.directory.list_users_from(skip, room).await?),
+                });
             }
         }
         Ok(page)

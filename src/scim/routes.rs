@@ -68,17 +68,11 @@ pub fn table() -> Vec<Route<Scim>> {
     const METHODS: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
     let mut table = Vec::new();
     for method in METHODS {
-        let route = |path| (method.clone(), path, Access::Scim, Rate::Scim);
-        let (m, path, access, rate) = route("/scim/v2/{endpoint}");
-        table.push(Route::new(m, path, access, rate, collection));
-        let (m, path, access, rate) = route("/scim/v2/{endpoint}/{id}");
-        table.push(Route::new(m, path, access, rate, resource));
-        let (m, path, access, rate) = route("/scim/v2/{endpoint}/{id}/{*rest}");
-        table.push(Route::new(m, path, access, rate, nowhere));
-        let (m, path, access, rate) = route("/scim/v2");
-        table.push(Route::new(m, path, access, rate, nowhere));
-        let (m, path, access, rate) = route("/scim/v2/");
-        table.push(Route::new(m, path, access, rate, nowhere));
+        table.push(Route::new(method.clone(), "/scim/v2/{endpoint}", Access::Scim, Rate::Scim, collection));
+        table.push(Route::new(method.clone(), "/scim/v2/{endpoint}/{id}", Access::Scim, Rate::Scim, resource));
+        for path in ["/scim/v2", "/scim/v2/", "/scim/v2/{endpoint}/{id}/{*rest}"] {
+            table.push(Route::new(method.clone(), path, Access::Scim, Rate::Scim, nowhere));
+        }
     }
     table
 }
@@ -101,13 +95,19 @@ async fn collection(
     path: Result<Path<String>, PathRejection>,
     call: Call,
     body: Body,
-) -> Result<Response, Error> {
+) -> Response {
     // What cannot be read as text names nothing.
-    let Path(endpoint) = path.map_err(|_| Error::NotFound)?;
+    let endpoint = path.map(|Path(endpoint)| endpoint).unwrap_or_default();
+    let answer = at_collection(&scim, &endpoint, &call, body).await.into_response();
+    scim.note(&call, &endpoint, None, &answer);
+    answer
+}
+
+async fn at_collection(scim: &Scim, endpoint: &str, call: &Call, body: Body) -> Result<Response, Error> {
     if endpoint.eq_ignore_ascii_case(".search") {
-        return scim.search(&Kind::ALL, &call, body).await;
+        return scim.search(&Kind::ALL, call, body).await;
     }
-    match Endpoint::find(&endpoint).ok_or(Error::NotFound)? {
+    match Endpoint::find(endpoint).ok_or(Error::NotFound)? {
         Endpoint::Bulk => Err(Error::NotImplemented("/Bulk")),
         Endpoint::Me => Err(Error::NotImplemented("/Me")),
         Endpoint::Resources(kind) => match call.method {
@@ -118,25 +118,25 @@ async fn collection(
             Method::POST => {
                 let body = call.object(body).await?;
                 let created = match kind {
-                    Kind::Group => scim.create_group(&call, &body).await?,
-                    Kind::User => scim.create_user(&call, &body).await?,
+                    Kind::Group => scim.create_group(call, &body).await?,
+                    Kind::User => scim.create_user(call, &body).await?,
                 };
                 Ok(created.into_response())
             }
             _ => Err(Error::Method { allowed: COLLECTION }),
         },
         Endpoint::ServiceProviderConfig => {
-            read_only(&call)?;
+            read_only(call)?;
             Ok(json(StatusCode::OK, &discovery::service_provider_config(&scim.base)))
         }
         Endpoint::ResourceTypes => {
-            read_only(&call)?;
-            no_filter(&call)?;
+            read_only(call)?;
+            no_filter(call)?;
             Ok(json(StatusCode::OK, &discovery::resource_types(&scim.base)))
         }
         Endpoint::Schemas => {
-            read_only(&call)?;
-            no_filter(&call)?;
+            read_only(call)?;
+            no_filter(call)?;
             Ok(json(StatusCode::OK, &discovery::schemas(&scim.base)))
         }
     }
@@ -147,47 +147,53 @@ async fn resource(
     path: Result<Path<(String, String)>, PathRejection>,
     call: Call,
     body: Body,
-) -> Result<Response, Error> {
-    let Path((endpoint, id)) = path.map_err(|_| Error::NotFound)?;
-    let kind = match Endpoint::find(&endpoint).ok_or(Error::NotFound)? {
+) -> Response {
+    let (endpoint, id) = path.map(|Path(parts)| parts).unwrap_or_default();
+    let answer = at_resource(&scim, &endpoint, &id, &call, body).await.into_response();
+    scim.note(&call, &endpoint, Some(&id), &answer);
+    answer
+}
+
+async fn at_resource(scim: &Scim, endpoint: &str, id: &str, call: &Call, body: Body) -> Result<Response, Error> {
+    let kind = match Endpoint::find(endpoint).ok_or(Error::NotFound)? {
         Endpoint::Resources(kind) => kind,
         Endpoint::Bulk => return Err(Error::NotImplemented("/Bulk")),
         Endpoint::Me => return Err(Error::NotImplemented("/Me")),
         endpoint => {
-            read_only(&call)?;
+            read_only(call)?;
             let found = match endpoint {
-                Endpoint::ResourceTypes => discovery::resource_type(&scim.base, &id)?,
-                Endpoint::Schemas => discovery::schema(&scim.base, &id)?,
+                Endpoint::ResourceTypes => discovery::resource_type(&scim.base, id)?,
+                Endpoint::Schemas => discovery::schema(&scim.base, id)?,
                 _ => return Err(Error::NotFound),
             };
             return Ok(json(StatusCode::OK, &found));
         }
     };
     if id.eq_ignore_ascii_case(".search") {
-        return scim.search(&[kind], &call, body).await;
+        return scim.search(&[kind], call, body).await;
     }
     match call.method {
-        Method::GET => scim.read(kind, &id, &call).await,
+        Method::GET => scim.read(kind, id, call).await,
         Method::PUT => {
             let body = call.object(body).await?;
             let answered = match kind {
-                Kind::Group => scim.replace_group(&call, &id, &body).await?,
-                Kind::User => scim.replace_user(&call, &id, &body).await?,
+                Kind::Group => scim.replace_group(call, id, &body).await?,
+                Kind::User => scim.replace_user(call, id, &body).await?,
             };
             Ok(answered.into_response())
         }
         Method::PATCH => {
             let body = call.object(body).await?;
             let answered = match kind {
-                Kind::Group => scim.patch_group(&call, &id, &body).await?,
-                Kind::User => Some(scim.patch_user(&call, &id, &body).await?),
+                Kind::Group => scim.patch_group(call, id, &body).await?,
+                Kind::User => Some(scim.patch_user(call, id, &body).await?),
             };
             Ok(answered.map_or_else(|| StatusCode::NO_CONTENT.into_response(), IntoResponse::into_response))
         }
         Method::DELETE => {
             match kind {
-                Kind::Group => scim.delete_group(&call, &id).await?,
-                Kind::User => scim.delete_user(&call, &id).await?,
+                Kind::Group => scim.delete_group(call, &id).await?,
+                Kind::User => scim.delete_user(call, &id).await?,
             }
             Ok(StatusCode::NO_CONTENT.into_response())
         }
@@ -209,6 +215,27 @@ fn no_filter(call: &Call) -> Result<(), Error> {
 }
 
 impl Scim {
+    /// Counts an answer for the connection's metrics.
+    fn note(&self, call: &Call, endpoint: &str, id: Option<&str>, answer: &Response) {
+        let Some(metrics) = &self.metrics else { return };
+        let resource = match Endpoint::find(endpoint) {
+            Some(Endpoint::Resources(kind)) => kind.name(),
+            Some(_) => "discovery",
+            None => "other",
+        };
+        let is_search = [Some(endpoint), id].iter().flatten().any(|part| part.eq_ignore_ascii_case(".search"));
+        let op = match (&call.method, id) {
+            _ if is_search => "search",
+            (&Method::GET, Some(_)) => "read",
+            (&Method::GET, None) => "list",
+            (&Method::POST, _) => "create",
+            (&Method::PUT, _) => "replace",
+            (&Method::PATCH, _) => "patch",
+            _ => "delete",
+        };
+        metrics.scim_request(call.source.as_str(), resource, op, answer.status());
+    }
+
     async fn search(&self, kinds: &[Kind], call: &Call, body: Body) -> Result<Response, Error> {
         if call.method != Method::POST {
             return Err(Error::Method { allowed: SEARCH });

@@ -21,6 +21,7 @@ use cleargate::access::{Access, Pack};
 use cleargate::audit::{Event, Ledger, Sealer};
 use cleargate::clock::{ManualClock, Timestamp};
 use cleargate::directory::{Directory, Rules};
+use cleargate::http::Metrics;
 use cleargate::limit::{LimitSettings, Limits};
 use cleargate::model::{OrganisationId, TokenKind};
 use cleargate::scim::{Gate, Scim, routes};
@@ -80,7 +81,16 @@ impl Ground {
 
     /// The surface's router.
     pub fn router(&self, public_url: &str) -> Router {
-        let scim = Scim::new(self.directory.clone(), self.access.clone(), public_url);
+        self.serve(Scim::new(self.directory.clone(), self.access.clone(), public_url))
+    }
+
+    /// The same, counting into `metrics`.
+    pub fn counting_router(&self, metrics: &Metrics) -> Router {
+        let scim = Scim::new(self.directory.clone(), self.access.clone(), "https://id.example");
+        self.serve(scim.counted_by(metrics.clone()))
+    }
+
+    fn serve(&self, scim: Scim) -> Router {
         let gate = Gate::new(self.tokens.clone(), self.ledger.clone(), self.clock.clock(), self.limits.clone());
         routes(scim, Arc::new(gate))
     }

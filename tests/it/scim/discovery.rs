@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use super::{BASE, ENTERPRISE, GROUP, USER, client};
+use super::{BASE, Client, ENTERPRISE, GROUP, USER, client};
 
 /// RFC 7643 section 5. Clients have failed on each field that was missing.
 #[tokio::test]
@@ -92,6 +92,36 @@ async fn what_is_not_offered_says_so() {
     client.send(Method::OPTIONS, "/Users", &[], "").await.expect_error(405, None);
     client.send(Method::PATCH, "/Users", &[], "{}").await.expect_error(405, None);
     client.send(Method::POST, "/Users/1", &[], "{}").await.expect_error(405, None);
+}
+
+/// RFC 9110 section 9.3.2.
+#[tokio::test]
+async fn head_is_get_without_the_body() {
+    let client = client().await;
+    let path = format!("/Users/{}", client.user("ada").await);
+    for path in [&path, "/Users", "/Schemas"] {
+        let answer = client.send(Method::HEAD, path, &[], "").await.expect(200);
+        assert!(answer.body.is_null(), "{path}");
+    }
+    assert_eq!(client.send(Method::HEAD, &path, &[], "").await.header("etag"), "W/\"1\"");
+}
+
+#[tokio::test]
+async fn requests_are_counted_by_connection_resource_and_operation() {
+    let ground = super::Ground::new();
+    let metrics = cleargate::http::Metrics::new();
+    let client = Client { router: ground.counting_router(&metrics), ..ground.client("okta").await };
+    let path = format!("/Users/{}", client.user("ada").await);
+    client.get(&path).await.expect(200);
+    client.get("/Users/none").await.expect(404);
+    client.post("/.search", &json!({"schemas": [super::SEARCH]})).await.expect(200);
+    let text = metrics.render();
+    for (resource, op, code) in
+        [("User", "create", 201), ("User", "read", 200), ("User", "read", 404), ("other", "search", 200)]
+    {
+        let labels = format!("{{client=\"okta\",resource=\"{resource}\",op=\"{op}\",code=\"{code}\"}} 1");
+        assert!(text.contains(&labels), "{labels} is not in {text}");
+    }
 }
 
 #[tokio::test]
