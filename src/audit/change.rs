@@ -3,6 +3,10 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use super::Event;
 use crate::model::OrganisationId;
@@ -12,12 +16,17 @@ use crate::store::{
 
 /// How often a change that loses a race is run in all.
 const MAX_ATTEMPTS: usize = 16;
+/// How long a change that lost a race waits for its turn before it tries without.
+const MAX_WAIT: Duration = Duration::from_secs(5);
 
 /// The way to write. Cloning shares the one writer.
 #[derive(Clone)]
 pub struct Ledger {
     store: Store,
     writer: Arc<Writer>,
+    /// Changes that lost a race take turns, first come, first served: among many writers of one record each would
+    /// otherwise lose to another one in every round until its attempts are used up.
+    turns: Arc<Semaphore>,
 }
 
 /// Why a write leaves no event.
@@ -38,7 +47,7 @@ pub enum Housekeeping {
 impl Ledger {
     /// Takes the writing half over.
     pub fn new(store: Store, writer: Writer) -> Self {
-        Self { store, writer: Arc::new(writer) }
+        Self { store, writer: Arc::new(writer), turns: Arc::new(Semaphore::new(1)) }
     }
 
     /// The reading half.
@@ -77,11 +86,15 @@ impl Ledger {
         F: Future<Output = Result<T, E>>,
     {
         let mut attempt = 1;
+        let mut turn = None;
         loop {
             match operation(self.change()).await {
                 Err(error) if error.is_lost_race() && attempt < MAX_ATTEMPTS => {
                     attempt += 1;
-                    tokio::task::yield_now().await;
+                    match turn {
+                        Some(_) => tokio::task::yield_now().await,
+                        None => turn = timeout(MAX_WAIT, self.turns.acquire()).await.ok().and_then(Result::ok),
+                    }
                 }
                 result => return result,
             }

@@ -12,6 +12,7 @@ mod ownership;
 mod users;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,14 +20,14 @@ use axum::Router;
 use axum::body::Body;
 use cleargate::access::{Access, Pack};
 use cleargate::audit::{Event, Ledger, Sealer};
-use cleargate::clock::{ManualClock, Timestamp};
+use cleargate::clock::{Clock, ManualClock, Timestamp};
 use cleargate::directory::{Directory, Rules};
 use cleargate::http::Metrics;
 use cleargate::limit::{LimitSettings, Limits};
 use cleargate::model::{OrganisationId, TokenKind};
 use cleargate::scim::{Gate, Scim, routes};
 use cleargate::secret::{IdSource, MacKey};
-use cleargate::store;
+use cleargate::store::{self, Store, Writer};
 use cleargate::tokens::Tokens;
 use http::{HeaderMap, Method, Request};
 use http_body_util::BodyExt;
@@ -60,9 +61,19 @@ impl Ground {
     }
 
     pub fn with_limits(limits: &LimitSettings) -> Self {
+        Self::over(limits, |clock, seal| store::open_memory(clock, Arc::new(seal)))
+    }
+
+    /// Over a file, where a commit takes as long as the disk.
+    pub fn in_file(path: &Path) -> Self {
+        let settings = store::Settings { path: path.to_owned(), cache_bytes: 16 << 20 };
+        Self::over(&LimitSettings::default(), |clock, seal| store::open(&settings, clock, Arc::new(seal)).unwrap())
+    }
+
+    fn over(limits: &LimitSettings, open: impl FnOnce(Clock, Sealer) -> (Store, Writer)) -> Self {
         let clock = ManualClock::new(Timestamp::from_seconds(1_800_000_000));
         let (key, ids) = (MacKey::new(&[7; 32]), IdSource::seeded(1));
-        let (store, writer) = store::open_memory(clock.clock(), Arc::new(Sealer::new(&key)));
+        let (store, writer) = open(clock.clock(), Sealer::new(&key));
         let ledger = Ledger::new(store, writer);
         let directory = Directory::new(ledger.clone(), clock.clock(), ids.clone(), Rules::default());
         let pack = Pack::open("clearpoint-systems", &BTreeMap::new()).unwrap();

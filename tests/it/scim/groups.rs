@@ -1,5 +1,6 @@
 //! Groups and their members.
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::{BASE, GROUP, Ground, NOBODY, client};
@@ -146,4 +147,24 @@ async fn a_deleted_group_is_gone_and_its_members_are_not() {
     client.get(&format!("/Groups/{group}")).await.expect_error(404, None);
     let user = client.get(&format!("/Users/{ada}")).await.expect(200);
     assert!(user.body.get("groups").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changes_of_one_group_at_the_same_time_all_take_effect() {
+    let folder = tempfile::tempdir().unwrap();
+    let client = Ground::in_file(&folder.path().join("store.redb")).client("okta").await;
+    let group = client.group("ops", &[]).await;
+    let mut users = Vec::new();
+    for number in 0..40 {
+        users.push(client.user(&format!("user{number}")).await);
+    }
+    let path = format!("/Groups/{group}");
+    let changes = users
+        .iter()
+        .map(|user| client.patch(&path, json!([{"op": "add", "path": "members", "value": [{"value": user}]}])));
+    for answer in join_all(changes).await {
+        answer.expect(200);
+    }
+    users.sort();
+    assert_eq!(client.members(&group).await, users);
 }
