@@ -1,7 +1,7 @@
 //! Wires every service once and collects routes and tasks. It sees everything and decides nothing.
 
-mod control;
 mod listeners;
+mod management;
 mod policies;
 mod reload;
 mod sources;
@@ -119,7 +119,6 @@ pub struct Gateway {
     sessions: Sessions,
     tokens: Tokens,
     syncs: sources::Syncs,
-    controls: control::Controls,
 }
 
 impl Gateway {
@@ -214,7 +213,6 @@ impl Gateway {
             sessions,
             tokens,
             syncs,
-            controls: control::Controls::default(),
         })
     }
 

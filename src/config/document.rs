@@ -111,12 +111,12 @@ impl File {
     /// When `path` cannot be read: nothing can be said then. What is wrong inside the files is told by `resolve`.
     pub fn read(path: &Path) -> Result<Self, Vec<Problem>> {
         let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
-        let mut sources = vec![read_source(path).map_err(|problem| vec![problem])?];
+        let mut sources = vec![read_source(path).map_err(|problem| vec![*problem])?];
         let mut problems = Vec::new();
         for path in drop_ins(&folder.join("conf.d"), &mut problems) {
             match read_source(&path) {
                 Ok(source) => sources.push(source),
-                Err(problem) => problems.push(problem),
+                Err(problem) => problems.push(*problem),
             }
         }
         let mut file = Self::parse(folder, sources);
@@ -196,8 +196,8 @@ fn drop_ins(folder: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
     paths
 }
 
-fn read_source(path: &Path) -> Result<Source, Problem> {
-    let refuse = |message: String| Problem::of_file(path, message);
+fn read_source(path: &Path) -> Result<Source, Box<Problem>> {
+    let refuse = |message: String| Box::new(Problem::of_file(path, message));
     let file = std::fs::File::open(path).map_err(|error| refuse(format!("cannot be read: {error}")))?;
     let mut bytes = Vec::new();
     let limit = MAX_FILE_BYTES.saturating_add(1);

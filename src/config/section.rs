@@ -66,7 +66,7 @@ impl<'f> Reader<'f> {
             number += 1;
             number <= self.file.problems.len() || !broken(at)
         });
-        problems.sort_by(|(a, _), (b, _)| a.cmp(b));
+        problems.sort_by_key(|(at, _)| *at);
         (problems.into_iter().map(|(_, problem)| problem).collect(), self.known.into_inner())
     }
 }

@@ -55,8 +55,7 @@ impl Ground {
 
     async fn controlled(lines: &str, reload: Result<Vec<String>, Vec<String>>) -> Self {
         let test = TestGateway::with(lines).await;
-        test.gateway.control_by(Arc::new(Reloads(reload)));
-        let router = api::router(test.gateway.api());
+        let router = api::router(test.gateway.api_controlled_by(Arc::new(Reloads(reload))));
         Self { test, router }
     }
 

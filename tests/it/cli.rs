@@ -1,5 +1,6 @@
 //! The program as a shell sees it: help, exit codes, standard output and standard error.
 
+mod daemon;
 mod offline;
 
 use std::io::Write;

@@ -13,7 +13,8 @@ pub(in crate::config) fn parse_size(text: &str) -> Option<u64> {
 
 /// The size in the largest unit that divides it.
 pub(in crate::config) fn render_size(bytes: u64) -> String {
-    let (name, size) = UNITS.into_iter().find(|(_, size)| bytes >= *size && bytes % size == 0).unwrap_or(("B", 1));
+    let (name, size) =
+        UNITS.into_iter().find(|(_, size)| bytes >= *size && bytes.is_multiple_of(*size)).unwrap_or(("B", 1));
     format!("{}{name}", bytes / size)
 }
 

@@ -20,11 +20,13 @@ const MAX_SECRET_BYTES: usize = 64 << 10;
 pub(in crate::config) type Choice<T> = (&'static str, T);
 
 impl Section<'_> {
-    /// One of some words, the first by default.
-    pub(in crate::config) fn choice<T: Copy>(&self, name: &'static str, default: T, choices: &[Choice<T>]) -> T
-    where
-        T: PartialEq,
-    {
+    /// One of some words.
+    pub(in crate::config) fn choice<T: Copy + PartialEq>(
+        &self,
+        name: &'static str,
+        default: T,
+        choices: &[Choice<T>],
+    ) -> T {
         let shown = choices.iter().find(|(_, value)| *value == default).map(|(word, _)| format!("\"{word}\""));
         let Some(entry) = self.ask(name, shown) else {
             return default;

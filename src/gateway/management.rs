@@ -1,0 +1,35 @@
+//! Builds the management surface.
+
+use std::sync::Arc;
+
+use super::Gateway;
+use crate::api::{Api, Control, Services};
+
+impl Gateway {
+    /// The management surface; a reload is the one that the gateway was started with.
+    pub fn api(&self) -> Api {
+        self.api_controlled_by(Arc::new(self.foundation.reload.clone()))
+    }
+
+    /// The same with another way to reload.
+    pub fn api_controlled_by(&self, control: Arc<dyn Control>) -> Api {
+        Api::new(Services {
+            access: self.access.clone(),
+            browser: self.login.browser().clone(),
+            clock: self.foundation.clock.clone(),
+            connections: self.config.scim.iter().map(|scim| scim.id.clone()).collect(),
+            control,
+            credentials: self.credentials.clone(),
+            directory: self.directory.clone(),
+            ledger: self.ledger.clone(),
+            limits: self.limits.clone(),
+            lockout: self.lockout.clone(),
+            public_url: self.config.public_url.as_str().trim_end_matches('/').to_owned(),
+            sealer: Arc::clone(&self.sealer),
+            sessions: self.sessions.clone(),
+            syncs: self.syncs.clone(),
+            tasks: self.foundation.tasks.clone(),
+            tokens: self.tokens.clone(),
+        })
+    }
+}
