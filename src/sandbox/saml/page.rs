@@ -42,7 +42,7 @@ async fn metadata(State(idp): State<Idp>) -> Response {
 
 async fn choose(State(idp): State<Idp>, Query(asked): Query<Asked>) -> Response {
     match Request::parse(&asked.request).and_then(local) {
-        Ok(request) => Html(people(&idp, &request, &asked).into_string()).into_response(),
+        Ok(request) => shown(&people(&idp, &request, &asked)),
         Err(error) => refuse(&error),
     }
 }
@@ -56,7 +56,7 @@ async fn answer(State(idp): State<Idp>, Form(chosen): Form<Chosen>) -> Response 
         return refuse(&Error::Request { reason: "there is no such person".to_owned() });
     };
     match idp.respond(&request, person) {
-        Ok(response) => Html(form(&request, &response, chosen.relay_state.as_deref()).into_string()).into_response(),
+        Ok(response) => shown(&form(&request, &response, chosen.relay_state.as_deref())),
         Err(error) => refuse(&error),
     }
 }
@@ -66,6 +66,12 @@ fn local(request: Request) -> Result<Request, Error> {
         return Ok(request);
     }
     Err(Error::Request { reason: "this sandbox answers services on this machine only".to_owned() })
+}
+
+/// The page, with leave for the one line of script that sends the answer on.
+fn shown(markup: &Markup) -> Response {
+    let policy = "default-src 'none'; script-src 'unsafe-inline'; frame-ancestors 'none'";
+    ([(header::CONTENT_SECURITY_POLICY, policy)], Html(markup.clone().into_string())).into_response()
 }
 
 fn refuse(error: &Error) -> Response {
