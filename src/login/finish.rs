@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{Error, LINK, Login, PASSWORD};
+use crate::access::Permit;
 use crate::audit::{Change, EventKind};
 use crate::clock::Timestamp;
 use crate::credential::Verified;
@@ -70,14 +71,15 @@ impl Login {
                 self.claim(&mut change, identity).await?;
                 let existing = self.account_of(&mut change, identity).await?;
                 check_status(existing.as_ref())?;
-                let record = record_of(identity, existing.as_ref())?;
-                let staged = services.directory.stage_user(&mut change, &permit, existing.as_ref(), &record).await?;
-                if let Some(event) = staged.event {
-                    change.also(event);
+                match existing {
+                    // What a directory says of its people comes whole, by sync. A bind proves who somebody is, no more.
+                    Some(user) if method == Method::LdapBind => (user, false),
+                    existing => {
+                        let is_new = existing.is_none();
+                        let user = self.provision(&mut change, &permit, identity, existing.as_ref()).await?;
+                        (user, is_new)
+                    }
                 }
-                let facts = facts_of(identity);
-                services.directory.stage_sign_in_rules(&mut change, &permit, &staged.user, &connector, &facts).await?;
-                (staged.user, existing.is_none())
             }
         };
         check_status(Some(&user))?;
@@ -108,6 +110,25 @@ impl Login {
             return Err(Error::refused("no-access", "a role denies signing in"));
         }
         Ok(Opened { secret, session, user })
+    }
+
+    /// Makes the account and its rule grants what the provider says.
+    async fn provision(
+        &self,
+        change: &mut Change,
+        permit: &Permit,
+        identity: &AssertedIdentity,
+        existing: Option<&User>,
+    ) -> Result<User, Error> {
+        let directory = &self.services.directory;
+        let record = record_of(identity, existing)?;
+        let staged = directory.stage_user(change, permit, existing, &record).await?;
+        if let Some(event) = staged.event {
+            change.also(event);
+        }
+        let facts = facts_of(identity);
+        directory.stage_sign_in_rules(change, permit, &staged.user, identity.connector(), &facts).await?;
+        Ok(staged.user)
     }
 
     async fn may_sign_in(&self, user: UserId) -> Result<bool, Error> {

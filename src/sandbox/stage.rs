@@ -17,13 +17,13 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use url::Url;
 
+use super::Failed;
 use super::browser::Browser;
 use super::client::Client;
 use super::directory::{Directory, Encryption};
 use super::openid::{self, KnownClient, Provider, SigningKey, Tamper};
 use super::play::Step;
 use super::saml::{self, Idp, IdpKey, KeyKind};
-use super::Failed;
 use crate::access::NewGrant;
 use crate::config::{self, Config, Credentials};
 use crate::directory::SourceRecord;
@@ -289,13 +289,13 @@ async fn people(gateway: &Gateway, password: &Secret, broken: Option<Step>) -> R
         (cast::QUINN, "Quinn Hale", Some("viewer")),
         (cast::LEE, "Lee Park", None),
     ] {
-        let failed =
-            |error: &(dyn std::error::Error + 'static)| Failed::while_doing(format!("making the account {name}"), error);
+        let failed = |error: &(dyn std::error::Error + 'static)| {
+            Failed::while_doing(format!("making the account {name}"), error)
+        };
         let mut attributes = Attributes::default();
         attributes.0.insert("displayName".to_owned(), shown.into());
         let record = SourceRecord { external_id: None, user_name: parsed(name)?, active: Some(true), attributes };
-        let user: User =
-            gateway.directory().create_user(&permit, &record).await.map_err(|error| failed(&error))?;
+        let user: User = gateway.directory().create_user(&permit, &record).await.map_err(|error| failed(&error))?;
         let other = Secret::new(format!("not {}", password.expose()));
         let secret = if name == cast::QUINN && broken == Some(Step::Password) { &other } else { password };
         gateway.credentials().set(&permit, &user, secret, false).await.map_err(|error| failed(&error))?;

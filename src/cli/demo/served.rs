@@ -79,7 +79,11 @@ fn text(stage: &Stage, link: &str) -> Vec<String> {
         String::new(),
         "Try, in another terminal:".to_owned(),
         format!("  cleargate --socket {} user list", file("admin.sock")),
-        format!("  cleargate --socket {} explain {} data:export --scope department:finance", file("admin.sock"), cast::IDA),
+        format!(
+            "  cleargate --socket {} explain {} data:export --scope department:finance",
+            file("admin.sock"),
+            cast::IDA
+        ),
         String::new(),
         "Ctrl-C ends it and removes everything.".to_owned(),
     ]

@@ -26,8 +26,8 @@ pub(super) async fn play(stage: &Stage, is_broken: bool) -> Result<Vec<String>, 
             let must = if is_allowed { "must" } else { "must not" };
             return Err(Failed::new(format!("{} {must} have {ASKED} in {place}: {told}", cast::IDA)));
         }
-        let word = if is_allowed { "allowed" } else { "denied" };
-        proofs.push(format!("{} {ASKED} in {place}: {word}, {}", cast::IDA, text(&told, "reason")?));
+        let word = if is_allowed { "" } else { "denied, " };
+        proofs.push(format!("{} {ASKED} in {place}: {word}{}", cast::IDA, text(&told, "reason")?));
     }
     Ok(proofs)
 }
@@ -40,6 +40,11 @@ async fn overreach(stage: &Stage) -> Result<(), Failed> {
     let role = "data_analyst".parse().map_err(|error| Failed::while_doing("naming a role", &error))?;
     let grant = NewGrant::new(Subject::User(ida.id), role);
     let permit = gateway.access().task_permit("demo", None);
-    gateway.access().grants().create(&permit, &gateway.access().roles(), grant).await.map_err(|error| failed(&error))?;
+    gateway
+        .access()
+        .grants()
+        .create(&permit, &gateway.access().roles(), grant)
+        .await
+        .map_err(|error| failed(&error))?;
     Ok(())
 }

@@ -19,7 +19,8 @@ pub(super) async fn play(stage: &Stage, is_broken: bool) -> Result<Vec<String>, 
     }
     let client = stage.provisioner()?;
     let mut ids = Vec::new();
-    for (name, given, family) in [(cast::MAYA, "Maya", "Ortiz"), (cast::NOOR, "Noor", "Haddad"), (cast::THEO, "Theo", "Jansen")]
+    for (name, given, family) in
+        [(cast::MAYA, "Maya", "Ortiz"), (cast::NOOR, "Noor", "Haddad"), (cast::THEO, "Theo", "Jansen")]
     {
         ids.push(push(&client, name, given, family).await?);
     }

@@ -61,7 +61,8 @@ async fn reason(stage: &Stage, reference: &str) -> Result<(String, String), Fail
     let found = stage.automation()?.get("/audit-logs?outcome=denied&limit=50").await?.expect(200)?;
     let logs = found.get("logs").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let entry = logs.iter().find(|entry| entry.get("request_id") == Some(&reference.into()));
-    let entry = entry.ok_or_else(|| Failed::new(format!("the ledger has no refusal with the reference {reference}")))?;
+    let entry =
+        entry.ok_or_else(|| Failed::new(format!("the ledger has no refusal with the reference {reference}")))?;
     let details = entry.get("details").unwrap_or(entry);
     Ok((text(details, "rule")?.to_owned(), text(details, "reason")?.to_owned()))
 }

@@ -33,9 +33,10 @@ fn refused(name: &str, error: &Failed) -> Failed {
 /// One who was provisioned is linked to the account that exists; one who is new gets one.
 pub(super) async fn by_saml(stage: &Stage) -> Result<Vec<String>, Failed> {
     let mut proofs = Vec::new();
-    for (name, role, before) in
-        [(cast::MAYA, "operations_manager", "provisioned by SCIM"), (cast::IRIS, "compliance_officer", "unknown until now")]
-    {
+    for (name, role, before) in [
+        (cast::MAYA, "operations_manager", "provisioned by SCIM"),
+        (cast::IRIS, "compliance_officer", "unknown until now"),
+    ] {
         let mut browser = stage.browser();
         let answer = browser.ask_saml(&stage.url, settings::WORKFORCE, name).await?;
         let page = browser.bring_saml(&stage.url, settings::WORKFORCE, &answer).await?;

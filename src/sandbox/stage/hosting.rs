@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::extract::Request;
-use axum::response::{IntoResponse, Response};
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use tower::ServiceExt;
 
 use crate::http::{self, Bind, ListenerSettings};

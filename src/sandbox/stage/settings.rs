@@ -32,7 +32,8 @@ pub(super) fn text(places: &Places<'_>, broken: Option<Step>) -> String {
         ["tls.pem", "tls.key", "admin.sock", "cleargate.redb", "ca.pem", "corp.password", "partners.secret"].map(path);
     let role = if broken == Some(Step::Start) { "nobody-made-this-role" } else { "operations_manager" };
     let attempts = if broken == Some(Step::Refuse) { "attempts = 9\n" } else { "" };
-    let (finance, audit, base, reader) = (super::cast::FINANCE, super::cast::AUDIT, super::cast::BASE, super::cast::READER);
+    let (finance, audit, base, reader) =
+        (super::cast::FINANCE, super::cast::AUDIT, super::cast::BASE, super::cast::READER);
     format!(
         r#"# Written by `cleargate demo`. Gone when it ends.
 public_url = "https://127.0.0.1:{port}"
