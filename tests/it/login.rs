@@ -1,4 +1,5 @@
-//! The login flow through the whole gateway: passwords, lockout, sessions, one-time links, forgery.
+//! The login flow through the whole gateway: passwords, lockout, sessions, providers, one-time links, forgery.
 
 mod link;
 mod password;
+mod provider;

@@ -12,7 +12,7 @@ use cleargate::config::{self, Credentials};
 use cleargate::directory::SourceRecord;
 use cleargate::gateway::{Foundation, Gateway};
 use cleargate::http::{ClientAddress, RequestId};
-use cleargate::model::{Attributes, SourceId, User};
+use cleargate::model::{Actor, Attributes, Circumstance, SourceId, TokenId, User};
 use cleargate::secret::{IdSource, Secret};
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
@@ -37,7 +37,15 @@ impl TestGateway {
 
     /// With these lines added to the configuration.
     pub async fn with(lines: &str) -> Self {
+        Self::with_files(lines, &[]).await
+    }
+
+    /// The same with further files beside the configuration, by name.
+    pub async fn with_files(lines: &str, files: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        for (name, content) in files {
+            std::fs::write(folder.path().join(name), content).unwrap();
+        }
         let path = folder.path().join("cleargate.toml");
         let text = format!("public_url = \"http://127.0.0.1:8080\"\npassword.hashing.memory = \"19MiB\"\n{lines}\n");
         std::fs::write(&path, text).unwrap();
@@ -68,6 +76,13 @@ impl TestGateway {
     /// The permit of an administrator on the machine.
     pub fn task(&self) -> Permit {
         self.gateway.access().task_permit("test", None)
+    }
+
+    /// The permit of a provisioning connection.
+    pub async fn connection(&self, source: &str) -> Permit {
+        let (source, token) = (source.parse().unwrap(), TokenId::new(START, &IdSource::seeded(9)));
+        let actor = Actor::Connection { source, token };
+        self.gateway.access().provision(&actor, Circumstance::default()).await.unwrap()
     }
 
     /// The permit of a directory's sync.
@@ -133,7 +148,7 @@ impl Reply {
 
 impl Visitor {
     /// From another address.
-    pub fn from(mut self, address: &str) -> Self {
+    pub fn at(mut self, address: &str) -> Self {
         self.address = address.parse().unwrap();
         self
     }
