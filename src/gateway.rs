@@ -194,6 +194,7 @@ impl Gateway {
             ledger: ledger.clone(),
             limits: limits.clone(),
             lockout: lockout.clone(),
+            metrics: foundation.metrics.clone(),
             sessions: sessions.clone(),
         };
         let connectors = sources::connectors(&config, &foundation)?;

@@ -23,6 +23,7 @@ use crate::audit::{Event, EventKind, Ledger, Outcome};
 use crate::clock::Clock;
 use crate::credential::Credentials;
 use crate::directory::Directory;
+use crate::http::Metrics;
 use crate::limit::Limits;
 use crate::lockout::Lockout;
 use crate::model::{Actor, Circumstance, SourceId, User};
@@ -164,6 +165,8 @@ pub struct Services {
     pub limits: Limits,
     /// Failed attempts.
     pub lockout: Lockout,
+    /// Counters.
+    pub metrics: Metrics,
     /// Signed-in browsers.
     pub sessions: Sessions,
 }

@@ -27,13 +27,7 @@ impl Gate {
     }
 
     async fn pass(&self, access: Access, rate: Rate, parts: &mut Parts) -> Result<(), Error> {
-        let counted = self.identify(access, parts).await;
-        if let Err(Error::Unauthorized) = &counted
-            && let Some(address) = circumstance(parts).address
-        {
-            self.0.limits.check(rate, Subject::Address(address))?;
-        }
-        match counted? {
+        match self.identify(access, rate, parts).await? {
             Some(Counted::Account(id)) => self.0.limits.check(rate, Subject::Account(&id))?,
             Some(Counted::Token(id)) => self.0.limits.check(rate, Subject::Token(&id))?,
             // The machine's own administrators are not held up.
@@ -43,18 +37,18 @@ impl Gate {
     }
 
     /// Puts the actor into the request's extensions and tells for whom the request counts.
-    async fn identify(&self, access: Access, parts: &mut Parts) -> Result<Option<Counted>, Error> {
+    async fn identify(&self, access: Access, rate: Rate, parts: &mut Parts) -> Result<Option<Counted>, Error> {
         if let Some(PeerUid(uid)) = parts.extensions.get().copied() {
             parts.extensions.insert(Actor::Local { uid });
             return Ok(None);
         }
         if parts.headers.contains_key(AUTHORIZATION) {
-            return self.token(parts).await.map(Some);
+            return self.token(rate, parts).await.map(Some);
         }
         let Some(signed_in) = self.0.browser.signed_in(parts).await? else {
             return match access {
                 Access::Public => Ok(None),
-                _ => Err(Error::Unauthorized),
+                _ => Err(self.nobody(rate, parts)),
             };
         };
         if !parts.method.is_safe() && !self.0.browser.is_same_origin(&parts.headers) {
@@ -66,12 +60,21 @@ impl Gate {
         Ok(Some(counted))
     }
 
-    async fn token(&self, parts: &mut Parts) -> Result<Counted, Error> {
-        let presented = bearer(parts).ok_or(Error::Unauthorized)?;
+    /// The answer to somebody who is nobody. It counts for the address, before anything is written about it.
+    fn nobody(&self, rate: Rate, parts: &Parts) -> Error {
+        let counted = circumstance(parts).address.map(|address| self.0.limits.check(rate, Subject::Address(address)));
+        match counted {
+            Some(Err(retry)) => retry.into(),
+            Some(Ok(())) | None => Error::Unauthorized,
+        }
+    }
+
+    async fn token(&self, rate: Rate, parts: &mut Parts) -> Result<Counted, Error> {
+        let Some(presented) = bearer(parts) else { return Err(self.nobody(rate, parts)) };
         let refused = match self.0.tokens.authenticate(presented).await {
             Ok(actor) => {
                 // A provisioning token is nothing here.
-                let Actor::Token { id, .. } = &actor else { return Err(Error::Unauthorized) };
+                let Actor::Token { id, .. } = &actor else { return Err(self.nobody(rate, parts)) };
                 let counted = Counted::Token(id.to_string());
                 parts.extensions.insert(actor);
                 return Ok(counted);
@@ -79,12 +82,14 @@ impl Gate {
             Err(Refused::Store(error)) => return Err(Error::Store(error)),
             Err(refused) => refused,
         };
-        if let Some(event) = self.0.tokens.refusal(&refused, &circumstance(parts))
+        let answer = self.nobody(rate, parts);
+        if matches!(answer, Error::Unauthorized)
+            && let Some(event) = self.0.tokens.refusal(&refused, &circumstance(parts))
             && let Err(error) = self.0.ledger.record(event).await
         {
             tracing::warn!(error = %Chain(&error), "a refused management token was not recorded");
         }
-        Err(Error::Unauthorized)
+        Err(answer)
     }
 }
 

@@ -16,7 +16,7 @@ use super::pages::{self, Choice, SignIn};
 use super::return_to::ReturnTo;
 use super::{Connector, Error, LINK, Login, PASSWORD};
 use crate::error::Chain;
-use crate::http::{Access, Admit, Rate, RequestId, Route, circumstance, problem, router};
+use crate::http::{Access, Admit, Attempt, Rate, RequestId, Route, circumstance, problem, router};
 use crate::limit::Subject;
 use crate::model::SourceId;
 use crate::secret::Secret;
@@ -30,7 +30,7 @@ const REFUSED: &str = "The answer of the identity provider could not be used. Tr
 /// Largest form of the login page, in bytes.
 const MAX_FORM_BYTES: usize = 16 * 1024;
 /// Largest form of a SAML answer, in bytes: 256 KiB of message in base64 and URL encoding.
-const MAX_ANSWER_BYTES: usize = 768 * 1024;
+const MAX_ANSWER_BYTES: usize = 512 * 1024;
 
 /// The surface's router.
 pub fn routes(login: Login) -> axum::Router {
@@ -51,7 +51,8 @@ fn table() -> Vec<Route<Login>> {
         Route::new(HttpMethod::GET, "/logout", Access::Public, Rate::Page, ask_sign_out),
         Route::new(HttpMethod::POST, "/logout", Access::Public, Rate::Page, sign_out),
         Route::new(HttpMethod::GET, "/saml/{connector}/metadata", Access::Public, Rate::Page, metadata),
-        Route::new(HttpMethod::POST, "/saml/{connector}/acs", Access::Public, Rate::SignIn, saml_answer),
+        Route::new(HttpMethod::POST, "/saml/{connector}/acs", Access::Public, Rate::SignIn, saml_answer)
+            .with_body_bytes(MAX_ANSWER_BYTES),
         Route::new(HttpMethod::GET, "/oidc/{connector}/callback", Access::Public, Rate::SignIn, oidc_answer),
     ]
 }
@@ -193,6 +194,16 @@ impl Login {
         }
     }
 
+    fn count(&self, method: Method, error: Option<&Error>) {
+        let (result, reason) = match error {
+            None => ("success", "none"),
+            Some(Error::Refused { rule, .. }) => ("failure", *rule),
+            Some(Error::Busy { .. }) => ("failure", "busy"),
+            Some(Error::Store(_) | Error::Unavailable(_)) => ("failure", "unavailable"),
+        };
+        self.services.metrics.attempt(&Attempt { path: method.name(), result, reason });
+    }
+
     /// Finishes what a provider answered, whatever its protocol.
     async fn answer(
         &self,
@@ -203,7 +214,9 @@ impl Login {
         parts: &Parts,
     ) -> Response {
         let visit = visit(parts);
-        match self.try_answer(connector, kind, handle, answer, &parts.headers, &visit).await {
+        let outcome = self.try_answer(connector, kind, handle, answer, &parts.headers, &visit).await;
+        self.count(kind, outcome.as_ref().err());
+        match outcome {
             Ok((opened, return_to)) => self.welcome(&opened, &return_to),
             Err(error) => {
                 if let Err(store) = self.record_failure(&error, connector.as_str(), None, &visit.circumstance).await {
@@ -252,8 +265,8 @@ impl Login {
     }
 }
 
-fn parse_connector(text: &str) -> Result<SourceId, Response> {
-    text.parse().map_err(|_| problem(StatusCode::NOT_FOUND, "there is no such connector"))
+fn no_connector() -> Response {
+    problem(StatusCode::NOT_FOUND, "there is no such connector")
 }
 
 async fn style() -> Response {
@@ -309,7 +322,9 @@ async fn password(State(login): State<Login>, request: Request) -> Response {
         let text = "The form was too old or came from elsewhere. Please try again.";
         return login.sign_in_page(StatusCode::FORBIDDEN, &parts, &return_to, Some(text));
     }
-    match login.sign_in_by_password(user_name, &Secret::new(password.to_owned()), &visit(&parts)).await {
+    let outcome = login.sign_in_by_password(user_name, &Secret::new(password.to_owned()), &visit(&parts)).await;
+    login.count(Method::Password, outcome.as_ref().err());
+    match outcome {
         Ok(opened) => login.welcome(&opened, &return_to),
         Err(error) => login.failure(&error, PASSWORD, &parts, &return_to),
     }
@@ -354,9 +369,9 @@ async fn follow_link(State(login): State<Login>, request: Request) -> Response {
 
 async fn start(State(login): State<Login>, Path(connector): Path<String>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
-    let id = match parse_connector(&connector) {
+    let id = match connector.parse::<SourceId>() {
         Ok(id) if login.connectors.contains_key(&id) => id,
-        _ => return problem(StatusCode::NOT_FOUND, "there is no such connector"),
+        _ => return no_connector(),
     };
     let return_to = ReturnTo::parse(query(&parts).optional("return_to").ok().flatten());
     match login.begin(&id, &return_to, &parts.headers).await {
@@ -369,16 +384,13 @@ async fn metadata(State(login): State<Login>, Path(connector): Path<String>) -> 
     let found = connector.parse::<SourceId>().ok().and_then(|id| login.connectors.get(&id));
     match found.and_then(|connector| connector.redirect.metadata()) {
         Some((kind, body)) => ([(header::CONTENT_TYPE, kind)], body).into_response(),
-        None => problem(StatusCode::NOT_FOUND, "there is no such connector"),
+        None => no_connector(),
     }
 }
 
 async fn saml_answer(State(login): State<Login>, Path(connector): Path<String>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let id = match parse_connector(&connector) {
-        Ok(id) => id,
-        Err(response) => return response,
-    };
+    let Ok(id) = connector.parse::<SourceId>() else { return no_connector() };
     let answer = match form(&parts, body, MAX_ANSWER_BYTES).await {
         Ok(answer) => answer,
         Err(response) => return response,
@@ -389,10 +401,7 @@ async fn saml_answer(State(login): State<Login>, Path(connector): Path<String>, 
 
 async fn oidc_answer(State(login): State<Login>, Path(connector): Path<String>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
-    let id = match parse_connector(&connector) {
-        Ok(id) => id,
-        Err(response) => return response,
-    };
+    let Ok(id) = connector.parse::<SourceId>() else { return no_connector() };
     let answer = query(&parts);
     let handle = answer.single("state").unwrap_or_default().to_owned();
     login.answer(&id, Method::OpenIdConnect, &handle, &answer, &parts).await
@@ -417,10 +426,10 @@ async fn sign_out(State(login): State<Login>, request: Request) -> Response {
     if !is_ours || !login.browser.is_not_foreign(&parts.headers) {
         return problem(StatusCode::FORBIDDEN, "the form was too old or came from elsewhere");
     }
-    if let Some(secret) = secret {
-        if let Err(error) = login.end_session(&secret, &circumstance(&parts)).await {
-            return login.failure(&error, PASSWORD, &parts, &ReturnTo::home());
-        }
+    if let Some(secret) = secret
+        && let Err(error) = login.end_session(&secret, &circumstance(&parts)).await
+    {
+        return login.failure(&error, PASSWORD, &parts, &ReturnTo::home());
     }
     let mut response = page(StatusCode::OK, pages::signed_out());
     if let Some(cookie) = login.browser.forget_header() {

@@ -147,12 +147,6 @@ impl Reply {
 }
 
 impl Visitor {
-    /// From another address.
-    pub fn at(mut self, address: &str) -> Self {
-        self.address = address.parse().unwrap();
-        self
-    }
-
     pub async fn get(&mut self, path: &str) -> Reply {
         self.send(Method::GET, path, None, Body::empty()).await
     }
