@@ -1,9 +1,10 @@
 //! Cleargate: an identity gateway.
 //!
 //! One daemon between those who know people and those who need to know who somebody is. People and groups come in by
-//! SCIM ([`scim`]) and LDAP ([`sync`]); they prove who they are by SAML, OpenID Connect, a directory's password or one of
-//! ours ([`upstream`], [`credential`]); rules and grants say what they may ([`access`]); everything that changes is one
-//! commit with the event that tells of it ([`audit`]). What operators see is in `docs/`; this is the map for engineers.
+//! SCIM ([`scim`]) and LDAP ([`sync`]); they prove who they are by SAML, OpenID Connect, a directory's password or one
+//! of ours ([`upstream`], [`credential`]); rules and grants say what they may ([`access`]); everything that changes is
+//! one commit with the event that tells of it ([`audit`]). What operators see is in `docs/`; this is the map for
+//! engineers.
 //!
 //! # Modules in reading order
 //!
@@ -15,7 +16,7 @@
 //! | [`audit`] | `Change`, the only way to write; the events; the Merkle log, its seal and its verification |
 //! | [`access`] | the decision (pure), packs of roles, grants, permits, explanations |
 //! | [`directory`] | users, groups, membership as rows, ownership (`reconcile`, pure), mapping rules |
-//! | [`session`], [`tokens`] | secrets that are kept as keyed hashes only: signed-in browsers, provisioning and automation |
+//! | [`session`], [`tokens`] | secrets kept as keyed hashes only: signed-in browsers, provisioning, automation |
 //! | [`credential`], [`lockout`], [`limit`] | passwords on threads of their own; attempts, durable; rates, in memory |
 //! | [`ldap`], [`sync`] | a careful client; snapshot, plan (pure), guard, apply |
 //! | [`upstream`] | connectors: an answer of a protocol becomes an `AssertedIdentity`, or a refusal with its rule |
@@ -53,14 +54,15 @@
 //! # What there is not
 //!
 //! - No write without an event or a named reason for having none: only [`audit::Change`] reaches the engine's writer.
-//! - No service that writes without a proof: writes take an [`access::Permit`], which only `access` makes; sign-in takes an
-//!   [`upstream::AssertedIdentity`], which only connectors make.
+//! - No service that writes without a proof: writes take an [`access::Permit`], which only `access` makes; sign-in
+//!   takes an [`upstream::AssertedIdentity`], which only connectors make.
 //! - No session but by `login::finish`, and none of somebody who is not active.
 //! - No text of a SAML response that was not hashed reaches an identity.
 //! - No link of accounts by e-mail address beyond the domains that the administrator gave.
-//! - No way from a sign-in to an address of somebody else; no request of ours to a host that a provider's document chose,
-//!   unless the administrator allowed it.
-//! - No session, token or password that a copy of the store gives away; no secret in a log, an event or on a command line.
+//! - No way from a sign-in to an address of somebody else; no request of ours to a host that a provider's document
+//!   chose, unless the administrator allowed it.
+//! - No session, token or password that a copy of the store gives away; no secret in a log, an event or on a command
+//!   line.
 //! - No clock, randomness, environment or task but by [`clock`], [`secret`], `cli::environment` and [`tasks`].
 //! - No list that grows inside a record: members, grants and sessions are rows.
 //! - No unbounded work for a request: bodies, filters, walks, queues and times have limits.
@@ -71,27 +73,28 @@
 //! **`PATCH /scim/v2/Groups/{id}` adds a member.** `http::edge` gives the request an id, checks host and size;
 //! `scim::admit` turns the bearer token into `Actor::Connection` and counts its rate. `scim::routes` finds the kind;
 //! `scim::patch` (pure) makes steps of the body, `patch::member` takes those about members out. `access` gives the
-//! connection's permit; `directory::change_group` reads the group inside a `Change`, refuses it if another source owns it,
-//! stages a membership row, and lets `rules` stage the grants that follow for the person concerned. One commit with
+//! connection's permit; `directory::change_group` reads the group inside a `Change`, refuses it if another source owns
+//! it, stages a membership row, and lets `rules` stage the grants that follow for the person concerned. One commit with
 //! `group.update` or `membership.update`; a lost race runs it again. The answer is the group, or 204 when it is large.
 //!
-//! **A SAML sign-in.** `GET /login/entra`: the connector makes a request and a random handle, `login::ticket` keeps what must
-//! be remembered under the handle's keyed hash, bound to the browser's cookie. The provider's page posts to
+//! **A SAML sign-in.** `GET /login/entra`: the connector makes a request and a random handle, `login::ticket` keeps
+//! what must be remembered under the handle's keyed hash, bound to the browser's cookie. The provider's page posts to
 //! `/saml/entra/acs`: the ticket is redeemed, once; `upstream::saml` runs byte gate, strict parser, table of structure,
-//! signature, and reads the assertion from the hashed bytes; `identity` maps attributes. `login::finish`, in one change:
-//! claims the assertion's id, finds or makes the account or refuses to link, checks status, stages rule grants, opens the
-//! session, commits with `session.create`. Any failure is one text for the browser and one event for the ledger.
+//! signature, and reads the assertion from the hashed bytes; `identity` maps attributes. `login::finish`, in one
+//! change: claims the assertion's id, finds or makes the account or refuses to link, checks status, stages rule grants,
+//! opens the session, commits with `session.create`. Any failure is one text for the browser and one event for the
+//! ledger.
 //!
-//! **A run of an LDAP sync.** `tasks` starts `sync::Sync::run`, one at a time for each source. `ldap::client` connects over TLS
-//! behind `ldap::guard`, checks that the bases are visible, and reads everything in pages. `snapshot` resolves members by
-//! stable ids; `plan` (pure) compares with what the source brought before; `sync::guard` counts who would lose what and
-//! stops; `apply` writes in batches, each with its events, those who lose something first. `sync.apply` tells the sums; a
-//! run without differences writes nothing.
+//! **A run of an LDAP sync.** `tasks` starts `sync::Sync::run`, one at a time for each source. `ldap::client` connects
+//! over TLS behind `ldap::guard`, checks that the bases are visible, and reads everything in pages. `snapshot` resolves
+//! members by stable ids; `plan` (pure) compares with what the source brought before; `sync::guard` counts who would
+//! lose what and stops; `apply` writes in batches, each with its events, those who lose something first. `sync.apply`
+//! tells the sums; a run without differences writes nothing.
 //!
-//! **`GET /api/v1/me`.** `api::admit` finds the caller: the admin socket's peer, a management token, or the cookie, by one read
-//! of a keyed hash and one of the user, who must be active. `access::effective` asks the decision for every permission of
-//! the catalogue, so that what is shown is what is enforced. `api::render` answers; nothing was written but, once a
-//! minute, when the session was last used.
+//! **`GET /api/v1/me`.** `api::admit` finds the caller: the admin socket's peer, a management token, or the cookie, by
+//! one read of a keyed hash and one of the user, who must be active. `access::effective` asks the decision for every
+//! permission of the catalogue, so that what is shown is what is enforced. `api::render` answers; nothing was written
+//! but, once a minute, when the session was last used.
 //!
 //! # Checks
 //!
