@@ -20,6 +20,7 @@ mod config;
 mod credential;
 mod demo;
 mod directory;
+mod docs;
 mod filter;
 mod http;
 mod ldap;
