@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::config::{Config, MasterKey};
 use crate::credential::{Credentials, Hasher};
 use crate::directory::{Directory, Rule, Rules};
+use crate::error::Chain;
 use crate::http::Metrics;
 use crate::limit::Limits;
 use crate::lockout::Lockout;
@@ -282,13 +283,21 @@ impl Gateway {
     }
 }
 
+/// What else is wrong with a configuration that reads well: a policy pack that cannot be used, roles that it does not
+/// have. Each is a place of the configuration (`cleargate.toml:31`, or a key) and the rest of a sentence about it.
+pub fn check(config: &Config) -> Vec<(String, String)> {
+    match policies::pack(&config.policy.pack) {
+        Ok(pack) => policies::unknown_roles(config, &pack),
+        Err(error) => vec![("policy.pack".to_owned(), Chain(&error).to_string())],
+    }
+}
+
 fn rules(config: &Config, pack: &access::Pack) -> Result<Rules, Error> {
+    if let Some((position, reason)) = policies::unknown_roles(config, pack).into_iter().next() {
+        return Err(Error::configuration(format!("mapping at {position}"), reason));
+    }
     let mut rules = Vec::new();
     for mapping in &config.mappings {
-        if pack.roles().find(&mapping.grant.role).is_none() {
-            let reason = format!("names the role `{}`, which the policy pack does not have", mapping.grant.role);
-            return Err(Error::configuration(format!("mapping at {}", mapping.position), reason));
-        }
         let is_directory = config.ldap.iter().any(|ldap| ldap.id == mapping.from);
         rules.push(Rule {
             source: mapping.from.clone(),

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::output::Output;
 use super::{Exit, Failure, Options, environment};
 use crate::config::{self, Credentials, Problem, Severity};
+use crate::gateway;
 
 /// Which file.
 #[derive(Args, Debug)]
@@ -24,12 +25,21 @@ pub(super) fn run(arguments: &Arguments, options: &Options, output: &Output) -> 
     let path = arguments.file.clone().unwrap_or_else(|| options.config_path());
     let folder = environment::read("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     let credentials = folder.map_or(Credentials::Unchecked, Credentials::Folder);
-    let (problems, is_usable) = match config::load(&path, &credentials) {
-        Ok(config) => (config.warnings, true),
-        Err(problems) => (problems, false),
+    let (problems, more, is_usable) = match config::load(&path, &credentials) {
+        Ok(config) => {
+            let more = gateway::check(&config);
+            let is_usable = more.is_empty();
+            (config.warnings, more, is_usable)
+        }
+        Err(problems) => (problems, Vec::new(), false),
     };
     for problem in &problems {
         if output.is_json() { output.line(&object(problem).to_string())? } else { output.message(&problem.to_string()) }
+    }
+    for (place, reason) in &more {
+        let text = format!("{place}: error: {reason}");
+        let object = json!({"severity": "error", "file": place, "message": reason});
+        if output.is_json() { output.line(&object.to_string())? } else { output.message(&text) }
     }
     if is_usable {
         if !output.is_json() {
@@ -37,12 +47,13 @@ pub(super) fn run(arguments: &Arguments, options: &Options, output: &Output) -> 
         }
         return Ok(());
     }
-    Err(Failure::new(Exit::Configuration, summary(&problems, &path.display().to_string())))
+    Err(Failure::new(Exit::Configuration, summary(&problems, more.len(), &path.display().to_string())))
 }
 
 /// `3 problems in /etc/cleargate/cleargate.toml`.
-pub(super) fn summary(problems: &[Problem], path: &str) -> String {
-    match problems.iter().filter(|problem| problem.severity == Severity::Error).count() {
+pub(super) fn summary(problems: &[Problem], more: usize, path: &str) -> String {
+    let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
+    match errors.saturating_add(more) {
         1 => format!("1 problem in the configuration {path}"),
         count => format!("{count} problems in the configuration {path}"),
     }

@@ -40,7 +40,7 @@ pub(super) fn credentials() -> Credentials {
 fn refuse(problems: &[Problem], path: &Path) -> Failure {
     let output = super::Output::new(false);
     problems.iter().for_each(|problem| output.message(&problem.to_string()));
-    Failure::new(Exit::Configuration, super::check_config::summary(problems, &path.display().to_string()))
+    Failure::new(Exit::Configuration, super::check_config::summary(problems, 0, &path.display().to_string()))
 }
 
 /// Serves by this configuration; `path` is where a reload reads it again.

@@ -26,7 +26,7 @@ pub(super) enum Command {
 
 #[derive(Args, Debug)]
 pub(super) struct Create {
-    /// The provisioning connection ([[scim]]) that it speaks for
+    /// The provisioning connection, a `[[scim]]` of the configuration, that it speaks for
     #[arg(long, value_name = "ID", required_unless_present = "scope", conflicts_with_all = ["scope", "user"])]
     connection: Option<String>,
     /// What administrators call it [default: the connection's id]

@@ -19,6 +19,19 @@ pub(super) fn pack(pack: &config::Pack) -> Result<Pack, access::Error> {
     }
 }
 
+/// The mappings that name a role which the pack does not have: where, and what is wrong.
+pub(super) fn unknown_roles(config: &config::Config, pack: &Pack) -> Vec<(String, String)> {
+    let roles = pack.roles();
+    let known = || roles.iter().map(|entry| format!("`{}`", entry.role.id)).collect::<Vec<_>>().join(", ");
+    let unknown = config.mappings.iter().filter(|mapping| roles.find(&mapping.grant.role).is_none());
+    let tell = |mapping: &config::Mapping| {
+        let reason =
+            format!("names the role `{}`, which the policy pack does not have; it has {}", mapping.grant.role, known());
+        (mapping.position.clone(), reason)
+    };
+    unknown.map(tell).collect()
+}
+
 pub(super) fn cost(hashing: &config::Hashing) -> Cost {
     let memory_kib = u32::try_from(hashing.memory_bytes / 1024).unwrap_or(u32::MAX);
     Cost { memory_kib, passes: hashing.passes, lanes: hashing.lanes }

@@ -259,6 +259,27 @@ fn check_config_takes_a_good_file_and_the_sample() {
 }
 
 #[test]
+fn check_config_knows_the_roles_of_the_policy_pack() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cleargate.toml");
+    let mapping = "[[mapping]]\nfrom = \"okta\"\nwhen = 'groups pr'\ngrant = { role = \"emperor\" }\n";
+    let text = format!("public_url = \"https://a.example\"\n[[scim]]\nid = \"okta\"\n{mapping}{mapping}");
+    std::fs::write(&path, text).unwrap();
+    let (code, _, err) = ended(&["check-config", path.to_str().unwrap()]);
+    assert_eq!(code, 78);
+    assert!(err.contains("cleargate.toml:4: error: names the role `emperor`"), "{err}");
+    assert!(
+        err.contains("cleargate.toml:8: error: ") && err.contains("`administrator`") && err.contains("2 problems"),
+        "{err}"
+    );
+    std::fs::write(folder.path().join("pack.toml"), "nonsense = ").unwrap();
+    std::fs::write(&path, "public_url = \"https://a.example\"\npolicy.pack = \"./pack.toml\"\n").unwrap();
+    let (code, _, err) = ended(&["check-config", path.to_str().unwrap()]);
+    assert_eq!(code, 78, "{err}");
+    assert!(err.contains("policy.pack: error: "), "{err}");
+}
+
+#[test]
 fn serve_with_a_bad_configuration_ends_with_78_and_tells_why() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cleargate.toml");
