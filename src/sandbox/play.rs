@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::Failed;
+use super::client::text;
 use super::stage::Stage;
 
 /// One step, in the order of the play.
@@ -184,4 +185,15 @@ fn same(what: &str, found: &Value, expected: &Value) -> Result<(), Failed> {
         return Ok(());
     }
     Err(Failed::new(format!("{what} must be {expected}, but is {found}")))
+}
+
+/// Rule and reason of a refusal, as the ledger has them.
+async fn reason(stage: &Stage, reference: &str) -> Result<(String, String), Failed> {
+    let found = stage.automation()?.get("/audit-logs?outcome=denied&limit=50").await?.expect(200)?;
+    let logs = found.get("logs").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let entry = logs.iter().find(|entry| entry.get("request_id") == Some(&reference.into()));
+    let entry =
+        entry.ok_or_else(|| Failed::new(format!("the ledger has no refusal with the reference {reference}")))?;
+    let details = entry.get("details").unwrap_or(entry);
+    Ok((text(details, "rule")?.to_owned(), text(details, "reason")?.to_owned()))
 }

@@ -2,10 +2,9 @@
 //! each looks the same; the ledger knows the reason.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use serde_json::Value;
 
+use super::reason;
 use crate::sandbox::Failed;
-use crate::sandbox::client::text;
 use crate::sandbox::stage::{Stage, cast, settings};
 
 /// Broken: the administrator allows more wrong passwords than the play tries; see the settings.
@@ -54,15 +53,4 @@ async fn locked(stage: &Stage) -> Result<String, Failed> {
         stage.browser().sign_in_by_password(&stage.url, cast::LEE, guess).await?.refusal()?;
     }
     stage.browser().sign_in_by_password(&stage.url, cast::LEE, stage.password.expose()).await?.refusal()
-}
-
-/// Rule and reason of a refusal, as the ledger has them.
-async fn reason(stage: &Stage, reference: &str) -> Result<(String, String), Failed> {
-    let found = stage.automation()?.get("/audit-logs?outcome=denied&limit=50").await?.expect(200)?;
-    let logs = found.get("logs").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let entry = logs.iter().find(|entry| entry.get("request_id") == Some(&reference.into()));
-    let entry =
-        entry.ok_or_else(|| Failed::new(format!("the ledger has no refusal with the reference {reference}")))?;
-    let details = entry.get("details").unwrap_or(entry);
-    Ok((text(details, "rule")?.to_owned(), text(details, "reason")?.to_owned()))
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::same;
+use super::{reason, same};
 use crate::sandbox::Failed;
 use crate::sandbox::browser::{Browser, Page};
 use crate::sandbox::stage::{Stage, cast, settings};
@@ -15,8 +15,13 @@ async fn arrived(
     expected: (&str, &str, &[&str]),
 ) -> Result<Value, Failed> {
     let (name, method, roles) = expected;
-    if page.next().map_err(|error| refused(name, &error))?.path() != "/" {
-        return Err(Failed::new(format!("{name} was led astray after signing in")));
+    if let Ok(reference) = page.refusal() {
+        let (rule, reason) = reason(stage, &reference).await?;
+        return Err(Failed::new(format!("{name} could not sign in: `{rule}` ({reason})")));
+    }
+    let next = page.next()?;
+    if next.path() != "/" {
+        return Err(Failed::new(format!("{name} was led to {} after signing in", next.path())));
     }
     let who = browser.who(&stage.url).await?;
     let at = |pointer: &str| who.pointer(pointer).cloned().unwrap_or_default();
@@ -24,10 +29,6 @@ async fn arrived(
     same(&format!("the way {name} signed in"), &at("/session/method"), &method.into())?;
     same(&format!("the roles of {name}"), &at("/roles"), &json!(roles))?;
     Ok(who)
-}
-
-fn refused(name: &str, error: &Failed) -> Failed {
-    Failed::new(format!("{name} could not sign in: {error}"))
 }
 
 /// One who was provisioned is linked to the account that exists; one who is new gets one.
