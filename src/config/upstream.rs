@@ -56,7 +56,7 @@ pub struct Saml {
 pub struct OidcClaims {
     /// The login name; `None`: the e-mail address if the provider verified it, else `preferred_username`, else `sub`.
     pub user_name: Option<String>,
-    /// The e-mail address, default `email`; with `email_verified` beside it.
+    /// The e-mail address, default `email`. Another counts as verified only where `email` says the same.
     pub email: String,
     /// The name to show, default `name`.
     pub display_name: String,
@@ -78,8 +78,9 @@ pub struct Oidc {
     pub client_id: String,
     /// Our secret there; a public client, which PKCE protects, has none.
     pub client_secret: Option<Secret>,
-    /// Scopes to ask for, `openid` always among them; default `openid profile email`.
-    pub scopes: Vec<String>,
+    /// Scopes to ask for, `openid` always among them. `None`: `openid profile email`, and `groups` if the provider says
+    /// that it has it.
+    pub scopes: Option<Vec<String>>,
     /// Claim names.
     pub claims: OidcClaims,
     /// PEM file with the authorities to trust; the system's by default.
@@ -158,13 +159,7 @@ impl Oidc {
         let issuer = issuer(section);
         let client_id = section.required::<String>("client_id");
         let client_secret = section.secret("client_secret");
-        let mut scopes = section.list("scopes", ["openid", "profile", "email"].map(str::to_owned).to_vec());
-        if scopes.iter().any(|scope| !is_scope(scope)) {
-            section.error("scopes", "must hold scope names without spaces", None);
-        }
-        if !scopes.iter().any(|scope| scope == "openid") {
-            scopes.insert(0, "openid".to_owned());
-        }
+        let scopes = scopes(section);
         let claims = OidcClaims::resolve(&section.table("claims"));
         let ca = section.file("ca");
         let domains = section.list("domains", Vec::new());
@@ -173,6 +168,18 @@ impl Oidc {
         let name = name.unwrap_or_else(|| id.to_string());
         Some(Self { id, name, issuer, client_id, client_secret, scopes, claims, ca, domains, link_existing })
     }
+}
+
+/// The scopes that are written, with `openid`; `None` when none are.
+fn scopes(section: &Section<'_>) -> Option<Vec<String>> {
+    let mut scopes = section.list("scopes", ["openid", "profile", "email"].map(str::to_owned).to_vec());
+    if scopes.iter().any(|scope| !is_scope(scope)) {
+        section.error("scopes", "must hold scope names without spaces", None);
+    }
+    if !scopes.iter().any(|scope| scope == "openid") {
+        scopes.insert(0, "openid".to_owned());
+    }
+    section.has("scopes").then_some(scopes)
 }
 
 /// RFC 6749 section 3.3.

@@ -115,6 +115,8 @@ fn oidc_connector(config: &Config, oidc: &config::Oidc, foundation: &Foundation)
     settings.client_secret.clone_from(&oidc.client_secret);
     settings.scopes.clone_from(&oidc.scopes);
     settings.user_name_claim.clone_from(&oidc.claims.user_name);
+    settings.email_claim.clone_from(&oidc.claims.email);
+    settings.display_name_claim.clone_from(&oidc.claims.display_name);
     settings.groups_claim.clone_from(&oidc.claims.groups);
     settings.skew = CLOCK_SKEW;
     let connector = OidcConnector::new(settings, outbound, foundation.clock.clone(), foundation.ids.clone())

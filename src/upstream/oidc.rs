@@ -86,11 +86,17 @@ pub struct OidcSettings {
     pub client_id: String,
     /// Our secret at the provider; `None` for a public client, which PKCE alone protects.
     pub client_secret: Option<Secret>,
-    /// What is asked for besides `openid`.
-    pub scopes: Vec<String>,
+    /// What is asked for besides `openid`. `None`: `profile email`, and `groups` of a provider whose discovery document
+    /// offers it; there are providers that refuse a scope they do not know.
+    pub scopes: Option<Vec<String>>,
     /// The claim that becomes the login name. `None`: the e-mail address if the provider verified it, else
     /// `preferred_username`, else `sub`.
     pub user_name_claim: Option<String>,
+    /// The claim with the e-mail address. What `email_verified` says is about `email`, and about another claim only
+    /// where it says the same.
+    pub email_claim: String,
+    /// The claim with the name to show; `given_name` and `family_name` where there is none.
+    pub display_name_claim: String,
     /// The claim with the groups: a list of texts.
     pub groups_claim: String,
     /// Our own address, without path or with the path that we are served under.
@@ -100,15 +106,18 @@ pub struct OidcSettings {
 }
 
 impl OidcSettings {
-    /// The usual settings: scopes `openid profile email groups`, groups in `groups`, 60 s of skew, no secret.
+    /// The usual settings: scopes by what the provider offers, standard claims, groups in `groups`, 60 s of skew, no
+    /// secret.
     pub fn new(id: SourceId, issuer: &str, client_id: &str, public_url: Url) -> Self {
         Self {
             id,
             issuer: issuer.to_owned(),
             client_id: client_id.to_owned(),
             client_secret: None,
-            scopes: ["openid", "profile", "email", "groups"].map(str::to_owned).to_vec(),
+            scopes: None,
             user_name_claim: None,
+            email_claim: "email".into(),
+            display_name_claim: "name".into(),
             groups_claim: "groups".into(),
             public_url,
             skew: Duration::from_secs(60),
@@ -168,8 +177,12 @@ impl OidcConnector {
         }
         let redirect = RedirectUrl::new(settings.redirect_uri())
             .map_err(|e| SettingsError { field: "public_url", reason: format!("gives no redirect address: {e}") })?;
-        let names =
-            claims::Names { user_name: settings.user_name_claim.clone(), groups: settings.groups_claim.clone() };
+        let names = claims::Names {
+            user_name: settings.user_name_claim.clone(),
+            email: settings.email_claim.clone(),
+            display_name: settings.display_name_claim.clone(),
+            groups: settings.groups_claim.clone(),
+        };
         let provider = Cached::new("discovery document", CACHE, clock.clone());
         let keys = Cached::new("key set", CACHE, clock.clone());
         Ok(Self { settings, issuer, redirect, names, outbound, clock, ids, provider, keys })
@@ -217,6 +230,14 @@ impl OidcConnector {
         })
     }
 
+    fn scopes(&self, provider: &Provider) -> Vec<String> {
+        match &self.settings.scopes {
+            Some(scopes) => scopes.clone(),
+            None if provider.offers_groups => ["profile", "email", "groups"].map(str::to_owned).to_vec(),
+            None => ["profile", "email"].map(str::to_owned).to_vec(),
+        }
+    }
+
     async fn begin(&self) -> Result<Start, Error> {
         let provider = self.provider().await?;
         let (state, nonce, verifier) = (self.ids.token(), self.ids.token(), self.ids.token());
@@ -227,7 +248,7 @@ impl OidcConnector {
         };
         let challenge = PkceCodeChallenge::from_code_verifier_sha256(&PkceCodeVerifier::new(pending.verifier.clone()));
         let handle = state.expose().to_owned();
-        let scopes = self.settings.scopes.iter().filter(|scope| *scope != "openid");
+        let scopes = self.scopes(&provider).into_iter().filter(|scope| scope != "openid");
         let (location, _, _) = self
             .client(&provider)?
             .authorize_url(
@@ -235,7 +256,7 @@ impl OidcConnector {
                 move || CsrfToken::new(state.expose().to_owned()),
                 move || Nonce::new(nonce.expose().to_owned()),
             )
-            .add_scopes(scopes.cloned().map(Scope::new))
+            .add_scopes(scopes.map(Scope::new))
             .set_pkce_challenge(challenge)
             .url();
         let pending = minicbor::to_vec(&pending).map_err(|e| unavailable(format!("nothing can be remembered: {e}")))?;

@@ -40,12 +40,14 @@ const PROTOCOL: [&str; 16] = [
 pub(super) struct Names {
     /// The claim of the login name; `None` is the verified e-mail address, else `preferred_username`, else `sub`.
     pub user_name: Option<String>,
+    pub email: String,
+    pub display_name: String,
     pub groups: String,
 }
 
 /// Whether the ID token leaves open what the UserInfo endpoint may know.
 pub(super) fn is_thin(claims: &VerifiedClaims, names: &Names) -> bool {
-    !claims.has("email") || !claims.has(&names.groups)
+    !claims.has(&names.email) || !claims.has(&names.groups)
 }
 
 /// Asks the UserInfo endpoint about the person of `claims`.
@@ -98,9 +100,11 @@ pub(super) fn merge(claims: VerifiedClaims, more: Map<String, Value>) -> Map<Str
 pub(super) fn assertion(claims: &Map<String, Value>, names: &Names) -> Result<Assertion, Error> {
     let text = |name: &str| claims.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     let subject = text("sub").ok_or_else(|| refused("subject", "there is no `sub`"))?.to_owned();
-    let email = text("email").filter(|address| is_address(address)).map(str::to_owned);
+    let email = text(&names.email).filter(|address| is_address(address)).map(str::to_owned);
     let is_true = |value: &Value| *value == Value::Bool(true) || value.as_str() == Some("true");
-    let email_is_verified = email.is_some() && claims.get("email_verified").is_some_and(is_true);
+    // `email_verified` is about `email`, whatever other claim the address was taken from.
+    let is_vouched_for = email.is_some() && email.as_deref() == text("email");
+    let email_is_verified = is_vouched_for && claims.get("email_verified").is_some_and(is_true);
     let user_name = match &names.user_name {
         Some(claim) => {
             text(claim).ok_or_else(|| refused("user_name", format!("there is no claim `{claim}`")))?.to_owned()
@@ -119,7 +123,7 @@ pub(super) fn assertion(claims: &Map<String, Value>, names: &Names) -> Result<As
         user_name,
         email,
         email_is_verified,
-        display_name: display_name(text("name"), text("given_name"), text("family_name")),
+        display_name: display_name(text(&names.display_name), text("given_name"), text("family_name")),
         groups: groups(claims, &names.groups)?,
         attributes: attributes(claims),
         claim: None,

@@ -28,6 +28,8 @@ pub(super) struct Provider {
     pub client_auth: Option<AuthType>,
     /// Whether every answer names its issuer (RFC 9207 section 3).
     pub sends_issuer: bool,
+    /// Whether the scope `groups` is offered, which no standard has.
+    pub offers_groups: bool,
 }
 
 /// The member of RFC 9207 that the library does not know.
@@ -91,6 +93,9 @@ pub(super) fn parse(document: Map<String, Value>, issuer: &IssuerUrl) -> Result<
         jwks_uri: metadata.jwks_uri().url().clone(),
         client_auth: client_auth(metadata.token_endpoint_auth_methods_supported()),
         sends_issuer: metadata.additional_metadata().authorization_response_iss_parameter_supported,
+        offers_groups: metadata
+            .scopes_supported()
+            .is_some_and(|offered| offered.iter().any(|scope| scope.as_str() == "groups")),
     };
     provider.check_schemes()?;
     Ok(provider)

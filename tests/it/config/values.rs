@@ -200,8 +200,9 @@ fn an_issuer_is_kept_as_written() {
 fn the_scope_openid_is_always_asked_for() {
     let oidc = "[[oidc]]\nid = \"google\"\nclient_id = \"x\"\nissuer = \"https://a.example\"\n";
     let scopes = |text: &str| read_with(&format!("{oidc}{text}")).unwrap().oidc[0].scopes.clone();
-    assert_eq!(scopes(""), ["openid", "profile", "email"]);
-    assert_eq!(scopes("scopes = [\"groups\"]\n"), ["openid", "groups"]);
+    assert_eq!(scopes(""), None);
+    assert_eq!(scopes("scopes = [\"groups\"]\n").unwrap(), ["openid", "groups"]);
+    assert_eq!(scopes("scopes = []\n").unwrap(), ["openid"]);
     check(
         &format!("{oidc}scopes = [\"openid email\"]\n"),
         "6:10 `oidc[0].scopes` must hold scope names without spaces",

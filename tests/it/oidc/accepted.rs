@@ -135,6 +135,28 @@ async fn the_login_name_and_the_groups_come_from_the_claims_that_are_configured(
 }
 
 #[tokio::test]
+async fn the_address_and_the_name_to_show_come_from_the_claims_that_are_configured() {
+    let settings = |settings: &mut cleargate::upstream::oidc::OidcSettings| {
+        settings.email_claim = "mail".into();
+        settings.display_name_claim = "nickname".into();
+    };
+    // What is said to be verified is the address in `email`, and no other.
+    for (mail, is_verified, name) in
+        [("ada@corp.example", false, "ada@corp.example"), ("ada@example.com", true, "ada@example.com")]
+    {
+        let spoil = Spoil::claims(move |claims| {
+            claims.insert("mail".into(), json!(mail));
+            claims.insert("nickname".into(), json!("The Countess"));
+            claims.insert("preferred_username".into(), json!(name));
+        });
+        let scenery = Scenery { spoil, settings: Box::new(settings), ..Scenery::default() };
+        let identity = Stage::open(scenery).await.sign_in().await.unwrap();
+        assert_eq!((identity.email(), identity.email_is_verified()), (Some(mail), is_verified));
+        assert_eq!((identity.user_name(), identity.display_name()), (name, Some("The Countess")));
+    }
+}
+
+#[tokio::test]
 async fn a_group_that_is_named_twice_is_one_group() {
     let spoil = Spoil::claim("groups", json!(["b", "a", "b"]));
     assert_eq!(Stage::spoiled(spoil).await.sign_in().await.unwrap().groups(), ["b", "a"]);

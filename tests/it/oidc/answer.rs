@@ -1,10 +1,11 @@
 //! What the browser brings back: errors, mix-ups (RFC 9207), fields that appear twice.
 
 use cleargate::sandbox::openid::Endpoint;
+use cleargate::upstream::oidc::OidcSettings;
 use cleargate::upstream::{Answer, Error, RedirectConnector};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::stage::{Spoil, Stage, rule};
+use super::stage::{Scenery, Spoil, Stage, rule};
 
 fn set(answer: &mut Answer, name: &str, value: &str) {
     answer.fields.retain(|(n, _)| n != name);
@@ -117,6 +118,26 @@ async fn a_beginning_that_cannot_be_read_is_refused() {
     for pending in [&b""[..], b"\xff\xff", &start.pending[..start.pending.len() - 1]] {
         assert_eq!(rule(stage.connector.finish(pending, &answer).await), "pending");
     }
+}
+
+#[tokio::test]
+async fn only_scopes_that_are_offered_or_configured_are_asked_for() {
+    let scope = async |offered: Option<Value>, configured: Option<Vec<String>>| {
+        let spoil = Spoil::document(Endpoint::Discovery, move |document| match &offered {
+            Some(offered) => document["scopes_supported"] = offered.clone(),
+            None => drop(document.as_object_mut().unwrap().remove("scopes_supported")),
+        });
+        let settings = move |settings: &mut OidcSettings| settings.scopes.clone_from(&configured);
+        let stage = Stage::open(Scenery { spoil, settings: Box::new(settings), ..Scenery::default() }).await;
+        let url: url::Url = stage.connector.start().await.unwrap().location.parse().unwrap();
+        url.query_pairs().find(|(name, _)| name == "scope").unwrap().1.into_owned()
+    };
+    let listed = |scopes: &[&str]| Some(scopes.iter().map(|scope| (*scope).to_owned()).collect());
+    assert_eq!(scope(None, None).await, "openid profile email");
+    assert_eq!(scope(Some(json!(["openid", "email"])), None).await, "openid profile email");
+    assert_eq!(scope(Some(json!(["openid", "groups"])), None).await, "openid profile email groups");
+    assert_eq!(scope(Some(json!(["openid", "groups"])), listed(&["openid", "email"])).await, "openid email");
+    assert_eq!(scope(None, listed(&["openid", "roles"])).await, "openid roles");
 }
 
 #[tokio::test]
