@@ -1,4 +1,6 @@
 //! Other people's programs that the tests run against.
 
+pub mod oidc;
+pub mod saml;
 pub mod scim_suites;
 pub mod slapd;

@@ -1,6 +1,8 @@
 // An OpenID provider on oidc-provider that signs one person in at once and asks no consent.
-// Argument: one JSON object with port, client_id, client_secret, redirect_uri, alg, user {sub, email, name, groups}.
+// Arguments: one JSON object with port, client_id, client_secret, redirect_uri, alg (RS256 or ES256), claims_in_userinfo,
+// has_groups_scope and person {sub, email, name, groups}; the folder with the packages. PUT /person replaces the person.
 // Prints one line when it listens.
+import { generateKeyPairSync } from 'node:crypto';
 import http from 'node:http';
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
@@ -10,7 +12,12 @@ const require = createRequire(`${process.argv[3]}/`);
 const { default: Provider } = await import(pathToFileURL(require.resolve('oidc-provider')).href);
 
 const issuer = `http://127.0.0.1:${settings.port}`;
-const { user } = settings;
+const { privateKey } = settings.alg === 'ES256'
+  ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  : generateKeyPairSync('rsa', { modulusLength: 2048 });
+const groups = settings.has_groups_scope
+  ? { groups: ['groups'] }
+  : {};
 const provider = new Provider(issuer, {
   clients: [{
     client_id: settings.client_id,
@@ -20,26 +27,27 @@ const provider = new Provider(issuer, {
     response_types: ['code'],
     id_token_signed_response_alg: settings.alg,
   }],
-  jwks: settings.jwks,
+  jwks: { keys: [{ ...privateKey.export({ format: 'jwk' }), kid: 'test', use: 'sig', alg: settings.alg }] },
   pkce: { required: () => true },
-  scopes: ['openid', 'email', 'profile', 'groups'],
-  claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name', 'preferred_username'], groups: ['groups'] },
+  scopes: ['openid', 'email', 'profile'],
+  claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name', 'preferred_username'], ...groups },
   conformIdTokenClaims: settings.claims_in_userinfo ?? false,
   features: { devInteractions: { enabled: false } },
   cookies: { keys: ['test'] },
   interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
   findAccount: (_, id) => ({
     accountId: id,
-    claims: () => ({
-      sub: id, email: user.email, email_verified: true, name: user.name, preferred_username: user.email, groups: user.groups,
-    }),
+    claims: () => {
+      const { email, name, groups } = settings.person;
+      return { sub: id, email, email_verified: true, name, preferred_username: email, groups };
+    },
   }),
 });
 
 async function interact(request, response) {
   const { prompt, params, session } = await provider.interactionDetails(request, response);
   if (prompt.name === 'login') {
-    return provider.interactionFinished(request, response, { login: { accountId: user.sub } });
+    return provider.interactionFinished(request, response, { login: { accountId: settings.person.sub } });
   }
   const grant = new provider.Grant({ accountId: session.accountId, clientId: params.client_id });
   grant.addOIDCScope(params.scope);
@@ -49,7 +57,12 @@ async function interact(request, response) {
 }
 
 const handle = provider.callback();
-http.createServer((request, response) => {
+http.createServer(async (request, response) => {
+  if (request.method === 'PUT' && request.url === '/person') {
+    settings.person = JSON.parse(Buffer.concat(await request.toArray()).toString());
+    response.statusCode = 204;
+    return response.end();
+  }
   if (!request.url.startsWith('/interaction/')) return handle(request, response);
   return interact(request, response).catch((error) => { response.statusCode = 500; response.end(String(error)); });
 }).listen(settings.port, '127.0.0.1', () => console.log('listening'));

@@ -1,7 +1,7 @@
 """A SAML 2.0 identity provider on pysaml2 that signs one person in at once.
 
-Arguments: one JSON object with port, key, certificate, sp_entity_id, acs_url, user, groups, sign
-(assertion, response or both). Prints one line when it listens.
+Argument: one JSON object with port, key, certificate, sp_entity_id, acs_url, sign (assertion, response or both) and
+person {email, name, groups}. PUT /person replaces the person. Prints one line when it listens.
 """
 
 import base64
@@ -62,13 +62,14 @@ os.unlink(sp_metadata.name)
 
 
 def sign_in(query):
+    person = settings["person"]
     request = idp.parse_authn_request(query["SAMLRequest"][0], BINDING_HTTP_REDIRECT).message
     response = idp.create_authn_response(
-        {"mail": settings["user"], "groups": settings["groups"]},
+        {"mail": person["email"], "displayName": person["name"], "groups": person["groups"]},
         request.id,
         settings["acs_url"],
         settings["sp_entity_id"],
-        name_id=NameID(format=NAMEID_FORMAT_EMAILADDRESS, text=settings["user"]),
+        name_id=NameID(format=NAMEID_FORMAT_EMAILADDRESS, text=person["email"]),
         authn={"class_ref": PASSWORDPROTECTEDTRANSPORT, "authn_auth": entity_id},
         sign_assertion=settings["sign"] in ("assertion", "both"),
         sign_response=settings["sign"] in ("response", "both"),
@@ -101,6 +102,11 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
+
+    def do_PUT(self):
+        settings["person"] = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(204)
+        self.end_headers()
 
     def log_message(self, *_):
         pass
