@@ -7,6 +7,7 @@ mod ledger;
 mod me;
 mod rank;
 mod sessions;
+mod sources;
 mod tokens;
 mod users;
 
