@@ -69,6 +69,8 @@ pub fn table() -> Vec<Route<Scim>> {
     let mut table = Vec::new();
     for method in METHODS {
         table.push(Route::new(method.clone(), "/scim/v2/{endpoint}", Access::Scim, Rate::Scim, collection));
+        // Entra ID's reference client puts a slash before its query.
+        table.push(Route::new(method.clone(), "/scim/v2/{endpoint}/", Access::Scim, Rate::Scim, collection));
         table.push(Route::new(method.clone(), "/scim/v2/{endpoint}/{id}", Access::Scim, Rate::Scim, resource));
         for path in ["/scim/v2", "/scim/v2/", "/scim/v2/{endpoint}/{id}/{*rest}"] {
             table.push(Route::new(method.clone(), path, Access::Scim, Rate::Scim, nowhere));
@@ -192,8 +194,8 @@ async fn at_resource(scim: &Scim, endpoint: &str, id: &str, call: &Call, body: B
         }
         Method::DELETE => {
             match kind {
-                Kind::Group => scim.delete_group(call, &id).await?,
-                Kind::User => scim.delete_user(call, &id).await?,
+                Kind::Group => scim.delete_group(call, id).await?,
+                Kind::User => scim.delete_user(call, id).await?,
             }
             Ok(StatusCode::NO_CONTENT.into_response())
         }

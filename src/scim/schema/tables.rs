@@ -103,7 +103,7 @@ pub static COMMON: Schema = Schema {
 pub static USER: Schema = Schema {
     id: "urn:ietf:params:scim:schemas:core:2.0:User",
     name: "User",
-    description: "A person's account",
+    description: "User Account",
     attributes: &[
         Attribute {
             required: true,

@@ -128,7 +128,7 @@ async fn requests_are_counted_by_connection_resource_and_operation() {
 async fn endpoints_are_found_in_any_case() {
     let client = client().await;
     let id = client.user("ada").await;
-    for path in ["/users", "/USERS", "/schemas", "/resourcetypes", "/serviceproviderconfig", "/groups"] {
+    for path in ["/users", "/USERS", "/schemas", "/resourcetypes", "/serviceproviderconfig", "/groups", "/Users/"] {
         client.get(path).await.expect(200);
     }
     client.get(&format!("/users/{id}")).await.expect(200);
