@@ -21,6 +21,7 @@ mod credential;
 mod demo;
 mod directory;
 mod docs;
+mod durability;
 mod filter;
 mod http;
 mod ldap;

@@ -1,0 +1,140 @@
+//! The session check, and signing in by password and by SAML.
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use cleargate::clock::Clock;
+use cleargate::sandbox::saml::{Idp, IdpKey, KeyKind, Person, Request};
+use cleargate::secret::IdSource;
+use http::Method;
+use serde_json::json;
+use url::Url;
+
+use super::Extent;
+use super::client::{Call, Connection};
+use super::measure::{Measure, Watch};
+use super::support::daemon::Daemon;
+use super::support::http::Client;
+
+const PASSWORD: &str = "three otters juggle warm marbles";
+/// People who sign in, in turn.
+const PEOPLE: usize = 20;
+const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
+
+/// The identity provider: an RSA key, as most have.
+pub fn provider() -> Idp {
+    let person = |number| Person {
+        name: format!("Ada {number}"),
+        email: format!("saml-{number}@example.org"),
+        groups: vec!["staff".to_owned(), "engineering".to_owned()],
+    };
+    let key = IdpKey::generate(KeyKind::Rsa2048, "benchmark").unwrap();
+    let people = (0..PEOPLE).map(person).collect();
+    Idp::new("http://127.0.0.1:9", people, key, Clock::system(), IdSource::system())
+}
+
+/// Every operation by name, a measure for each round.
+pub async fn measure(daemon: &Daemon, provider: &Idp, extent: &Extent) -> Vec<(&'static str, Vec<Measure>)> {
+    for number in 0..PEOPLE {
+        let user = json!({"userName": format!("password-{number}@example.org"), "password": PASSWORD});
+        let answer = daemon.admin().post("/api/v1/users").json(&user).send().await;
+        assert_eq!(answer.status, 201, "{}", answer.text());
+    }
+    let (mut checks, mut passwords, mut assertions) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..extent.rounds {
+        checks.push(session_check(daemon, extent).await);
+        passwords.push(by_password(daemon, extent.sign_ins).await);
+        assertions.push(by_saml(daemon, provider, extent.sign_ins).await);
+    }
+    vec![
+        ("Session check: GET /api/v1/me", checks),
+        ("Sign-in by password (Argon2id, 19 MiB, 2 passes)", passwords),
+        ("Sign-in by SAML (start and answer, RSA 2048)", assertions),
+    ]
+}
+
+/// Opens the sign-in page: the anti-forgery value of its form.
+async fn open(browser: &Client) -> String {
+    let page = browser.get("/login?return_to=/").send().await;
+    let marker = "name=\"csrf\" value=\"";
+    let start = page.text().find(marker).unwrap() + marker.len();
+    page.text()[start..].split('"').next().unwrap().to_owned()
+}
+
+/// A browser's pre-login cookie, and the anti-forgery value that goes with it.
+async fn form(daemon: &Daemon) -> (String, String) {
+    let browser = daemon.client();
+    let csrf = open(&browser).await;
+    let cookie = browser.cookie(&browser.host(), "cleargate-login").unwrap();
+    (format!("cleargate-login={cookie}"), csrf)
+}
+
+fn sign_in_call(number: usize, csrf: &str) -> Call {
+    let body = form_urlencoded::Serializer::new(String::new())
+        .append_pair("username", &format!("password-{}@example.org", number % PEOPLE))
+        .append_pair("password", PASSWORD)
+        .append_pair("csrf", csrf)
+        .append_pair("return_to", "/")
+        .finish();
+    Call { method: Method::POST, path: "/login/password".to_owned(), body, expected: &[303] }
+}
+
+async fn by_password(daemon: &Daemon, count: usize) -> Measure {
+    let (cookie, csrf) = form(daemon).await;
+    let mut connection = Connection::new(&daemon.url(), &[("cookie", &cookie), FORM]);
+    connection.send(&sign_in_call(0, &csrf)).await;
+    let watch = Watch::start(daemon.id());
+    for number in 0..count {
+        connection.send(&sign_in_call(number, &csrf)).await;
+    }
+    watch.stop(count as u64)
+}
+
+async fn session_check(daemon: &Daemon, extent: &Extent) -> Measure {
+    let browser = daemon.client();
+    let csrf = open(&browser).await;
+    let name = "password-0@example.org";
+    let fields = [("username", name), ("password", PASSWORD), ("csrf", csrf.as_str()), ("return_to", "/")];
+    assert_eq!(browser.post("/login/password").form(&fields).send().await.status, 303);
+    let cookie = format!("cleargate={}", browser.cookie(&browser.host(), "cleargate").unwrap());
+    let mut connection = Connection::new(&daemon.url(), &[("cookie", &cookie)]);
+    let call = Call::get("/api/v1/me".to_owned());
+    connection.send(&call).await;
+    let watch = Watch::start(daemon.id());
+    let (began, mut count) = (std::time::Instant::now(), 0);
+    while began.elapsed() < extent.each {
+        connection.send(&call).await;
+        count += 1;
+    }
+    watch.stop(count)
+}
+
+/// What the provider does is left out: all answers are signed between the starts and the ends.
+async fn by_saml(daemon: &Daemon, provider: &Idp, count: usize) -> Measure {
+    let (cookie, _) = form(daemon).await;
+    let mut connection = Connection::new(&daemon.url(), &[("cookie", &cookie), FORM]);
+    let begin = Call { method: Method::GET, path: "/login/corp".to_owned(), body: String::new(), expected: &[303] };
+    let mut sent = Vec::new();
+    let watch = Watch::start(daemon.id());
+    for _ in 0..count {
+        sent.push(connection.location(&begin).await);
+    }
+    let starts = watch.stop(count as u64);
+    let answers: Vec<Call> = sent.iter().enumerate().map(|(number, to)| answer(provider, number, to)).collect();
+    let watch = Watch::start(daemon.id());
+    for answer in &answers {
+        connection.send(answer).await;
+    }
+    let ends = watch.stop(count as u64);
+    Measure { per_second: 1.0 / (1.0 / starts.per_second + 1.0 / ends.per_second), cpu_us: starts.cpu_us + ends.cpu_us }
+}
+
+fn answer(provider: &Idp, number: usize, location: &str) -> Call {
+    let location = Url::parse(location).unwrap();
+    let parameter = |name: &str| location.query_pairs().find(|(key, _)| key == name).unwrap().1.into_owned();
+    let request = Request::parse(&parameter("SAMLRequest")).unwrap();
+    let response = provider.respond(&request, &provider.people()[number % PEOPLE]).unwrap();
+    let body = form_urlencoded::Serializer::new(String::new())
+        .append_pair("SAMLResponse", &BASE64_STANDARD.encode(response))
+        .append_pair("RelayState", &parameter("RelayState"))
+        .finish();
+    Call { method: Method::POST, path: "/saml/corp/acs".to_owned(), body, expected: &[303] }
+}
