@@ -1,7 +1,7 @@
 //! The login flow: a state machine with one end.
 //!
 //! `choose` shows the ways in; a redirect connector or the password form proves who somebody is; every way ends in
-//! [`Login::finish`], which alone opens sessions. Between the steps the flow is remembered in a ticket on this side,
+//! `Login::finish`, which alone opens sessions. Between the steps the flow is remembered in a ticket on this side,
 //! bound to the browser by a cookie of its own, so that no step can be skipped, replayed or moved to another browser.
 //!
 //! All failures look the same from outside. The reason is in the ledger, under the reference that the page shows.

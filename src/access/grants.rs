@@ -222,7 +222,7 @@ impl Grants {
         }
     }
 
-    /// What one user or group holds, whatever its time, oldest id first. At most [`MAX_GRANTS`] and what rules add.
+    /// What one user or group holds, whatever its time, oldest id first. At most `MAX_GRANTS` and what rules add.
     ///
     /// # Errors
     /// `Store`.

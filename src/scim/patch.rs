@@ -1,6 +1,6 @@
 //! PATCH (RFC 7644 section 3.5.2) as a function from a canonical resource and a request to a canonical resource.
 //!
-//! [`parse`] checks everything that can be checked without the resource and gives [`Step`]s; [`apply`] works on a copy,
+//! [`parse`] checks everything that can be checked without the resource and gives [`Step`]s; [`apply()`] works on a copy,
 //! so that a request takes effect as a whole or not at all. Members of groups are rows elsewhere: [`members`] takes
 //! their steps out and says what they do to them.
 //!
