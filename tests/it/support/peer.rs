@@ -60,7 +60,7 @@ impl Peer {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
                 if line == "listening" {
                     // Nobody may wait any more.
-                    drop(tell.send(()));
+                    tell.send(()).unwrap_or_default();
                 }
             }
         });
