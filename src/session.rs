@@ -26,6 +26,8 @@ use record::Record;
 pub const SECRET_CHARACTERS: usize = 43;
 /// Most characters kept of a `User-Agent`.
 pub const MAX_USER_AGENT_CHARACTERS: usize = 200;
+/// Most groups of a sign-in that are kept.
+const MAX_GROUPS: usize = 500;
 /// Last use is written at most this often, and at least four times in an idle limit.
 const LAST_SEEN_EVERY: Duration = Duration::from_secs(60);
 /// Most sessions of one page, and of one user that are ended together.
@@ -106,6 +108,8 @@ pub struct Details {
     pub user_agent: Option<String>,
     /// The session's name at the upstream, for logout from there: SAML `SessionIndex`, OpenID `sid`.
     pub upstream_session: Option<String>,
+    /// The groups that the connector named; 500 are kept. They are for show: roles follow from rules.
+    pub groups: Vec<String>,
 }
 
 /// A signed-in browser.
@@ -133,6 +137,8 @@ pub struct Session {
     pub user_agent: Option<String>,
     /// The session's name at the upstream.
     pub upstream_session: Option<String>,
+    /// The groups that the connector named at sign-in.
+    pub groups: Vec<String>,
 }
 
 impl Session {

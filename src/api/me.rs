@@ -10,7 +10,8 @@ use super::{Api, Error, render};
 use crate::model::{Actor, User};
 
 /// `GET /me`: `user`, `roles` and `permissions` that hold in the whole organisation, `scopes` with those that hold
-/// somewhere, `groups`, `session`. Of a caller that is nobody's, `user` is null.
+/// somewhere, `groups` of the directory and those that the provider named at sign-in, `session`. Of a caller that is
+/// nobody's, `user` is null.
 pub(super) async fn me(State(api): State<Api>, caller: Caller) -> Result<Response, Error> {
     let user = match (&caller.signed_in, &caller.actor) {
         (Some(signed_in), _) => Some(signed_in.user.clone()),
@@ -22,6 +23,11 @@ pub(super) async fn me(State(api): State<Api>, caller: Caller) -> Result<Respons
         None => json!({"user": null}),
     };
     if let Some(members) = body.as_object_mut() {
+        if let (Some(signed_in), Some(Value::Array(groups))) = (&caller.signed_in, members.get_mut("groups")) {
+            let named = signed_in.session.groups.iter().map(|group| Value::from(group.as_str()));
+            let new: Vec<Value> = named.filter(|group| !groups.contains(group)).collect();
+            groups.extend(new);
+        }
         members.insert("actor".to_owned(), caller.actor.to_string().into());
         let session = caller.signed_in.as_ref().map_or(Value::Null, |signed_in| render::session(&signed_in.session));
         members.insert("session".to_owned(), session);

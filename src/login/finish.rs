@@ -86,15 +86,17 @@ impl Login {
         if !is_new && !self.may_sign_in(user.id).await? {
             return Err(Error::refused("no-access", "a role denies signing in"));
         }
+        let identity = match proof {
+            Proof::Upstream(identity, _) => Some(identity.as_ref()),
+            Proof::Link(_) | Proof::Password(_) => None,
+        };
         let details = Details {
             connector: connector.clone(),
             method,
             address: visit.circumstance.address,
             user_agent: visit.user_agent.clone(),
-            upstream_session: match proof {
-                Proof::Upstream(identity, _) => identity.upstream_session().map(str::to_owned),
-                Proof::Link(_) | Proof::Password(_) => None,
-            },
+            upstream_session: identity.and_then(AssertedIdentity::upstream_session).map(str::to_owned),
+            groups: identity.map(|identity| identity.groups().to_vec()).unwrap_or_default(),
         };
         let (secret, session) = services.sessions.open(&mut change, user.id, details).await?;
         let event = permit

@@ -3,7 +3,7 @@
 
 use minicbor::{Decode, Encode};
 
-use super::{Details, MAX_USER_AGENT_CHARACTERS, Method, Session};
+use super::{Details, MAX_GROUPS, MAX_USER_AGENT_CHARACTERS, Method, Session};
 use crate::clock::Timestamp;
 use crate::config;
 use crate::model::{SessionId, SourceId, UserId};
@@ -29,6 +29,8 @@ pub(super) struct Record {
     user_agent: Option<String>,
     #[n(8)]
     upstream_session: Option<String>,
+    #[n(9)]
+    groups: Option<Vec<String>>,
 }
 
 impl Record {
@@ -46,6 +48,7 @@ impl Record {
             address: details.address.map(|address| address.to_string()),
             user_agent,
             upstream_session: details.upstream_session,
+            groups: Some(details.groups.into_iter().take(MAX_GROUPS).collect()),
         }
     }
 
@@ -68,6 +71,7 @@ impl Record {
             address: self.address.clone(),
             user_agent: self.user_agent.clone(),
             upstream_session: self.upstream_session.clone(),
+            groups: self.groups.clone().unwrap_or_default(),
         }
     }
 }

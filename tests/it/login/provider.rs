@@ -96,6 +96,7 @@ async fn the_first_sign_in_makes_the_account_and_each_one_makes_its_roles() {
     let me = browser.get("/api/v1/me").await.json();
     assert_eq!(me["user"]["userName"], "ada@example.org");
     assert_eq!(me["roles"], serde_json::json!(["data_analyst", "viewer"]));
+    assert_eq!(me["groups"], serde_json::json!(["staff", "analysts", "other"]));
     assert_eq!(me["scopes"]["department:finance"]["roles"], serde_json::json!(["data_analyst"]));
     let mut later = stage.gateway.visitor();
     stage.sign_in(&mut later, "ada@example.org", &["staff"]).await;
