@@ -142,7 +142,7 @@ impl Credentials {
     }
 
     /// Sets a user's password, whoever asks: that the permit's actor may is what the permit proves. With `must_change`
-    /// the user has to choose another one at the next sign-in. Twice at the same time: the later one stays.
+    /// nobody signs in with it; it stands for a password that was given away and must be set anew. Twice at the same time: the later one stays.
     ///
     /// # Errors
     /// `Invalid` with every unmet part, `Busy`, `Store`.

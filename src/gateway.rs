@@ -286,10 +286,15 @@ impl Gateway {
 /// What else is wrong with a configuration that reads well: a policy pack that cannot be used, roles that it does not
 /// have. Each is a place of the configuration (`cleargate.toml:31`, or a key) and the rest of a sentence about it.
 pub fn check(config: &Config) -> Vec<(String, String)> {
-    match policies::pack(&config.policy.pack) {
+    let mut problems = match policies::pack(&config.policy.pack) {
         Ok(pack) => policies::unknown_roles(config, &pack),
         Err(error) => vec![("policy.pack".to_owned(), Chain(&error).to_string())],
+    };
+    for ldap in config.ldap.iter().filter(|ldap| ldap.bind.is_none()) {
+        let reason = "is missing: directories are read with a service account".to_owned();
+        problems.push((format!("ldap.{}.bind", ldap.id), reason));
     }
+    problems
 }
 
 fn rules(config: &Config, pack: &access::Pack) -> Result<Rules, Error> {

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::admit::Caller;
 use super::{Api, Error, render};
+use crate::audit::EventKind;
 
 /// `GET /status`.
 pub(super) async fn status(State(api): State<Api>, caller: Caller) -> Result<Response, Error> {
@@ -30,7 +31,9 @@ pub(super) async fn status(State(api): State<Api>, caller: Caller) -> Result<Res
 
 /// `POST /reload`: the new configuration is in force, or the old one stays.
 pub(super) async fn reload(State(api): State<Api>, caller: Caller) -> Result<Response, Error> {
-    api.permit(&caller, "configuration:reload", None).await?;
+    let permit = api.permit(&caller, "configuration:reload", None).await?;
     let warnings = api.services.control.reload().await.map_err(|problems| Error::Configuration { problems })?;
+    let event = permit.event(api.services.clock.now(), EventKind::ConfigurationReloaded);
+    api.services.ledger.record(event).await?;
     Ok(render::answer(StatusCode::OK, &json!({"reloaded": true, "warnings": warnings})))
 }

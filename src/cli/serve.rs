@@ -59,7 +59,7 @@ async fn serve(config: Config, path: PathBuf, replace_filter: log::ReplaceFilter
     watchdog(&gateway);
     tracing::info!("serving at {}", listening.public.url);
     while signals.next().await == Told::Reload {
-        reload_once(&reload).await;
+        reload_once(&gateway, &reload).await;
     }
     tell(&[NotifyState::Stopping, NotifyState::Status("finishing what is in flight")]);
     let cut = tasks.join(DRAIN).await;
@@ -73,14 +73,19 @@ fn status(listening: &Listening) -> String {
     format!("serving at {}, operations at {}", listening.public.url, listening.operations.url)
 }
 
-async fn reload_once(reload: &Reload) {
+async fn reload_once(gateway: &Gateway, reload: &Reload) {
     let now = NotifyState::monotonic_usec_now();
     match now {
         Ok(now) => tell(&[NotifyState::Reloading, now]),
         Err(error) => tracing::warn!("systemd is not told of the reload: {error}"),
     }
     match reload.reload().await {
-        Ok(notes) => notes.iter().for_each(|note| tracing::info!("reloaded: {note}")),
+        Ok(notes) => {
+            notes.iter().for_each(|note| tracing::info!("reloaded: {note}"));
+            if let Err(error) = gateway.record(EventKind::ConfigurationReloaded).await {
+                tracing::error!("the reload was not recorded: {}", Chain(&error));
+            }
+        }
         Err(problems) => problems.iter().for_each(|problem| tracing::error!("not reloaded: {problem}")),
     }
     tell(&[NotifyState::Ready]);

@@ -71,7 +71,7 @@ pub struct Ldap {
     pub ca: Option<PathBuf>,
     /// Whether `ldap://` connections are upgraded before anything is sent (RFC 4511 section 4.14).
     pub start_tls: bool,
-    /// The account to read with; anonymous without.
+    /// The account to read with; the gateway does not start without one.
     pub bind: Option<LdapBind>,
     /// The subtree everything is in, RFC 4514.
     pub base: String,

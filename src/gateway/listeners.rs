@@ -1,6 +1,7 @@
 //! Puts the surfaces behind their listeners.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
@@ -14,6 +15,8 @@ use crate::store::Store;
 
 /// The admin socket's file: its user and group only.
 const ADMIN_SOCKET_MODE: u32 = 0o660;
+/// How often the size of the store is looked at.
+const MEASURE_EVERY: Duration = Duration::from_secs(15);
 
 /// A gateway whose listeners accept connections.
 #[derive(Clone, Debug)]
@@ -86,6 +89,9 @@ impl Gateway {
                 Some(opened.map_err(|error| Error::configuration("listen.tls", error))?)
             }
         };
+        if let Some(certificates) = &certificates {
+            self.foundation.metrics.certificate_expires("tls", certificates.expires());
+        }
         self.foundation.reload.started(&self.config, certificates.as_ref());
         let mut public = self.settings("public", Bind::Tcp(listen.address));
         public.tls.clone_from(&certificates);
@@ -98,8 +104,20 @@ impl Gateway {
         let admin = self.start(self.settings("admin", bind), self.admin_router())?;
         self.limits.run(&self.foundation.tasks);
         self.ledger.keep(&self.foundation.tasks);
+        self.measure();
         self.pull();
         Ok(Listening { public, operations, admin, certificates })
+    }
+
+    /// Keeps the figures of the store fresh for whoever asks the operations listener.
+    fn measure(&self) {
+        let (store, metrics) = (self.ledger.store().clone(), self.foundation.metrics.clone());
+        let look = move || {
+            metrics.store_size(store.engine().health().size_bytes);
+            std::future::ready(())
+        };
+        drop(look());
+        self.foundation.tasks.every("measure", MEASURE_EVERY, look);
     }
 
     /// Pulls each directory now and then as often as its section says.
@@ -111,8 +129,13 @@ impl Gateway {
                 let (sync, metrics, clock) = (sync.clone(), metrics.clone(), clock.clone());
                 async move {
                     // A run that stops has told the log and the ledger why.
-                    if sync.run().await.is_ok() {
+                    if let Ok(outcome) = sync.run().await {
                         metrics.ldap_sync_succeeded(sync.id().as_str(), clock.now());
+                        for (what, count) in outcome.counts.named().into_iter().filter(|(what, _)| *what != "unchanged")
+                        {
+                            let count = u64::try_from(count).unwrap_or(u64::MAX);
+                            metrics.ldap_sync_changed(sync.id().as_str(), what, count);
+                        }
                     }
                 }
             };

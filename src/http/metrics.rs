@@ -27,18 +27,14 @@ struct Inner {
     connections_refused: Family<ReasonLabel, Counter>,
     load_shed: Counter,
     attempts: Family<Attempt, Counter>,
-    lockouts: Family<KindLabel, Counter>,
     ratelimited: Family<LimiterLabel, Counter>,
-    sessions: Gauge,
     scim_requests: Family<ScimLabels, Counter>,
     ldap_success: Family<SourceLabel, Gauge>,
     ldap_changes: Family<ChangeLabels, Counter>,
     certificates: Family<UseLabel, Gauge>,
     reload_success: Gauge,
     reload_time: Gauge,
-    commits: Histogram,
     store_size: Gauge,
-    hash_queue: Histogram,
 }
 
 /// How a try to sign in went, in words of ours.
@@ -67,11 +63,6 @@ struct RouteLabel {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReasonLabel {
     reason: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct KindLabel {
-    kind: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -123,18 +114,14 @@ impl Metrics {
             connections_refused: Family::default(),
             load_shed: Counter::default(),
             attempts: Family::default(),
-            lockouts: Family::default(),
             ratelimited: Family::default(),
-            sessions: Gauge::default(),
             scim_requests: Family::default(),
             ldap_success: Family::default(),
             ldap_changes: Family::default(),
             certificates: Family::default(),
             reload_success: Gauge::default(),
             reload_time: Gauge::default(),
-            commits: durations(),
             store_size: Gauge::default(),
-            hash_queue: durations(),
         };
         inner.register_requests();
         inner.register_rest();
@@ -163,19 +150,9 @@ impl Metrics {
         self.0.attempts.get_or_create(attempt).inc();
     }
 
-    /// A lock closed; `kind` says for whom: `user`, `address`.
-    pub fn lockout(&self, kind: &'static str) {
-        self.0.lockouts.get_or_create(&KindLabel { kind }).inc();
-    }
-
     /// A request was answered 429 by the limiter of this name.
     pub fn ratelimited(&self, limiter: &'static str) {
         self.0.ratelimited.get_or_create(&LimiterLabel { limiter }).inc();
-    }
-
-    /// How many sessions are active.
-    pub fn sessions_active(&self, count: u64) {
-        self.0.sessions.set(signed(count));
     }
 
     /// A provisioning request was answered. `client` is the connection's id out of the configuration.
@@ -205,19 +182,9 @@ impl Metrics {
         self.0.reload_time.set(at.as_seconds());
     }
 
-    /// The store wrote one group of changes.
-    pub fn store_committed(&self, took: Duration) {
-        self.0.commits.observe(took.as_secs_f64());
-    }
-
     /// How large the store's file is.
     pub fn store_size(&self, bytes: u64) {
         self.0.store_size.set(signed(bytes));
-    }
-
-    /// A password waited this long for its turn to be hashed.
-    pub fn password_hash_waited(&self, waited: Duration) {
-        self.0.hash_queue.observe(waited.as_secs_f64());
     }
 
     /// All metrics as OpenMetrics text.
@@ -277,8 +244,6 @@ impl Inner {
     fn register_rest(&mut self) {
         let registry = &mut self.registry;
         registry.register("auth_attempts", "Tries to sign in", self.attempts.clone());
-        registry.register("lockouts", "Locks that closed", self.lockouts.clone());
-        registry.register("sessions_active", "Sessions that may be used", self.sessions.clone());
         registry.register("scim_requests", "Provisioning requests answered", self.scim_requests.clone());
         registry.register(
             "ldap_sync_last_success_timestamp_seconds",
@@ -286,13 +251,7 @@ impl Inner {
             self.ldap_success.clone(),
         );
         registry.register("ldap_sync_changes", "Users and groups that a sync changed", self.ldap_changes.clone());
-        registry.register("db_commit_duration_seconds", "Durable writes of the store", self.commits.clone());
         registry.register("db_size_bytes", "The store's file", self.store_size.clone());
-        registry.register(
-            "password_hash_queue_seconds",
-            "How long passwords waited to be hashed",
-            self.hash_queue.clone(),
-        );
     }
 }
 
@@ -324,7 +283,6 @@ mod tests {
         metrics.request("/scim/v2/Users/{id}", &Method::GET, StatusCode::OK, Duration::from_millis(2));
         metrics.request("unknown", &Method::from_bytes(b"BREW").unwrap(), StatusCode::NOT_FOUND, Duration::ZERO);
         metrics.attempt(&Attempt { path: "password", result: "failure", reason: "locked" });
-        metrics.lockout("user");
         metrics.ratelimited("sign_in");
         metrics.load_shed();
         metrics.scim_request("okta", "User", "create", StatusCode::CREATED);
@@ -332,9 +290,7 @@ mod tests {
         metrics.ldap_sync_changed("corp", "create", 3);
         metrics.certificate_expires("tls", Timestamp::from_seconds(1_900_000_000));
         metrics.config_reloaded(true, Timestamp::from_seconds(1_800_000_000));
-        metrics.store_committed(Duration::from_millis(1));
         metrics.store_size(4096);
-        metrics.sessions_active(7);
         let text = metrics.render();
         for line in [
             "cleargate_build_info{version=\"0.1.0\"} 1",
@@ -342,7 +298,6 @@ mod tests {
             "cleargate_http_requests_total{route=\"unknown\",method=\"other\",code=\"404\"} 1",
             "cleargate_http_request_duration_seconds_count{route=\"/scim/v2/Users/{id}\"} 1",
             "cleargate_auth_attempts_total{path=\"password\",result=\"failure\",reason=\"locked\"} 1",
-            "cleargate_lockouts_total{kind=\"user\"} 1",
             "cleargate_ratelimited_total{limiter=\"sign_in\"} 1",
             "cleargate_load_shed_total 1",
             "cleargate_scim_requests_total{client=\"okta\",resource=\"User\",op=\"create\",code=\"201\"} 1",
@@ -350,9 +305,7 @@ mod tests {
             "cleargate_ldap_sync_changes_total{source=\"corp\",op=\"create\"} 3",
             "cleargate_certificate_expiry_timestamp_seconds{use=\"tls\"} 1900000000",
             "cleargate_config_reload_success 1",
-            "cleargate_db_commit_duration_seconds_count 1",
             "cleargate_db_size_bytes 4096",
-            "cleargate_sessions_active 7",
         ] {
             assert!(text.lines().any(|got| got == line), "{line} is missing in\n{text}");
         }

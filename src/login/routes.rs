@@ -66,7 +66,10 @@ impl Admit for LoginAdmit {
         Box::pin(async move {
             // A request without an address comes over a socket of the machine itself.
             let Some(address) = circumstance(parts).address else { return Ok(()) };
-            self.login.services.limits.check(rate, Subject::Address(address)).map_err(|retry| retry.response())
+            self.login.services.limits.check(rate, Subject::Address(address)).map_err(|retry| {
+                self.login.services.metrics.ratelimited(retry.limiter);
+                retry.response()
+            })
         })
     }
 }
