@@ -159,7 +159,7 @@ fn files_and_functions_stay_short() {
         let mut start: Option<(usize, usize)> = None;
         for (number, line) in lines.iter().enumerate() {
             let indent = line.len() - line.trim_start().len();
-            let is_function = line.trim_start().split_whitespace().any(|word| word == "fn")
+            let is_function = line.split_whitespace().any(|word| word == "fn")
                 && !line.trim_start().starts_with("//")
                 && !line.trim_end().ends_with(';');
             if is_function && start.is_none() {
