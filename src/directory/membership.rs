@@ -8,7 +8,9 @@ use crate::audit::Change;
 use crate::model::{GroupId, Membership, SourceId, UserId};
 use crate::store::{self, Key, KeyWriter, Range};
 
-/// Rows read at a time while a membership is walked.
+/// Rows read first: so few that the engine reads them without a change of thread, and more than most groups have.
+const FIRST: usize = 500;
+/// Rows read at a time while a large membership is walked.
 const WALK: usize = 5_000;
 /// Most rows that one walk reads.
 const MAX_WALK: usize = 500_000;
@@ -119,9 +121,11 @@ impl Directory {
     /// `Store`; `Invalid` above 500,000 members.
     pub async fn all_members(&self, group: GroupId) -> Result<Vec<Member>, Error> {
         let mut members: Vec<Member> = Vec::new();
+        let mut limit = FIRST;
         loop {
-            let page = self.member_rows(group, members.last().copied(), WALK).await?;
-            let is_last = page.len() < WALK;
+            let page = self.member_rows(group, members.last().copied(), limit).await?;
+            let is_last = page.len() < limit;
+            limit = WALK;
             members.extend(page);
             if is_last {
                 return Ok(members);
@@ -155,14 +159,19 @@ impl Directory {
     /// # Errors
     /// `Store`.
     pub async fn groups_of(&self, member: Member) -> Result<Vec<(GroupId, Membership)>, Error> {
-        let prefix = MEMBER_OF.prefix(self.organisation, &member);
-        let rows = self.store().range(Range::prefix(prefix, WALK)).await?;
-        rows.iter()
-            .map(|(key, stored)| {
+        let mut range = Range::prefix(MEMBER_OF.prefix(self.organisation, &member), FIRST);
+        let mut groups = Vec::new();
+        loop {
+            let rows = self.store().range(range.clone()).await?;
+            for (key, stored) in &rows {
                 let id = super::users::suffix_id(MEMBER_OF.name(), key)?;
-                Ok((id, store::decode(MEMBER_OF.name(), &stored.value)?))
-            })
-            .collect()
+                groups.push((id, store::decode(MEMBER_OF.name(), &stored.value)?));
+            }
+            match rows.last() {
+                Some((last, _)) if rows.len() == FIRST => range = range.after(last),
+                _ => return Ok(groups),
+            }
+        }
     }
 
     /// Every group that a user is in, directly or through nested groups, with the way there: from the direct group to

@@ -154,3 +154,18 @@ async fn every_change_is_in_the_ledger_and_the_ledger_verifies() {
     let report = gateway.gateway.verify().await.unwrap();
     assert!(report.is_intact() && report.entries == 3);
 }
+
+#[tokio::test]
+async fn memberships_beyond_the_first_page_are_read_too() {
+    let gateway = TestGateway::new().await;
+    let directory = gateway.gateway.directory();
+    let ada = Member::User(gateway.user("ada", None).await.id);
+    for number in 0..501 {
+        directory.create_group(&gateway.task(), &draft(&format!("group {number}"), &[ada])).await.unwrap();
+    }
+    assert_eq!(directory.groups_of(ada).await.unwrap().len(), 501);
+    let ids: Vec<Member> =
+        directory.list_groups(None, 1000).await.unwrap().iter().map(|group| Member::Group(group.id)).collect();
+    let all = directory.create_group(&gateway.task(), &draft("all", &ids)).await.unwrap();
+    assert_eq!(directory.all_members(all.id).await.unwrap(), ids);
+}
