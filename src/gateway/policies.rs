@@ -45,7 +45,11 @@ pub(super) fn limits(limits: &config::Limits) -> LimitSettings {
         scim: allowance(limits.scim),
         sign_in_address: allowance(limits.sign_in),
         sign_in_account: allowance(limits.sign_in_account),
-        ..LimitSettings::default()
+        // A neighborhood of addresses gets four times what one of them gets, so that raising one raises both.
+        sign_in_network: {
+            let count = limits.sign_in.count.get().saturating_mul(4);
+            Allowance::new(count, limits.sign_in.period, count)
+        },
     }
 }
 
