@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use ::http::header::{CONNECTION, CONTENT_LENGTH, RETRY_AFTER};
+use ::http::header::{CONNECTION, RETRY_AFTER};
 use ::http::request::Parts;
 use ::http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use axum::Router;
@@ -130,15 +130,12 @@ impl Requests {
             return Some(problem(StatusCode::NOT_IMPLEMENTED, "this method is not served"));
         }
         match self.edge.hosts.check(parts) {
-            Ok(()) => {}
+            Ok(()) => None,
             Err(StatusCode::MISDIRECTED_REQUEST) => {
-                return Some(problem(StatusCode::MISDIRECTED_REQUEST, "this server does not answer for that host"));
+                Some(problem(StatusCode::MISDIRECTED_REQUEST, "this server does not answer for that host"))
             }
-            Err(status) => return Some(problem(status, "exactly one valid Host is needed")),
+            Err(status) => Some(problem(status, "exactly one valid Host is needed")),
         }
-        let length = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-        let too_large = length.is_some_and(|length| length > limits.body_bytes);
-        too_large.then(|| problem(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large"))
     }
 
     async fn serve(&self, parts: Parts, body: Incoming) -> Response<Body> {

@@ -86,7 +86,8 @@ pub struct ListenerLimits {
     pub header_bytes: usize,
     /// Most fields of a request's header.
     pub header_fields: usize,
-    /// Most bytes of a request's body on any route; routes narrow it.
+    /// Most bytes of a request's body on any route. It is twice what the widest route takes, so that a body which is too
+    /// large, also by its own word, is refused by its route: after authentication and in the form of its surface.
     pub body_bytes: usize,
     /// Most streams at once on one HTTP/2 connection.
     pub streams: u32,
@@ -111,7 +112,7 @@ impl Default for ListenerLimits {
             in_flight: 512,
             header_bytes: 16 * 1024,
             header_fields: 64,
-            body_bytes: 1024 * 1024,
+            body_bytes: 16 * 1024 * 1024,
             streams: 100,
             ping: Duration::from_secs(20),
             resets: 20,

@@ -22,6 +22,8 @@ pub use member::{MemberStep, ids, members};
 
 /// The schema of the request.
 pub const PATCH_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
+/// Most operations of one request.
+pub const MAX_OPERATIONS: usize = 1_000;
 /// Most steps of one request, after those without path are taken apart.
 pub const MAX_STEPS: usize = 10_000;
 
@@ -70,6 +72,10 @@ pub fn parse(shape: &Shape, body: &Map<String, Value>) -> Result<Vec<Step>, Erro
     let operations = get(body, "Operations").and_then(Value::as_array).filter(|list| !list.is_empty());
     let operations =
         operations.ok_or_else(|| Error::InvalidSyntax("`Operations` must list one operation or more".to_owned()))?;
+    if operations.len() > MAX_OPERATIONS {
+        let reason = format!("a request may have at most {MAX_OPERATIONS} operations; send the rest in another one");
+        return Err(Error::InvalidSyntax(reason));
+    }
     let mut steps = Vec::new();
     for operation in operations {
         let operation =

@@ -46,8 +46,34 @@ async fn nesting_and_size_have_limits() {
     let deep = format!("emails[{}", "(".repeat(2000));
     let patch = json!([{"op": "remove", "path": deep}]);
     client.patch(&path, patch).await.expect_error(400, Some("invalidPath"));
-    let many: Vec<Value> = (0..10_001).map(|_| json!({"op": "remove", "path": "title"})).collect();
-    client.patch(&path, json!(many)).await.expect_error(400, Some("invalidSyntax"));
+    let deepest = format!("emails[{}type pr{}]", "(".repeat(31), ")".repeat(31));
+    client.patch(&path, json!([{"op": "remove", "path": deepest}])).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_patch_of_more_than_a_thousand_operations_changes_nothing() {
+    let client = client().await;
+    let path = format!("/Users/{}", client.user("ada").await);
+    let operations = |count: usize| -> Value {
+        (0..count).map(|number| json!({"op": "replace", "path": "title", "value": number.to_string()})).collect()
+    };
+    let answer = client.patch(&path, operations(1_001)).await.expect_error(400, Some("invalidSyntax"));
+    assert!(answer.body["detail"].as_str().unwrap().contains("at most 1000 operations"), "{}", answer.body);
+    assert!(client.get(&path).await.body.get("title").is_none());
+    assert_eq!(client.patch(&path, operations(1_000)).await.expect(200).body["title"], "999");
+}
+
+/// Who has not authenticated learns nothing about limits, and nothing is read of what they send.
+#[tokio::test]
+async fn limits_are_for_those_who_may_ask() {
+    let client = client().await;
+    let path = format!("/Users/{}", client.user("ada").await);
+    let stranger = Client { token: None, ..client };
+    let nested = format!("{}{}", "[".repeat(64), "]".repeat(64));
+    for body in [nested, "x".repeat(2 << 20), "{".to_owned()] {
+        stranger.send(Method::PATCH, &path, &[], body).await.expect_error(401, None);
+    }
+    stranger.get(&format!("/Users?filter={}", "(".repeat(100))).await.expect_error(401, None);
 }
 
 #[tokio::test]
