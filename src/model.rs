@@ -10,6 +10,7 @@ mod name;
 mod network;
 mod permission;
 mod role;
+pub mod schema;
 mod scope;
 mod user;
 mod value;

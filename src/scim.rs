@@ -36,6 +36,8 @@ use crate::directory::Directory;
 use crate::error::Chain;
 use crate::http::Metrics;
 use call::Call;
+use resource::Place;
+use schema::Catalogue;
 
 /// The surface. Cloning shares the directory.
 #[derive(Clone)]
@@ -43,19 +45,26 @@ pub struct Scim {
     directory: Directory,
     access: Access,
     base: Arc<str>,
+    catalogue: Arc<Catalogue>,
     metrics: Option<Metrics>,
 }
 
 impl Scim {
     /// The surface of one directory; `public_url` is the address under which clients reach the gateway.
     pub fn new(directory: Directory, access: Access, public_url: &str) -> Self {
-        Self { directory, access, base: format!("{}/scim/v2", public_url.trim_end_matches('/')).into(), metrics: None }
+        let base = format!("{}/scim/v2", public_url.trim_end_matches('/')).into();
+        Self { directory, access, base, catalogue: Arc::new(Catalogue::standard()), metrics: None }
     }
 
     /// Counts requests by connection, resource and operation.
     #[must_use]
     pub fn counted_by(self, metrics: Metrics) -> Self {
         Self { metrics: Some(metrics), ..self }
+    }
+
+    /// Where resources are, and what they are made of.
+    fn place(&self) -> Place<'_> {
+        Place { base: &self.base, catalogue: &self.catalogue }
     }
 
     async fn permit(&self, call: &Call) -> Result<Permit, Error> {

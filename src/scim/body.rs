@@ -23,20 +23,19 @@ pub const MAX_VALUES: usize = 500;
 ///
 /// # Errors
 /// `InvalidSyntax` when `schemas` is missing or an attribute stands twice, `InvalidValue` for the rest.
-pub fn resource(shape: &Shape, body: &Map<String, Value>) -> Result<Resource, Error> {
+pub fn resource(shape: &Shape<'_>, body: &Map<String, Value>) -> Result<Resource, Error> {
     check_schemas(body)?;
     let mut out = Resource::new();
     for (key, value) in body {
         if let Some(schema) = shape.extension(key) {
             if let Some(extension) = extension(schema, value)? {
-                insert_once(&mut out, schema.id, Value::Object(extension))?;
+                insert_once(&mut out, &schema.id, Value::Object(extension))?;
             }
             continue;
         }
-        let attribute = shape.core.attribute(key).or_else(|| super::schema::COMMON.attribute(key));
-        let Some(attribute) = attribute.filter(|attribute| !attribute.is_read_only()) else { continue };
+        let Some(attribute) = shape.own(key).filter(|attribute| !attribute.is_read_only()) else { continue };
         if let Some(value) = value_of(attribute, value)? {
-            insert_once(&mut out, attribute.name, value)?;
+            insert_once(&mut out, &attribute.name, value)?;
         }
     }
     check_required(shape, &out)?;
@@ -47,11 +46,11 @@ pub fn resource(shape: &Shape, body: &Map<String, Value>) -> Result<Resource, Er
 ///
 /// # Errors
 /// `InvalidValue`.
-pub fn check_required(shape: &Shape, resource: &Resource) -> Result<(), Error> {
+pub fn check_required(shape: &Shape<'_>, resource: &Resource) -> Result<(), Error> {
     let is_missing = |attribute: &&Attribute| {
-        attribute.required && !resource.get(attribute.name).is_some_and(crate::filter::is_present)
+        attribute.required && !resource.get(&*attribute.name).is_some_and(crate::filter::is_present)
     };
-    match shape.core.attributes.iter().find(is_missing) {
+    match shape.core.attributes().iter().find(is_missing) {
         Some(attribute) => Err(Error::InvalidValue(format!("`{}` is required", attribute.name))),
         None => Ok(()),
     }
@@ -78,7 +77,7 @@ fn extension(schema: &Schema, value: &Value) -> Result<Option<Map<String, Value>
     for (key, value) in inner {
         let Some(attribute) = schema.attribute(key).filter(|attribute| !attribute.is_read_only()) else { continue };
         if let Some(value) = value_of(attribute, value)? {
-            insert_once(&mut out, attribute.name, value)?;
+            insert_once(&mut out, &attribute.name, value)?;
         }
     }
     Ok((!out.is_empty()).then_some(out))
@@ -133,6 +132,10 @@ pub fn single(attribute: &Attribute, value: &Value) -> Result<Option<Value>, Err
             complex(attribute, &Map::from_iter([("value".to_owned(), plain.clone())]))
         }
         (Type::Complex, _) => wrong("an object"),
+        (Type::Decimal, Value::Number(_)) => Ok(Some(value.clone())),
+        (Type::Decimal, _) => wrong("a number"),
+        (Type::Integer, Value::Number(number)) if number.is_i64() => Ok(Some(value.clone())),
+        (Type::Integer, _) => wrong("a whole number"),
         (Type::Binary | Type::DateTime | Type::Reference | Type::String, Value::String(_)) => Ok(Some(value.clone())),
         (Type::Binary | Type::DateTime | Type::Reference | Type::String, _) => wrong("a string"),
     }
@@ -143,7 +146,7 @@ fn complex(attribute: &Attribute, map: &Map<String, Value>) -> Result<Option<Val
     for (key, value) in map {
         let Some(sub) = attribute.sub(key).filter(|sub| sub.mutability != Mutability::ReadOnly) else { continue };
         if let Some(value) = single(sub, value)? {
-            insert_once(&mut out, sub.name, value)?;
+            insert_once(&mut out, &sub.name, value)?;
         }
     }
     // An empty reference to somebody is how clients take one away.

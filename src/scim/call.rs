@@ -11,6 +11,7 @@ use super::etag::Conditions;
 use super::projection::Projection;
 use super::query;
 use super::resource::Kind;
+use super::schema::Catalogue;
 use super::{Error, MEDIA_TYPE, Scim, json};
 use crate::http::circumstance;
 use crate::model::{Actor, Circumstance, SourceId};
@@ -54,8 +55,8 @@ impl FromRequestParts<Scim> for Call {
 
 impl Call {
     /// What the answer shows of a resource.
-    pub fn projection(&self, kind: Kind) -> Projection {
-        query::projection_of_url(&kind.shape(), self.query.as_deref())
+    pub fn projection<'a>(&self, catalogue: &'a Catalogue, kind: Kind) -> Projection<'a> {
+        query::projection_of_url(&catalogue.shape(kind), self.query.as_deref())
     }
 
     /// The request's body, a JSON object.

@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::Error;
 use super::query::MAX_COUNT;
-use super::resource::Kind;
-use super::schema::{self, Schema};
+use super::resource::Place;
+use super::schema::{self, Catalogue, Extension, ResourceType, Schema};
 
 /// The schema of a list.
 pub const LIST_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
@@ -36,58 +36,55 @@ pub fn service_provider_config(base: &str) -> Value {
 }
 
 /// `GET /Schemas`.
-pub fn schemas(base: &str) -> Value {
-    list(all_schemas().map(|schema| schema_resource(base, schema)).collect())
+pub fn schemas(place: Place<'_>) -> Value {
+    list(place.catalogue.schemas().into_iter().map(|schema| schema_resource(place, schema)).collect())
 }
 
 /// `GET /Schemas/{id}`.
 ///
 /// # Errors
 /// `NotFound`.
-pub fn schema(base: &str, id: &str) -> Result<Value, Error> {
-    all_schemas().find(|schema| schema.is(id)).map(|schema| schema_resource(base, schema)).ok_or(Error::NotFound)
+pub fn schema(place: Place<'_>, id: &str) -> Result<Value, Error> {
+    let found = place.catalogue.schemas().into_iter().find(|schema| schema.is(id));
+    found.map(|schema| schema_resource(place, schema)).ok_or(Error::NotFound)
 }
 
 /// `GET /ResourceTypes`.
-pub fn resource_types(base: &str) -> Value {
-    list(Kind::ALL.into_iter().map(|kind| resource_type_resource(base, kind)).collect())
+pub fn resource_types(place: Place<'_>) -> Value {
+    list(every(place.catalogue).map(|of| resource_type_resource(place, of)).collect())
 }
 
 /// `GET /ResourceTypes/{name}`.
 ///
 /// # Errors
 /// `NotFound`.
-pub fn resource_type(base: &str, name: &str) -> Result<Value, Error> {
-    let kind = Kind::ALL.into_iter().find(|kind| kind.name().eq_ignore_ascii_case(name));
-    kind.map(|kind| resource_type_resource(base, kind)).ok_or(Error::NotFound)
+pub fn resource_type(place: Place<'_>, name: &str) -> Result<Value, Error> {
+    let found = every(place.catalogue).find(|of| of.name.eq_ignore_ascii_case(name));
+    found.map(|of| resource_type_resource(place, of)).ok_or(Error::NotFound)
 }
 
-fn all_schemas() -> impl Iterator<Item = &'static Schema> {
-    Kind::ALL.into_iter().flat_map(|kind| {
-        let shape = kind.shape();
-        std::iter::once(shape.core).chain(shape.extensions.iter().copied())
-    })
+fn every(catalogue: &Catalogue) -> impl Iterator<Item = &ResourceType> {
+    catalogue.kinds().map(|kind| catalogue.of(kind))
 }
 
-fn schema_resource(base: &str, schema: &Schema) -> Value {
+fn schema_resource(place: Place<'_>, schema: &Schema) -> Value {
     let mut resource: Map<String, Value> = schema::describe(schema);
-    let meta = json!({"resourceType": "Schema", "location": format!("{base}/Schemas/{}", schema.id)});
+    let meta = json!({"resourceType": "Schema", "location": format!("{}/Schemas/{}", place.base, schema.id)});
     resource.insert("meta".to_owned(), meta);
     Value::Object(resource)
 }
 
-fn resource_type_resource(base: &str, kind: Kind) -> Value {
-    let shape = kind.shape();
-    let extensions: Vec<Value> =
-        shape.extensions.iter().map(|schema| json!({"schema": schema.id, "required": false})).collect();
+fn resource_type_resource(place: Place<'_>, of: &ResourceType) -> Value {
+    let extension = |extension: &Extension| json!({"schema": extension.schema.id, "required": extension.required});
+    let extensions: Vec<Value> = of.extensions.iter().map(extension).collect();
     let mut resource = json!({
         "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ResourceType"],
-        "id": kind.name(),
-        "name": kind.name(),
-        "endpoint": format!("/{}", kind.endpoint()),
-        "description": shape.core.description,
-        "schema": shape.core.id,
-        "meta": {"resourceType": "ResourceType", "location": format!("{base}/ResourceTypes/{}", kind.name())},
+        "id": of.name,
+        "name": of.name,
+        "endpoint": format!("/{}", of.endpoint),
+        "description": of.description,
+        "schema": of.core.id,
+        "meta": {"resourceType": "ResourceType", "location": format!("{}/ResourceTypes/{}", place.base, of.name)},
     });
     if let Some(map) = resource.as_object_mut().filter(|_| !extensions.is_empty()) {
         map.insert("schemaExtensions".to_owned(), Value::Array(extensions));

@@ -24,11 +24,11 @@ impl Scim {
     pub(super) async fn create_group(&self, call: &Call, body: &Map<String, Value>) -> Result<Created, Error> {
         let permit = self.permit(call).await?;
         let (body, members) = split_members(body)?;
-        let mut draft = group::draft_of(body::resource(&Kind::Group.shape(), &body)?)?;
+        let mut draft = group::draft_of(body::resource(&self.catalogue.shape(Kind::Group), &body)?)?;
         let steps: Vec<MemberStep> = members.map(MemberStep::Add).into_iter().collect();
         draft.members = self.member_change(None, &steps).await?;
         let group = self.directory.create_group(&permit, &draft).await?;
-        let rows = Rows::shown(&call.projection(Kind::Group), Kind::Group);
+        let rows = Rows::shown(&call.projection(&self.catalogue, Kind::Group), Kind::Group);
         self.answered(call, Record::Group(group), rows).await.map(Created)
     }
 
@@ -40,11 +40,11 @@ impl Scim {
         body: &Map<String, Value>,
     ) -> Result<Answered, Error> {
         let (body, members) = split_members(body)?;
-        let resource = body::resource(&Kind::Group.shape(), &body)?;
+        let resource = body::resource(&self.catalogue.shape(Kind::Group), &body)?;
         let steps: Vec<MemberStep> = members.map(MemberStep::Replace).into_iter().collect();
         let change = |_: &Group, draft: &mut GroupDraft| group::update(draft, resource.clone());
         let group = self.change_group(call, id, &steps, change).await?;
-        let rows = Rows::shown(&call.projection(Kind::Group), Kind::Group);
+        let rows = Rows::shown(&call.projection(&self.catalogue, Kind::Group), Kind::Group);
         self.answered(call, Record::Group(group), rows).await
     }
 
@@ -55,7 +55,7 @@ impl Scim {
         id: &str,
         body: &Map<String, Value>,
     ) -> Result<Option<Answered>, Error> {
-        let shape = Kind::Group.shape();
+        let shape = self.catalogue.shape(Kind::Group);
         let (steps, members) = patch::members(patch::parse(&shape, body)?)?;
         let change = |before: &Group, draft: &mut GroupDraft| {
             if steps.is_empty() {
@@ -64,7 +64,7 @@ impl Scim {
             group::update(draft, patch::apply(&shape, &group::canonical(before, &call.source), &steps)?)
         };
         let group = self.change_group(call, id, &members, change).await?;
-        let rows = Rows::shown(&call.projection(Kind::Group), Kind::Group);
+        let rows = Rows::shown(&call.projection(&self.catalogue, Kind::Group), Kind::Group);
         if matches!(rows, Rows::All) && self.directory.count_members(group.id).await? > MAX_SHOWN_MEMBERS {
             return Ok(None);
         }
@@ -140,7 +140,7 @@ impl Scim {
     }
 
     fn is_selected(&self, member: Member, filter: &Filter) -> bool {
-        let value = group::member(&self.base, member);
+        let value = group::member(self.place(), member);
         value.as_object().is_some_and(|object| filter.matches(object, &crate::filter::NoSchema))
     }
 

@@ -24,7 +24,7 @@ const MAX_INDEXED: usize = 1000;
 impl Scim {
     /// `GET /{endpoint}`, `POST /{endpoint}/.search` and, over all kinds, `POST /.search`.
     pub(super) async fn list(&self, source: &SourceId, kinds: &[Kind], query: &Query) -> Result<Value, Error> {
-        let shapes: Vec<Shape> = kinds.iter().map(|kind| kind.shape()).collect();
+        let shapes: Vec<Shape<'_>> = kinds.iter().map(|kind| self.catalogue.shape(*kind)).collect();
         if let Some(filter) = &query.filter {
             query::check_filter(&shapes, filter)?;
         }
@@ -37,7 +37,7 @@ impl Scim {
         };
         let mut resources = Vec::with_capacity(page.records.len());
         for record in &page.records {
-            let (kind, shape) = (record.kind(), record.kind().shape());
+            let (kind, shape) = (record.kind(), self.catalogue.shape(record.kind()));
             let projection = query.projection(&shape);
             let picture = self.picture(source, record, &Rows::shown(&projection, kind)).await?;
             resources.push(Value::Object(projection.apply(&shape, picture)));
@@ -72,7 +72,7 @@ impl Scim {
     async fn page_of_matches(&self, source: &SourceId, kinds: &[Kind], query: &Query) -> Result<Page, Error> {
         let mut matches = Matches { page: Page::of(query), sorted: Vec::new(), read: 0 };
         for kind in kinds {
-            let rows = Needs::of(query, *kind);
+            let rows = Needs::of(query, *kind, self.catalogue.shape(*kind));
             let found = match &query.filter {
                 Some(filter) => self.indexed(source, *kind, filter).await?,
                 None => None,
@@ -101,7 +101,7 @@ impl Scim {
         &self,
         source: &SourceId,
         query: &Query,
-        needs: &Needs,
+        needs: &Needs<'_>,
         records: Vec<Record>,
         matches: &mut Matches,
     ) -> Result<(), Error> {
@@ -139,7 +139,7 @@ impl Scim {
     /// The records that an index finds for one of the filter's equalities; they may still not match. `None` when no
     /// equality has an index.
     async fn indexed(&self, source: &SourceId, kind: Kind, filter: &Filter) -> Result<Option<Vec<Record>>, Error> {
-        let shape = kind.shape();
+        let shape = self.catalogue.shape(kind);
         let best = filter::equalities(filter)
             .into_iter()
             .filter_map(|(path, value)| Some((Index::of(kind, shape.resolve(&path)?)?, value.as_str()?)))
@@ -201,9 +201,9 @@ enum Index {
 }
 
 impl Index {
-    fn of(kind: Kind, target: Target) -> Option<Self> {
+    fn of(kind: Kind, target: Target<'_>) -> Option<Self> {
         let Target::Attribute { extension: None, attribute, sub } = target else { return None };
-        match (kind, attribute.name, sub.map(|sub| sub.name)) {
+        match (kind, &*attribute.name, sub.map(|sub| &*sub.name)) {
             (_, "id", None) => Some(Self::Id),
             (_, "externalId", None) => Some(Self::ExternalId),
             (Kind::User, "userName", None) => Some(Self::UserName),
@@ -232,16 +232,16 @@ impl Cursor {
 }
 
 /// What has to be known of a record to filter and sort it.
-struct Needs {
+struct Needs<'a> {
     rows: Rows,
-    shape: Shape,
+    shape: Shape<'a>,
 }
 
-impl Needs {
-    fn of(query: &Query, kind: Kind) -> Self {
+impl<'a> Needs<'a> {
+    fn of(query: &Query, kind: Kind, shape: Shape<'a>) -> Self {
         let by_rows = query.sort.as_ref().is_some_and(|sort| sort.by.is("members") || sort.by.name == "groups");
         let rows = if by_rows { Rows::All } else { Rows::compared(query.filter.as_ref(), kind) };
-        Self { rows, shape: kind.shape() }
+        Self { rows, shape }
     }
 }
 

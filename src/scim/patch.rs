@@ -49,12 +49,12 @@ enum Dialect {
 
 /// One thing to do to one attribute.
 #[derive(Clone, Debug)]
-pub struct Step {
+pub struct Step<'a> {
     verb: Verb,
     dialect: Dialect,
-    extension: Option<&'static Schema>,
-    attribute: &'static Attribute,
-    sub: Option<&'static Attribute>,
+    extension: Option<&'a Schema>,
+    attribute: &'a Attribute,
+    sub: Option<&'a Attribute>,
     filter: Option<Filter>,
     value: Option<Value>,
 }
@@ -63,7 +63,7 @@ pub struct Step {
 ///
 /// # Errors
 /// `InvalidSyntax`, `InvalidPath`, `InvalidFilter`, `InvalidValue`, `Mutability`, `NoTarget`.
-pub fn parse(shape: &Shape, body: &Map<String, Value>) -> Result<Vec<Step>, Error> {
+pub fn parse<'a>(shape: &Shape<'a>, body: &Map<String, Value>) -> Result<Vec<Step<'a>>, Error> {
     let schemas = get(body, "schemas").and_then(Value::as_array);
     let names_patch = |urn: &Value| urn.as_str().is_some_and(|urn| urn.eq_ignore_ascii_case(PATCH_SCHEMA));
     if !schemas.is_some_and(|schemas| schemas.iter().any(names_patch)) {
@@ -94,13 +94,17 @@ fn get<'a>(map: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
 
 /// How an operation was written, shared by the steps that come from it.
 #[derive(Clone, Copy)]
-struct Manner<'a> {
-    shape: &'a Shape,
+struct Manner<'m, 'a> {
+    shape: &'m Shape<'a>,
     verb: Verb,
     dialect: Dialect,
 }
 
-fn read_operation(shape: &Shape, operation: &Map<String, Value>, steps: &mut Vec<Step>) -> Result<(), Error> {
+fn read_operation<'a>(
+    shape: &Shape<'a>,
+    operation: &Map<String, Value>,
+    steps: &mut Vec<Step<'a>>,
+) -> Result<(), Error> {
     let op = get(operation, "op").and_then(Value::as_str).unwrap_or_default();
     let verb = match op.to_ascii_lowercase().as_str() {
         "add" => Verb::Add,
@@ -125,7 +129,7 @@ fn read_operation(shape: &Shape, operation: &Map<String, Value>, steps: &mut Vec
     }
 }
 
-fn read_pathless(manner: Manner<'_>, value: Option<&Value>, steps: &mut Vec<Step>) -> Result<(), Error> {
+fn read_pathless<'a>(manner: Manner<'_, 'a>, value: Option<&Value>, steps: &mut Vec<Step<'a>>) -> Result<(), Error> {
     if manner.verb == Verb::Remove {
         return Err(Error::NoTarget("a remove operation needs a path".to_owned()));
     }
@@ -147,13 +151,18 @@ fn read_pathless(manner: Manner<'_>, value: Option<&Value>, steps: &mut Vec<Step
     Ok(())
 }
 
-fn target(shape: &Shape, path: &Path) -> Option<Target> {
+fn target<'a>(shape: &Shape<'a>, path: &Path) -> Option<Target<'a>> {
     let mut attribute = path.attribute.clone();
     attribute.sub.clone_from(&path.sub);
     shape.resolve(&attribute)
 }
 
-fn read_path(manner: Manner<'_>, path: &Path, value: Option<&Value>, steps: &mut Vec<Step>) -> Result<(), Error> {
+fn read_path<'a>(
+    manner: Manner<'_, 'a>,
+    path: &Path,
+    value: Option<&Value>,
+    steps: &mut Vec<Step<'a>>,
+) -> Result<(), Error> {
     let unknown = || Error::InvalidPath(format!("`{path}` is no attribute of this resource type"));
     let (extension, attribute, sub) = match target(manner.shape, path).ok_or_else(unknown)? {
         Target::Extension(schema) => return read_extension(manner, schema, value, steps),
@@ -186,13 +195,13 @@ fn read_path(manner: Manner<'_>, path: &Path, value: Option<&Value>, steps: &mut
 }
 
 /// An extension as a whole: its attributes one by one.
-fn read_extension(
-    manner: Manner<'_>,
-    schema: &'static Schema,
+fn read_extension<'a>(
+    manner: Manner<'_, 'a>,
+    schema: &'a Schema,
     value: Option<&Value>,
-    steps: &mut Vec<Step>,
+    steps: &mut Vec<Step<'a>>,
 ) -> Result<(), Error> {
-    let mut push = |attribute: &'static Attribute, verb: Verb, value: Option<&Value>| {
+    let mut push = |attribute: &'a Attribute, verb: Verb, value: Option<&Value>| {
         steps.push(Step {
             verb,
             dialect: manner.dialect,
@@ -205,9 +214,9 @@ fn read_extension(
     };
     match value {
         _ if manner.verb == Verb::Remove => {
-            schema.attributes.iter().for_each(|attribute| push(attribute, Verb::Remove, None));
+            schema.attributes().iter().for_each(|attribute| push(attribute, Verb::Remove, None));
         }
-        Some(Value::Null) => schema.attributes.iter().for_each(|attribute| push(attribute, Verb::Remove, None)),
+        Some(Value::Null) => schema.attributes().iter().for_each(|attribute| push(attribute, Verb::Remove, None)),
         Some(Value::Object(values)) => {
             for (key, value) in values {
                 if let Some(attribute) = schema.attribute(key).filter(|attribute| !attribute.is_read_only()) {
@@ -220,7 +229,7 @@ fn read_extension(
     Ok(())
 }
 
-fn check_condition(attribute: &'static Attribute, condition: &Filter) -> Result<(), Error> {
+fn check_condition(attribute: &Attribute, condition: &Filter) -> Result<(), Error> {
     if !attribute.multi_valued {
         return Err(Error::InvalidFilter(format!("`{}` is no list to select from", attribute.name)));
     }

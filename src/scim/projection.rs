@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::schema::{Attribute, COMMON, Returned, Schema, Shape, Target};
+use super::schema::{Attribute, Returned, Schema, Shape, Target};
 use crate::filter::Path;
 
 /// Most names that are looked at.
@@ -11,14 +11,14 @@ const MAX_NAMES: usize = 200;
 
 /// What a request asks to see.
 #[derive(Clone, Debug, Default)]
-pub struct Projection {
-    included: Option<Vec<Target>>,
-    excluded: Vec<Target>,
+pub struct Projection<'a> {
+    included: Option<Vec<Target<'a>>>,
+    excluded: Vec<Target<'a>>,
 }
 
-impl Projection {
+impl<'a> Projection<'a> {
     /// Reads the names of both parameters; names that no schema knows are passed over.
-    pub fn new(shape: &Shape, attributes: Option<&[String]>, excluded: Option<&[String]>) -> Self {
+    pub fn new(shape: &Shape<'a>, attributes: Option<&[String]>, excluded: Option<&[String]>) -> Self {
         let resolve = |names: &[String]| names.iter().take(MAX_NAMES).filter_map(|name| target(shape, name)).collect();
         Self { included: attributes.map(resolve), excluded: excluded.map(resolve).unwrap_or_default() }
     }
@@ -26,7 +26,7 @@ impl Projection {
     /// Whether an answer shows anything of a core attribute that is returned by default: what it does not show need not
     /// be read.
     pub fn shows(&self, name: &str) -> bool {
-        let is_meant = |target: &Target| match target {
+        let is_meant = |target: &Target<'_>| match target {
             Target::Attribute { extension: None, attribute, .. } => attribute.name == name,
             Target::Attribute { .. } | Target::Extension(_) => false,
         };
@@ -35,7 +35,7 @@ impl Projection {
     }
 
     /// The part of a rendered resource that is shown.
-    pub fn apply(&self, shape: &Shape, resource: Map<String, Value>) -> Map<String, Value> {
+    pub fn apply(&self, shape: &Shape<'_>, resource: Map<String, Value>) -> Map<String, Value> {
         let mut shown = Map::new();
         for (key, value) in resource {
             if let Some(schema) = shape.extension(&key) {
@@ -52,8 +52,7 @@ impl Projection {
                 }
                 continue;
             }
-            let attribute = shape.core.attribute(&key).or_else(|| COMMON.attribute(&key));
-            if let Some(value) = attribute.and_then(|attribute| self.part(None, attribute, value)) {
+            if let Some(value) = shape.own(&key).and_then(|attribute| self.part(None, attribute, value)) {
                 shown.insert(key, value);
             }
         }
@@ -64,7 +63,9 @@ impl Projection {
         match attribute.returned {
             Returned::Always => return Some(value),
             Returned::Never => return None,
-            Returned::Default => {}
+            // Only an answer that is asked for it by name shows it.
+            Returned::Request if self.included.is_none() => return None,
+            Returned::Default | Returned::Request => {}
         }
         let value = match &self.included {
             None => value,
@@ -82,7 +83,7 @@ impl Projection {
     }
 }
 
-fn target(shape: &Shape, name: &str) -> Option<Target> {
+fn target<'a>(shape: &Shape<'a>, name: &str) -> Option<Target<'a>> {
     // Some clients send a whole value path; its attribute is what they want to see.
     let path: Path = name.parse().ok()?;
     let mut attribute = path.attribute;
@@ -90,28 +91,28 @@ fn target(shape: &Shape, name: &str) -> Option<Target> {
     shape.resolve(&attribute)
 }
 
-fn is_whole(target: &Target) -> bool {
+fn is_whole(target: &Target<'_>) -> bool {
     matches!(target, Target::Attribute { sub: None, .. } | Target::Extension(_))
 }
 
 /// What of one attribute a list of names means.
-enum Selection {
+enum Selection<'a> {
     Everything,
     Nothing,
-    Subs(Vec<&'static str>),
+    Subs(Vec<&'a str>),
 }
 
-fn selection(targets: &[Target], extension: Option<&Schema>, attribute: &Attribute) -> Selection {
+fn selection<'a>(targets: &[Target<'a>], extension: Option<&Schema>, attribute: &Attribute) -> Selection<'a> {
     let mut subs = Vec::new();
     for target in targets {
         match target {
             Target::Extension(schema) if extension.is_some_and(|e| e.id == schema.id) => return Selection::Everything,
             Target::Attribute { extension: of, attribute: named, sub }
-                if named.name == attribute.name && of.map(|s| s.id) == extension.map(|s| s.id) =>
+                if named.name == attribute.name && of.map(|s| &s.id) == extension.map(|s| &s.id) =>
             {
                 match sub {
                     None => return Selection::Everything,
-                    Some(sub) => subs.push(sub.name),
+                    Some(sub) => subs.push(&*sub.name),
                 }
             }
             Target::Extension(_) | Target::Attribute { .. } => {}

@@ -131,13 +131,13 @@ impl Query {
     }
 
     /// What each resource shows.
-    pub fn projection(&self, shape: &Shape) -> Projection {
+    pub fn projection<'a>(&self, shape: &Shape<'a>) -> Projection<'a> {
         Projection::new(shape, self.attributes.as_deref(), self.excluded.as_deref())
     }
 }
 
 /// The projection of a request for one resource, whose other parameters say nothing.
-pub fn projection_of_url(shape: &Shape, query: Option<&str>) -> Projection {
+pub fn projection_of_url<'a>(shape: &Shape<'a>, query: Option<&str>) -> Projection<'a> {
     let find = |name: &str| {
         form_urlencoded::parse(query.unwrap_or_default().as_bytes())
             .find(|(key, _)| key.eq_ignore_ascii_case(name))
@@ -172,7 +172,7 @@ fn not_a_number(name: &str) -> Error {
 ///
 /// # Errors
 /// `InvalidFilter`.
-pub fn check_filter(shapes: &[Shape], filter: &Filter) -> Result<(), Error> {
+pub fn check_filter(shapes: &[Shape<'_>], filter: &Filter) -> Result<(), Error> {
     filter.visit(&mut |path, comparison| {
         let target = shapes.iter().find_map(|shape| shape.resolve(path));
         let Some(Target::Attribute { attribute, sub, .. }) = target else {
@@ -216,7 +216,7 @@ pub fn check_filter(shapes: &[Shape], filter: &Filter) -> Result<(), Error> {
 ///
 /// # Errors
 /// `InvalidPath`.
-pub fn check_sort(shapes: &[Shape], sort: &Sort) -> Result<(), Error> {
+pub fn check_sort(shapes: &[Shape<'_>], sort: &Sort) -> Result<(), Error> {
     let target = shapes.iter().find_map(|shape| shape.resolve(&sort.by));
     let leaf = target.and_then(|target| target.leaf());
     match leaf.filter(|leaf| leaf.returned != super::schema::Returned::Never) {
@@ -227,7 +227,7 @@ pub fn check_sort(shapes: &[Shape], sort: &Sort) -> Result<(), Error> {
 
 /// By what a resource is sorted: the attribute's value; of a list the primary value, else the first (RFC 7644 section
 /// 3.4.2.3). Text without regard to case unless the attribute is exact; `None` sorts last.
-pub fn sort_key(shape: &Shape, sort: &Sort, resource: &Map<String, Value>) -> Option<String> {
+pub fn sort_key(shape: &Shape<'_>, sort: &Sort, resource: &Map<String, Value>) -> Option<String> {
     use crate::filter::Facts;
     let value = crate::filter::find_attribute(resource, &sort.by)?;
     let value = match value {

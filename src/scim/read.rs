@@ -54,7 +54,7 @@ pub(super) enum Rows {
 
 impl Rows {
     /// Those that an answer shows.
-    pub(super) fn shown(projection: &Projection, kind: Kind) -> Self {
+    pub(super) fn shown(projection: &Projection<'_>, kind: Kind) -> Self {
         if projection.shows(rows_attribute(kind)) { Self::All } else { Self::None }
     }
 
@@ -122,11 +122,11 @@ impl Scim {
         match record {
             Record::Group(record) => {
                 let members = self.members_of(record.id, rows).await?;
-                Ok(group::render(&self.base, source, record, members.as_deref()))
+                Ok(group::render(self.place(), source, record, members.as_deref()))
             }
             Record::User(record) => {
                 let groups = self.groups_of(record.id, rows).await?;
-                Ok(user::render(&self.base, source, record, groups.as_deref()))
+                Ok(user::render(self.place(), source, record, groups.as_deref()))
             }
         }
     }

@@ -6,10 +6,8 @@ pub mod user;
 use serde_json::{Map, Value, json};
 
 use super::etag;
-use super::schema::{ENTERPRISE_USER, GROUP, Schema, Shape, USER};
+use super::schema::Catalogue;
 use crate::clock::Timestamp;
-
-static USER_EXTENSIONS: &[&Schema] = &[&ENTERPRISE_USER];
 
 /// A resource type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,30 +21,6 @@ pub enum Kind {
 impl Kind {
     /// Every resource type, in the order in which a search over all lists them.
     pub const ALL: [Self; 2] = [Self::User, Self::Group];
-
-    /// The name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Group => "Group",
-            Self::User => "User",
-        }
-    }
-
-    /// The endpoint, without a slash.
-    pub const fn endpoint(self) -> &'static str {
-        match self {
-            Self::Group => "Groups",
-            Self::User => "Users",
-        }
-    }
-
-    /// The schemas.
-    pub const fn shape(self) -> Shape {
-        match self {
-            Self::Group => Shape { core: &GROUP, extensions: &[] },
-            Self::User => Shape { core: &USER, extensions: USER_EXTENSIONS },
-        }
-    }
 }
 
 /// What lies at an endpoint.
@@ -84,9 +58,20 @@ impl Endpoint {
     }
 }
 
-/// The address of a resource: `https://host/scim/v2/Users/…`.
-pub fn location(base: &str, kind: Kind, id: &str) -> String {
-    format!("{base}/{}/{id}", kind.endpoint())
+/// Where resources are, and what they are made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The address of the surface: `https://host/scim/v2`.
+    pub base: &'a str,
+    /// What the server knows.
+    pub catalogue: &'a Catalogue,
+}
+
+impl Place<'_> {
+    /// The address of a resource: `https://host/scim/v2/Users/…`.
+    pub fn location(self, kind: Kind, id: &str) -> String {
+        format!("{}/{}/{id}", self.base, self.catalogue.of(kind).endpoint)
+    }
 }
 
 /// What `meta` says.
@@ -99,19 +84,20 @@ struct Facts<'a> {
 }
 
 /// `schemas` and `id` before, `meta` behind the attributes.
-fn framed(base: &str, facts: &Facts<'_>, attributes: Map<String, Value>) -> Map<String, Value> {
-    let shape = facts.kind.shape();
-    let used = shape.extensions.iter().filter(|schema| attributes.contains_key(schema.id));
-    let schemas: Vec<&str> = std::iter::once(shape.core.id).chain(used.map(|schema| schema.id)).collect();
+fn framed(place: Place<'_>, facts: &Facts<'_>, attributes: Map<String, Value>) -> Map<String, Value> {
+    let of = place.catalogue.of(facts.kind);
+    let extensions = of.extensions.iter().map(|extension| &*extension.schema.id);
+    let used = extensions.filter(|id| attributes.contains_key(*id));
+    let schemas: Vec<&str> = std::iter::once(&*of.core.id).chain(used).collect();
     let mut out = Map::new();
     out.insert("schemas".to_owned(), json!(schemas));
     out.insert("id".to_owned(), json!(facts.id));
     out.extend(attributes);
     let meta = json!({
-        "resourceType": facts.kind.name(),
+        "resourceType": of.name,
         "created": facts.created.to_string(),
         "lastModified": facts.changed.to_string(),
-        "location": location(base, facts.kind, facts.id),
+        "location": place.location(facts.kind, facts.id),
         "version": etag::version(facts.revision),
     });
     out.insert("meta".to_owned(), meta);

@@ -107,7 +107,7 @@ async fn collection(
 
 async fn at_collection(scim: &Scim, endpoint: &str, call: &Call, body: Body) -> Result<Response, Error> {
     if endpoint.eq_ignore_ascii_case(".search") {
-        return scim.search(&Kind::ALL, call, body).await;
+        return scim.search(&scim.catalogue.kinds().collect::<Vec<_>>(), call, body).await;
     }
     match Endpoint::find(endpoint).ok_or(Error::NotFound)? {
         Endpoint::Bulk => Err(Error::NotImplemented("/Bulk")),
@@ -134,12 +134,12 @@ async fn at_collection(scim: &Scim, endpoint: &str, call: &Call, body: Body) -> 
         Endpoint::ResourceTypes => {
             read_only(call)?;
             no_filter(call)?;
-            Ok(json(StatusCode::OK, &discovery::resource_types(&scim.base)))
+            Ok(json(StatusCode::OK, &discovery::resource_types(scim.place())))
         }
         Endpoint::Schemas => {
             read_only(call)?;
             no_filter(call)?;
-            Ok(json(StatusCode::OK, &discovery::schemas(&scim.base)))
+            Ok(json(StatusCode::OK, &discovery::schemas(scim.place())))
         }
     }
 }
@@ -164,8 +164,8 @@ async fn at_resource(scim: &Scim, endpoint: &str, id: &str, call: &Call, body: B
         endpoint => {
             read_only(call)?;
             let found = match endpoint {
-                Endpoint::ResourceTypes => discovery::resource_type(&scim.base, id)?,
-                Endpoint::Schemas => discovery::schema(&scim.base, id)?,
+                Endpoint::ResourceTypes => discovery::resource_type(scim.place(), id)?,
+                Endpoint::Schemas => discovery::schema(scim.place(), id)?,
                 _ => return Err(Error::NotFound),
             };
             return Ok(json(StatusCode::OK, &found));
@@ -221,7 +221,8 @@ impl Scim {
     fn note(&self, call: &Call, endpoint: &str, id: Option<&str>, answer: &Response) {
         let Some(metrics) = &self.metrics else { return };
         let resource = match Endpoint::find(endpoint) {
-            Some(Endpoint::Resources(kind)) => kind.name(),
+            Some(Endpoint::Resources(Kind::Group)) => "Group",
+            Some(Endpoint::Resources(Kind::User)) => "User",
             Some(_) => "discovery",
             None => "other",
         };
@@ -254,7 +255,7 @@ impl Scim {
             set(&mut response, header::ETAG, &etag::version(record.revision()));
             return Ok(response);
         }
-        let rows = Rows::shown(&call.projection(kind), kind);
+        let rows = Rows::shown(&call.projection(&self.catalogue, kind), kind);
         Ok(self.answered(call, record, rows).await?.into_response())
     }
 }

@@ -4,145 +4,104 @@
 mod discover;
 mod tables;
 
-use crate::filter::{AttributePath, Fact, Facts, Kind};
+use std::sync::Arc;
+
+use super::resource::Kind;
+use crate::filter::{self, AttributePath, Fact, Facts};
+pub use crate::model::schema::{Attribute, Extension, Mutability, ResourceType, Returned, Schema, Type};
 
 pub use discover::describe;
-pub use tables::{COMMON, ENTERPRISE_USER, GROUP, USER};
 
-/// The type of an attribute (RFC 7643 section 2.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Type {
-    Binary,
-    Boolean,
-    Complex,
-    DateTime,
-    Reference,
-    String,
+/// Every schema and resource type that this server knows.
+#[derive(Clone, Debug)]
+pub struct Catalogue {
+    common: Schema,
+    group: ResourceType,
+    user: ResourceType,
 }
 
-/// Who may write an attribute (RFC 7643 section 7).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mutability {
-    Immutable,
-    ReadOnly,
-    ReadWrite,
-    WriteOnly,
-}
-
-/// When an attribute is in an answer (RFC 7643 section 7).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Returned {
-    Always,
-    Default,
-    Never,
-}
-
-/// Whether values are unique (RFC 7643 section 7).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Uniqueness {
-    None,
-    Server,
-}
-
-/// One attribute and its characteristics (RFC 7643 section 7).
-#[derive(Debug)]
-pub struct Attribute {
-    /// The name, in the spelling of the RFC.
-    pub name: &'static str,
-    /// The type; a complex one has `subs`.
-    pub kind: Type,
-    /// Whether it is a list.
-    pub multi_valued: bool,
-    /// For people.
-    pub description: &'static str,
-    /// Whether a resource must have it.
-    pub required: bool,
-    /// Whether upper and lower case differ.
-    pub case_exact: bool,
-    /// Who may write it.
-    pub mutability: Mutability,
-    /// When it is in an answer.
-    pub returned: Returned,
-    /// Whether values are unique.
-    pub uniqueness: Uniqueness,
-    /// Suggested values; others are taken too.
-    pub canonical: &'static [&'static str],
-    /// What a reference points to.
-    pub references: &'static [&'static str],
-    /// Sub-attributes.
-    pub subs: &'static [Attribute],
-}
-
-impl Attribute {
-    /// The sub-attribute of this name, in any case.
-    pub fn sub(&self, name: &str) -> Option<&'static Attribute> {
-        self.subs.iter().find(|sub| sub.name.eq_ignore_ascii_case(name))
+impl Catalogue {
+    /// What RFC 7643 defines: users with the enterprise extension, and groups.
+    pub fn standard() -> Self {
+        let resource_type = |name, endpoint, core: Schema, extensions| ResourceType {
+            name,
+            endpoint,
+            description: core.description.clone(),
+            core: Arc::new(core),
+            extensions,
+        };
+        let enterprise = Extension { schema: Arc::new(tables::enterprise_user()), required: false };
+        Self {
+            common: tables::common(),
+            group: resource_type("Group".into(), "Groups".into(), tables::group(), Vec::new()),
+            user: resource_type("User".into(), "Users".into(), tables::user(), vec![enterprise]),
+        }
     }
 
-    /// Whether clients may not write it.
-    pub fn is_read_only(&self) -> bool {
-        self.mutability == Mutability::ReadOnly
+    /// The resource types, in the order in which a search over all lists them.
+    pub fn kinds(&self) -> impl Iterator<Item = Kind> {
+        Kind::ALL.into_iter()
     }
 
-    fn fact(&self) -> Fact {
-        let kind = if self.kind == Type::DateTime { Kind::DateTime } else { Kind::Text };
-        Fact { kind, case_exact: self.case_exact }
-    }
-}
-
-/// A schema: a URN and its attributes.
-#[derive(Debug)]
-pub struct Schema {
-    /// The URN.
-    pub id: &'static str,
-    /// The name for people.
-    pub name: &'static str,
-    /// For people.
-    pub description: &'static str,
-    /// Its attributes, in the order in which they are rendered.
-    pub attributes: &'static [Attribute],
-}
-
-impl Schema {
-    /// The attribute of this name, in any case.
-    pub fn attribute(&self, name: &str) -> Option<&'static Attribute> {
-        self.attributes.iter().find(|attribute| attribute.name.eq_ignore_ascii_case(name))
+    /// The resource type of a kind.
+    pub fn of(&self, kind: Kind) -> &ResourceType {
+        match kind {
+            Kind::Group => &self.group,
+            Kind::User => &self.user,
+        }
     }
 
-    /// Whether this is the schema of that URN, in any case.
-    pub fn is(&self, urn: &str) -> bool {
-        self.id.eq_ignore_ascii_case(urn)
+    /// The schemas of a kind.
+    pub fn shape(&self, kind: Kind) -> Shape<'_> {
+        let of = self.of(kind);
+        Shape { core: &of.core, extensions: &of.extensions, common: &self.common }
+    }
+
+    /// Every schema, each once; not the common attributes, which are no schema of their own.
+    pub fn schemas(&self) -> Vec<&Schema> {
+        let mut schemas: Vec<&Schema> = Vec::new();
+        for kind in self.kinds() {
+            let of = self.of(kind);
+            for schema in std::iter::once(&of.core).chain(of.extensions.iter().map(|extension| &extension.schema)) {
+                if !schemas.iter().any(|known| known.is(&schema.id)) {
+                    schemas.push(schema);
+                }
+            }
+        }
+        schemas
     }
 }
 
 /// The schemas of one resource type: its own and those that extend it.
 #[derive(Clone, Copy, Debug)]
-pub struct Shape {
+pub struct Shape<'a> {
     /// The resource type's own schema.
-    pub core: &'static Schema,
+    pub core: &'a Schema,
     /// Extensions; their attributes are below their URN.
-    pub extensions: &'static [&'static Schema],
+    pub extensions: &'a [Extension],
+    /// What every resource has.
+    common: &'a Schema,
 }
 
 /// What a name stands for.
 #[derive(Clone, Copy, Debug)]
-pub enum Target {
+pub enum Target<'a> {
     /// An attribute.
     Attribute {
         /// The extension that has it; `None` for the core schema and the common attributes.
-        extension: Option<&'static Schema>,
+        extension: Option<&'a Schema>,
         /// Which.
-        attribute: &'static Attribute,
+        attribute: &'a Attribute,
         /// Which part of it.
-        sub: Option<&'static Attribute>,
+        sub: Option<&'a Attribute>,
     },
     /// Everything that an extension adds.
-    Extension(&'static Schema),
+    Extension(&'a Schema),
 }
 
-impl Target {
+impl<'a> Target<'a> {
     /// The attribute or sub-attribute itself, none for a whole extension.
-    pub fn leaf(&self) -> Option<&'static Attribute> {
+    pub fn leaf(&self) -> Option<&'a Attribute> {
         match self {
             Self::Attribute { attribute, sub, .. } => Some(sub.unwrap_or(attribute)),
             Self::Extension(_) => None,
@@ -150,13 +109,13 @@ impl Target {
     }
 }
 
-impl Shape {
+impl<'a> Shape<'a> {
     /// What `path` stands for, `None` when no schema knows it. A name without URN is the core schema's, a common
     /// attribute, or else an extension's: clients write `manager` for the enterprise extension's.
-    pub fn resolve(&self, path: &AttributePath) -> Option<Target> {
+    pub fn resolve(&self, path: &AttributePath) -> Option<Target<'a>> {
         let (extension, attribute) = match &path.urn {
             None => self.attribute(&path.name)?,
-            Some(urn) if self.core.is(urn) => (None, attribute_of(self.core, &path.name)?),
+            Some(urn) if self.core.is(urn) => (None, self.own(&path.name)?),
             Some(urn) => match self.extension(urn) {
                 Some(schema) => (Some(schema), schema.attribute(&path.name)?),
                 // The URN of an extension reads as an attribute of what precedes its last colon.
@@ -174,23 +133,25 @@ impl Shape {
     }
 
     /// The extension of this URN, in any case.
-    pub fn extension(&self, urn: &str) -> Option<&'static Schema> {
-        self.extensions.iter().find(|schema| schema.is(urn)).copied()
+    pub fn extension(&self, urn: &str) -> Option<&'a Schema> {
+        self.extensions.iter().map(|extension| &*extension.schema).find(|schema| schema.is(urn))
     }
 
-    fn attribute(&self, name: &str) -> Option<(Option<&'static Schema>, &'static Attribute)> {
-        if let Some(attribute) = attribute_of(self.core, name) {
+    /// The attribute of this name at the top of a resource, in any case: the core schema's, or a common one.
+    pub fn own(&self, name: &str) -> Option<&'a Attribute> {
+        self.core.attribute(name).or_else(|| self.common.attribute(name))
+    }
+
+    fn attribute(&self, name: &str) -> Option<(Option<&'a Schema>, &'a Attribute)> {
+        if let Some(attribute) = self.own(name) {
             return Some((None, attribute));
         }
-        self.extensions.iter().find_map(|schema| Some((Some(*schema), schema.attribute(name)?)))
+        let mut schemas = self.extensions.iter().map(|extension| &*extension.schema);
+        schemas.find_map(|schema| Some((Some(schema), schema.attribute(name)?)))
     }
 }
 
-fn attribute_of(core: &Schema, name: &str) -> Option<&'static Attribute> {
-    core.attribute(name).or_else(|| COMMON.attribute(name))
-}
-
-impl Facts for Shape {
+impl Facts for Shape<'_> {
     fn fact(&self, urn: Option<&str>, name: &str, sub: Option<&str>) -> Fact {
         let schema = urn.and_then(|urn| self.extension(urn));
         let attribute = match schema {
@@ -202,9 +163,16 @@ impl Facts for Shape {
             (Some(attribute), None) if attribute.kind == Type::Complex => attribute.sub("value"),
             (attribute, _) => attribute,
         };
-        leaf.map_or(Fact { kind: Kind::Any, case_exact: false }, Attribute::fact)
+        leaf.map_or(Fact { kind: filter::Kind::Any, case_exact: false }, fact)
     }
+}
+
+fn fact(attribute: &Attribute) -> Fact {
+    let kind = if attribute.kind == Type::DateTime { filter::Kind::DateTime } else { filter::Kind::Text };
+    Fact { kind, case_exact: attribute.case_exact }
 }
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub use tests::{PERSON, TEAM};

@@ -14,7 +14,7 @@ impl Scim {
     /// `POST /Users`.
     pub(super) async fn create_user(&self, call: &Call, body: &Map<String, Value>) -> Result<Created, Error> {
         let permit = self.permit(call).await?;
-        let record = user::record(body::resource(&Kind::User.shape(), body)?, Silence::Keeps)?;
+        let record = user::record(body::resource(&self.catalogue.shape(Kind::User), body)?, Silence::Keeps)?;
         let user = self.directory.create_user(&permit, &record).await?;
         // Nobody can have put a user into a group before it existed.
         self.answered(call, Record::User(user), Rows::None).await.map(Created)
@@ -28,7 +28,7 @@ impl Scim {
         id: &str,
         body: &Map<String, Value>,
     ) -> Result<Answered, Error> {
-        let record = user::record(body::resource(&Kind::User.shape(), body)?, Silence::Keeps)?;
+        let record = user::record(body::resource(&self.catalogue.shape(Kind::User), body)?, Silence::Keeps)?;
         let change = |_: &User, draft: &mut crate::directory::SourceRecord| {
             *draft = record.clone();
             Ok(())
@@ -38,7 +38,7 @@ impl Scim {
 
     /// `PATCH /Users/{id}`: answered with the user, which every client takes.
     pub(super) async fn patch_user(&self, call: &Call, id: &str, body: &Map<String, Value>) -> Result<Answered, Error> {
-        let shape = Kind::User.shape();
+        let shape = self.catalogue.shape(Kind::User);
         let steps = patch::parse(&shape, body)?;
         let change = |before: &User, draft: &mut crate::directory::SourceRecord| {
             let after = patch::apply(&shape, &user::canonical(before, &call.source), &steps)?;
@@ -57,7 +57,7 @@ impl Scim {
         let permit = self.permit(call).await?;
         let (id, revision) = self.user_to_write(call, id).await?;
         let user = self.directory.change_user(&permit, id, revision, edit).await?;
-        let rows = Rows::shown(&call.projection(Kind::User), Kind::User);
+        let rows = Rows::shown(&call.projection(&self.catalogue, Kind::User), Kind::User);
         self.answered(call, Record::User(user), rows).await
     }
 
@@ -90,8 +90,8 @@ impl Scim {
         let source: &SourceId = &call.source;
         let picture = self.picture(source, &record, &rows).await?;
         Ok(Answered {
-            resource: call.projection(kind).apply(&kind.shape(), picture),
-            location: super::resource::location(&self.base, kind, &record.id()),
+            resource: call.projection(&self.catalogue, kind).apply(&self.catalogue.shape(kind), picture),
+            location: self.place().location(kind, &record.id()),
             revision: record.revision(),
         })
     }

@@ -1,12 +1,9 @@
 use serde_json::json;
 
 use super::*;
-use crate::scim::schema::{ENTERPRISE_USER, GROUP, USER};
+use crate::scim::schema::{PERSON, TEAM};
 
-const PERSON: Shape = Shape { core: &USER, extensions: &[&ENTERPRISE_USER] };
-const TEAM: Shape = Shape { core: &GROUP, extensions: &[] };
-
-fn read(shape: &Shape, mut body: Value) -> Result<Value, Error> {
+fn read(shape: &Shape<'_>, mut body: Value) -> Result<Value, Error> {
     let map = body.as_object_mut().unwrap();
     map.entry("schemas").or_insert(json!([shape.core.id]));
     resource(shape, map).map(Value::Object)
@@ -57,7 +54,7 @@ fn a_resource_becomes_canonical() {
 
 #[test]
 fn schemas_of_others_are_ignored() {
-    let given = json!({"schemas": [GROUP.id, "http://schemas.microsoft.com/2006/11/ResourceManagement/ADSCIM/2.0/Group"],
+    let given = json!({"schemas": [TEAM.core.id, "http://schemas.microsoft.com/2006/11/ResourceManagement/ADSCIM/2.0/Group"],
         "displayName": "ops"});
     assert_eq!(read(&TEAM, given).unwrap(), json!({"displayName": "ops"}));
 }

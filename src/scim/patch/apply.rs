@@ -12,19 +12,19 @@ use crate::scim::schema::{Attribute, Shape};
 ///
 /// # Errors
 /// `InvalidValue`, `NoTarget`.
-pub fn apply(shape: &Shape, resource: &Resource, steps: &[Step]) -> Result<Resource, Error> {
+pub fn apply(shape: &Shape<'_>, resource: &Resource, steps: &[Step<'_>]) -> Result<Resource, Error> {
     let mut resource = resource.clone();
     for step in steps {
         match step.extension {
             None => step.apply(shape, &mut resource)?,
             Some(schema) => {
-                let mut inner = match resource.remove(schema.id) {
+                let mut inner = match resource.remove(&*schema.id) {
                     Some(Value::Object(inner)) => inner,
                     _ => Map::new(),
                 };
                 let result = step.apply(shape, &mut inner);
                 if !inner.is_empty() {
-                    resource.insert(schema.id.to_owned(), Value::Object(inner));
+                    resource.insert(schema.id.to_string(), Value::Object(inner));
                 }
                 result?;
             }
@@ -34,9 +34,9 @@ pub fn apply(shape: &Shape, resource: &Resource, steps: &[Step]) -> Result<Resou
     Ok(resource)
 }
 
-impl Step {
-    fn apply(&self, shape: &Shape, container: &mut Map<String, Value>) -> Result<(), Error> {
-        let name = self.attribute.name;
+impl Step<'_> {
+    fn apply(&self, shape: &Shape<'_>, container: &mut Map<String, Value>) -> Result<(), Error> {
+        let name = &*self.attribute.name;
         let old = container.remove(name);
         let new = if self.attribute.multi_valued {
             let list = match old {
@@ -63,7 +63,7 @@ impl Step {
     fn single(&self, old: Option<Value>) -> Result<Option<Value>, Error> {
         match (self.verb, self.sub) {
             (Verb::Remove, None) => Ok(None),
-            (Verb::Remove, Some(sub)) => Ok(old.and_then(|old| without(old, sub.name))),
+            (Verb::Remove, Some(sub)) => Ok(old.and_then(|old| without(old, &sub.name))),
             (Verb::Add | Verb::Replace, None) => {
                 let says_nothing = self.value().as_object().is_some_and(Map::is_empty)
                     || (self.verb == Verb::Add && self.value().is_null());
@@ -82,12 +82,12 @@ impl Step {
     /// `element` with the sub-attribute set; `None` when nothing is left of it.
     fn with_sub(&self, sub: &Attribute, element: Value) -> Result<Option<Value>, Error> {
         Ok(match body::value_of(sub, self.value())? {
-            Some(value) => Some(merged(element, Value::Object(Map::from_iter([(sub.name.to_owned(), value)])))),
-            None => without(element, sub.name),
+            Some(value) => Some(merged(element, Value::Object(Map::from_iter([(sub.name.to_string(), value)])))),
+            None => without(element, &sub.name),
         })
     }
 
-    fn list(&self, shape: &Shape, mut list: Vec<Value>) -> Result<Option<Value>, Error> {
+    fn list(&self, shape: &Shape<'_>, mut list: Vec<Value>) -> Result<Option<Value>, Error> {
         let mut touched = Vec::new();
         match (&self.filter, self.sub, self.verb) {
             (None, None, Verb::Add) => self.add_values(&mut list, &mut touched)?,
@@ -150,17 +150,17 @@ impl Step {
         Ok(())
     }
 
-    fn select(&self, shape: &Shape, filter: &Filter, list: &[Value]) -> Vec<usize> {
+    fn select(&self, shape: &Shape<'_>, filter: &Filter, list: &[Value]) -> Vec<usize> {
         let path = filter::AttributePath {
-            urn: self.extension.map(|schema| schema.id.to_owned()),
-            name: self.attribute.name.to_owned(),
+            urn: self.extension.map(|schema| schema.id.to_string()),
+            name: self.attribute.name.to_string(),
             sub: None,
         };
         let element = Filter::Element { path, filter: Box::new(filter.clone()) };
         let holds = |value: &Value| {
-            let inner = Map::from_iter([(self.attribute.name.to_owned(), Value::Array(vec![value.clone()]))]);
+            let inner = Map::from_iter([(self.attribute.name.to_string(), Value::Array(vec![value.clone()]))]);
             let whole = match self.extension {
-                Some(schema) => Map::from_iter([(schema.id.to_owned(), Value::Object(inner))]),
+                Some(schema) => Map::from_iter([(schema.id.to_string(), Value::Object(inner))]),
                 None => inner,
             };
             element.matches(&whole, shape)
@@ -178,7 +178,7 @@ impl Step {
             let old = slot.take();
             let new = match (self.verb, self.sub) {
                 (Verb::Remove, None) => None,
-                (Verb::Remove, Some(sub)) => without(old, sub.name),
+                (Verb::Remove, Some(sub)) => without(old, &sub.name),
                 (Verb::Add | Verb::Replace, Some(sub)) => self.with_sub(sub, old)?,
                 (Verb::Add, None) => Some(whole.clone().map_or(old.clone(), |new| merged(old, new))),
                 // The element is replaced as a whole, but stays the one that the path selects.
@@ -212,7 +212,7 @@ impl Step {
             if let Some(sub) = self.attribute.sub(&path.name)
                 && let Some(value) = body::single(sub, value)?
             {
-                element.insert(sub.name.to_owned(), value);
+                element.insert(sub.name.to_string(), value);
             }
         }
         Ok(element)

@@ -25,14 +25,14 @@ pub enum MemberStep {
 ///
 /// # Errors
 /// `InvalidValue`, `Mutability`, `NoTarget`.
-pub fn members(steps: Vec<Step>) -> Result<(Vec<Step>, Vec<MemberStep>), Error> {
-    let (about_members, others): (Vec<Step>, Vec<Step>) =
+pub fn members(steps: Vec<Step<'_>>) -> Result<(Vec<Step<'_>>, Vec<MemberStep>), Error> {
+    let (about_members, others): (Vec<Step<'_>>, Vec<Step<'_>>) =
         steps.into_iter().partition(|step| step.attribute.name == "members");
     let found = about_members.into_iter().map(member_step).collect::<Result<Vec<_>, _>>()?;
     Ok((others, found))
 }
 
-fn member_step(step: Step) -> Result<MemberStep, Error> {
+fn member_step(step: Step<'_>) -> Result<MemberStep, Error> {
     let value = step.value.filter(|value| !value.is_null());
     match (step.verb, step.filter, value) {
         (Verb::Add, None, value) => value.map_or(Ok(Vec::new()), |value| ids(&value)).map(MemberStep::Add),

@@ -1,10 +1,8 @@
 use serde_json::json;
 
 use super::*;
-use crate::scim::schema::{ENTERPRISE_USER, GROUP, USER};
+use crate::scim::schema::{PERSON, TEAM};
 
-const PERSON: Shape = Shape { core: &USER, extensions: &[&ENTERPRISE_USER] };
-const TEAM: Shape = Shape { core: &GROUP, extensions: &[] };
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 
 fn request(operations: Value) -> Map<String, Value> {

@@ -1,9 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::scim::schema::{ENTERPRISE_USER, USER};
-
-const PERSON: Shape = Shape { core: &USER, extensions: &[&ENTERPRISE_USER] };
+use crate::scim::schema::PERSON;
 
 fn names(list: &[&str]) -> Vec<String> {
     list.iter().map(|name| (*name).to_owned()).collect()

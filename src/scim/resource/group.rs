@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Facts, Kind, framed, location};
+use super::{Facts, Kind, Place, framed};
 use crate::directory::{Error as DirectoryError, GroupDraft, Member};
 use crate::model::{Attributes, Group, GroupName, SourceId};
 use crate::scim::Error;
@@ -47,22 +47,22 @@ pub fn draft_of(mut resource: Resource) -> Result<GroupDraft, Error> {
 }
 
 /// A member as a value of `members`.
-pub fn member(base: &str, member: Member) -> Value {
+pub fn member(place: Place<'_>, member: Member) -> Value {
     let (kind, id) = match member {
         Member::Group(id) => (Kind::Group, id.to_string()),
         Member::User(id) => (Kind::User, id.to_string()),
     };
-    json!({"value": id, "$ref": location(base, kind, &id), "type": kind.name()})
+    json!({"value": id, "$ref": place.location(kind, &id), "type": place.catalogue.of(kind).name})
 }
 
 /// The resource as it is answered, with its members where they were read.
-pub fn render(base: &str, source: &SourceId, group: &Group, members: Option<&[Member]>) -> Map<String, Value> {
+pub fn render(place: Place<'_>, source: &SourceId, group: &Group, members: Option<&[Member]>) -> Map<String, Value> {
     let mut attributes = canonical(group, source);
     if let Some(members) = members.filter(|members| !members.is_empty()) {
-        attributes.insert("members".to_owned(), members.iter().map(|m| member(base, *m)).collect());
+        attributes.insert("members".to_owned(), members.iter().map(|m| member(place, *m)).collect());
     }
     let id = group.id.to_string();
     let facts =
         Facts { kind: Kind::Group, id: &id, created: group.created, changed: group.changed, revision: group.revision };
-    framed(base, &facts, attributes)
+    framed(place, &facts, attributes)
 }

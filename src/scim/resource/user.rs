@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Facts, Kind, framed, location};
+use super::{Facts, Kind, Place, framed};
 use crate::directory::{SourceRecord, parse_user_name};
 use crate::model::{Attributes, Group, SourceId, Status, User};
 use crate::scim::Error;
@@ -54,12 +54,12 @@ pub fn record(mut resource: Resource, silence: Silence) -> Result<SourceRecord, 
 }
 
 /// The resource as it is answered, with the groups that the user is directly in where they were read.
-pub fn render(base: &str, source: &SourceId, user: &User, groups: Option<&[Group]>) -> Map<String, Value> {
+pub fn render(place: Place<'_>, source: &SourceId, user: &User, groups: Option<&[Group]>) -> Map<String, Value> {
     let mut attributes = canonical(user, source);
     if let Some(groups) = groups.filter(|groups| !groups.is_empty()) {
         let value = |group: &Group| {
             let id = group.id.to_string();
-            let reference = location(base, Kind::Group, &id);
+            let reference = place.location(Kind::Group, &id);
             json!({"value": id, "$ref": reference, "display": group.name.as_str(), "type": "direct"})
         };
         attributes.insert("groups".to_owned(), groups.iter().map(value).collect());
@@ -67,5 +67,5 @@ pub fn render(base: &str, source: &SourceId, user: &User, groups: Option<&[Group
     let id = user.id.to_string();
     let facts =
         Facts { kind: Kind::User, id: &id, created: user.created, changed: user.changed, revision: user.revision };
-    framed(base, &facts, attributes)
+    framed(place, &facts, attributes)
 }

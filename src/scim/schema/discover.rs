@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Attribute, Mutability, Returned, Schema, Type, Uniqueness};
+use super::{Attribute, Schema, Type};
 
 /// The schema as a resource, without `meta`. Every characteristic is written out; none is null.
 pub fn describe(schema: &Schema) -> Map<String, Value> {
@@ -11,7 +11,7 @@ pub fn describe(schema: &Schema) -> Map<String, Value> {
         ("id".to_owned(), json!(schema.id)),
         ("name".to_owned(), json!(schema.name)),
         ("description".to_owned(), json!(schema.description)),
-        ("attributes".to_owned(), schema.attributes.iter().map(attribute).collect()),
+        ("attributes".to_owned(), schema.attributes().iter().map(attribute).collect()),
     ])
 }
 
@@ -39,48 +39,4 @@ fn attribute(attribute: &Attribute) -> Value {
         set("referenceTypes", json!(attribute.references));
     }
     Value::Object(map)
-}
-
-impl Type {
-    /// The name in a schema.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Binary => "binary",
-            Self::Boolean => "boolean",
-            Self::Complex => "complex",
-            Self::DateTime => "dateTime",
-            Self::Reference => "reference",
-            Self::String => "string",
-        }
-    }
-}
-
-impl Mutability {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Immutable => "immutable",
-            Self::ReadOnly => "readOnly",
-            Self::ReadWrite => "readWrite",
-            Self::WriteOnly => "writeOnly",
-        }
-    }
-}
-
-impl Returned {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Always => "always",
-            Self::Default => "default",
-            Self::Never => "never",
-        }
-    }
-}
-
-impl Uniqueness {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Server => "server",
-        }
-    }
 }

@@ -1,78 +1,63 @@
 //! The attributes of RFC 7643: common ones (section 3.1), User (4.1), Group (4.2), EnterpriseUser (4.3).
 
-use super::{Attribute, Mutability, Returned, Schema, Type, Uniqueness};
+use crate::model::schema::{Attribute, Mutability, Returned, Schema, Type, Uniqueness};
 
-const fn attribute(name: &'static str, kind: Type, description: &'static str) -> Attribute {
-    Attribute {
-        name,
-        kind,
-        multi_valued: false,
-        description,
-        required: false,
-        case_exact: matches!(kind, Type::Reference | Type::Binary),
-        mutability: Mutability::ReadWrite,
-        returned: Returned::Default,
-        uniqueness: Uniqueness::None,
-        canonical: &[],
-        references: &[],
-        subs: &[],
-    }
+fn attribute(name: &'static str, kind: Type, description: &'static str) -> Attribute {
+    Attribute::new(name, kind, description)
 }
 
-const fn text(name: &'static str, description: &'static str) -> Attribute {
+fn text(name: &'static str, description: &'static str) -> Attribute {
     attribute(name, Type::String, description)
 }
 
-const fn flag(name: &'static str, description: &'static str) -> Attribute {
+fn flag(name: &'static str, description: &'static str) -> Attribute {
     attribute(name, Type::Boolean, description)
 }
 
-const fn reference(name: &'static str, references: &'static [&'static str], description: &'static str) -> Attribute {
+fn reference(name: &'static str, references: &[&'static str], description: &'static str) -> Attribute {
+    let references = references.iter().map(|name| (*name).into()).collect();
     Attribute { references, ..attribute(name, Type::Reference, description) }
 }
 
-const fn complex(name: &'static str, subs: &'static [Attribute], description: &'static str) -> Attribute {
-    Attribute { subs, ..attribute(name, Type::Complex, description) }
+fn complex<const N: usize>(name: &'static str, subs: [Attribute; N], description: &'static str) -> Attribute {
+    Attribute { subs: subs.into(), ..attribute(name, Type::Complex, description) }
 }
 
-const fn list(name: &'static str, subs: &'static [Attribute], description: &'static str) -> Attribute {
+fn list<const N: usize>(name: &'static str, subs: [Attribute; N], description: &'static str) -> Attribute {
     Attribute { multi_valued: true, ..complex(name, subs, description) }
 }
 
-const fn read_only(attribute: Attribute) -> Attribute {
+fn read_only(attribute: Attribute) -> Attribute {
     Attribute { mutability: Mutability::ReadOnly, ..attribute }
 }
 
-const fn immutable(attribute: Attribute) -> Attribute {
+fn immutable(attribute: Attribute) -> Attribute {
     Attribute { mutability: Mutability::Immutable, ..attribute }
 }
 
-const fn exact(attribute: Attribute) -> Attribute {
+fn exact(attribute: Attribute) -> Attribute {
     Attribute { case_exact: true, ..attribute }
 }
 
-const fn of(canonical: &'static [&'static str], attribute: Attribute) -> Attribute {
-    Attribute { canonical, ..attribute }
+fn of(canonical: &[&'static str], attribute: Attribute) -> Attribute {
+    Attribute { canonical: canonical.iter().map(|value| (*value).into()).collect(), ..attribute }
 }
 
-const fn display() -> Attribute {
+fn display() -> Attribute {
     text("display", "A name to show for the value.")
 }
 
-const fn kind() -> Attribute {
+fn kind() -> Attribute {
     text("type", "What the value is for.")
 }
 
-const fn primary() -> Attribute {
+fn primary() -> Attribute {
     flag("primary", "Whether this is the preferred value; at most one is.")
 }
 
 /// What every resource has. Not a schema of its own: `/Schemas` does not show it.
-pub static COMMON: Schema = Schema {
-    id: "",
-    name: "Common",
-    description: "What every resource has.",
-    attributes: &[
+pub fn common() -> Schema {
+    let attributes = vec![
         Attribute {
             multi_valued: true,
             returned: Returned::Always,
@@ -87,7 +72,7 @@ pub static COMMON: Schema = Schema {
         exact(text("externalId", "The id that the provisioning client gave.")),
         read_only(complex(
             "meta",
-            &[
+            [
                 exact(read_only(text("resourceType", "The resource type."))),
                 read_only(attribute("created", Type::DateTime, "When it was created.")),
                 read_only(attribute("lastModified", Type::DateTime, "When it was last changed.")),
@@ -96,15 +81,13 @@ pub static COMMON: Schema = Schema {
             ],
             "Facts about the resource.",
         )),
-    ],
-};
+    ];
+    Schema::new("", "Common", "What every resource has.", attributes)
+}
 
 /// RFC 7643 section 4.1.
-pub static USER: Schema = Schema {
-    id: "urn:ietf:params:scim:schemas:core:2.0:User",
-    name: "User",
-    description: "User Account",
-    attributes: &[
+pub fn user() -> Schema {
+    let mut attributes = vec![
         Attribute {
             required: true,
             uniqueness: Uniqueness::Server,
@@ -112,7 +95,7 @@ pub static USER: Schema = Schema {
         },
         complex(
             "name",
-            &[
+            [
                 text("formatted", "The whole name, ready to show."),
                 text("familyName", "The family name."),
                 text("givenName", "The given name."),
@@ -136,14 +119,21 @@ pub static USER: Schema = Schema {
             returned: Returned::Never,
             ..exact(text("password", "The password in clear text, for setting it only."))
         },
+    ];
+    attributes.extend(user_lists());
+    Schema::new("urn:ietf:params:scim:schemas:core:2.0:User", "User", "User Account", attributes)
+}
+
+fn user_lists() -> Vec<Attribute> {
+    vec![
         list(
             "emails",
-            &[text("value", "The address."), display(), of(&["work", "home", "other"], kind()), primary()],
+            [text("value", "The address."), display(), of(&["work", "home", "other"], kind()), primary()],
             "E-mail addresses.",
         ),
         list(
             "phoneNumbers",
-            &[
+            [
                 text("value", "The number."),
                 display(),
                 of(&["work", "home", "mobile", "fax", "pager", "other"], kind()),
@@ -153,7 +143,7 @@ pub static USER: Schema = Schema {
         ),
         list(
             "ims",
-            &[
+            [
                 text("value", "The address."),
                 display(),
                 of(&["aim", "gtalk", "icq", "xmpp", "msn", "skype", "qq", "yahoo"], kind()),
@@ -163,7 +153,7 @@ pub static USER: Schema = Schema {
         ),
         list(
             "photos",
-            &[
+            [
                 reference("value", &["external"], "The address of the picture."),
                 display(),
                 of(&["photo", "thumbnail"], kind()),
@@ -173,7 +163,7 @@ pub static USER: Schema = Schema {
         ),
         list(
             "addresses",
-            &[
+            [
                 text("formatted", "The whole address, ready to print."),
                 text("streetAddress", "Street, house number, box."),
                 text("locality", "The city."),
@@ -189,7 +179,7 @@ pub static USER: Schema = Schema {
             mutability: Mutability::ReadOnly,
             ..list(
                 "groups",
-                &[
+                [
                     read_only(text("value", "The id of the group.")),
                     read_only(reference("$ref", &["User", "Group"], "The address of the group.")),
                     read_only(text("display", "The name of the group.")),
@@ -200,24 +190,21 @@ pub static USER: Schema = Schema {
         },
         list(
             "entitlements",
-            &[text("value", "What the person is entitled to."), display(), kind(), primary()],
+            [text("value", "What the person is entitled to."), display(), kind(), primary()],
             "Entitlements, as the client names them.",
         ),
-        list("roles", &[text("value", "The role."), display(), kind(), primary()], "Roles, as the client names them."),
+        list("roles", [text("value", "The role."), display(), kind(), primary()], "Roles, as the client names them."),
         list(
             "x509Certificates",
-            &[attribute("value", Type::Binary, "The certificate, DER in base64."), display(), kind(), primary()],
+            [attribute("value", Type::Binary, "The certificate, DER in base64."), display(), kind(), primary()],
             "Certificates of the person.",
         ),
-    ],
-};
+    ]
+}
 
 /// RFC 7643 section 4.3.
-pub static ENTERPRISE_USER: Schema = Schema {
-    id: "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User",
-    name: "EnterpriseUser",
-    description: "A person's place in an organization",
-    attributes: &[
+pub fn enterprise_user() -> Schema {
+    let attributes = vec![
         text("employeeNumber", "The number that the organization gave."),
         text("costCenter", "The cost center."),
         text("organization", "The organization."),
@@ -225,31 +212,35 @@ pub static ENTERPRISE_USER: Schema = Schema {
         text("department", "The department."),
         complex(
             "manager",
-            &[
+            [
                 text("value", "The id of the manager's user."),
                 reference("$ref", &["User"], "The address of the manager's user."),
                 read_only(text("displayName", "The manager's name to show.")),
             ],
             "The person's manager.",
         ),
-    ],
-};
+    ];
+    Schema::new(
+        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User",
+        "EnterpriseUser",
+        "A person's place in an organization",
+        attributes,
+    )
+}
 
 /// RFC 7643 section 4.2.
-pub static GROUP: Schema = Schema {
-    id: "urn:ietf:params:scim:schemas:core:2.0:Group",
-    name: "Group",
-    description: "A group of users and groups",
-    attributes: &[
+pub fn group() -> Schema {
+    let attributes = vec![
         Attribute { required: true, ..text("displayName", "The name to show; one connection uses it once.") },
         list(
             "members",
-            &[
+            [
                 immutable(text("value", "The id of the member.")),
                 immutable(reference("$ref", &["User", "Group"], "The address of the member.")),
                 of(&["User", "Group"], immutable(text("type", "What the member is."))),
             ],
             "The members of the group.",
         ),
-    ],
-};
+    ];
+    Schema::new("urn:ietf:params:scim:schemas:core:2.0:Group", "Group", "A group of users and groups", attributes)
+}
