@@ -37,7 +37,7 @@ pub use resolve::{resolve, schema};
 pub use secrets::{Credentials, MasterKey, NotAKey, parse_master_key};
 pub use section::Known;
 pub use service::{Audit, Log, LogFormat, Notify, Outbound};
-pub use source::{Guard, Ldap, LdapBind, LdapPreset, LdapQuery, Scim};
+pub use source::{Guard, Ldap, LdapBind, LdapPreset, LdapQuery, Passwords, Scim, TakesOver};
 pub use store::Store;
 pub use upstream::{Oidc, OidcClaims, Saml, SamlAttributes, SamlMetadata};
 use url::Url;

@@ -185,7 +185,7 @@ impl Gateway {
             Lockout::new(ledger.clone(), clock.clone(), organisation, master, policies::lockout(&config.lockout));
         let sessions = Sessions::new(ledger.clone(), master, ids.clone(), clock.clone(), config.session);
         let tokens = Tokens::new(ledger.clone(), master, ids.clone(), clock.clone());
-        let limits = Limits::new(&policies::limits(&config.limits), &clock, &ids);
+        let limits = Limits::new(&policies::limits(&config.limits, &config.scim), &clock, &ids);
         let services = login::Services {
             access: access.clone(),
             clock,

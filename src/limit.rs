@@ -1,4 +1,4 @@
-//! How often somebody may ask: one allowance per rate class, counted by address, account or token.
+//! How often somebody may ask: one allowance per rate class, counted by address, account, token or connection.
 //!
 //! The counting is GCRA by governor, exact to the millisecond. Who counts is hashed with a random key into 2^20 buckets,
 //! so that invented names and rotating addresses cannot grow memory; two that share a bucket are limited more, never
@@ -7,6 +7,7 @@
 mod retry;
 mod steady;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
@@ -78,8 +79,10 @@ pub struct LimitSettings {
     pub api: Allowance,
     /// Pages, by address.
     pub page: Allowance,
-    /// Provisioning, by token; by address before the token is known.
+    /// Provisioning, by connection; by address before the token is known.
     pub scim: Allowance,
+    /// Provisioning connections with an allowance of their own, by id.
+    pub connections: BTreeMap<String, Allowance>,
     /// Sign-in by address: an office behind one address signs in here.
     pub sign_in_address: Allowance,
     /// Sign-in by account.
@@ -95,6 +98,7 @@ impl Default for LimitSettings {
             api: Allowance::new(50, second, 100),
             page: Allowance::new(20, second, 60),
             scim: Allowance::new(100, second, 200),
+            connections: BTreeMap::new(),
             sign_in_address: Allowance::new(30, minute, 30),
             sign_in_account: Allowance::new(10, minute, 10),
             sign_in_network: Allowance::new(300, minute, 300),
@@ -109,6 +113,8 @@ pub enum Subject<'a> {
     Account(&'a str),
     /// The client's address; of IPv6 its /64 counts.
     Address(IpAddr),
+    /// A provisioning connection's id; all its tokens count together.
+    Connection(&'a str),
     /// A token's id.
     Token(&'a str),
 }
@@ -122,6 +128,7 @@ struct Inner {
     api: Limiter,
     page: Limiter,
     scim: Limiter,
+    connections: BTreeMap<String, Limiter>,
     sign_in_address: Limiter,
     sign_in_account: Limiter,
     sign_in_network: Limiter,
@@ -149,6 +156,7 @@ impl Limits {
             api: limiter("api", settings.api),
             page: limiter("page", settings.page),
             scim: limiter("scim", settings.scim),
+            connections: settings.connections.iter().map(|(id, own)| (id.clone(), limiter("scim", *own))).collect(),
             sign_in_address: limiter("sign_in_address", settings.sign_in_address),
             sign_in_account: limiter("sign_in_account", settings.sign_in_account),
             sign_in_network: limiter("sign_in_network", settings.sign_in_network),
@@ -165,9 +173,10 @@ impl Limits {
         let limiter = match (rate, subject) {
             (Rate::Api, _) => &all.api,
             (Rate::Page, _) => &all.page,
+            (Rate::Scim, Subject::Connection(id)) => all.connections.get(id).unwrap_or(&all.scim),
             (Rate::Scim, _) => &all.scim,
             (Rate::SignIn, Subject::Account(_)) => &all.sign_in_account,
-            (Rate::SignIn, Subject::Address(_) | Subject::Token(_)) => &all.sign_in_address,
+            (Rate::SignIn, _) => &all.sign_in_address,
         };
         let hidden = matches!(subject, Subject::Account(_));
         limiter.check(self.bucket(subject, 64), hidden)?;
@@ -202,7 +211,7 @@ impl Limits {
 
     /// How many buckets are held, at most 2^20 for each limiter.
     pub fn buckets(&self) -> usize {
-        self.0.all().iter().map(|limiter| limiter.governor.len()).sum()
+        self.0.all().map(|limiter| limiter.governor.len()).sum()
     }
 
     /// The bucket of a subject; of IPv6 the first `prefix` bits count, of IPv4 half of them.
@@ -229,8 +238,10 @@ impl fmt::Debug for Limits {
 }
 
 impl Inner {
-    fn all(&self) -> [&Limiter; 6] {
+    fn all(&self) -> impl Iterator<Item = &Limiter> {
         [&self.api, &self.page, &self.scim, &self.sign_in_address, &self.sign_in_account, &self.sign_in_network]
+            .into_iter()
+            .chain(self.connections.values())
     }
 }
 

@@ -25,6 +25,7 @@ mod routes;
 mod schema;
 mod users;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use admit::Gate;
@@ -32,9 +33,11 @@ pub use error::{Answer, ERROR_SCHEMA, Error, MEDIA_TYPE};
 pub use routes::{routes, table};
 
 use crate::access::{self, Access, Permit};
+use crate::config::{self, Passwords};
 use crate::directory::Directory;
 use crate::error::Chain;
 use crate::http::Metrics;
+use crate::model::SourceId;
 use call::Call;
 use resource::Place;
 use schema::Catalogue;
@@ -47,13 +50,15 @@ pub struct Scim {
     base: Arc<str>,
     catalogue: Arc<Catalogue>,
     metrics: Option<Metrics>,
+    connections: Arc<BTreeMap<SourceId, config::Scim>>,
 }
 
 impl Scim {
     /// The surface of one directory; `public_url` is the address under which clients reach the gateway.
     pub fn new(directory: Directory, access: Access, public_url: &str) -> Self {
         let base = format!("{}/scim/v2", public_url.trim_end_matches('/')).into();
-        Self { directory, access, base, catalogue: Arc::new(Catalogue::standard()), metrics: None }
+        let catalogue = Arc::new(Catalogue::standard());
+        Self { directory, access, base, catalogue, metrics: None, connections: Arc::default() }
     }
 
     /// Counts requests by connection, resource and operation.
@@ -65,6 +70,18 @@ impl Scim {
     /// Where resources are, and what they are made of.
     fn place(&self) -> Place<'_> {
         Place { base: &self.base, catalogue: &self.catalogue }
+    }
+
+    /// Serves these connections by their settings; others by the defaults.
+    #[must_use]
+    pub fn serving(self, connections: &[config::Scim]) -> Self {
+        let connections = connections.iter().map(|connection| (connection.id.clone(), connection.clone())).collect();
+        Self { connections: Arc::new(connections), ..self }
+    }
+
+    /// What becomes of the passwords that a connection sends.
+    pub fn passwords(&self, connection: &SourceId) -> Passwords {
+        self.connections.get(connection).map_or(Passwords::Ignore, |connection| connection.passwords)
     }
 
     async fn permit(&self, call: &Call) -> Result<Permit, Error> {

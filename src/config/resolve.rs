@@ -8,13 +8,15 @@ use super::document::{File, Source, Span};
 use super::problem::{Problem, Severity};
 use super::secrets::Credentials;
 use super::section::{Reader, Section, check_url, list, nearest};
+use super::source::BY_HAND;
 use super::{
     Audit, Config, Ldap, Limits, Listen, Lockout, Log, Mapping, Notify, Oidc, Outbound, Password, Policy, Saml, Scim,
     Session, Store,
 };
 
-/// Ids that mean something already.
-const RESERVED: [&str; 1] = ["password"];
+/// Ids that mean something already, and what.
+const RESERVED: [(&str, &str); 2] =
+    [("password", "sign-in by password"), (BY_HAND, "what administrators keep by hand")];
 
 /// Gives the values of `file` their meaning and reads the secrets that they refer to.
 ///
@@ -50,7 +52,9 @@ fn read(reader: &Reader<'_>) -> Option<Config> {
     let listen = Listen::resolve(&root.table("listen"));
     let store = Store::resolve(&root.table("store"));
     let mut ids = Ids::default();
-    let scim = collect(&root, "scim", &mut ids, Scim::resolve);
+    let connections = root.tables("scim");
+    let named = || connections.iter().filter_map(|section| section.peek("id"));
+    connections.iter().for_each(|section| named_in(section, &mut ids));
     let ldap = collect(&root, "ldap", &mut ids, Ldap::resolve);
     let saml = collect(&root, "saml", &mut ids, Saml::resolve);
     let oidc = collect(&root, "oidc", &mut ids, Oidc::resolve);
@@ -59,6 +63,8 @@ fn read(reader: &Reader<'_>) -> Option<Config> {
     let password = Password::resolve(&root.table("password"));
     let session = Session::resolve(&root.table("session"));
     let limits = Limits::resolve(&root.table("limits"));
+    let owners: Vec<&str> = named().chain(ldap.iter().map(|ldap| ldap.id.as_str())).collect();
+    let scim = connections.iter().filter_map(|section| Scim::resolve(section, &owners, limits.scim)).collect();
     let audit = Audit::resolve(&root.table("audit"));
     let notify = collect(&root, "notify", &mut Ids::default(), Notify::resolve);
     let outbound = Outbound::resolve(&root.table("outbound"));
@@ -107,8 +113,8 @@ struct Ids(Vec<(String, Span, String)>);
 impl Ids {
     /// Takes the id of a section; one that is taken or reserved is reported.
     fn take(&mut self, section: &Section<'_>, id: &str) {
-        if RESERVED.contains(&id) {
-            section.error("id", &format!("`{id}` is reserved for sign-in by password"), None);
+        if let Some((_, meaning)) = RESERVED.iter().find(|(reserved, _)| *reserved == id) {
+            section.error("id", &format!("`{id}` is reserved for {meaning}"), None);
         }
         let (at, key) = (section.spot("id"), section.key("id"));
         match self.0.iter_mut().find(|(taken, ..)| taken == id) {
@@ -136,12 +142,16 @@ fn collect<T>(
     let mut values = Vec::new();
     for section in root.tables(name) {
         // Taken before the rest is read, so that a mapping from a source with another problem is not one more.
-        if let Some(id) = section.peek("id") {
-            ids.take(&section, id);
-        }
+        named_in(&section, ids);
         values.extend(resolve(&section));
     }
     values
+}
+
+fn named_in(section: &Section<'_>, ids: &mut Ids) {
+    if let Some(id) = section.peek("id") {
+        ids.take(section, id);
+    }
 }
 
 fn mapping(section: &Section<'_>, ids: &Ids) -> Option<Mapping> {

@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::form::Percent;
-use super::section::{Section, check_url};
+use super::form::{Percent, Quota};
+use super::section::{Section, check_url, list, nearest};
 use crate::model::SourceId;
 use crate::secret::Secret;
+
+/// The word for what administrators keep, in `takes_over`.
+pub(super) const BY_HAND: &str = "by-hand";
 
 /// `[[scim]]`: a provisioning connection; its tokens are made by `cleargate token create --connection ID`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +20,34 @@ pub struct Scim {
     pub id: SourceId,
     /// The name to show; the id by default.
     pub name: String,
+    /// Requests of all its tokens together; `limits.scim` by default.
+    pub rate: Quota,
+    /// Whose users and groups it may change, and owns from then on; nobody's by default.
+    pub takes_over: TakesOver,
+    /// How many users, and how many groups, it may deactivate or delete within an hour before it is paused.
+    pub brake: Guard,
+    /// What becomes of the passwords that it sends; ignored by default.
+    pub passwords: Passwords,
+    /// Whether its last requests are kept in memory for administrators to look at; default yes.
+    pub log: bool,
+}
+
+/// What a connection may take over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TakesOver {
+    /// What these sources own.
+    pub sources: Vec<SourceId>,
+    /// `by-hand`: what administrators keep.
+    pub by_hand: bool,
+}
+
+/// What becomes of passwords that a connection sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passwords {
+    /// `ignore`: they are dropped; clients send random ones to everybody.
+    Ignore,
+    /// `set`: they are set, after the policy for passwords.
+    Set,
 }
 
 /// Which attributes, classes and operational ids a directory server uses.
@@ -39,12 +70,12 @@ pub struct LdapBind {
     pub password: Secret,
 }
 
-/// How much a sync may take away before it stops and asks.
+/// How much a sync, or a connection within an hour, may take away before it is stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Guard {
-    /// The share of known people or groups that one sync may remove or deactivate; default 5 %.
+    /// The share of known people or groups that may be removed or deactivated; default 5 %.
     pub removals: Percent,
-    /// Removals up to this number are always allowed, so that small directories can shrink; default 10.
+    /// Removals up to this number are always allowed, so that small sources can shrink; default 10.
     pub at_least: u32,
 }
 
@@ -90,11 +121,40 @@ pub struct Ldap {
 }
 
 impl Scim {
-    pub(super) fn resolve(section: &Section<'_>) -> Option<Self> {
+    /// `owners` are the ids of all sources that own what they bring, `rate` is `limits.scim`.
+    pub(super) fn resolve(section: &Section<'_>, owners: &[&str], rate: Quota) -> Option<Self> {
         let id = section.required::<SourceId>("id");
         let name = section.optional("name");
+        let rate = section.optional("rate").unwrap_or(rate);
+        let takes_over = TakesOver::resolve(section, owners);
+        let brake = Guard::resolve(&section.table("brake"));
+        let words = [("ignore", Passwords::Ignore), ("set", Passwords::Set)];
+        let passwords = section.choice("passwords", Passwords::Ignore, &words);
+        let log = section.or("log", true);
         let id = id?;
-        Some(Self { name: name.unwrap_or_else(|| id.to_string()), id })
+        let name = name.unwrap_or_else(|| id.to_string());
+        Some(Self { id, name, rate, takes_over, brake, passwords, log })
+    }
+}
+
+impl TakesOver {
+    fn resolve(section: &Section<'_>, owners: &[&str]) -> Self {
+        let mut takes_over = Self::default();
+        for source in section.list::<SourceId>("takes_over", Vec::new()) {
+            if source.as_str() == BY_HAND {
+                takes_over.by_hand = true;
+            } else if section.peek("id") == Some(source.as_str()) {
+                section.error("takes_over", "names the connection itself, which changes its own anyway", None);
+            } else if owners.contains(&source.as_str()) {
+                takes_over.sources.push(source);
+            } else {
+                let known = || owners.iter().copied().filter(|id| section.peek("id") != Some(*id)).chain([BY_HAND]);
+                let help = nearest(source.as_str(), known()).map(|near| format!("did you mean `{near}`?"));
+                let reason = format!("names `{source}`, which owns nothing; there is {}", list(known()));
+                section.error("takes_over", &reason, help);
+            }
+        }
+        takes_over
     }
 }
 

@@ -50,7 +50,8 @@ impl Gateway {
     /// What browsers, providers, provisioning clients and applications reach.
     pub fn public_router(&self) -> axum::Router {
         let scim = Scim::new(self.directory.clone(), self.access.clone(), self.config.public_url.as_str())
-            .counted_by(self.foundation.metrics.clone());
+            .counted_by(self.foundation.metrics.clone())
+            .serving(&self.config.scim);
         let gate = scim::Gate::new(
             self.tokens.clone(),
             self.ledger.clone(),

@@ -37,12 +37,13 @@ pub(super) fn cost(hashing: &config::Hashing) -> Cost {
     Cost { memory_kib, passes: hashing.passes, lanes: hashing.lanes }
 }
 
-pub(super) fn limits(limits: &config::Limits) -> LimitSettings {
+pub(super) fn limits(limits: &config::Limits, connections: &[config::Scim]) -> LimitSettings {
     let allowance = |quota: config::Quota| Allowance::new(quota.count.get(), quota.period, quota.count.get());
     LimitSettings {
         api: allowance(limits.api),
         page: allowance(limits.page),
         scim: allowance(limits.scim),
+        connections: connections.iter().map(|scim| (scim.id.to_string(), allowance(scim.rate))).collect(),
         sign_in_address: allowance(limits.sign_in),
         sign_in_account: allowance(limits.sign_in_account),
         // A neighborhood of addresses gets four times what one of them gets, so that raising one raises both.

@@ -42,15 +42,17 @@ impl Gate {
         let circumstance = circumstance(parts);
         let actor = match bearer(parts) {
             Some(presented) => match self.tokens.authenticate(presented).await {
-                Ok(Actor::Connection { source, token }) => Ok((Actor::Connection { source, token }, token)),
+                Ok(Actor::Connection { source, token }) => {
+                    Ok((Actor::Connection { source: source.clone(), token }, source))
+                }
                 Ok(_) => Err(Refused::Unknown),
                 Err(refused) => Err(refused),
             },
             None => Err(Refused::Malformed),
         };
         match actor {
-            Ok((actor, token)) => {
-                self.limits.check(rate, Subject::Token(&token.to_string()))?;
+            Ok((actor, source)) => {
+                self.limits.check(rate, Subject::Connection(source.as_str()))?;
                 parts.extensions.insert(actor);
                 Ok(())
             }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cleargate::config::{CharacterClass, LdapPreset, LockoutPreset, Pack, SamlMetadata};
+use cleargate::config::{CharacterClass, LdapPreset, LockoutPreset, Pack, Passwords, Percent, Quota, SamlMetadata};
 
 use super::{messages, print, read, read_with};
 
@@ -342,4 +342,43 @@ fn what_has_no_effect_yet_is_said() {
         read_with("audit.retention = \"400d\"\n[[notify]]\nid = \"ops\"\nurl = \"https://chat.example/x\"\n").unwrap();
     assert_eq!(config.warnings.len(), 2, "{}", print(&config.warnings));
     assert!(config.warnings.iter().all(|problem| problem.message.contains("has no effect in this release")));
+}
+
+#[test]
+fn a_connection_has_its_own_rate_reach_and_brake() {
+    let config = read_with(
+        "limits.scim = \"600/1m\"\n[[scim]]\nid = \"okta\"\nrate = \"90/1m\"\ntakes_over = [\"corp\", \"by-hand\", \"hr\"]\n\
+         brake = { removals = \"2.5%\", at_least = 3 }\npasswords = \"set\"\nlog = false\n[[scim]]\nid = \"hr\"\n\
+         [[ldap]]\nid = \"corp\"\nservers = [\"ldaps://dc\"]\nbase = \"dc=corp\"\n",
+    )
+    .unwrap();
+    let [okta, hr] = &config.scim[..] else { panic!("{:?}", config.scim) };
+    assert_eq!(okta.rate, Quota::per_minute(90));
+    assert_eq!(okta.takes_over.sources.iter().map(|id| id.as_str()).collect::<Vec<_>>(), ["corp", "hr"]);
+    assert!(okta.takes_over.by_hand);
+    assert_eq!((okta.brake.removals, okta.brake.at_least), ("2.5%".parse::<Percent>().unwrap(), 3));
+    assert_eq!((okta.passwords, okta.log), (Passwords::Set, false));
+    assert_eq!(hr.rate, Quota::per_minute(600));
+    assert_eq!((hr.takes_over.sources.len(), hr.takes_over.by_hand), (0, false));
+    assert_eq!((hr.brake.removals, hr.brake.at_least), (Percent::whole(5), 10));
+    assert_eq!((hr.passwords, hr.log), (Passwords::Ignore, true));
+}
+
+#[test]
+fn a_connection_takes_over_only_from_who_owns_something() {
+    let least = "[[scim]]\nid = \"okta\"\ntakes_over = ";
+    let ldap = "[[ldap]]\nid = \"corp\"\nservers = [\"ldaps://dc\"]\nbase = \"dc=corp\"\n";
+    check(
+        &format!("{least}[\"okta\"]\n"),
+        "4:14 `scim[0].takes_over` names the connection itself, which changes its own anyway",
+    );
+    check(
+        &format!("{least}[\"crop\"]\n{ldap}"),
+        "4:14 `scim[0].takes_over` names `crop`, which owns nothing; there is `by-hand` and `corp`",
+    );
+    check(
+        "[[scim]]\nid = \"by-hand\"\n",
+        "3:6 `scim[0].id` `by-hand` is reserved for what administrators keep by hand",
+    );
+    check("[[scim]]\nid = \"okta\"\npasswords = \"take\"\n", "4:13 `scim[0].passwords` must be `ignore` or `set`");
 }

@@ -89,3 +89,21 @@ async fn who_asks_too_often_is_told_when_to_come_back() {
     ground.clock.advance(Duration::from_secs(1));
     assert!(okta.names("/Users").await.is_empty());
 }
+
+#[tokio::test]
+async fn a_connection_has_one_allowance_for_all_its_tokens_and_may_have_its_own() {
+    let second = Duration::from_secs(1);
+    let connections = [("okta".to_owned(), Allowance::new(1, second, 2))].into();
+    let scim = Allowance::new(1, second, 5);
+    let ground = Ground::with_limits(&LimitSettings { scim, connections, ..LimitSettings::default() });
+    let (first, second) = (ground.client("okta").await, ground.client("okta").await);
+    first.get("/Users").await.expect(200);
+    second.get("/Users").await.expect(200);
+    first.get("/Users").await.expect_error(429, None);
+    second.get("/Users").await.expect_error(429, None);
+    let entra = ground.client("entra").await;
+    for _ in 0..5 {
+        entra.get("/Users").await.expect(200);
+    }
+    entra.get("/Users").await.expect_error(429, None);
+}
