@@ -85,6 +85,15 @@ pub enum Filter {
 }
 
 impl Filter {
+    /// A filter as provisioning clients write it: one word of text may stand without quotes, as in `userName sw O`. Where
+    /// an administrator writes, a forgotten quote or a misspelt `true` is an error instead: use `parse`.
+    ///
+    /// # Errors
+    /// As for `parse`.
+    pub fn lenient(text: &str) -> Result<Filter, Error> {
+        parse::filter(text, parse::Quotes::Spared)
+    }
+
     /// The conjunction; nested conjunctions are merged, one alone is itself. Of none, `None`.
     pub fn all(filters: impl IntoIterator<Item = Filter>) -> Option<Filter> {
         let parts = filters.into_iter().flat_map(|filter| match filter {

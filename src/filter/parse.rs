@@ -16,22 +16,26 @@ impl FromStr for Filter {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let mut parser = Parser::new(text)?;
-        let filter = parser.either(Place::Root)?;
-        parser.end("\"and\", \"or\" or the end")?;
-        Ok(filter)
+        filter(text, Quotes::Needed)
     }
 }
 
+pub(super) fn filter(text: &str, quotes: Quotes) -> Result<Filter, Error> {
+    let mut parser = Parser::new(text, quotes)?;
+    let filter = parser.either(Place::Root)?;
+    parser.end("\"and\", \"or\" or the end")?;
+    Ok(filter)
+}
+
 pub(super) fn attribute(text: &str) -> Result<AttributePath, Error> {
-    let mut parser = Parser::new(text)?;
+    let mut parser = Parser::new(text, Quotes::Needed)?;
     let path = parser.attribute(AN_ATTRIBUTE)?;
     parser.end("the end")?;
     Ok(path)
 }
 
-pub(super) fn path(text: &str) -> Result<Path, Error> {
-    let mut parser = Parser::new(text)?;
+pub(super) fn path(text: &str, quotes: Quotes) -> Result<Path, Error> {
+    let mut parser = Parser::new(text, quotes)?;
     let mut attribute = parser.attribute(AN_ATTRIBUTE)?;
     let mut sub = attribute.sub.take();
     let mut filter = None;
@@ -41,6 +45,15 @@ pub(super) fn path(text: &str) -> Result<Path, Error> {
     }
     parser.end("the end")?;
     Ok(Path { attribute, filter, sub })
+}
+
+/// Whether text that is compared with stands in quotes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Quotes {
+    /// As RFC 7644 figure 1 has it.
+    Needed,
+    /// One word may go without.
+    Spared,
 }
 
 /// Where a condition stands: brackets do not nest (RFC 7644 figure 1).
@@ -55,14 +68,15 @@ struct Parser<'t> {
     /// Byte offset of the next character.
     at: usize,
     depth: usize,
+    quotes: Quotes,
 }
 
 impl<'t> Parser<'t> {
-    fn new(text: &'t str) -> Result<Self, Error> {
+    fn new(text: &'t str, quotes: Quotes) -> Result<Self, Error> {
         if text.len() > MAX_BYTES {
             return Err(Error::TooLong);
         }
-        Ok(Self { text, at: 0, depth: 0 })
+        Ok(Self { text, at: 0, depth: 0, quotes })
     }
 
     /// `term or term or …`, where a term is a conjunction.
@@ -190,9 +204,17 @@ impl<'t> Parser<'t> {
         } else if word.eq_ignore_ascii_case("null") {
             Some(Value::Null)
         } else {
-            serde_json::from_str::<serde_json::Number>(word).ok().map(Value::Number)
+            let number = serde_json::from_str::<serde_json::Number>(word).ok().map(Value::Number);
+            number.or_else(|| self.is_bare_text(word).then(|| Value::String(word.to_owned())))
         };
         value.ok_or_else(|| self.expected_from(start, A_VALUE))
+    }
+
+    /// Whether a word can be meant as text: no word of the language, nothing that looks like a broken quotation.
+    fn is_bare_text(&self, word: &str) -> bool {
+        let is_reserved = ["and", "not", "or"].iter().any(|reserved| word.eq_ignore_ascii_case(reserved));
+        let is_odd = |c: char| c.is_control() || matches!(c, '\\' | '{' | '}' | '\'' | '`' | ',' | '<' | '>');
+        self.quotes == Quotes::Spared && !word.is_empty() && !is_reserved && !word.contains(is_odd)
     }
 
     /// A JSON string; the next character is its first quote.

@@ -68,6 +68,16 @@ impl FromStr for Path {
 
     /// Exactly a path; surrounding blanks are ignored.
     fn from_str(text: &str) -> Result<Self, Error> {
-        parse::path(text)
+        parse::path(text, parse::Quotes::Needed)
+    }
+}
+
+impl Path {
+    /// A path as provisioning clients write it: as [`Filter::lenient`] reads a filter.
+    ///
+    /// # Errors
+    /// As for [`Path::from_str`].
+    pub fn lenient(text: &str) -> Result<Self, Error> {
+        parse::path(text, parse::Quotes::Spared)
     }
 }

@@ -71,6 +71,32 @@ fn errors_name_the_place_and_what_may_stand_there() {
     }
 }
 
+/// What clients leave out is read where only one thing can be meant, and nowhere else.
+#[test]
+fn a_word_may_go_without_quotes_where_clients_write() {
+    for (text, expected) in [
+        ("userName sw O", r#"userName sw "O""#),
+        ("meta.created gt 2015-10-10T14:38:21.8617979-07:00", r#"meta.created gt "2015-10-10T14:38:21.8617979-07:00""#),
+        ("a eq b and (c co x.org or c co y@z.org)", r#"a eq "b" and (c co "x.org" or c co "y@z.org")"#),
+        ("emails[type eq work].value eq a@x", r#"emails[type eq "work" and value eq "a@x"]"#),
+        ("a eq 0042", r#"a eq "0042""#),
+        ("a eq Zoë", r#"a eq "Zoë""#),
+        ("a eq 42", "a eq 42"),
+        ("a eq True", "a eq true"),
+        ("a eq null", "a eq null"),
+    ] {
+        assert_eq!(Filter::lenient(text).map(|filter| filter.to_string()), Ok(expected.to_owned()), "{text}");
+        assert_eq!(Filter::lenient(expected).map(|filter| filter.to_string()), Ok(expected.to_owned()), "{text}");
+    }
+    for text in
+        ["a eq", "a eq b c", "a eq and", "a eq OR b pr", "a eq 'b'", "a eq {}", "a eq b\"c\"", "a eq \"b", "a eq [b]"]
+    {
+        assert!(matches!(Filter::lenient(text), Err(Error::Syntax { .. })), "{text}");
+    }
+    let path = Path::lenient("emails[type eq work].value").unwrap();
+    assert_eq!(path, "emails[type eq \"work\"].value".parse().unwrap());
+}
+
 #[test]
 fn nesting_stops_at_its_limit_and_length_at_its() {
     let nested = |open: &str, depth: usize| format!("{}a pr{}", open.repeat(depth), ")".repeat(depth));
@@ -319,6 +345,9 @@ proptest! {
         if let Ok(filter) = text.parse::<Filter>() {
             prop_assert_eq!(filter.to_string().parse::<Filter>(), Ok(filter.clone()));
             filter.matches(&person(), &NoSchema);
+        }
+        if let Ok(filter) = Filter::lenient(&text) {
+            prop_assert_eq!(filter.to_string().parse::<Filter>(), Ok(filter));
         }
         if let Ok(path) = text.parse::<Path>() {
             prop_assert_eq!(path.to_string().parse::<Path>(), Ok(path));

@@ -106,7 +106,7 @@ impl Query {
     }
 
     fn new(parts: Parts<'_>) -> Result<Self, Error> {
-        let filter = parts.filter.map(str::parse::<Filter>).transpose()?;
+        let filter = parts.filter.map(Filter::lenient).transpose()?;
         let descending = match parts.sort_order.unwrap_or("ascending") {
             order if order.eq_ignore_ascii_case("ascending") => false,
             order if order.eq_ignore_ascii_case("descending") => true,

@@ -55,6 +55,10 @@ async fn filters_find_whom_they_describe() {
         (r#"meta.created ge "2027-01-15T09:00:00+01:00""#, &["ada", "bob", "Eve"]),
         (r#"meta.created gt "2027-01-15T09:00:01+01:00""#, &[]),
         (r#"meta.resourceType eq "User""#, &["ada", "bob", "Eve"]),
+        // Without quotes, where only one thing can be meant.
+        ("userName sw E", &["Eve"]),
+        ("meta.created gt 2015-10-10T14:38:21.8617979-07:00", &["ada", "bob", "Eve"]),
+        ("name.familyName eq baker and (emails.value co work.example or emails.value co nowhere)", &["bob"]),
         (r#"schemas eq "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User""#, &["ada", "bob"]),
     ] {
         let answer = client.get(&format!("/Users?filter={}", encoded(filter))).await.expect(200);
@@ -71,7 +75,9 @@ async fn filters_that_cannot_be_evaluated_are_refused_with_the_place() {
     let client = staff().await;
     for filter in [
         "userName eq",
-        "userName eq bob",
+        "userName eq bob baker",
+        "userName eq 'bob'",
+        "active eq ture",
         "(title pr",
         "favourite eq \"x\"",
         "title gt 5",
