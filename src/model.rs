@@ -16,7 +16,7 @@ mod user;
 mod value;
 
 pub use actor::{Actor, Circumstance, TokenKind};
-pub use group::{Group, Membership};
+pub use group::{Group, MAX_DISPLAY_BYTES, Membership};
 pub use id::{Id, NotAnId, OrganisationId, SessionId, TicketId, TokenId};
 pub use name::{FoldedName, GroupName, NameError, SourceId, UserName, fold};
 pub use network::{Network, NotANetwork};

@@ -1,6 +1,6 @@
 //! Groups: looking them up and changing them together with their membership rows.
 
-use super::membership::{Member, MemberChange, Overlay};
+use super::membership::{Join, Member, MemberChange, Overlay, Wish};
 use super::reconcile::Authority;
 use super::tables::{GROUP_LINKS, GROUP_NAMES, GROUPS, MEMBER_COUNTS, OWNED_GROUP_NAMES, TOTALS, USERS};
 use super::users::suffix_id;
@@ -301,20 +301,27 @@ impl Directory {
         let mut moved = Moved::default();
         if members.replaces_all() {
             for member in self.all_members(group.id).await? {
-                let stays = members.wanted().get(&member).copied().unwrap_or(false);
+                let stays = matches!(members.wanted().get(&member), Some(Wish::In { .. }));
                 if !stays && self.stage_leave(change, group.id, member).await? {
                     moved.removed.push(member);
                 }
             }
         }
-        for (member, is_in) in members.wanted() {
-            if *is_in {
-                self.check_member(change, group.id, *member).await?;
-                if self.stage_join(change, group.id, *member, permit.source()).await? {
-                    moved.added.push(*member);
+        for (member, wish) in members.wanted() {
+            match wish {
+                Wish::In { display } => {
+                    self.check_member(change, group.id, *member).await?;
+                    match self.stage_join(change, group.id, *member, permit.source(), display.as_deref()).await? {
+                        Join::Added => moved.added.push(*member),
+                        Join::Renamed => moved.renamed += 1,
+                        Join::Unchanged => {}
+                    }
                 }
-            } else if self.stage_leave(change, group.id, *member).await? {
-                moved.removed.push(*member);
+                Wish::Out => {
+                    if self.stage_leave(change, group.id, *member).await? {
+                        moved.removed.push(*member);
+                    }
+                }
             }
         }
         moved.touched = moved.added.iter().chain(&moved.removed).copied().collect();
@@ -367,11 +374,13 @@ struct Moved {
     added: Vec<Member>,
     removed: Vec<Member>,
     touched: Vec<Member>,
+    /// How many stay and are shown as something else.
+    renamed: usize,
 }
 
 impl Moved {
     fn is_empty(&self) -> bool {
-        self.added.is_empty() && self.removed.is_empty()
+        self.added.is_empty() && self.removed.is_empty() && self.renamed == 0
     }
 
     fn describe(&self, event: crate::audit::Event) -> crate::audit::Event {
@@ -381,6 +390,10 @@ impl Moved {
                 Member::User(id) => format!("user:{id}"),
             });
             ids.collect::<Vec<_>>().join(" ")
+        };
+        let event = match self.renamed {
+            0 => event,
+            count => event.detail("renamed_count", count),
         };
         [("added", &self.added), ("removed", &self.removed)]
             .into_iter()

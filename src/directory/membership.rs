@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::tables::{MEMBER_COUNTS, MEMBER_OF, MEMBERS};
 use super::{Directory, Error, MAX_NESTING, MAX_PAGE};
 use crate::audit::Change;
-use crate::model::{GroupId, Membership, SourceId, UserId};
+use crate::model::{GroupId, MAX_DISPLAY_BYTES, Membership, SourceId, UserId};
 use crate::store::{self, Key, KeyWriter, Range};
 
 /// Rows read first: so few that the engine reads them without a change of thread, and more than most groups have.
@@ -56,18 +56,43 @@ impl Member {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MemberChange {
     replaces_all: bool,
-    wanted: BTreeMap<Member, bool>,
+    wanted: BTreeMap<Member, Wish>,
+}
+
+/// What becomes of one member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// It is in, and shown as this where something is said.
+    In { display: Option<String> },
+    /// It is out.
+    Out,
+}
+
+/// What came of adding a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Join {
+    Added,
+    /// It was there and is shown as something else now.
+    Renamed,
+    Unchanged,
 }
 
 impl MemberChange {
     /// Adds a member.
     pub fn add(&mut self, member: Member) {
-        self.wanted.insert(member, true);
+        self.add_shown(member, None);
+    }
+
+    /// Adds a member that is shown as `display`; `None` leaves what a member is shown as. More than
+    /// [`MAX_DISPLAY_BYTES`] are not kept.
+    pub fn add_shown(&mut self, member: Member, display: Option<String>) {
+        let display = display.filter(|text| !text.is_empty() && text.len() <= MAX_DISPLAY_BYTES);
+        self.wanted.insert(member, Wish::In { display });
     }
 
     /// Removes a member; one that is not there is no error.
     pub fn remove(&mut self, member: Member) {
-        self.wanted.insert(member, false);
+        self.wanted.insert(member, Wish::Out);
     }
 
     /// Removes everybody; members added afterwards are the only ones.
@@ -85,7 +110,7 @@ impl MemberChange {
         self.replaces_all
     }
 
-    pub(super) fn wanted(&self) -> &BTreeMap<Member, bool> {
+    pub(super) fn wanted(&self) -> &BTreeMap<Member, Wish> {
         &self.wanted
     }
 }
@@ -104,15 +129,22 @@ impl Directory {
     /// # Errors
     /// `Store`.
     pub async fn members(&self, group: GroupId, after: Option<Member>, limit: usize) -> Result<Vec<Member>, Error> {
-        self.member_rows(group, after, limit.min(MAX_PAGE)).await
+        self.member_rows(group, after, limit.min(MAX_PAGE), &|member, _| Ok(member)).await
     }
 
-    async fn member_rows(&self, group: GroupId, after: Option<Member>, limit: usize) -> Result<Vec<Member>, Error> {
+    async fn member_rows<T>(
+        &self,
+        group: GroupId,
+        after: Option<Member>,
+        limit: usize,
+        read: &(impl Fn(Member, &[u8]) -> Result<T, Error> + Sync),
+    ) -> Result<Vec<T>, Error> {
         let mut range = Range::prefix(MEMBERS.prefix(self.organisation, &group), limit);
         if let Some(after) = after {
             range = range.after(&MEMBERS.key(self.organisation, &(group, after)));
         }
-        self.store().range(range).await?.iter().map(|(key, _)| Member::of_key(key)).collect()
+        let rows = self.store().range(range).await?;
+        rows.iter().map(|(key, stored)| read(Member::of_key(key)?, &stored.value)).collect()
     }
 
     /// Every direct member of a group.
@@ -120,10 +152,28 @@ impl Directory {
     /// # Errors
     /// `Store`; `Invalid` above 500,000 members.
     pub async fn all_members(&self, group: GroupId) -> Result<Vec<Member>, Error> {
-        let mut members: Vec<Member> = Vec::new();
+        self.every_member(group, |member, _| Ok(member), |member| *member).await
+    }
+
+    /// Every direct member of a group with its row: dearer than [`Directory::all_members`], which looks at keys only.
+    ///
+    /// # Errors
+    /// `Store`; `Invalid` above 500,000 members.
+    pub async fn memberships(&self, group: GroupId) -> Result<Vec<(Member, Membership)>, Error> {
+        let read = |member, value: &[u8]| Ok((member, store::decode(MEMBERS.name(), value)?));
+        self.every_member(group, read, |(member, _)| *member).await
+    }
+
+    async fn every_member<T>(
+        &self,
+        group: GroupId,
+        read: impl Fn(Member, &[u8]) -> Result<T, Error> + Sync,
+        member_of: impl Fn(&T) -> Member,
+    ) -> Result<Vec<T>, Error> {
+        let mut members: Vec<T> = Vec::new();
         let mut limit = FIRST;
         loop {
-            let page = self.member_rows(group, members.last().copied(), limit).await?;
+            let page = self.member_rows(group, members.last().map(&member_of), limit, &read).await?;
             let is_last = page.len() < limit;
             limit = WALK;
             members.extend(page);
@@ -237,22 +287,30 @@ impl Directory {
         Ok(users)
     }
 
-    /// Puts a member into a group, both rows and the count, unless it is there. Says whether it was added.
+    /// Puts a member into a group, both rows and the count, unless it is there; then it is at most shown as something
+    /// else.
     pub(super) async fn stage_join(
         &self,
         change: &mut Change,
         group: GroupId,
         member: Member,
         source: Option<&SourceId>,
-    ) -> Result<bool, Error> {
-        if change.find(&MEMBERS, self.organisation, &(group, member)).await?.is_some() {
-            return Ok(false);
+        display: Option<&str>,
+    ) -> Result<Join, Error> {
+        if let Some(mut row) = change.find(&MEMBERS, self.organisation, &(group, member)).await? {
+            if display.is_none() || row.display.as_deref() == display {
+                return Ok(Join::Unchanged);
+            }
+            row.display = display.map(str::to_owned);
+            change.put(&MEMBERS, self.organisation, &(group, member), &row)?;
+            return Ok(Join::Renamed);
         }
-        let row = Membership { source: source.cloned(), since: self.clock.now() };
-        change.put(&MEMBERS, self.organisation, &(group, member), &row)?;
+        let row = Membership { source: source.cloned(), since: self.clock.now(), display: None };
         change.put(&MEMBER_OF, self.organisation, &(member, group), &row)?;
+        let row = Membership { display: display.map(str::to_owned), ..row };
+        change.put(&MEMBERS, self.organisation, &(group, member), &row)?;
         change.add(&MEMBER_COUNTS, self.organisation, &group, 1);
-        Ok(true)
+        Ok(Join::Added)
     }
 
     /// Takes a member out of a group. Says whether it was there.

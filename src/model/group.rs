@@ -48,4 +48,10 @@ pub struct Membership {
     /// Since when.
     #[n(1)]
     pub since: Timestamp,
+    /// What the source shows it as, at most [`MAX_DISPLAY_BYTES`]; only in the rows of the group.
+    #[n(2)]
+    pub display: Option<String>,
 }
+
+/// Longest text that a member is shown as; a longer one is not kept.
+pub const MAX_DISPLAY_BYTES: usize = 512;

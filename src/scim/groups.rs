@@ -2,14 +2,15 @@
 //! it names, whatever the size of the group.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Map, Value};
 
 use super::call::Call;
-use super::patch::{self, MemberStep};
+use super::patch::{self, MemberStep, NamedMember};
 use super::read::{Record, Rows, possible_members};
 use super::resource::{Kind, group};
-use super::routes::{Answered, Created};
+use super::routes::{Answered, Created, Patched};
 use super::{Error, Scim, body};
 use crate::directory::{GroupDraft, Member, MemberChange};
 use crate::filter::Filter;
@@ -48,27 +49,27 @@ impl Scim {
         self.answered(call, Record::Group(group), rows).await
     }
 
-    /// `PATCH /Groups/{id}`; `None` when the group is too large to be shown.
-    pub(super) async fn patch_group(
-        &self,
-        call: &Call,
-        id: &str,
-        body: &Map<String, Value>,
-    ) -> Result<Option<Answered>, Error> {
+    /// `PATCH /Groups/{id}`: the group, or its version alone where nothing changed or it is too large to be shown.
+    pub(super) async fn patch_group(&self, call: &Call, id: &str, body: &Map<String, Value>) -> Result<Patched, Error> {
         let shape = self.catalogue.shape(Kind::Group);
         let (steps, members) = patch::members(patch::parse(&shape, body)?)?;
+        let seen = AtomicU64::new(0);
         let change = |before: &Group, draft: &mut GroupDraft| {
+            seen.store(before.revision, Ordering::Relaxed);
             if steps.is_empty() {
                 return Ok(());
             }
             group::update(draft, patch::apply(&shape, &group::canonical(before, &call.source), &steps)?)
         };
         let group = self.change_group(call, id, &members, change).await?;
-        let rows = Rows::shown(&call.projection(&self.catalogue, Kind::Group), Kind::Group);
-        if matches!(rows, Rows::All) && self.directory.count_members(group.id).await? > MAX_SHOWN_MEMBERS {
-            return Ok(None);
+        let projection = call.projection(&self.catalogue, Kind::Group);
+        let rows = Rows::shown(&projection, Kind::Group);
+        let is_same = group.revision == seen.load(Ordering::Relaxed) && !projection.is_asked();
+        let is_large = matches!(rows, Rows::All) && self.directory.count_members(group.id).await? > MAX_SHOWN_MEMBERS;
+        if is_same || is_large {
+            return Ok(Patched::Unshown { revision: group.revision });
         }
-        self.answered(call, Record::Group(group), rows).await.map(Some)
+        self.answered(call, Record::Group(group), rows).await.map(Patched::Shown)
     }
 
     async fn change_group(
@@ -105,21 +106,22 @@ impl Scim {
     /// told to deprovision would otherwise never get its other changes through.
     async fn member_change(&self, group: Option<GroupId>, steps: &[MemberStep]) -> Result<MemberChange, Error> {
         let named = steps.iter().flat_map(|step| match step {
-            MemberStep::Add(ids) | MemberStep::Replace(ids) => ids.as_slice(),
+            MemberStep::Add(members) | MemberStep::Replace(members) => members.as_slice(),
             MemberStep::Clear | MemberStep::Remove(_) | MemberStep::RemoveWhere(_) => &[],
         });
-        let known = self.existing_members(named).await?;
+        let known = self.existing_members(named.map(|member| &member.id)).await?;
         let mut change = MemberChange::default();
-        let mut added: Vec<Member> = Vec::new();
+        let mut added: Vec<group::Shown> = Vec::new();
         for step in steps {
             match step {
-                MemberStep::Add(ids) | MemberStep::Replace(ids) => {
+                MemberStep::Add(members) | MemberStep::Replace(members) => {
                     if matches!(step, MemberStep::Replace(_)) {
                         change.clear();
                     }
-                    for member in ids.iter().filter_map(|id| known.get(id.as_str())) {
-                        change.add(*member);
-                        added.push(*member);
+                    for named in members {
+                        let Some(member) = known.get(named.id.as_str()) else { continue };
+                        change.add_shown(*member, named.display.clone());
+                        added.push((*member, named.display.clone()));
                     }
                 }
                 MemberStep::Clear => change.clear(),
@@ -128,18 +130,18 @@ impl Scim {
                 }
                 MemberStep::RemoveWhere(filter) => {
                     let stored = match group {
-                        Some(group) => self.directory.all_members(group).await?,
+                        Some(group) => self.shown_members(group).await?,
                         None => Vec::new(),
                     };
                     let candidates = stored.iter().chain(&added);
-                    candidates.filter(|m| self.is_selected(**m, filter)).for_each(|m| change.remove(*m));
+                    candidates.filter(|m| self.is_selected(m, filter)).for_each(|(m, _)| change.remove(*m));
                 }
             }
         }
         Ok(change)
     }
 
-    fn is_selected(&self, member: Member, filter: &Filter) -> bool {
+    fn is_selected(&self, member: &group::Shown, filter: &Filter) -> bool {
         let value = group::member(self.place(), member);
         value.as_object().is_some_and(|object| filter.matches(object, &crate::filter::NoSchema))
     }
@@ -168,11 +170,8 @@ impl Scim {
     }
 }
 
-/// Ids of members as a client wrote them.
-type MemberIds = Vec<String>;
-
-/// A body without `members`, and the ids of those: a group may have more of them than any other attribute has values.
-fn split_members(body: &Map<String, Value>) -> Result<(Map<String, Value>, Option<MemberIds>), Error> {
+/// A body without `members`, and those: a group may have more of them than any other attribute has values.
+fn split_members(body: &Map<String, Value>) -> Result<(Map<String, Value>, Option<Vec<NamedMember>>), Error> {
     let mut rest = Map::new();
     let mut members = None;
     for (key, value) in body {
@@ -182,6 +181,6 @@ fn split_members(body: &Map<String, Value>) -> Result<(Map<String, Value>, Optio
             return Err(Error::InvalidSyntax("`members` stands twice, in different spellings".to_owned()));
         }
     }
-    let ids = members.filter(|value| !value.is_null()).map(patch::ids).transpose()?;
-    Ok((rest, ids))
+    let named = members.filter(|value| !value.is_null()).map(patch::named).transpose()?;
+    Ok((rest, named))
 }

@@ -18,7 +18,7 @@ use super::schema::{Attribute, Mutability, Schema, Shape, Target};
 use crate::filter::{self, Filter, Path};
 
 pub use apply::apply;
-pub use member::{MemberStep, ids, members};
+pub use member::{MemberStep, NamedMember, members, named};
 
 /// The schema of the request.
 pub const PATCH_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
@@ -119,7 +119,7 @@ fn read_operation<'a>(
         None | Some(Value::Null) => read_pathless(manner, value, steps),
         Some(Value::String(text)) if text.trim().is_empty() => read_pathless(manner, value, steps),
         Some(Value::String(text)) => {
-            let path: Path = text.parse().map_err(|error: filter::Error| Error::InvalidPath(error.to_string()))?;
+            let path = Path::lenient(text).map_err(|error: filter::Error| Error::InvalidPath(error.to_string()))?;
             if verb != Verb::Remove && value.is_none() {
                 return Err(Error::InvalidValue(format!("`{text}` needs a value")));
             }
@@ -140,7 +140,7 @@ fn read_pathless<'a>(manner: Manner<'_, 'a>, value: Option<&Value>, steps: &mut 
     let manner = Manner { dialect: Dialect::Entra, ..manner };
     for (key, value) in values {
         // As in a whole resource, what is unknown or read-only is passed over.
-        let Ok(path) = key.parse::<Path>() else { continue };
+        let Ok(path) = Path::lenient(key) else { continue };
         match target(manner.shape, &path) {
             Some(found) if !found.leaf().is_some_and(Attribute::is_read_only) => {
                 read_path(manner, &path, Some(value), steps)?;

@@ -23,6 +23,11 @@ impl<'a> Projection<'a> {
         Self { included: attributes.map(resolve), excluded: excluded.map(resolve).unwrap_or_default() }
     }
 
+    /// Whether the request says what it wants to see.
+    pub fn is_asked(&self) -> bool {
+        self.included.is_some() || !self.excluded.is_empty()
+    }
+
     /// Whether an answer shows anything of a core attribute that is returned by default: what it does not show need not
     /// be read.
     pub fn shows(&self, name: &str) -> bool {

@@ -131,20 +131,26 @@ impl Scim {
         }
     }
 
-    async fn members_of(&self, group: GroupId, rows: &Rows) -> Result<Option<Vec<Member>>, Error> {
+    async fn members_of(&self, group: GroupId, rows: &Rows) -> Result<Option<Vec<group::Shown>>, Error> {
         match rows {
             Rows::None => Ok(None),
-            Rows::All => Ok(Some(self.directory.all_members(group).await?)),
+            Rows::All => Ok(Some(self.shown_members(group).await?)),
             Rows::Of(ids) => {
                 let mut members = Vec::new();
                 for member in ids.iter().flat_map(|id| possible_members(id)) {
-                    if self.directory.find_membership(group, member).await?.is_some() {
-                        members.push(member);
+                    if let Some(row) = self.directory.find_membership(group, member).await? {
+                        members.push((member, row.display));
                     }
                 }
                 Ok(Some(members))
             }
         }
+    }
+
+    /// Every member, and what it is shown as.
+    pub(super) async fn shown_members(&self, group: GroupId) -> Result<Vec<group::Shown>, Error> {
+        let rows = self.directory.memberships(group).await?;
+        Ok(rows.into_iter().map(|(member, row)| (member, row.display)).collect())
     }
 
     async fn groups_of(&self, user: UserId, rows: &Rows) -> Result<Option<Vec<Group>>, Error> {

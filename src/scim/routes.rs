@@ -32,6 +32,14 @@ pub(super) struct Answered {
 /// The same, new.
 pub(super) struct Created(pub(super) Answered);
 
+/// The answer to a PATCH.
+pub(super) enum Patched {
+    /// The resource as it is now.
+    Shown(Answered),
+    /// Its version alone: 204.
+    Unshown { revision: u64 },
+}
+
 impl Answered {
     fn with_status(self, status: StatusCode) -> Response {
         let mut response = json(status, &Value::Object(self.resource));
@@ -50,6 +58,19 @@ impl IntoResponse for Answered {
 impl IntoResponse for Created {
     fn into_response(self) -> Response {
         self.0.with_status(StatusCode::CREATED)
+    }
+}
+
+impl IntoResponse for Patched {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Shown(answered) => answered.into_response(),
+            Self::Unshown { revision } => {
+                let mut response = StatusCode::NO_CONTENT.into_response();
+                set(&mut response, header::ETAG, &etag::version(revision));
+                response
+            }
+        }
     }
 }
 
@@ -72,6 +93,8 @@ pub fn table() -> Vec<Route<Scim>> {
         // Entra ID's reference client puts a slash before its query.
         table.push(Route::new(method.clone(), "/scim/v2/{endpoint}/", Access::Scim, Rate::Scim, collection));
         table.push(Route::new(method.clone(), "/scim/v2/{endpoint}/{id}", Access::Scim, Rate::Scim, resource));
+        // Some clients put an address of ours, such as a member's `$ref`, behind the base address.
+        table.push(Route::new(method.clone(), "/scim/v2/{scheme}//{*rest}", Access::Scim, Rate::Scim, pasted));
         for path in ["/scim/v2", "/scim/v2/", "/scim/v2/{endpoint}/{id}/{*rest}"] {
             table.push(Route::new(method.clone(), path, Access::Scim, Rate::Scim, nowhere));
         }
@@ -156,6 +179,23 @@ async fn resource(
     answer
 }
 
+/// An address of this surface behind its own base address: what stands there itself.
+async fn pasted(
+    state: State<Scim>,
+    path: Result<Path<(String, String)>, PathRejection>,
+    call: Call,
+    body: Body,
+) -> Response {
+    let (scheme, rest) = path.map(|Path(parts)| parts).unwrap_or_default();
+    let address = format!("{scheme}//{rest}");
+    let own =
+        address.strip_prefix(&*state.base).and_then(|own| own.strip_prefix('/')).and_then(|own| own.split_once('/'));
+    match own {
+        Some((endpoint, id)) => resource(state, Ok(Path((endpoint.to_owned(), id.to_owned()))), call, body).await,
+        None => Error::NotFound.into_response(),
+    }
+}
+
 async fn at_resource(scim: &Scim, endpoint: &str, id: &str, call: &Call, body: Body) -> Result<Response, Error> {
     let kind = match Endpoint::find(endpoint).ok_or(Error::NotFound)? {
         Endpoint::Resources(kind) => kind,
@@ -188,9 +228,9 @@ async fn at_resource(scim: &Scim, endpoint: &str, id: &str, call: &Call, body: B
             let body = call.object(body).await?;
             let answered = match kind {
                 Kind::Group => scim.patch_group(call, id, &body).await?,
-                Kind::User => Some(scim.patch_user(call, id, &body).await?),
+                Kind::User => Patched::Shown(scim.patch_user(call, id, &body).await?),
             };
-            Ok(answered.map_or_else(|| StatusCode::NO_CONTENT.into_response(), IntoResponse::into_response))
+            Ok(answered.into_response())
         }
         Method::DELETE => {
             match kind {

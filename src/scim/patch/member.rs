@@ -6,11 +6,20 @@ use super::{Step, Verb};
 use crate::filter::{Filter, Operator};
 use crate::scim::Error;
 
+/// A member as a client names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedMember {
+    /// The id, as it was sent.
+    pub id: String,
+    /// `display`, or `displayName` as some write it.
+    pub display: Option<String>,
+}
+
 /// What a request does to a group's members, in its order. Ids are as the client sent them.
 #[derive(Clone, Debug, PartialEq)]
 pub enum MemberStep {
     /// Adds these.
-    Add(Vec<String>),
+    Add(Vec<NamedMember>),
     /// Removes everybody.
     Clear,
     /// Removes these.
@@ -18,7 +27,7 @@ pub enum MemberStep {
     /// Removes those that meet a condition on `value`, `type` or `$ref`.
     RemoveWhere(Filter),
     /// Makes these the only ones.
-    Replace(Vec<String>),
+    Replace(Vec<NamedMember>),
 }
 
 /// Takes the steps about `members` out of a group's.
@@ -35,36 +44,40 @@ pub fn members(steps: Vec<Step<'_>>) -> Result<(Vec<Step<'_>>, Vec<MemberStep>),
 fn member_step(step: Step<'_>) -> Result<MemberStep, Error> {
     let value = step.value.filter(|value| !value.is_null());
     match (step.verb, step.filter, value) {
-        (Verb::Add, None, value) => value.map_or(Ok(Vec::new()), |value| ids(&value)).map(MemberStep::Add),
-        (Verb::Replace, None, value) => value.map_or(Ok(Vec::new()), |value| ids(&value)).map(MemberStep::Replace),
+        (Verb::Add, None, value) => value.map_or(Ok(Vec::new()), |value| named(&value)).map(MemberStep::Add),
+        (Verb::Replace, None, value) => value.map_or(Ok(Vec::new()), |value| named(&value)).map(MemberStep::Replace),
         (Verb::Remove, None, None) => Ok(MemberStep::Clear),
         // By the RFC this empties the group; clients that send values mean those.
-        (Verb::Remove, None, Some(value)) => ids(&value).map(MemberStep::Remove),
+        (Verb::Remove, None, Some(value)) => {
+            Ok(MemberStep::Remove(named(&value)?.into_iter().map(|member| member.id).collect()))
+        }
         (Verb::Remove, Some(filter), _) => {
             Ok(selected(&filter).map_or_else(|| MemberStep::RemoveWhere(filter.clone()), MemberStep::Remove))
         }
         (Verb::Add | Verb::Replace, Some(filter), _) => selected(&filter)
-            .map(MemberStep::Add)
+            .map(|ids| MemberStep::Add(ids.into_iter().map(|id| NamedMember { id, display: None }).collect()))
             .ok_or_else(|| Error::NoTarget("members can be selected by value only".to_owned())),
     }
 }
 
-/// The ids in a list of members, a single member, or plain text.
+/// Those in a list of members, a single member, or plain text that is an id.
 ///
 /// # Errors
 /// `InvalidValue`.
-pub fn ids(value: &Value) -> Result<Vec<String>, Error> {
+pub fn named(value: &Value) -> Result<Vec<NamedMember>, Error> {
     let values = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
-    values.iter().filter(|value| !value.is_null()).map(id).collect()
+    values.iter().filter(|value| !value.is_null()).map(named_one).collect()
 }
 
-fn id(member: &Value) -> Result<String, Error> {
+fn named_one(member: &Value) -> Result<NamedMember, Error> {
     let text = |name: &str| {
         let entry = member.as_object()?.iter().find(|(key, _)| key.eq_ignore_ascii_case(name))?;
         entry.1.as_str().filter(|text| !text.is_empty())
     };
     let found = member.as_str().or_else(|| text("value")).or_else(|| text("$ref")?.rsplit('/').next());
-    found.map(str::to_owned).ok_or_else(|| Error::InvalidValue("a member must have a `value`, its id".to_owned()))
+    let found = found.ok_or_else(|| Error::InvalidValue("a member must have a `value`, its id".to_owned()))?;
+    let display = text("display").or_else(|| text("displayName"));
+    Ok(NamedMember { id: found.to_owned(), display: display.map(str::to_owned) })
 }
 
 /// The ids that `value eq "…"` selects, alone or joined by `or`.

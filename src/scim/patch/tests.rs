@@ -283,12 +283,15 @@ fn team(operations: Value) -> Result<(usize, Vec<MemberStep>), Error> {
 #[test]
 fn what_clients_do_to_members() {
     let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+    let shown =
+        |id: &str, display: Option<&str>| vec![NamedMember { id: id.to_owned(), display: display.map(str::to_owned) }];
+    let some = |ids: &[&str]| ids.iter().flat_map(|id| shown(id, None)).collect::<Vec<_>>();
     for (operations, expected) in [
         // Okta: remove by path and add with display, in one request.
         (
             json!([{"op": "remove", "path": "members[value eq \"1\"]"},
             {"op": "add", "path": "members", "value": [{"value": "2", "display": "b@x"}]}]),
-            (0, vec![MemberStep::Remove(ids(&["1"])), MemberStep::Add(ids(&["2"]))]),
+            (0, vec![MemberStep::Remove(ids(&["1"])), MemberStep::Add(shown("2", Some("b@x")))]),
         ),
         // Okta: push an empty group; rename without naming members.
         (json!([{"op": "replace", "path": "members", "value": []}]), (0, vec![MemberStep::Replace(vec![])])),
@@ -305,10 +308,10 @@ fn what_clients_do_to_members() {
         (json!([{"op": "Remove", "path": "members", "value": []}]), (0, vec![MemberStep::Remove(vec![])])),
         (json!([{"op": "remove", "path": "members"}]), (0, vec![MemberStep::Clear])),
         (json!([{"op": "remove", "path": "members", "value": null}]), (0, vec![MemberStep::Clear])),
-        (json!([{"op": "add", "path": "members", "value": "1"}]), (0, vec![MemberStep::Add(ids(&["1"]))])),
+        (json!([{"op": "add", "path": "members", "value": "1"}]), (0, vec![MemberStep::Add(some(&["1"]))])),
         (
             json!([{"op": "add", "path": "members", "value": {"$ref": "https://x/Users/1"}}]),
-            (0, vec![MemberStep::Add(ids(&["1"]))]),
+            (0, vec![MemberStep::Add(some(&["1"]))]),
         ),
         (
             json!([{"op": "remove", "path": "members[value eq \"1\" or value eq \"2\"]"}]),
@@ -320,7 +323,7 @@ fn what_clients_do_to_members() {
         ),
         (
             json!([{"op": "Add", "path": "members[value eq \"1\"]", "value": {"value": "1"}}]),
-            (0, vec![MemberStep::Add(ids(&["1"]))]),
+            (0, vec![MemberStep::Add(some(&["1"]))]),
         ),
     ] {
         assert_eq!(team(operations.clone()).unwrap_or_else(|e| panic!("{operations}: {e}")), expected, "{operations}");

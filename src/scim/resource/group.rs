@@ -46,20 +46,27 @@ pub fn draft_of(mut resource: Resource) -> Result<GroupDraft, Error> {
     Ok(GroupDraft { name, external_id, attributes: Attributes(resource), members: Default::default() })
 }
 
+/// A member and what its row says it is shown as.
+pub type Shown = (Member, Option<String>);
+
 /// A member as a value of `members`.
-pub fn member(place: Place<'_>, member: Member) -> Value {
+pub fn member(place: Place<'_>, (member, display): &Shown) -> Value {
     let (kind, id) = match member {
         Member::Group(id) => (Kind::Group, id.to_string()),
         Member::User(id) => (Kind::User, id.to_string()),
     };
-    json!({"value": id, "$ref": place.location(kind, &id), "type": place.catalogue.of(kind).name})
+    let mut value = json!({"value": id, "$ref": place.location(kind, &id), "type": place.catalogue.of(kind).name});
+    if let (Some(display), Some(map)) = (display, value.as_object_mut()) {
+        map.insert("display".to_owned(), json!(display));
+    }
+    value
 }
 
 /// The resource as it is answered, with its members where they were read.
-pub fn render(place: Place<'_>, source: &SourceId, group: &Group, members: Option<&[Member]>) -> Map<String, Value> {
+pub fn render(place: Place<'_>, source: &SourceId, group: &Group, members: Option<&[Shown]>) -> Map<String, Value> {
     let mut attributes = canonical(group, source);
     if let Some(members) = members.filter(|members| !members.is_empty()) {
-        attributes.insert("members".to_owned(), members.iter().map(|m| member(place, *m)).collect());
+        attributes.insert("members".to_owned(), members.iter().map(|shown| member(place, shown)).collect());
     }
     let id = group.id.to_string();
     let facts =

@@ -238,6 +238,7 @@ pub fn group() -> Schema {
                 immutable(text("value", "The id of the member.")),
                 immutable(reference("$ref", &["User", "Group"], "The address of the member.")),
                 of(&["User", "Group"], immutable(text("type", "What the member is."))),
+                immutable(text("display", "A name to show for the member, as the client gave it.")),
             ],
             "The members of the group.",
         ),

@@ -133,3 +133,23 @@ async fn endpoints_are_found_in_any_case() {
     }
     client.get(&format!("/users/{id}")).await.expect(200);
 }
+
+/// Some clients take a reference for a path and put it behind the base address.
+#[tokio::test]
+async fn an_address_of_ours_behind_the_base_address_is_that_address() {
+    let client = client().await;
+    let id = client.user("ada").await;
+    let group = client.group("ops", &[&id]).await;
+    let reference = client.get(&format!("/Groups/{group}")).await.body["members"][0]["$ref"].clone();
+    let path = format!("/{}", reference.as_str().unwrap());
+    assert_eq!(client.get(&path).await.expect(200).id(), id);
+    for path in
+        ["/https://elsewhere.example/scim/v2/Users/1", "/https://id.example/scim/v2/Users", "/https://id.example/"]
+    {
+        client.get(path).await.expect_error(404, None);
+    }
+    let nobody = Client { token: None, ..client.clone() };
+    nobody.get(&path).await.expect_error(401, None);
+    client.delete(&path).await.expect(204);
+    client.get(&format!("/Users/{id}")).await.expect_error(404, None);
+}

@@ -35,9 +35,13 @@ async fn members_come_and_go_by_patch() {
     let answer = client.patch(&path, add).await.expect(200);
     assert_eq!(answer.body["members"].as_array().unwrap().len(), 3);
     let remove = json!([{"op": "remove", "path": format!("members[value eq \"{bob}\"]")}]);
-    client.patch(&path, remove.clone()).await.expect(200);
-    // A member that is gone already is no error: the client's wish is fulfilled.
-    client.patch(&path, remove).await.expect(200);
+    let removed = client.patch(&path, remove.clone()).await.expect(200);
+    // A member that is gone already is no error: the client's wish is fulfilled, and there is nothing to show.
+    let again = client.patch(&path, remove.clone()).await.expect(204);
+    assert!(again.body.is_null());
+    assert_eq!(again.header("etag"), removed.header("etag"));
+    // Who asks to see something sees it.
+    client.patch(&format!("{path}?attributes=displayName"), remove).await.expect(200);
     let mut expected = vec![ada.clone(), eve.clone()];
     expected.sort();
     assert_eq!(client.members(&group).await, expected);
@@ -71,8 +75,46 @@ async fn members_that_do_not_exist_are_passed_over() {
     let group = client.group("ops", &[NOBODY, "no id", &ada]).await;
     assert_eq!(client.members(&group).await, [ada.as_str()]);
     let add = json!([{"op": "add", "path": "members", "value": [{"value": "fake"}, {"value": NOBODY}]}]);
-    client.patch(&format!("/Groups/{group}"), add).await.expect(200);
+    client.patch(&format!("/Groups/{group}"), add).await.expect(204);
+    let bare = json!([{"op": "add", "path": "members", "value": "nobody at all"}]);
+    client.patch(&format!("/Groups/{group}"), bare).await.expect(204);
     assert_eq!(client.members(&group).await, [ada]);
+}
+
+/// RFC 7643 section 2.4: `display` is what the client shows the member as.
+#[tokio::test]
+async fn a_member_is_shown_as_the_client_says() {
+    let client = client().await;
+    let (ada, bob) = (client.user("ada").await, client.user("bob").await);
+    let body = json!({"schemas": [GROUP], "displayName": "ops", "members": [{"value": ada, "display": "Ada L."}]});
+    let group = client.post("/Groups", &body).await.expect(201);
+    assert_eq!(group.body["members"][0]["display"], "Ada L.");
+    let path = format!("/Groups/{}", group.id());
+    let display = async |id: &str| {
+        let group = client.get(&path).await.expect(200).body;
+        let members = group["members"].as_array().unwrap().clone();
+        members.iter().find(|member| member["value"] == id).unwrap().get("display").cloned()
+    };
+    let add = |value: Value| json!([{"op": "add", "path": "members", "value": value}]);
+    client.patch(&path, add(json!([{"value": bob, "displayName": "Bob"}]))).await.expect(200);
+    assert_eq!(display(&bob).await, Some(json!("Bob")));
+    // Another text is a change of the group; none says nothing.
+    let renamed = client.patch(&path, add(json!([{"value": ada, "display": "Countess"}]))).await.expect(200);
+    assert_eq!(renamed.header("etag"), "W/\"3\"");
+    client.patch(&path, add(json!([{"value": ada}]))).await.expect(204);
+    assert_eq!(display(&ada).await, Some(json!("Countess")));
+    client.patch(&path, add(json!([{"value": ada, "display": "x".repeat(513)}]))).await.expect(204);
+    let put = json!({"schemas": [GROUP], "displayName": "ops", "members": [{"value": ada}, {"value": bob}]});
+    client.put(&path, &put).await.expect(200);
+    assert_eq!(display(&ada).await, Some(json!("Countess")));
+    let filter = super::encoded("members.display eq \"bob\"");
+    assert_eq!(client.names(&format!("/Groups?filter={filter}")).await, ["ops"]);
+    let remove = json!([{"op": "remove", "path": "members[display eq \"bob\"]"}]);
+    client.patch(&path, remove).await.expect(200);
+    assert_eq!(client.members(&group.id()).await, [ada.as_str()]);
+    // Who comes back comes without the old text.
+    client.patch(&path, add(json!([{"value": bob}]))).await.expect(200);
+    assert_eq!(display(&bob).await, None);
 }
 
 #[tokio::test]
