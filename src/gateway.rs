@@ -20,6 +20,7 @@ use crate::limit::Limits;
 use crate::lockout::Lockout;
 use crate::login::{self, Login};
 use crate::model::{OrganisationId, SourceId};
+use crate::scim;
 use crate::secret::{IdSource, MacKey};
 use crate::session::Sessions;
 use crate::store::{self, Store, Writer};
@@ -113,6 +114,7 @@ pub struct Gateway {
     ledger: Ledger,
     access: Access,
     credentials: Credentials,
+    cursors: scim::Cursors,
     directory: Directory,
     limits: Limits,
     lockout: Lockout,
@@ -185,6 +187,7 @@ impl Gateway {
             Lockout::new(ledger.clone(), clock.clone(), organisation, master, policies::lockout(&config.lockout));
         let sessions = Sessions::new(ledger.clone(), master, ids.clone(), clock.clone(), config.session);
         let tokens = Tokens::new(ledger.clone(), master, ids.clone(), clock.clone());
+        let cursors = scim::Cursors::new(master, clock.clone());
         let limits = Limits::new(&policies::limits(&config.limits, &config.scim), &clock, &ids);
         let services = login::Services {
             access: access.clone(),
@@ -208,6 +211,7 @@ impl Gateway {
             ledger,
             access,
             credentials,
+            cursors,
             directory,
             limits,
             lockout,

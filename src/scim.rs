@@ -10,6 +10,7 @@
 mod admit;
 mod body;
 mod call;
+mod cursor;
 mod discovery;
 mod error;
 mod etag;
@@ -23,12 +24,14 @@ mod read;
 mod resource;
 mod routes;
 mod schema;
+mod sort;
 mod users;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use admit::Gate;
+pub use cursor::Cursors;
 pub use error::{Answer, ERROR_SCHEMA, Error, MEDIA_TYPE};
 pub use routes::{routes, table};
 
@@ -47,6 +50,7 @@ use schema::Catalogue;
 pub struct Scim {
     directory: Directory,
     access: Access,
+    cursors: Cursors,
     base: Arc<str>,
     catalogue: Arc<Catalogue>,
     metrics: Option<Metrics>,
@@ -55,10 +59,10 @@ pub struct Scim {
 
 impl Scim {
     /// The surface of one directory; `public_url` is the address under which clients reach the gateway.
-    pub fn new(directory: Directory, access: Access, public_url: &str) -> Self {
+    pub fn new(directory: Directory, access: Access, cursors: Cursors, public_url: &str) -> Self {
         let base = format!("{}/scim/v2", public_url.trim_end_matches('/')).into();
         let catalogue = Arc::new(Catalogue::standard());
-        Self { directory, access, base, catalogue, metrics: None, connections: Arc::default() }
+        Self { directory, access, cursors, base, catalogue, metrics: None, connections: Arc::default() }
     }
 
     /// Counts requests by connection, resource and operation.

@@ -49,7 +49,8 @@ impl Readiness for Ready {
 impl Gateway {
     /// What browsers, providers, provisioning clients and applications reach.
     pub fn public_router(&self) -> axum::Router {
-        let scim = Scim::new(self.directory.clone(), self.access.clone(), self.config.public_url.as_str())
+        let url = self.config.public_url.as_str();
+        let scim = Scim::new(self.directory.clone(), self.access.clone(), self.cursors.clone(), url)
             .counted_by(self.foundation.metrics.clone())
             .serving(&self.config.scim);
         let gate = scim::Gate::new(

@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Error;
-use super::query::MAX_COUNT;
+use super::query::{DEFAULT_COUNT, MAX_COUNT};
 use super::resource::Place;
 use super::schema::{self, Catalogue, Extension, ResourceType, Schema};
+use super::{Error, cursor};
 
 /// The schema of a list.
 pub const LIST_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
@@ -18,6 +18,14 @@ pub fn service_provider_config(base: &str) -> Value {
         "patch": {"supported": true},
         "bulk": {"supported": false, "maxOperations": 0, "maxPayloadSize": 0},
         "filter": {"supported": true, "maxResults": MAX_COUNT},
+        "pagination": {
+            "cursor": true,
+            "index": true,
+            "defaultPaginationMethod": "index",
+            "defaultPageSize": DEFAULT_COUNT,
+            "maxPageSize": MAX_COUNT,
+            "cursorTimeout": cursor::TIMEOUT.as_secs(),
+        },
         "changePassword": {"supported": false},
         "sort": {"supported": true},
         "etag": {"supported": true},

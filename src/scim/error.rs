@@ -22,12 +22,21 @@ pub enum Error {
     /// The directory refuses or fails.
     #[error(transparent)]
     Directory(#[from] directory::Error),
+    /// A cursor of ours that was not used in time (RFC 9865 section 2.1).
+    #[error("the cursor has expired; begin again with an empty `cursor`")]
+    ExpiredCursor,
     /// The connection may not do it.
     #[error("the connection may not do that")]
     Forbidden,
     /// A filter on an endpoint that takes none (RFC 7644 section 4).
     #[error("this endpoint takes no filter")]
     FilterForbidden,
+    /// A page by cursor of no or too many resources (RFC 9865 section 2.1).
+    #[error("`count` must be a whole number from 1 to {}", super::query::MAX_COUNT)]
+    InvalidCount,
+    /// A cursor that is not ours, or not for this caller and query (RFC 9865 section 2.1).
+    #[error("{0}")]
+    InvalidCursor(String),
     /// The filter does not parse, or compares what cannot be compared.
     #[error("{0}")]
     InvalidFilter(String),
@@ -111,6 +120,9 @@ impl Error {
         match self {
             Self::Directory(error) => directory_answer(error),
             Self::Forbidden | Self::FilterForbidden => answer(StatusCode::FORBIDDEN, None),
+            Self::ExpiredCursor => answer(StatusCode::BAD_REQUEST, Some("expiredCursor")),
+            Self::InvalidCount => answer(StatusCode::BAD_REQUEST, Some("invalidCount")),
+            Self::InvalidCursor(_) => answer(StatusCode::BAD_REQUEST, Some("invalidCursor")),
             Self::InvalidFilter(_) => answer(StatusCode::BAD_REQUEST, Some("invalidFilter")),
             Self::InvalidPath(_) => answer(StatusCode::BAD_REQUEST, Some("invalidPath")),
             Self::InvalidSyntax(_) => answer(StatusCode::BAD_REQUEST, Some("invalidSyntax")),

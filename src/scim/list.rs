@@ -1,25 +1,28 @@
 //! Lists and searches: by index where the filter allows it, else by a walk that has a limit.
+//!
+//! A page is asked for by number (RFC 7644 section 3.4.2.4) or by cursor (RFC 9865). A walk by cursors goes on from the
+//! place of the last resource shown, so that nobody is lost or shown twice while others come and go.
 
-use std::cmp::Ordering;
+mod index;
+mod selection;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use super::cursor::{Binding, Position};
 use super::discovery::LIST_SCHEMA;
-use super::query::{self, Query, Sort};
-use super::read::{Record, Rows, possible_members};
+use super::query::{self, Query};
+use super::read::{Record, Rows};
 use super::resource::Kind;
-use super::schema::{Shape, Target};
+use super::schema::Shape;
 use super::{Error, Scim};
-use crate::directory::Member;
-use crate::filter::{self, Filter};
 use crate::model::{GroupId, SourceId, UserId};
+pub(super) use selection::{Mark, Place};
+use selection::{Order, Selection, Window};
 
 /// Records read at a time.
 const BATCH: usize = 1000;
 /// Most records that one request may read.
 const MAX_READ: usize = 50_000;
-/// Most records that an index entry stands for.
-const MAX_INDEXED: usize = 1000;
 
 impl Scim {
     /// `GET /{endpoint}`, `POST /{endpoint}/.search` and, over all kinds, `POST /.search`.
@@ -29,11 +32,18 @@ impl Scim {
             query::check_filter(&shapes, filter)?;
         }
         if let Some(sort) = &query.sort {
-            query::check_sort(&shapes, sort)?;
+            sort.check(&shapes)?;
         }
-        let page = match (&query.filter, &query.sort) {
-            (None, None) => self.page_of_all(kinds, query).await?,
-            _ => self.page_of_matches(source, kinds, query).await?,
+        let binding = self.binding(source, kinds, query);
+        let begin = match &query.page {
+            query::Page::Index(start) => Begin::Index(start.saturating_sub(1)),
+            query::Page::Cursor(None) => Begin::Walk,
+            query::Page::Cursor(Some(text)) => Begin::Resume(self.cursors.read(&binding, text)?),
+        };
+        let page = match (&query.filter, &query.sort, &begin) {
+            (None, None, Begin::Index(skip)) => self.page_of_all(kinds, *skip, query.count).await?,
+            (None, None, _) => self.page_after(kinds, begin.after(), query.count).await?,
+            _ => self.page_of_matches(source, kinds, query, &begin).await?,
         };
         let mut resources = Vec::with_capacity(page.records.len());
         for record in &page.records {
@@ -42,59 +52,124 @@ impl Scim {
             let picture = self.picture(source, record, &Rows::shown(&projection, kind)).await?;
             resources.push(Value::Object(projection.apply(&shape, picture)));
         }
-        Ok(json!({
-            "schemas": [LIST_SCHEMA],
-            "totalResults": page.total,
-            "startIndex": query.start,
-            "itemsPerPage": resources.len(),
-            "Resources": resources,
-        }))
+        let mut answer = Map::new();
+        answer.insert("schemas".to_owned(), json!([LIST_SCHEMA]));
+        if let Some(total) = page.total {
+            answer.insert("totalResults".to_owned(), json!(total));
+        }
+        if let query::Page::Index(start) = &query.page {
+            answer.insert("startIndex".to_owned(), json!(start));
+        }
+        answer.insert("itemsPerPage".to_owned(), json!(resources.len()));
+        if let Some(next) = &page.next {
+            answer.insert("nextCursor".to_owned(), json!(self.cursors.issue(&binding, next)?));
+        }
+        answer.insert("Resources".to_owned(), Value::Array(resources));
+        Ok(Value::Object(answer))
     }
 
     /// Everything in the order of creation: totals are kept, and only the page is decoded.
-    async fn page_of_all(&self, kinds: &[Kind], query: &Query) -> Result<Page, Error> {
-        let mut page = Page::of(query);
+    async fn page_of_all(&self, kinds: &[Kind], skip: usize, count: usize) -> Result<Page, Error> {
+        let (mut records, mut total) = (Vec::new(), 0usize);
         for kind in kinds {
-            let (before, here) = (page.total, self.count(*kind).await?);
-            page.total = before.saturating_add(here);
-            let skip = page.start.saturating_sub(before);
-            if page.has_room() && skip < here {
-                let room = page.count - page.records.len();
-                page.records.extend(match kind {
+            let (before, here) = (total, self.count(*kind).await?);
+            total = before.saturating_add(here);
+            let skip = skip.saturating_sub(before);
+            if records.len() < count && skip < here {
+                let room = count - records.len();
+                records.extend(match kind {
                     Kind::Group => groups(self.directory.list_groups_from(skip, room).await?),
                     Kind::User => users(self.directory.list_users_from(skip, room).await?),
                 });
             }
         }
-        Ok(page)
+        Ok(Page { records, total: Some(total), next: None })
     }
 
-    async fn page_of_matches(&self, source: &SourceId, kinds: &[Kind], query: &Query) -> Result<Page, Error> {
-        let mut matches = Matches { page: Page::of(query), sorted: Vec::new(), read: 0 };
-        for kind in kinds {
-            let rows = Needs::of(query, *kind, self.catalogue.shape(*kind));
+    /// Everything in the order of creation, from behind a place on.
+    async fn page_after(&self, kinds: &[Kind], after: Option<&Mark>, count: usize) -> Result<Page, Error> {
+        let (mut records, mut last, mut total) = (Vec::new(), None, 0usize);
+        let mut has_more = false;
+        for (number, kind) in (0u8..).zip(kinds) {
+            total = total.saturating_add(self.count(*kind).await?);
+            let mut place = after.map(|mark| mark.place);
+            if place.is_some_and(|place| place.kind > number) {
+                continue;
+            }
+            place = place.filter(|place| place.kind == number);
+            while !has_more {
+                // One more than is shown tells whether there is another page.
+                let wanted = (count - records.len() + 1).min(BATCH);
+                let batch = self.batch(*kind, place.as_ref(), wanted).await?;
+                let is_last = batch.len() < wanted;
+                for record in batch {
+                    if records.len() == count {
+                        has_more = true;
+                        break;
+                    }
+                    place = Some(place_of(number, &record));
+                    last = place;
+                    records.push(record);
+                }
+                if is_last {
+                    break;
+                }
+            }
+        }
+        let total = Some(total);
+        let next = last.filter(|_| has_more).map(|place| Position { after: Mark { key: None, place }, total: None });
+        Ok(Page { records, total, next })
+    }
+
+    async fn page_of_matches(
+        &self,
+        source: &SourceId,
+        kinds: &[Kind],
+        query: &Query,
+        begin: &Begin,
+    ) -> Result<Page, Error> {
+        let mut matches = Matches::new(query, begin);
+        for (number, kind) in (0u8..).zip(kinds) {
+            let needs = Needs::of(query, *kind, self.catalogue.shape(*kind), number);
             let found = match &query.filter {
                 Some(filter) => self.indexed(source, *kind, filter).await?,
                 None => None,
             };
             match found {
-                Some(records) => self.take_matches(source, query, &rows, records, &mut matches).await?,
-                None => {
-                    let mut after = None;
-                    loop {
-                        let batch = self.batch(*kind, after.as_ref(), BATCH).await?;
-                        let is_last = batch.len() < BATCH;
-                        after = batch.last().map(Cursor::of);
-                        self.take_matches(source, query, &rows, batch, &mut matches).await?;
-                        if is_last {
-                            break;
-                        }
-                        tokio::task::yield_now().await;
-                    }
+                Some(mut records) => {
+                    records.sort_by_key(|record| place_of(number, record));
+                    self.take_matches(source, query, &needs, records, &mut matches).await?;
                 }
+                None => self.walk(source, query, *kind, &needs, &mut matches).await?,
+            }
+            if matches.is_done {
+                break;
             }
         }
-        Ok(matches.finish(query.sort.as_ref()))
+        let Found { marks, total, next } = matches.finish();
+        Ok(Page { records: self.records(kinds, marks).await?, total, next })
+    }
+
+    /// Matches by reading one record after the other.
+    async fn walk(
+        &self,
+        source: &SourceId,
+        query: &Query,
+        kind: Kind,
+        needs: &Needs<'_>,
+        matches: &mut Matches,
+    ) -> Result<(), Error> {
+        let Some(mut after) = matches.start_of(needs.number) else { return Ok(()) };
+        loop {
+            let batch = self.batch(kind, after.as_ref(), BATCH).await?;
+            let is_last = batch.len() < BATCH;
+            after = batch.last().map(|record| place_of(needs.number, record));
+            self.take_matches(source, query, needs, batch, matches).await?;
+            if is_last || matches.is_done {
+                return Ok(());
+            }
+            tokio::task::yield_now().await;
+        }
     }
 
     async fn take_matches(
@@ -105,18 +180,38 @@ impl Scim {
         records: Vec<Record>,
         matches: &mut Matches,
     ) -> Result<(), Error> {
-        matches.read = matches.read.saturating_add(records.len());
-        if matches.read > MAX_READ {
-            return Err(Error::TooMany);
-        }
+        matches.charge(records.len())?;
         for record in records {
+            let place = place_of(needs.number, &record);
             let picture = self.picture(source, &record, &needs.rows).await?;
             if query.filter.as_ref().is_none_or(|filter| filter.matches(&picture, &needs.shape)) {
-                let key = query.sort.as_ref().map(|sort| query::sort_key(&needs.shape, sort, &picture));
-                matches.push(record, key);
+                let key = query.sort.as_ref().and_then(|sort| sort.key(&needs.shape, &picture));
+                matches.offer(Mark { key, place }, record);
+            }
+            if matches.has_passed(place) {
+                break;
             }
         }
         Ok(())
+    }
+
+    /// The records of a page. Those that were not kept on the way are read again; whoever is gone meanwhile is left out.
+    async fn records(&self, kinds: &[Kind], marks: Vec<(Mark, Option<Record>)>) -> Result<Vec<Record>, Error> {
+        let mut records = Vec::with_capacity(marks.len());
+        for (Mark { place, .. }, record) in marks {
+            let record = match (record, kinds.get(usize::from(place.kind))) {
+                (Some(record), _) => Some(record),
+                (None, Some(Kind::Group)) => {
+                    self.directory.find_group(GroupId::from_bytes(place.id)).await?.map(Record::Group)
+                }
+                (None, Some(Kind::User)) => {
+                    self.directory.find_user(UserId::from_bytes(place.id)).await?.map(Record::User)
+                }
+                (None, None) => None,
+            };
+            records.extend(record);
+        }
+        Ok(records)
     }
 
     async fn count(&self, kind: Kind) -> Result<usize, Error> {
@@ -127,57 +222,22 @@ impl Scim {
         Ok(usize::try_from(count).unwrap_or(usize::MAX))
     }
 
-    async fn batch(&self, kind: Kind, after: Option<&Cursor>, limit: usize) -> Result<Vec<Record>, Error> {
-        Ok(match (kind, after) {
-            (Kind::Group, Some(Cursor::Group(id))) => groups(self.directory.list_groups(Some(*id), limit).await?),
-            (Kind::Group, _) => groups(self.directory.list_groups(None, limit).await?),
-            (Kind::User, Some(Cursor::User(id))) => users(self.directory.list_users(Some(*id), limit).await?),
-            (Kind::User, _) => users(self.directory.list_users(None, limit).await?),
+    async fn batch(&self, kind: Kind, after: Option<&Place>, limit: usize) -> Result<Vec<Record>, Error> {
+        let after = after.map(|place| place.id);
+        Ok(match kind {
+            Kind::Group => groups(self.directory.list_groups(after.map(GroupId::from_bytes), limit).await?),
+            Kind::User => users(self.directory.list_users(after.map(UserId::from_bytes), limit).await?),
         })
     }
 
-    /// The records that an index finds for one of the filter's equalities; they may still not match. `None` when no
-    /// equality has an index.
-    async fn indexed(&self, source: &SourceId, kind: Kind, filter: &Filter) -> Result<Option<Vec<Record>>, Error> {
-        let shape = self.catalogue.shape(kind);
-        let best = filter::equalities(filter)
-            .into_iter()
-            .filter_map(|(path, value)| Some((Index::of(kind, shape.resolve(&path)?)?, value.as_str()?)))
-            .min_by_key(|(index, _)| *index);
-        let Some((index, value)) = best else { return Ok(None) };
-        let directory = &self.directory;
-        Ok(Some(match (index, kind) {
-            (Index::Id, _) => self.find(kind, value).await?.into_iter().collect(),
-            (Index::UserName, _) => match directory.find_user_id(value).await? {
-                Some(id) => directory.find_user(id).await?.into_iter().map(Record::User).collect(),
-                None => Vec::new(),
-            },
-            (Index::ExternalId, Kind::User) => {
-                users(directory.find_users_by_external_id(source, value, MAX_INDEXED).await?)
-            }
-            (Index::ExternalId, Kind::Group) => groups(directory.find_groups_by_external_id(source, value).await?),
-            (Index::Email, _) => users(directory.find_users_by_email(value, MAX_INDEXED).await?),
-            (Index::DisplayName, _) => groups(directory.find_groups_by_name(value).await?),
-            (Index::Membership, Kind::Group) => {
-                let mut ids: Vec<GroupId> = Vec::new();
-                for member in possible_members(value) {
-                    ids.extend(directory.groups_of(member).await?.into_iter().map(|(id, _)| id));
-                }
-                groups(directory.groups_by_id(&ids).await?)
-            }
-            (Index::Membership, Kind::User) => {
-                let members = match value.parse::<GroupId>() {
-                    Ok(id) => directory.all_members(id).await?,
-                    Err(_) => Vec::new(),
-                };
-                let is_user = |member: Member| match member {
-                    Member::User(id) => Some(id),
-                    Member::Group(_) => None,
-                };
-                let ids: Vec<UserId> = members.into_iter().filter_map(is_user).take(MAX_READ).collect();
-                users(directory.users_by_id(&ids).await?)
-            }
-        }))
+    /// The caller and everything that decides which resources follow which. What is shown of them, and how many at a
+    /// time, may change from page to page.
+    fn binding(&self, source: &SourceId, kinds: &[Kind], query: &Query) -> Binding {
+        let filter = query.filter.as_ref().map(|filter| format!("filter {filter}")).unwrap_or_default();
+        let sort = query.sort.as_ref().map(|sort| format!("sort {} {}", sort.descending, sort.by)).unwrap_or_default();
+        let mut parts = vec![source.as_str(), filter.as_str(), sort.as_str()];
+        parts.extend(kinds.iter().map(|kind| &*self.catalogue.of(*kind).name));
+        Binding::of(&parts)
     }
 }
 
@@ -189,112 +249,165 @@ fn users(users: Vec<crate::model::User>) -> Vec<Record> {
     users.into_iter().map(Record::User).collect()
 }
 
-/// Indexes, the most selective first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Index {
-    Id,
-    UserName,
-    ExternalId,
-    Email,
-    DisplayName,
-    Membership,
+fn place_of(number: u8, record: &Record) -> Place {
+    let id = match record {
+        Record::Group(group) => *group.id.as_bytes(),
+        Record::User(user) => *user.id.as_bytes(),
+    };
+    Place { kind: number, id }
 }
 
-impl Index {
-    fn of(kind: Kind, target: Target<'_>) -> Option<Self> {
-        let Target::Attribute { extension: None, attribute, sub } = target else { return None };
-        match (kind, &*attribute.name, sub.map(|sub| &*sub.name)) {
-            (_, "id", None) => Some(Self::Id),
-            (_, "externalId", None) => Some(Self::ExternalId),
-            (Kind::User, "userName", None) => Some(Self::UserName),
-            (Kind::User, "emails", None | Some("value")) => Some(Self::Email),
-            (Kind::User, "groups", None | Some("value")) => Some(Self::Membership),
-            (Kind::Group, "displayName", None) => Some(Self::DisplayName),
-            (Kind::Group, "members", None | Some("value")) => Some(Self::Membership),
-            _ => None,
+/// Where a page begins.
+enum Begin {
+    /// Behind so many results.
+    Index(usize),
+    /// At the first page of a walk by cursors.
+    Walk,
+    /// Where a cursor stands.
+    Resume(Position),
+}
+
+impl Begin {
+    fn after(&self) -> Option<&Mark> {
+        match self {
+            Self::Index(_) | Self::Walk => None,
+            Self::Resume(position) => Some(&position.after),
         }
     }
 }
 
-/// Where a walk stands.
-enum Cursor {
-    Group(GroupId),
-    User(UserId),
-}
-
-impl Cursor {
-    fn of(record: &Record) -> Self {
-        match record {
-            Record::Group(group) => Self::Group(group.id),
-            Record::User(user) => Self::User(user.id),
-        }
-    }
+/// What an answer is made of.
+struct Page {
+    records: Vec<Record>,
+    /// How many results there are in all, where that is known.
+    total: Option<usize>,
+    next: Option<Position>,
 }
 
 /// What has to be known of a record to filter and sort it.
 struct Needs<'a> {
     rows: Rows,
     shape: Shape<'a>,
+    /// Which of the kinds that are listed.
+    number: u8,
 }
 
 impl<'a> Needs<'a> {
-    fn of(query: &Query, kind: Kind, shape: Shape<'a>) -> Self {
-        let by_rows = query.sort.as_ref().is_some_and(|sort| sort.by.is("members") || sort.by.name == "groups");
+    fn of(query: &Query, kind: Kind, shape: Shape<'a>, number: u8) -> Self {
+        let by_rows = query
+            .sort
+            .as_ref()
+            .is_some_and(|sort| ["groups", "members"].iter().any(|name| sort.by.name.eq_ignore_ascii_case(name)));
         let rows = if by_rows { Rows::All } else { Rows::compared(query.filter.as_ref(), kind) };
-        Self { rows, shape }
+        Self { rows, shape, number }
     }
 }
 
-/// The part of a result that is shown.
-struct Page {
-    /// Results before it.
-    start: usize,
-    count: usize,
-    total: usize,
-    records: Vec<Record>,
+/// What a page needs of a search.
+struct Found {
+    marks: Vec<(Mark, Option<Record>)>,
+    total: Option<usize>,
+    next: Option<Position>,
 }
 
-impl Page {
-    fn of(query: &Query) -> Self {
-        Self { start: query.start.saturating_sub(1), count: query.count, total: 0, records: Vec::new() }
-    }
-
-    fn has_room(&self) -> bool {
-        self.records.len() < self.count
-    }
-}
-
-/// Matches on their way to a page: those of the page only, or all of them where they have to be sorted.
+/// Matches on their way to a page.
 struct Matches {
-    page: Page,
-    sorted: Vec<(Option<String>, Record)>,
+    selection: Selection<Option<Record>>,
+    /// Whether the page is one of a walk by cursors.
+    by_cursor: bool,
+    /// Whether the list is in the order of creation, so that it is known where the next page begins.
+    in_order: bool,
+    /// Where a walk in the order of creation goes on.
+    after: Option<Place>,
+    /// The total that was counted at the walk's first page.
+    counted: Option<usize>,
+    /// Whether the total is counted by this request.
+    counts: bool,
     read: usize,
+    passed: Option<Place>,
+    /// Whether nothing more has to be read.
+    is_done: bool,
+    /// Whether the limit of records ended the search before its end.
+    is_cut: bool,
 }
 
 impl Matches {
-    fn push(&mut self, record: Record, key: Option<Option<String>>) {
-        match key {
-            Some(key) => self.sorted.push((key, record)),
-            None if self.page.total >= self.page.start && self.page.has_room() => self.page.records.push(record),
-            None => {}
+    fn new(query: &Query, begin: &Begin) -> Self {
+        let order = match &query.sort {
+            None => Order::Created,
+            Some(sort) if sort.descending => Order::Descending,
+            Some(_) => Order::Ascending,
+        };
+        let (window, counted) = match begin {
+            Begin::Index(skip) => (Window::From(*skip), None),
+            Begin::Walk => (Window::From(0), None),
+            Begin::Resume(position) => (Window::After(position.after.clone()), position.total),
+        };
+        let in_order = order == Order::Created;
+        Self {
+            selection: Selection::new(order, window, query.count),
+            by_cursor: !matches!(begin, Begin::Index(_)),
+            in_order,
+            after: begin.after().filter(|_| in_order).map(|mark| mark.place),
+            counted,
+            // The pages that follow the first are told what it counted.
+            counts: !(in_order && matches!(begin, Begin::Resume(_))),
+            read: 0,
+            passed: None,
+            is_done: false,
+            is_cut: false,
         }
-        self.page.total += 1;
     }
 
-    fn finish(mut self, sort: Option<&Sort>) -> Page {
-        if let Some(sort) = sort {
-            // The sort is stable, so that equal keys stay in the order of creation. What has no value comes last in
-            // ascending order, first in descending (RFC 7644 section 3.4.2.3).
-            let ascending = |a: &Option<String>, b: &Option<String>| match (a, b) {
-                (None, None) => Ordering::Equal,
-                (None, Some(_)) => Ordering::Greater,
-                (Some(_), None) => Ordering::Less,
-                (Some(a), Some(b)) => a.cmp(b),
-            };
-            self.sorted.sort_by(|(a, _), (b, _)| if sort.descending { ascending(b, a) } else { ascending(a, b) });
-            let shown = self.sorted.into_iter().skip(self.page.start).take(self.page.count);
-            self.page.records = shown.map(|(_, record)| record).collect();
+    /// Behind which place a walk over a kind begins; `None` when the kind lies behind already.
+    fn start_of(&self, number: u8) -> Option<Option<Place>> {
+        match self.after {
+            Some(after) if after.kind > number => None,
+            after => Some(after.filter(|after| after.kind == number)),
         }
-        self.page
+    }
+
+    /// Counts what is read.
+    fn charge(&mut self, records: usize) -> Result<(), Error> {
+        self.read = self.read.saturating_add(records);
+        if self.read <= MAX_READ {
+            return Ok(());
+        }
+        // A walk by cursors goes on with the next request; everything else needs to see all of it.
+        if self.by_cursor && self.in_order && self.passed.is_some() {
+            self.is_cut = true;
+            self.is_done = true;
+            return Ok(());
+        }
+        Err(Error::TooMany)
+    }
+
+    fn offer(&mut self, mark: Mark, record: Record) {
+        let record = (self.selection.most() <= query::MAX_COUNT).then_some(record);
+        self.selection.offer(mark, record);
+    }
+
+    /// Notes that a record was looked at, and tells whether the page has all it needs.
+    fn has_passed(&mut self, place: Place) -> bool {
+        self.passed = Some(place);
+        self.is_done |= !self.counts && self.selection.has_more();
+        self.is_done
+    }
+
+    fn finish(self) -> Found {
+        let has_more = self.selection.has_more();
+        let total = match (self.counts, self.is_cut) {
+            (true, true) => None,
+            (true, false) => Some(self.selection.total()),
+            (false, _) => self.counted,
+        };
+        let marks = self.selection.page();
+        let after = match (has_more, self.is_cut) {
+            _ if !self.by_cursor => None,
+            (true, _) => marks.last().map(|(mark, _)| mark.clone()),
+            (false, true) => self.passed.map(|place| Mark { key: None, place }),
+            (false, false) => None,
+        };
+        Found { marks, total, next: after.map(|after| Position { after, total }) }
     }
 }

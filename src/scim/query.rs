@@ -5,7 +5,8 @@ use serde_json::{Map, Value};
 use super::Error;
 use super::projection::Projection;
 use super::schema::{Shape, Target, Type};
-use crate::filter::{AttributePath, Filter};
+use super::sort::Sort;
+use crate::filter::Filter;
 
 /// Resources of one answer unless the client asks for fewer or more.
 pub const DEFAULT_COUNT: usize = 100;
@@ -21,42 +22,44 @@ pub struct Query {
     pub filter: Option<Filter>,
     /// In which order, else that of creation.
     pub sort: Option<Sort>,
-    /// The first one to show, from 1.
-    pub start: usize,
+    /// Where the page begins.
+    pub page: Page,
     /// How many to show, at most [`MAX_COUNT`].
     pub count: usize,
     attributes: Option<Vec<String>>,
     excluded: Option<Vec<String>>,
 }
 
-/// An order.
-#[derive(Clone, Debug)]
-pub struct Sort {
-    /// By which attribute.
-    pub by: AttributePath,
-    /// From the last to the first.
-    pub descending: bool,
+/// Where a page begins, by one of two methods that exclude each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Page {
+    /// After what a cursor says, `None` for the first page of a walk by cursors (RFC 9865).
+    Cursor(Option<String>),
+    /// With the result of this number, from 1; what is asked for where neither is (RFC 7644 section 3.4.2.4).
+    Index(usize),
 }
 
 impl Query {
     /// Reads the query part of an address. Parameters that are not known are passed over, the first of a name counts.
     ///
     /// # Errors
-    /// `InvalidFilter`, `InvalidPath`, `InvalidValue`.
+    /// `InvalidCount`, `InvalidCursor`, `InvalidFilter`, `InvalidPath`, `InvalidValue`.
     pub fn of_url(query: Option<&str>) -> Result<Self, Error> {
         let pairs: Vec<(String, String)> =
             form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect();
         let find =
             |name: &str| pairs.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str());
+        let cursor = find("cursor");
         let number = |name: &'static str| match find(name).map(str::trim).filter(|text| !text.is_empty()) {
             None => Ok(None),
-            Some(text) => text.parse::<i64>().map(Some).map_err(|_| not_a_number(name)),
+            Some(text) => text.parse::<i64>().map(Some).map_err(|_| not_a_number(name, cursor)),
         };
         let names = |name: &str| find(name).map(split_names);
         Self::new(Parts {
             filter: find("filter"),
             sort_by: find("sortBy"),
             sort_order: find("sortOrder"),
+            cursor,
             start: number("startIndex")?,
             count: number("count")?,
             attributes: names("attributes"),
@@ -81,9 +84,10 @@ impl Query {
             Some(Value::String(text)) => Ok(Some(text.as_str())),
             Some(_) => Err(Error::InvalidValue(format!("`{name}` must be a string"))),
         };
+        let cursor = text("cursor")?;
         let number = |name: &'static str| match find(name) {
             None => Ok(None),
-            Some(value) => value.as_i64().map(Some).ok_or_else(|| not_a_number(name)),
+            Some(value) => value.as_i64().map(Some).ok_or_else(|| not_a_number(name, cursor)),
         };
         let names = |name: &str| match find(name) {
             None => Ok(None),
@@ -98,6 +102,7 @@ impl Query {
             filter: text("filter")?,
             sort_by: text("sortBy")?,
             sort_order: text("sortOrder")?,
+            cursor,
             start: number("startIndex")?,
             count: number("count")?,
             attributes: names("attributes")?,
@@ -120,14 +125,21 @@ impl Query {
             }
         };
         let clamp = |number: i64, low: usize, high: usize| usize::try_from(number).unwrap_or(low).clamp(low, high);
-        Ok(Self {
-            filter,
-            sort,
-            start: parts.start.map_or(1, |start| clamp(start, 1, usize::MAX)),
-            count: parts.count.map_or(DEFAULT_COUNT, |count| clamp(count, 0, MAX_COUNT)),
-            attributes: parts.attributes,
-            excluded: parts.excluded,
-        })
+        let (page, count) = match (parts.cursor, parts.start) {
+            (Some(_), Some(_)) => {
+                return Err(Error::InvalidCursor("`cursor` and `startIndex` exclude each other; send one".to_owned()));
+            }
+            (Some(cursor), None) => {
+                let count = parts.count.map_or(Some(DEFAULT_COUNT), |count| usize::try_from(count).ok());
+                let count = count.filter(|count| (1..=MAX_COUNT).contains(count)).ok_or(Error::InvalidCount)?;
+                (Page::Cursor(Some(cursor.to_owned()).filter(|text| !text.is_empty())), count)
+            }
+            (None, start) => {
+                let count = parts.count.map_or(DEFAULT_COUNT, |count| clamp(count, 0, MAX_COUNT));
+                (Page::Index(start.map_or(1, |start| clamp(start, 1, usize::MAX))), count)
+            }
+        };
+        Ok(Self { filter, sort, page, count, attributes: parts.attributes, excluded: parts.excluded })
     }
 
     /// What each resource shows.
@@ -153,6 +165,7 @@ struct Parts<'a> {
     filter: Option<&'a str>,
     sort_by: Option<&'a str>,
     sort_order: Option<&'a str>,
+    cursor: Option<&'a str>,
     start: Option<i64>,
     count: Option<i64>,
     attributes: Option<Vec<String>>,
@@ -163,8 +176,11 @@ fn split_names(text: &str) -> Vec<String> {
     text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
-fn not_a_number(name: &str) -> Error {
-    Error::InvalidValue(format!("`{name}` must be a whole number"))
+fn not_a_number(name: &str, cursor: Option<&str>) -> Error {
+    match cursor {
+        Some(_) if name == "count" => Error::InvalidCount,
+        _ => Error::InvalidValue(format!("`{name}` must be a whole number")),
+    }
 }
 
 /// Checks that at least one of the shapes can evaluate each comparison: what cannot be evaluated is refused, not
@@ -210,46 +226,6 @@ pub fn check_filter(shapes: &[Shape<'_>], filter: &Filter) -> Result<(), Error> 
         }
         Err(Error::InvalidFilter(format!("`{path}` is a {} and cannot be compared with {value}", compared.kind.name())))
     })
-}
-
-/// Checks that resources can be sorted by the attribute.
-///
-/// # Errors
-/// `InvalidPath`.
-pub fn check_sort(shapes: &[Shape<'_>], sort: &Sort) -> Result<(), Error> {
-    let target = shapes.iter().find_map(|shape| shape.resolve(&sort.by));
-    let leaf = target.and_then(|target| target.leaf());
-    match leaf.filter(|leaf| leaf.returned != super::schema::Returned::Never) {
-        Some(_) => Ok(()),
-        None => Err(Error::InvalidPath(format!("`sortBy`: `{}` is no attribute to sort by", sort.by))),
-    }
-}
-
-/// By what a resource is sorted: the attribute's value; of a list the primary value, else the first (RFC 7644 section
-/// 3.4.2.3). Text without regard to case unless the attribute is exact; `None` sorts last.
-pub fn sort_key(shape: &Shape<'_>, sort: &Sort, resource: &Map<String, Value>) -> Option<String> {
-    use crate::filter::Facts;
-    let value = crate::filter::find_attribute(resource, &sort.by)?;
-    let value = match value {
-        Value::Array(values) => {
-            values.iter().find(|value| super::body::is_primary(value)).or_else(|| values.first())?
-        }
-        other => other,
-    };
-    let value = match (value, &sort.by.sub) {
-        (Value::Object(map), Some(sub)) => {
-            map.iter().find(|(name, _)| name.eq_ignore_ascii_case(sub)).map(|(_, value)| value)?
-        }
-        (Value::Object(map), None) => map.get("value").or_else(|| map.get("formatted"))?,
-        (plain, _) => plain,
-    };
-    let text = match value {
-        Value::String(text) => text.clone(),
-        Value::Null => return None,
-        other => other.to_string(),
-    };
-    let fact = shape.fact(sort.by.urn.as_deref(), &sort.by.name, sort.by.sub.as_deref());
-    Some(if fact.case_exact { text } else { text.to_lowercase() })
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod admission;
 mod conditions;
+mod cursors;
 mod discovery;
 mod entra;
 mod groups;
@@ -25,7 +26,7 @@ use cleargate::directory::{Directory, Rules};
 use cleargate::http::Metrics;
 use cleargate::limit::{LimitSettings, Limits};
 use cleargate::model::{OrganisationId, TokenKind};
-use cleargate::scim::{Gate, Scim, routes};
+use cleargate::scim::{Cursors, Gate, Scim, routes};
 use cleargate::secret::{IdSource, MacKey};
 use cleargate::store::{self, Store, Writer};
 use cleargate::tokens::Tokens;
@@ -92,13 +93,17 @@ impl Ground {
 
     /// The surface's router.
     pub fn router(&self, public_url: &str) -> Router {
-        self.serve(Scim::new(self.directory.clone(), self.access.clone(), public_url))
+        self.serve(self.scim(public_url))
     }
 
     /// The same, counting into `metrics`.
     pub fn counting_router(&self, metrics: &Metrics) -> Router {
-        let scim = Scim::new(self.directory.clone(), self.access.clone(), "https://id.example");
-        self.serve(scim.counted_by(metrics.clone()))
+        self.serve(self.scim("https://id.example").counted_by(metrics.clone()))
+    }
+
+    fn scim(&self, public_url: &str) -> Scim {
+        let cursors = Cursors::new(&MacKey::new(&[7; 32]), self.clock.clock());
+        Scim::new(self.directory.clone(), self.access.clone(), cursors, public_url)
     }
 
     fn serve(&self, scim: Scim) -> Router {

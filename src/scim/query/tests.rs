@@ -22,7 +22,7 @@ fn paging_numbers_are_brought_into_range() {
             continue;
         }
         let found = result.unwrap();
-        assert_eq!((found.start, found.count), (start, count), "{query}");
+        assert_eq!((found.page, found.count), (Page::Index(start), count), "{query}");
     }
 }
 
@@ -48,7 +48,7 @@ fn a_search_body_says_the_same_as_an_address() {
     let query = Query::of_body(body.as_object().unwrap()).unwrap();
     assert_eq!(query.filter.unwrap().to_string(), "userName eq \"a\"");
     assert!(query.sort.is_some_and(|sort| sort.descending && sort.by.is("name.familyName")));
-    assert_eq!((query.start, query.count), (3, 5));
+    assert_eq!((query.page, query.count), (Page::Index(3), 5));
     assert_eq!(query.attributes, Some(vec!["userName".to_owned()]));
     for (body, scim_type) in [
         (json!({}), "invalidSyntax"),
@@ -99,20 +99,45 @@ fn filters_that_cannot_be_evaluated_are_refused() {
     assert!(check_filter(&[*PERSON, *TEAM], &"members eq \"x\" or userName pr".parse().unwrap()).is_ok());
 }
 
+/// RFC 9865 section 2.
 #[test]
-fn lists_sort_by_their_primary_value() {
-    let key = |by: &str, resource: Value| {
-        sort_key(&PERSON, &Sort { by: by.parse().unwrap(), descending: false }, resource.as_object().unwrap())
+fn a_cursor_takes_the_place_of_the_start_index() {
+    for (query, cursor, count) in [
+        ("cursor", None, DEFAULT_COUNT),
+        ("cursor=&count=5", None, 5),
+        ("Cursor=aB-_9&count=1000", Some("aB-_9"), MAX_COUNT),
+        ("cursor=x&startIndex=", Some("x"), DEFAULT_COUNT),
+    ] {
+        let found = Query::of_url(Some(query)).unwrap();
+        assert_eq!((found.page, found.count), (Page::Cursor(cursor.map(str::to_owned)), count), "{query}");
+    }
+    for (query, scim_type) in [
+        ("cursor=&startIndex=1", "invalidCursor"),
+        ("cursor=x&startIndex=5", "invalidCursor"),
+        ("cursor=&count=0", "invalidCount"),
+        ("cursor=&count=-1", "invalidCount"),
+        ("cursor=&count=1001", "invalidCount"),
+        ("cursor=&count=many", "invalidCount"),
+        ("cursor=&startIndex=many", "invalidValue"),
+    ] {
+        let error = Query::of_url(Some(query)).expect_err(query);
+        assert_eq!(error.answer().scim_type, Some(scim_type), "{query}");
+    }
+    let of_body = |more: Value| {
+        let mut body = json!({"schemas": [SEARCH_SCHEMA]});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        Query::of_body(body.as_object().unwrap())
     };
-    assert_eq!(key("userName", json!({"userName": "Ada"})).as_deref(), Some("ada"));
-    assert_eq!(key("externalId", json!({"externalId": "Ada"})).as_deref(), Some("Ada"));
-    assert_eq!(key("name.familyName", json!({"name": {"familyName": "L"}})).as_deref(), Some("l"));
-    assert_eq!(
-        key("emails", json!({"emails": [{"value": "b"}, {"value": "a", "primary": true}]})).as_deref(),
-        Some("a")
-    );
-    assert_eq!(key("emails.type", json!({"emails": [{"value": "b", "type": "work"}]})).as_deref(), Some("work"));
-    assert_eq!(key("title", json!({})), None);
-    let sort = Sort { by: AttributePath::new("password"), descending: false };
-    assert!(matches!(check_sort(&[*PERSON], &sort), Err(Error::InvalidPath(_))));
+    assert_eq!(of_body(json!({"cursor": "", "count": 2})).unwrap().page, Page::Cursor(None));
+    assert_eq!(of_body(json!({"cursor": "x"})).unwrap().page, Page::Cursor(Some("x".to_owned())));
+    assert_eq!(of_body(json!({"cursor": null})).unwrap().page, Page::Index(1));
+    for (more, scim_type) in [
+        (json!({"cursor": 5}), "invalidValue"),
+        (json!({"cursor": "", "startIndex": 1}), "invalidCursor"),
+        (json!({"cursor": "", "count": 0}), "invalidCount"),
+        (json!({"cursor": "", "count": "5"}), "invalidCount"),
+    ] {
+        let error = of_body(more.clone()).expect_err(&more.to_string());
+        assert_eq!(error.answer().scim_type, Some(scim_type), "{more}");
+    }
 }
