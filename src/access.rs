@@ -12,6 +12,7 @@ mod grants;
 mod pack;
 mod permit;
 pub mod policy;
+mod rank;
 mod roles;
 mod service;
 
@@ -22,6 +23,7 @@ pub use grants::{Grants, NewGrant, RuleChanges, RuleGrant};
 pub use pack::{LoginRule, Matrix, MatrixCell, MatrixRow, Pack, RoleNameRule};
 pub use permit::Permit;
 pub use policy::{Question, Standing};
+pub use rank::{Reach, Reached, can_take_away};
 pub use roles::{Catalogue, CustomRole, RoleBook, RoleEntry, RoleKind};
 pub use service::Access;
 

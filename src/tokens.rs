@@ -261,7 +261,7 @@ fn check_name(name: &str) -> Result<(), Error> {
 
 fn actor(id: TokenId, kind: TokenKind) -> Actor {
     match kind {
-        TokenKind::Management(limit, user) => Actor::Token { id, limit, user },
+        TokenKind::Management(limit, user, maker) => Actor::Token { id, limit, user, maker },
         TokenKind::Scim(source) => Actor::Connection { source, token: id },
     }
 }
@@ -269,7 +269,7 @@ fn actor(id: TokenId, kind: TokenKind) -> Actor {
 fn told(event: Event, token: &Token) -> Event {
     let event = event.on("token", token.id, &token.name);
     let event = match &token.kind {
-        TokenKind::Management(limit, user) => {
+        TokenKind::Management(limit, user, _) => {
             let limit = limit.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
             let event = event.detail("kind", "management").detail("limit", limit);
             match user {

@@ -170,6 +170,23 @@ impl RoleBook {
             .any(|piece| piece.permissions.iter().chain(&piece.if_owner).any(|rule| rule.covers(permission)))
     }
 
+    /// The permissions of the catalogue that `id` gives, and whether to the owner only; its denies are not looked at.
+    /// `None` when it is not defined.
+    pub fn rights<'a>(&'a self, id: &RoleId) -> Option<impl Iterator<Item = (Permission, bool)> + use<'a>> {
+        let pieces = self.pieces(id)?;
+        let covers = |rules: &[Permission], permission: &Permission| rules.iter().any(|rule| rule.covers(permission));
+        Some(self.catalogue.iter().filter_map(move |permission| {
+            let is_given = pieces.iter().any(|piece| covers(&piece.permissions, &permission));
+            let is_owners = pieces.iter().any(|piece| covers(&piece.if_owner, &permission));
+            (is_given || is_owners).then_some((permission, !is_given))
+        }))
+    }
+
+    /// Whether `id`, or what it includes, takes any right away; a role that is not defined may.
+    pub fn denies_anything(&self, id: &RoleId) -> bool {
+        self.pieces(id).is_none_or(|pieces| pieces.iter().any(|piece| !piece.denies.is_empty()))
+    }
+
     /// The roles that, alone, would allow `permission` (possibly to the owner only), by id.
     pub fn giving<'a>(&'a self, permission: &'a Permission) -> impl Iterator<Item = &'a RoleId> {
         self.resolved.iter().filter_map(move |(id, pieces)| {

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use super::explain::{self, Explanation, Level};
 use super::grants::{Grants, NewGrant};
 use super::policy::{self, Question, Standing};
-use super::{Error, Memberships, Permit, RoleBook};
+use super::{Error, Memberships, Permit, Reach, RoleBook};
 use crate::audit::{EventKind, Ledger, Outcome};
 use crate::clock::{Clock, Timestamp};
 use crate::model::{Actor, Circumstance, OrganisationId, Permission, Scope, SourceId, UserId};
@@ -107,13 +107,11 @@ impl Access {
         if roles.find(&grant.role).is_none() {
             return Err(Error::Invalid { field: "role", reason: format!("`{}` does not exist", grant.role) });
         }
-        let standing = self.standing_of(actor).await?;
+        let standings = self.standings_of(actor).await?;
         for permission in roles.catalogue().iter().filter(|permission| roles.gives(&grant.role, permission)) {
             let question = Question::new(&permission).within(scope);
-            let explanation = match &standing {
-                Some((standing, now)) => {
-                    Explanation::new(&policy::decide(&question, standing, &roles, *now), &question, &roles, *now)
-                }
+            let explanation = match self.decide_by(&standings, &question, &roles) {
+                Some(explanation) => explanation,
                 None => self.decide(actor, &question).await?,
             };
             if !explanation.allowed {
@@ -196,7 +194,7 @@ impl Access {
         Ok(match actor {
             Actor::Anonymous => plain(false, "refused", "nobody is signed in"),
             Actor::Connection { .. } => plain(false, "refused", "a provisioning connection only provisions"),
-            Actor::Local { .. } | Actor::System { .. } | Actor::Token { user: None, .. } if !is_known => {
+            Actor::Local { .. } | Actor::System { .. } | Actor::Token { user: None, maker: None, .. } if !is_known => {
                 plain(false, "unknown-permission", "there is no such permission")
             }
             Actor::Local { uid } if *uid == 0 || *uid == self.daemon_uid => {
@@ -204,21 +202,44 @@ impl Access {
             }
             Actor::Local { .. } => plain(false, "local", "neither the superuser nor the user of the daemon"),
             Actor::System { .. } => plain(true, "local", "a task of the daemon"),
-            Actor::Token { user: None, limit, .. } => {
+            Actor::Token { user: None, maker: None, limit, .. } => {
                 if limit.iter().any(|rule| rule.covers(question.permission)) {
                     plain(true, "token", "the token is for this")
                 } else {
                     plain(false, "beyond-limit", "the token is not for this")
                 }
             }
-            Actor::Token { user: Some(_), .. } | Actor::User { .. } => match self.standing_of(actor).await {
-                Ok(Some((standing, now))) => {
-                    Explanation::new(&policy::decide(question, &standing, &roles, now), question, &roles, now)
-                }
-                Ok(None) | Err(Error::NotFound { .. }) => plain(false, "refused", "there is no such user"),
+            Actor::Token { .. } | Actor::User { .. } => match self.standings_of(actor).await {
+                Ok(standings) => self
+                    .decide_by(&standings, question, &roles)
+                    .unwrap_or_else(|| plain(false, "refused", "there is no such user")),
+                Err(Error::NotFound { .. }) => plain(false, "refused", "there is no such user"),
                 Err(error) => return Err(error),
             },
         })
+    }
+
+    /// The decision for all of these standings: the first that refuses, else the last. `None` without any.
+    fn decide_by(&self, standings: &[Standing], question: &Question<'_>, roles: &RoleBook) -> Option<Explanation> {
+        let now = self.clock.now();
+        let mut last = None;
+        for standing in standings {
+            let explanation = Explanation::new(&policy::decide(question, standing, roles, now), question, roles, now);
+            let is_allowed = explanation.allowed;
+            last = Some(explanation);
+            if !is_allowed {
+                break;
+            }
+        }
+        last
+    }
+
+    /// How far a user's grants reach at most.
+    ///
+    /// # Errors
+    /// `NotFound`, `Store`.
+    pub async fn reach(&self, user: UserId) -> Result<Reach, Error> {
+        Ok(Reach::of(&self.standing(user).await?, &self.roles(), self.clock.now()))
     }
 
     /// What a user may do now, for the organisation first and then for each scope that a grant names.
@@ -240,15 +261,19 @@ impl Access {
         Ok(Standing { status: member.status, held, limit: None })
     }
 
-    /// The standing of an actor that is or acts for a user, with a token's limit; `None` for others.
-    async fn standing_of(&self, actor: &Actor) -> Result<Option<(Standing, Timestamp)>, Error> {
-        let (user, limit) = match actor {
-            Actor::User { id, .. } => (*id, None),
-            Actor::Token { user: Some(user), limit, .. } => (*user, Some(limit.clone())),
-            _ => return Ok(None),
+    /// The standings that bound an actor: its user's, or that of whom a token acts for and that of who made it, with
+    /// the token's limit. None for others.
+    async fn standings_of(&self, actor: &Actor) -> Result<Vec<Standing>, Error> {
+        let (users, limit) = match actor {
+            Actor::User { id, .. } => ([Some(*id), None], None),
+            Actor::Token { user, maker, limit, .. } => ([*maker, *user], Some(limit.clone())),
+            _ => return Ok(Vec::new()),
         };
-        let standing = self.standing(user).await?;
-        Ok(Some((Standing { limit, ..standing }, self.clock.now())))
+        let mut standings = Vec::new();
+        for user in users.into_iter().flatten() {
+            standings.push(Standing { limit: limit.clone(), ..self.standing(user).await? });
+        }
+        Ok(standings)
     }
 
     async fn refuse(&self, actor: &Actor, from: Circumstance, explanation: Explanation) -> Result<Permit, Error> {

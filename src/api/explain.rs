@@ -12,18 +12,21 @@ use super::fields::Params;
 use super::{Api, Error, render};
 use crate::access::Question;
 use crate::clock::Timestamp;
-use crate::model::{Permission, Scope};
+use crate::model::{Permission, Scope, User};
 
 impl Api {
-    /// People may ask about themselves; about others, who has `permission`.
-    async fn permit_about(&self, caller: &Caller, user: &str, permission: &str) -> Result<(), Error> {
-        let is_self = caller.signed_in.as_ref().is_some_and(|signed_in| {
-            signed_in.user.id.to_string() == user || signed_in.user.user_name.folded() == crate::model::fold(user)
-        });
+    /// The user of this id or name. People may ask about themselves; about others, who has `permission`, and nobody else
+    /// learns whether there is such a user.
+    async fn user_asked_about(&self, caller: &Caller, user: &str, permission: &str) -> Result<User, Error> {
+        let found = self.user(user).await;
+        let is_self = match (&found, &caller.signed_in) {
+            (Ok(found), Some(signed_in)) => found.id == signed_in.user.id,
+            _ => false,
+        };
         if !is_self {
             self.permit(caller, permission, None).await?;
         }
-        Ok(())
+        found
     }
 }
 
@@ -37,8 +40,7 @@ pub(super) async fn explain(State(api): State<Api>, caller: Caller, mut params: 
     // No rule of this release looks at addresses: the answer is the same from everywhere.
     let ip: Option<IpAddr> = params.parsed("ip")?;
     params.end()?;
-    api.permit_about(&caller, &user, "decisions:read").await?;
-    let user = api.user(&user).await?;
+    let user = api.user_asked_about(&caller, &user, "decisions:read").await?;
     let question = Question::new(&permission).within(scope.as_ref());
     let explanation = api.services.access.explain(user.id, &question, at).await?;
     let mut body = json!(explanation);
@@ -55,8 +57,7 @@ pub(super) async fn permissions(
     caller: Caller,
     Path(user): Path<String>,
 ) -> Result<Response, Error> {
-    api.permit_about(&caller, &user, "users:read").await?;
-    let user = api.user(&user).await?;
+    let user = api.user_asked_about(&caller, &user, "users:read").await?;
     let levels = api.services.access.effective(user.id).await?;
     Ok(render::answer(StatusCode::OK, &json!({"user": render::brief(&user), "levels": levels})))
 }

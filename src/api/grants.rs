@@ -7,8 +7,8 @@ use http::StatusCode;
 use super::admit::Caller;
 use super::fields::{Fields, Params};
 use super::{Api, Error, render};
-use crate::access::NewGrant;
-use crate::model::{GrantId, Mode, RoleId, Subject};
+use crate::access::{NewGrant, Question};
+use crate::model::{GrantId, Mode, Permission, RoleId, Subject};
 
 impl Api {
     /// The one user or group that is named.
@@ -57,18 +57,26 @@ pub(super) async fn create(State(api): State<Api>, caller: Caller, mut fields: F
     let subject = api.subject(user, group).await?;
     let new = NewGrant { subject, role, scope, mode, reason, starts, ends };
     let permit = api.services.access.permit_grant(&caller.actor, &new, caller.circumstance.clone()).await?;
+    api.check_taking(&caller, new.subject, &new.role, new.scope.as_ref(), new.mode).await?;
     let access = &api.services.access;
     let grant = access.grants().create(&permit, &access.roles(), new).await?;
     Ok(render::answer(StatusCode::CREATED, &render::grant(&grant)))
 }
 
-/// `DELETE /grants/{id}`.
+/// `DELETE /grants/{id}`. The right to end grants everywhere is enough, also where a grant within the scope would
+/// take it away: else that grant could not be ended by anybody.
 pub(super) async fn delete(State(api): State<Api>, caller: Caller, Path(id): Path<String>) -> Result<Response, Error> {
     let missing = || Error::NotFound { what: "grant" };
     let id: GrantId = id.parse().map_err(|_| missing())?;
-    let found = api.services.access.grants().find(id).await?;
-    let scope = found.as_ref().and_then(|grant| grant.scope.as_ref());
+    let access = &api.services.access;
+    let found = access.grants().find(id).await?;
+    let everywhere: Permission = "grants:delete".parse().map_err(|_| Error::Internal("a permission that is none"))?;
+    let is_everywhere = access.decide(&caller.actor, &Question::new(&everywhere)).await?.allowed;
+    let scope = found.as_ref().and_then(|grant| grant.scope.as_ref()).filter(|_| !is_everywhere);
     let permit = api.permit(&caller, "grants:delete", scope).await?;
-    let grant = api.services.access.grants().delete(&permit, id).await?;
+    if let Some(found) = &found {
+        api.check_ending(&caller, found).await?;
+    }
+    let grant = access.grants().delete(&permit, id).await?;
     Ok(render::answer(StatusCode::OK, &render::grant(&grant)))
 }

@@ -1,19 +1,20 @@
-//! Nobody gives away, or takes over, more than they have.
+//! Nobody gives away, takes over or takes away more than they have.
 
 use super::admit::Caller;
 use super::{Api, Error};
-use crate::access::Question;
-use crate::model::{Permission, Scope, UserId};
+use crate::access::{Question, Reach, Reached, can_take_away};
+use crate::model::{Actor, Grant, Mode, Permission, RoleId, Scope, SourceId, Subject, UserId};
 
 impl Api {
-    /// Checks that the caller has every right of a user that it is about to act for, or to take over by a new password.
+    /// Checks that the caller reaches as far as a user whom it is about to act for, to disable or enable, to rename, or
+    /// to take over by a new password. What counts is what the user's grants could come to: a disabled administrator is
+    /// an administrator. People may do these things to themselves, where they sit at a browser.
     pub(super) async fn check_rank(&self, caller: &Caller, user: UserId) -> Result<(), Error> {
-        for level in self.services.access.effective(user).await? {
-            for right in &level.permissions {
-                self.check_right(caller, &right.permission, level.scope.as_ref(), right.if_owner).await?;
-            }
+        if caller.signed_in.as_ref().is_some_and(|signed_in| signed_in.user.id == user) {
+            return Ok(());
         }
-        Ok(())
+        let reach = self.services.access.reach(user).await?;
+        self.check_reach(caller, &reach, None).await
     }
 
     /// Checks that the caller has every right that a limit lets through.
@@ -21,24 +22,99 @@ impl Api {
         let roles = self.services.access.roles();
         for permission in roles.catalogue().iter().filter(|permission| limit.iter().any(|rule| rule.covers(permission)))
         {
-            self.check_right(caller, &permission, None, false).await?;
+            self.check_right(caller, Reached { permission, scope: None, if_owner: false }).await?;
         }
         Ok(())
     }
 
-    async fn check_right(
+    /// Checks that the caller has what a connection can come to: it makes and changes people and groups, and mapping
+    /// rules turn those into roles.
+    pub(super) async fn check_connection(&self, caller: &Caller, connection: &SourceId) -> Result<(), Error> {
+        let roles = self.services.access.roles();
+        let is_about_people = |permission: &Permission| matches!(permission.resource(), "users" | "groups");
+        let people: Vec<Permission> = roles.catalogue().iter().filter(is_about_people).collect();
+        self.check_limit(caller, &people).await?;
+        for (role, scope) in self.services.directory.rules().given_by(connection) {
+            self.check_reach(caller, &Reach::of_role(role, scope, &roles), None).await?;
+        }
+        Ok(())
+    }
+
+    /// Checks that the caller may give a role that takes rights away from whoever holds it: only somebody with at least
+    /// the same rights may take them.
+    pub(super) async fn check_taking(
         &self,
         caller: &Caller,
-        permission: &Permission,
+        subject: Subject,
+        role: &RoleId,
         scope: Option<&Scope>,
-        is_owner: bool,
+        mode: Mode,
     ) -> Result<(), Error> {
-        let question = Question::new(permission).within(scope).owned(is_owner);
-        let decision = self.services.access.decide(&caller.actor, &question).await?;
-        if decision.allowed {
+        if !can_take_away(role, scope, mode, &self.services.access.roles()) {
             return Ok(());
         }
-        let place = scope.map(|scope| format!(" in {scope}")).unwrap_or_default();
-        Err(Error::Forbidden { detail: format!("this would give {permission}{place}, which you do not have") })
+        match subject {
+            Subject::User(user) => {
+                let reach = self.services.access.reach(user).await?;
+                self.check_reach(caller, &reach, scope).await
+            }
+            Subject::Group(_) => self.check_everything(caller).await,
+        }
     }
+
+    /// Checks that the caller may end a grant: it has what the grant gives, and where the grant takes rights away, what
+    /// its holder would get back. Nobody lifts their own limits.
+    pub(super) async fn check_ending(&self, caller: &Caller, grant: &Grant) -> Result<(), Error> {
+        let roles = self.services.access.roles();
+        let scope = grant.scope.as_ref();
+        if can_take_away(&grant.role, scope, grant.mode, &roles) && is_own(&caller.actor, grant.subject) {
+            let detail = "this grant limits what you may do; somebody else has to end it".to_owned();
+            return Err(Error::Forbidden { detail });
+        }
+        self.check_reach(caller, &Reach::of_role(&grant.role, scope, &roles), None).await?;
+        self.check_taking(caller, grant.subject, &grant.role, scope, grant.mode).await
+    }
+
+    async fn check_reach(&self, caller: &Caller, reach: &Reach, scope: Option<&Scope>) -> Result<(), Error> {
+        if reach.has_undefined {
+            // What the role gave or took is not known: only who has everything cannot gain by it.
+            self.check_everything(caller).await?;
+        }
+        for right in reach.within(scope) {
+            self.check_right(caller, right).await?;
+        }
+        Ok(())
+    }
+
+    async fn check_everything(&self, caller: &Caller) -> Result<(), Error> {
+        let roles = self.services.access.roles();
+        for permission in roles.catalogue().iter() {
+            self.check_right(caller, Reached { permission, scope: None, if_owner: false }).await?;
+        }
+        Ok(())
+    }
+
+    async fn check_right(&self, caller: &Caller, right: Reached) -> Result<(), Error> {
+        let Reached { permission, scope, if_owner } = right;
+        let question = Question::new(&permission).within(scope.as_ref()).owned(if_owner);
+        let asked = self.services.access.permit_for(&caller.actor, &question, caller.circumstance.clone()).await;
+        match asked {
+            Ok(_) => Ok(()),
+            Err(crate::access::Error::Denied(_)) => {
+                let place = scope.map(|scope| format!(" in {scope}")).unwrap_or_default();
+                Err(Error::Forbidden { detail: format!("this takes {permission}{place}, which you do not have") })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Whether the actor is, or acts for, whom a grant is given to.
+fn is_own(actor: &Actor, subject: Subject) -> bool {
+    let user = match actor {
+        Actor::User { id, .. } => Some(*id),
+        Actor::Token { user, maker, .. } => user.or(*maker),
+        _ => None,
+    };
+    matches!((user, subject), (Some(user), Subject::User(holder)) if user == holder)
 }

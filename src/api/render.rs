@@ -123,7 +123,7 @@ pub(super) fn grant(grant: &Grant) -> Value {
 pub(super) fn token(token: &Token) -> Value {
     let (connection, scope, user) = match &token.kind {
         TokenKind::Scim(source) => (Some(source.to_string()), None, None),
-        TokenKind::Management(limit, user) => {
+        TokenKind::Management(limit, user, _) => {
             let limit: Vec<String> = limit.iter().map(Permission::to_string).collect();
             (None, Some(limit), user.map(|user| user.to_string()))
         }

@@ -9,7 +9,7 @@ use super::fields::{Fields, Params};
 use super::{Api, Error, render};
 use crate::clock::Timestamp;
 use crate::config::parse_duration;
-use crate::model::{Permission, SourceId, TokenId, TokenKind};
+use crate::model::{Actor, Permission, SourceId, TokenId, TokenKind, UserId};
 
 /// Words for usual limits.
 const WORDS: [(&str, &[&str]); 3] = [
@@ -62,6 +62,7 @@ pub(super) async fn create(State(api): State<Api>, caller: Caller, mut fields: F
                     format!("`{connection}` is no [[scim]] of the configuration"),
                 ));
             }
+            api.check_connection(&caller, &connection).await?;
             (name.unwrap_or_else(|| connection.to_string()), TokenKind::Scim(connection))
         }
         Some(_) => return Err(Error::invalid("connection", "goes with neither scope nor user")),
@@ -117,19 +118,17 @@ impl Api {
         }
         limit.sort();
         limit.dedup();
+        let maker = maker(caller)?;
         let Some(user) = user else {
             self.check_limit(caller, &limit).await?;
-            return Ok(TokenKind::Management(limit, None));
+            return Ok(TokenKind::Management(limit, None, maker));
         };
         let user = self.user(&user).await.map_err(|error| match error {
             Error::NotFound { .. } => Error::invalid("user", "does not exist"),
             other => other,
         })?;
-        let is_self = caller.signed_in.as_ref().is_some_and(|signed_in| signed_in.user.id == user.id);
-        if !is_self {
-            self.check_rank(caller, user.id).await?;
-        }
-        Ok(TokenKind::Management(limit, Some(user.id)))
+        self.check_rank(caller, user.id).await?;
+        Ok(TokenKind::Management(limit, Some(user.id), maker.filter(|maker| *maker != user.id)))
     }
 
     fn known(&self, word: &str) -> Result<Permission, Error> {
@@ -139,5 +138,18 @@ impl Api {
             return Ok(permission);
         }
         Err(Error::invalid("scope", format!("has `{word}`, which is no permission of the policy pack")))
+    }
+}
+
+/// Whose rights bound what this caller makes, from now on; nobody's where the machine itself does.
+fn maker(caller: &Caller) -> Result<Option<UserId>, Error> {
+    match &caller.actor {
+        Actor::User { id, .. } => Ok(Some(*id)),
+        Actor::Token { user: Some(_), maker: Some(_), .. } => {
+            let detail = "this token acts for somebody else than its maker; use one of your own".to_owned();
+            Err(Error::Forbidden { detail })
+        }
+        Actor::Token { user, maker, .. } => Ok(user.or(*maker)),
+        _ => Ok(None),
     }
 }

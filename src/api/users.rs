@@ -216,7 +216,7 @@ pub(super) async fn change(
     fields.end()?;
     let mut permit = api.permit(&caller, "users:update", None).await?;
     let mut user = api.user(&user).await?;
-    if wish.renames() || wish.password.is_some() {
+    if wish.renames() || wish.active.is_some() || wish.password.is_some() {
         api.check_rank(&caller, user.id).await?;
     }
     if let Some(password) = &wish.password {

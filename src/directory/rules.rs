@@ -46,6 +46,12 @@ impl Rules {
         self.0.iter().any(|rule| rule.source == *source)
     }
 
+    /// The roles that the rules of `source` can give, and where.
+    pub fn given_by(&self, source: &SourceId) -> impl Iterator<Item = (&RoleId, Option<&Scope>)> {
+        let is_about = move |rule: &&Rule| rule.source == *source;
+        self.0.iter().filter(is_about).map(|rule| (&rule.role, rule.scope.as_ref()))
+    }
+
     /// The roles that the rules of `source` give to whom `record` describes.
     pub fn wanted(&self, source: &SourceId, record: &Map<String, Value>) -> Vec<RuleGrant> {
         self.0

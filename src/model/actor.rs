@@ -9,9 +9,10 @@ use super::{Permission, SessionId, SourceId, TokenId, UserId};
 /// What a token is for; a token of one kind is nothing on another surface.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum TokenKind {
-    /// Management: what it may do at most, and for whom it acts; without a user it is a service's.
+    /// Management: what it may do at most; for whom it acts, without a user it is a service's; and who made it, whose
+    /// rights it never exceeds. Without a maker it was made on the machine itself.
     #[n(0)]
-    Management(#[n(0)] Vec<Permission>, #[n(1)] Option<UserId>),
+    Management(#[n(0)] Vec<Permission>, #[n(1)] Option<UserId>, #[n(2)] Option<UserId>),
     /// Provisioning by SCIM, for one connection.
     #[n(1)]
     Scim(#[n(0)] SourceId),
@@ -47,6 +48,8 @@ pub enum Actor {
         limit: Vec<Permission>,
         /// Whom it acts for.
         user: Option<UserId>,
+        /// Who made it, unless that is the one it acts for: it may do nothing that they may not.
+        maker: Option<UserId>,
     },
     /// A signed-in user.
     User {

@@ -273,7 +273,7 @@ async fn tokens(gateway: &Gateway) -> Result<(Secret, Secret), Failed> {
     let permit = gateway.access().task_permit("demo", None);
     let connection = parsed(OKTA)?;
     let scim = gateway.tokens().create(&permit, OKTA, TokenKind::Scim(connection), None).await;
-    let everything = TokenKind::Management(vec![parsed("*:*")?], None);
+    let everything = TokenKind::Management(vec![parsed("*:*")?], None, None);
     let admin = gateway.tokens().create(&permit, "demo", everything, None).await;
     match (scim, admin) {
         (Ok((scim, _)), Ok((admin, _))) => Ok((scim, admin)),

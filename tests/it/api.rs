@@ -82,7 +82,7 @@ impl Ground {
     /// A service's token with these permissions.
     async fn service(&self, permissions: &[&str]) -> Client {
         let limit: Vec<Permission> = permissions.iter().map(|text| text.parse().unwrap()).collect();
-        let kind = TokenKind::Management(limit, None);
+        let kind = TokenKind::Management(limit, None, None);
         let tokens = self.test.gateway.tokens();
         let (secret, _) = tokens.create(&self.test.task(), "service", kind, None).await.unwrap();
         self.bearer(secret.expose())

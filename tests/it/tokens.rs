@@ -18,7 +18,7 @@ fn scim(source: &str) -> TokenKind {
 }
 
 fn management(user: Option<UserId>) -> TokenKind {
-    TokenKind::Management(vec!["users:read".parse().unwrap()], user)
+    TokenKind::Management(vec!["users:read".parse().unwrap()], user, None)
 }
 
 #[tokio::test]
@@ -34,7 +34,7 @@ async fn a_token_says_who_presents_it() {
     let (secret, token) = tokens.create(&bench.permit(), "ci", management(Some(user)), None).await.unwrap();
     assert!(secret.expose().starts_with("cgp_"));
     let limit = vec!["users:read".parse().unwrap()];
-    let expected = Actor::Token { id: token.id, limit, user: Some(user) };
+    let expected = Actor::Token { id: token.id, limit, user: Some(user), maker: None };
     assert_eq!(tokens.authenticate(secret.expose()).await, Ok(expected));
 }
 

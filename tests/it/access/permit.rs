@@ -26,7 +26,8 @@ async fn disabled_means_disabled_for_every_permission_and_token() {
     let bench = Bench::new("clearpoint-systems");
     let ada = bench.user(1, &[]);
     bench.give_user(ada, "system_administrator", None).await;
-    let token = Actor::Token { id: Id::from_bytes([8; 16]), limit: vec![permission("*:*")], user: Some(ada) };
+    let token =
+        Actor::Token { id: Id::from_bytes([8; 16]), limit: vec![permission("*:*")], user: Some(ada), maker: None };
     for actor in [signed_in(ada), token] {
         assert!(bench.may(&actor, "users:delete", None).await);
         for status in [Status::Inactive, Status::Invited, Status::Tombstone] {
@@ -40,6 +41,29 @@ async fn disabled_means_disabled_for_every_permission_and_token() {
 }
 
 #[tokio::test]
+async fn a_token_is_bounded_by_who_made_it_for_as_long_as_it_lives() {
+    let bench = Bench::new("clearpoint-systems");
+    let (ada, bob) = (bench.user(1, &[]), bench.user(2, &[]));
+    bench.give_user(ada, "data_analyst", None).await;
+    bench.give_user(bob, "system_administrator", None).await;
+    let token = |user, maker| {
+        let (id, limit) = (Id::from_bytes([8; 16]), vec![permission("*:*")]);
+        Actor::Token { id, limit, user, maker: Some(maker) }
+    };
+    let (service, personal) = (token(None, ada), token(Some(bob), ada));
+    for actor in [&service, &personal] {
+        assert!(bench.may(actor, "reports:read", None).await);
+        assert!(!bench.may(actor, "users:read", None).await, "more than its maker may");
+    }
+    // Whom it acts for bounds it too.
+    assert!(!bench.may(&token(Some(ada), bob), "users:read", None).await);
+    bench.set_status(ada, Status::Inactive);
+    for actor in [&service, &personal] {
+        assert!(!bench.may(actor, "reports:read", None).await, "its maker is gone");
+    }
+}
+
+#[tokio::test]
 async fn a_token_reaches_neither_beyond_its_limit_nor_beyond_its_owner() {
     let bench = Bench::new("clearpoint-systems");
     let ada = bench.user(1, &[]);
@@ -48,6 +72,7 @@ async fn a_token_reaches_neither_beyond_its_limit_nor_beyond_its_owner() {
         id: Id::from_bytes([8; 16]),
         limit: limit.iter().map(|text| permission(text)).collect(),
         user,
+        maker: None,
     };
     for (limit, user, asked, allowed) in [
         (&["*:read"][..], Some(ada), "reports:read", true),
@@ -221,6 +246,7 @@ async fn nobody_gives_more_than_they_have() {
         id: Id::from_bytes([8; 16]),
         limit: limit.iter().map(|text| permission(text)).collect(),
         user,
+        maker: None,
     };
     let ada = signed_in(ada);
     let root = bench.user(3, &[]);

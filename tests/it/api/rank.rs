@@ -3,6 +3,9 @@
 use http::StatusCode;
 use serde_json::json;
 
+use cleargate::access::NewGrant;
+use cleargate::model::Subject;
+
 use super::{Ground, PASSWORD, good, refused};
 
 #[tokio::test]
@@ -97,4 +100,128 @@ async fn a_token_of_ones_own_is_cut_by_its_scope() {
     // Its user's end is its end.
     good(ground.root().patch("/api/v1/users/boss", json!({"active": false})).await, StatusCode::OK);
     refused(&reader.get("/api/v1/users").await, 403, None);
+}
+
+#[tokio::test]
+async fn an_administrator_who_is_disabled_or_not_yet_one_ranks_as_one() {
+    let ground = Ground::new().await;
+    ground.user("boss", &["administrator"]).await;
+    let heir = ground.user("heir", &[]).await;
+    let start = ground.test.clock.clock().now().plus(std::time::Duration::from_secs(3600));
+    let mut later = NewGrant::new(Subject::User(heir.id), "administrator".parse().unwrap());
+    later.starts = Some(start);
+    let access = ground.test.gateway.access();
+    access.grants().create(&ground.test.task(), &access.roles(), later).await.unwrap();
+    let desk = ground.service(&["users:read", "users:update", "passwords:update", "tokens:create"]).await;
+    let word = "copper lanterns hum at dusk";
+    refused(&desk.patch("/api/v1/users/boss", json!({"active": false})).await, 403, None);
+    good(ground.root().patch("/api/v1/users/boss", json!({"active": false})).await, StatusCode::OK);
+    for user in ["boss", "heir"] {
+        let path = format!("/api/v1/users/{user}");
+        refused(&desk.patch(&path, json!({"password": word, "active": true})).await, 403, None);
+        refused(&desk.patch(&path, json!({"active": true})).await, 403, None);
+        let body = json!({"name": "x", "scope": "users:read", "user": user});
+        refused(&desk.post("/api/v1/tokens", body).await, 403, None);
+    }
+    assert_eq!(good(ground.root().get("/api/v1/users/boss").await, StatusCode::OK)["status"], "inactive");
+}
+
+#[tokio::test]
+async fn rights_are_taken_away_only_by_who_has_them() {
+    let ground = Ground::new().await;
+    let scope = "scorecard:x";
+    ground.user("boss", &["administrator"]).await;
+    ground.user("clerk", &["browser"]).await;
+    let local = ground.user("local", &[]).await;
+    let access = ground.test.gateway.access();
+    let mut given = NewGrant::new(Subject::User(local.id), "scorecard_administrator".parse().unwrap());
+    given.scope = Some(scope.parse().unwrap());
+    access.grants().create(&ground.test.task(), &access.roles(), given).await.unwrap();
+    let mallory = ground.sign_in("local").await;
+    let no_access = |user: &str| json!({"user": user, "role": "no_access", "scope": scope});
+    refused(&mallory.post("/api/v1/grants", no_access("boss")).await, 403, None);
+    let weak = json!({"user": "boss", "role": "browser", "scope": scope, "mode": "override"});
+    refused(&mallory.post("/api/v1/grants", weak).await, 403, None);
+    let creator = ground.service(&["grants:create"]).await;
+    refused(&creator.post("/api/v1/grants", json!({"user": "boss", "role": "no_access"})).await, 403, None);
+    // Within the own reach it is what delegated administration is for.
+    good(mallory.post("/api/v1/grants", no_access("clerk")).await, StatusCode::CREATED);
+
+    // What an administrator of the machine took away comes back by another administrator only.
+    let root = ground.root();
+    let limit = good(root.post("/api/v1/grants", no_access("local")).await, StatusCode::CREATED);
+    let path = format!("/api/v1/grants/{}", limit["id"].as_str().unwrap());
+    refused(&mallory.delete(&path).await, 403, None);
+    let remover = ground.service(&["grants:delete"]).await;
+    refused(&remover.delete(&path).await, 403, None);
+    let boss = ground.sign_in("boss").await;
+    good(boss.delete(&path).await, StatusCode::OK);
+    // A limit within a scope does not keep its own end from an administrator of the organization.
+    let limit = good(root.post("/api/v1/grants", no_access("boss")).await, StatusCode::CREATED);
+    let path = format!("/api/v1/grants/{}", limit["id"].as_str().unwrap());
+    refused(&boss.delete(&path).await, 403, None);
+    ground.user("other", &["administrator"]).await;
+    good(ground.sign_in("other").await.delete(&path).await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_role_is_taken_back_only_by_who_has_what_it_gives() {
+    let ground = Ground::new().await;
+    let boss = ground.user("boss", &["administrator"]).await;
+    let remover = ground.service(&["grants:delete"]).await;
+    let grants = ground.test.gateway.access().grants().list(Subject::User(boss.id)).await.unwrap();
+    let path = format!("/api/v1/grants/{}", grants[0].id);
+    refused(&remover.delete(&path).await, 403, None);
+    good(ground.root().delete(&path).await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_connection_is_opened_only_by_who_has_what_its_people_can_come_to() {
+    let lines = r#"
+[[scim]]
+id = "okta"
+
+[[mapping]]
+from = "okta"
+when = 'groups eq "Admins"'
+grant = { role = "administrator" }
+"#;
+    let ground = Ground::with(lines).await;
+    let make =
+        |client: super::Client| async move { client.post("/api/v1/tokens", json!({"connection": "okta"})).await };
+    refused(&make(ground.service(&["tokens:create"]).await).await, 403, None);
+    refused(&make(ground.service(&["tokens:create", "users:*", "groups:*"]).await).await, 403, None);
+    good(make(ground.service(&["*:*"]).await).await, StatusCode::CREATED);
+    good(make(ground.root()).await, StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn a_token_ends_with_the_rights_of_who_made_it() {
+    let ground = Ground::new().await;
+    let (_, boss) = ground.browser("boss", &["administrator"]).await;
+    let made = good(boss.post("/api/v1/tokens", json!({"name": "ci", "scope": "admin"})).await, StatusCode::CREATED);
+    let ci = ground.bearer(made["token"].as_str().unwrap());
+    let body = json!({"name": "child", "scope": "users:read"});
+    let child = good(ci.post("/api/v1/tokens", body).await, StatusCode::CREATED);
+    let child = ground.bearer(child["token"].as_str().unwrap());
+    for token in [&ci, &child] {
+        good(token.get("/api/v1/users").await, StatusCode::OK);
+    }
+    good(ground.root().patch("/api/v1/users/boss", json!({"active": false})).await, StatusCode::OK);
+    for token in [&ci, &child] {
+        refused(&token.get("/api/v1/users").await, 403, None);
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_is_another_ones_id_opens_nothing() {
+    let ground = Ground::new().await;
+    let boss = ground.user("boss", &["administrator"]).await;
+    let (_, twin) = ground.browser(&boss.id.to_string(), &[]).await;
+    for path in [
+        format!("/api/v1/users/{}/permissions", boss.id),
+        format!("/api/v1/explain?user={}&permission=users:read", boss.id),
+    ] {
+        refused(&twin.get(&path).await, 403, None);
+    }
 }

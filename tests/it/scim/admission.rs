@@ -17,7 +17,7 @@ async fn without_a_valid_token_nothing_is_said() {
     let id = good.user("ada").await;
     let permit = ground.access.task_permit("test", None);
     let (management, _) =
-        ground.tokens.create(&permit, "ci", TokenKind::Management(Vec::new(), None), None).await.unwrap();
+        ground.tokens.create(&permit, "ci", TokenKind::Management(Vec::new(), None, None), None).await.unwrap();
     let soon = Timestamp::from_seconds(1_800_000_060);
     let kind = TokenKind::Scim("okta".parse().unwrap());
     let (expiring, token) = ground.tokens.create(&permit, "short", kind, Some(soon)).await.unwrap();
