@@ -1,15 +1,20 @@
 //! SCIM through its router: as a client sees it, without sockets.
 
 mod admission;
+mod clients;
 mod conditions;
 mod cursors;
 mod discovery;
 mod entra;
+mod entra_flow;
 mod groups;
 mod hostile;
 mod lists;
 mod okta;
+mod okta_flow;
 mod ownership;
+mod requirements;
+mod score;
 mod users;
 
 use std::collections::BTreeMap;

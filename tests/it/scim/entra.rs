@@ -161,3 +161,155 @@ async fn a_projection_by_value_path_and_lower_case_endpoints_work() {
     assert_eq!(answer.body["emails"], body["emails"]);
     assert!(answer.body.get("meta").is_none());
 }
+
+/// Elements that are not there yet are made by the paths that name them, by `Add` and by `Replace` alike.
+#[tokio::test]
+async fn a_path_into_an_absent_element_makes_the_element() {
+    let client = client().await;
+    for (number, op) in ["Add", "Replace", "add"].into_iter().enumerate() {
+        let path = format!("/Users/{}", client.user(&format!("ada{number}")).await);
+        let operations = json!([
+            {"op": op, "path": "emails[type eq \"work\"].value", "value": "ada@corp.example"},
+            {"op": op, "path": "phoneNumbers[type eq \"mobile\"].value", "value": "+1 (425) 555-0101"},
+            {"op": op, "path": "phoneNumbers[type eq \"fax\"].value", "value": "425 555 0102"},
+            {"op": op, "path": "addresses[type eq \"work\"].locality", "value": "London"},
+            {"op": op, "path": "addresses[type eq \"work\"].country", "value": "GB"},
+            {"op": op, "path": "name.givenName", "value": "Ada"},
+            {"op": op, "path": format!("{ENTERPRISE}:department"), "value": "Engines"},
+        ]);
+        let user = client.patch(&path, operations.clone()).await.expect(200).body;
+        assert_eq!(user["emails"], json!([{"type": "work", "value": "ada@corp.example"}]));
+        // Numbers are what was sent: a number in another form would be pushed again for ever.
+        let numbers =
+            json!([{"type": "mobile", "value": "+1 (425) 555-0101"}, {"type": "fax", "value": "425 555 0102"}]);
+        assert_eq!(user["phoneNumbers"], numbers);
+        assert_eq!(user["addresses"], json!([{"type": "work", "locality": "London", "country": "GB"}]));
+        assert_eq!(
+            (&user["name"], &user[ENTERPRISE]),
+            (&json!({"givenName": "Ada"}), &json!({"department": "Engines"}))
+        );
+        // The same again finds them.
+        assert_eq!(client.patch(&path, operations).await.expect(200).body, user);
+    }
+    let filter = encoded("emails[type eq \"work\"].value eq \"ada@corp.example\"");
+    assert_eq!(client.names(&format!("/Users?filter={filter}")).await.len(), 3);
+}
+
+/// A manager comes as plain text, as an object and as a list of one, and is looked for as any of them.
+#[tokio::test]
+async fn a_manager_comes_in_three_shapes() {
+    let client = client().await;
+    let boss = client.user("boss").await;
+    let path = format!("/Users/{}", client.user("ada").await);
+    let id = path.rsplit('/').next().unwrap();
+    let manager = format!("{ENTERPRISE}:manager");
+    for value in [
+        json!(boss),
+        json!({"value": boss}),
+        json!([{"value": boss, "$ref": format!("../Users/{boss}")}]),
+        json!({"$ref": format!("../Users/{boss}"), "value": boss, "displayName": "made up"}),
+    ] {
+        let user = client.patch(&path, json!([{"op": "Add", "path": manager, "value": value}])).await.expect(200).body;
+        assert_eq!(user[ENTERPRISE]["manager"]["value"], json!(boss), "{value}");
+        assert_ne!(user[ENTERPRISE]["manager"]["displayName"], "made up");
+        for probe in [format!("id eq \"{id}\" and manager eq \"{boss}\""), format!("{manager}.value eq \"{boss}\"")] {
+            assert_eq!(client.names(&format!("/Users?filter={}&attributes=userName", encoded(&probe))).await, ["ada"]);
+        }
+    }
+    for gone in [json!({"op": "Remove", "path": manager}), json!({"op": "Replace", "path": manager, "value": ""})] {
+        client.patch(&path, json!([{"op": "Add", "path": manager, "value": boss}])).await.expect(200);
+        let user = client.patch(&path, json!([gone])).await.expect(200).body;
+        assert!(user.get(ENTERPRISE).is_none(), "{user}");
+    }
+}
+
+/// Roles of applications are JSON as text inside of JSON; every byte of it is the service's.
+#[tokio::test]
+async fn roles_are_kept_byte_for_byte() {
+    let client = client().await;
+    let role = "{\"id\":\"18d14569\",  \"value\":\"A\\u00e4\",\"displayName\":\"Admin, \\\"all\\\"\"}";
+    let body = json!({"schemas": [USER], "userName": "ada", "roles": [{"primary": "True", "type": "WindowsAzureActiveDirectoryRole", "value": role}]});
+    let created = client.post("/Users", &body).await.expect(201);
+    assert_eq!(created.body["roles"][0]["value"], json!(role));
+    let path = format!("/Users/{}", created.id());
+    let other = role.replace("18d14569", "99aa");
+    let replace = json!([{"op": "Replace", "path": "roles[primary eq \"True\"].value", "value": other}]);
+    let user = client.patch(&path, replace).await.expect(200).body;
+    assert_eq!((&user["roles"][0]["value"], user["roles"].as_array().unwrap().len()), (&json!(other), 1));
+    for probe in ["roles[primary eq \"True\"]", "roles[primary eq true]"] {
+        assert_eq!(client.names(&format!("/Users?filter={}", encoded(probe))).await, ["ada"], "{probe}");
+    }
+}
+
+/// Somebody who is deleted softly stays readable and findable until the service deletes for good; back before that, the
+/// account is the same.
+#[tokio::test]
+async fn a_soft_deletion_keeps_the_account_until_the_real_one() {
+    let client = client().await;
+    let id = client.user("ada@corp.example").await;
+    let path = format!("/Users/{id}");
+    let find = format!("/Users?filter={}", encoded("userName eq \"ada@corp.example\""));
+    let switch = |active: &str| json!([{"op": "Replace", "path": "active", "value": active}]);
+    assert_eq!(client.patch(&path, switch("False")).await.expect(200).body["active"], false);
+    assert_eq!(client.get(&find).await.expect(200).body["Resources"][0]["active"], false);
+    assert_eq!(client.get(&path).await.expect(200).body["active"], false);
+    assert_eq!(client.patch(&path, switch("True")).await.expect(200).id(), id);
+    client.patch(&path, switch("False")).await.expect(200);
+    client.delete(&path).await.expect(204);
+    assert!(client.names(&find).await.is_empty());
+    assert_ne!(client.user("ada@corp.example").await, id);
+}
+
+/// A cycle sends changes of members one after the other, several members and several operations in one.
+#[tokio::test]
+async fn a_burst_of_member_changes_leaves_what_the_last_one_says() {
+    let client = client().await;
+    let group = client.group("Everybody", &[]).await;
+    let path = format!("/Groups/{group}");
+    let mut ids = Vec::new();
+    for number in 0..30 {
+        ids.push(client.user(&format!("person{number}")).await);
+    }
+    for (number, chunk) in ids.chunks(3).enumerate() {
+        let values: Vec<Value> = chunk.iter().map(|id| json!({"$ref": null, "value": id})).collect();
+        let mut operations = vec![json!({"op": "Add", "path": "members", "value": values})];
+        if number % 2 == 1 {
+            operations.push(json!({"op": "Remove", "path": "members", "value": [values[0]]}));
+        }
+        client.patch(&path, json!(operations)).await.expect(200);
+    }
+    let mut expected: Vec<String> =
+        ids.chunks(3).enumerate().flat_map(|(number, chunk)| chunk[number % 2..].to_vec()).collect();
+    expected.sort();
+    assert_eq!(client.members(&group).await, expected);
+    assert_eq!(client.get(&path).await.header("etag"), "W/\"11\"");
+}
+
+/// A conflict says that it is one of uniqueness, with the status in the body; without it the service retries for ever.
+#[tokio::test]
+async fn a_conflict_says_uniqueness_and_its_status() {
+    let client = client().await;
+    client.user("ada@corp.example").await;
+    client.group("Engines", &[]).await;
+    let user = json!({"schemas": [USER], "userName": "ADA@corp.example"});
+    let group = json!({"schemas": [GROUP], "displayName": "engines"});
+    for (path, body) in [("/Users", user), ("/Groups", group)] {
+        let refused = client.post(path, &body).await.expect_error(409, Some("uniqueness"));
+        assert_eq!(refused.body["status"], "409");
+    }
+}
+
+/// What the server answers has nothing that was not sent: no `display` at addresses, no null anywhere.
+#[tokio::test]
+async fn answers_add_nothing_to_what_was_sent() {
+    let client = client().await;
+    let emails = json!([{"type": "work", "value": "ada@corp.example", "primary": true}]);
+    let body = json!({"schemas": [USER], "userName": "ada", "emails": emails, "title": null, "phoneNumbers": []});
+    let created = client.post("/Users", &body).await.expect(201);
+    assert_eq!(created.body["emails"], emails);
+    let names: Vec<&str> = created.body.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(names, ["schemas", "id", "userName", "active", "emails", "meta"]);
+    for path in ["/Schemas", "/ResourceTypes", "/ServiceProviderConfig", "/Users"] {
+        assert!(!client.get(path).await.expect(200).body.to_string().contains("null"), "{path}");
+    }
+}

@@ -111,3 +111,117 @@ async fn one_who_comes_back_gets_a_new_account_without_conflict() {
     let patch = json!({"schemas": [PATCH], "operations": [{"OP": "Replace", "Path": "active", "VALUE": "true"}]});
     client.send(http::Method::PATCH, &format!("/Users/{second}"), &[], patch.to_string()).await.expect(200);
 }
+
+/// Imports walk in pages of a hundred; who comes or changes meanwhile moves nobody to another page.
+#[tokio::test]
+async fn an_import_in_pages_of_a_hundred_sees_everybody_once() {
+    let client = client().await;
+    for number in 0..205 {
+        client.user(&format!("person{number:03}")).await;
+    }
+    let mut seen = Vec::new();
+    for start in [1, 101, 201] {
+        let page = client.get(&format!("/Users?startIndex={start}&count=100")).await.expect(200);
+        assert_eq!(page.body["startIndex"], json!(start));
+        seen.extend(page.names());
+        let id = page.body["Resources"][0]["id"].as_str().unwrap().to_owned();
+        client
+            .patch(&format!("/Users/{id}"), json!([{"op": "add", "path": "title", "value": "seen"}]))
+            .await
+            .expect(200);
+        client.user(&format!("late{start}")).await;
+    }
+    let expected: Vec<String> = (0..205).map(|number| format!("person{number:03}")).collect();
+    assert_eq!(seen[..205], expected);
+}
+
+/// Applications that the wizard makes know no PATCH: profile, deactivation and whole groups are PUT, with what the server
+/// added sent back.
+#[tokio::test]
+async fn an_application_that_only_puts_keeps_users_and_whole_groups() {
+    let client = client().await;
+    let create = json!({"schemas": [USER], "userName": "ada@okta.example", "externalId": "00u1", "active": true,
+        "name": {"givenName": "Ada"}, "password": "x"});
+    let mut user = client.post("/Users", &create).await.expect(201).body;
+    let path = format!("/Users/{}", user["id"].as_str().unwrap());
+    for (active, given) in [(true, "Augusta"), (false, "Augusta"), (true, "Ada")] {
+        user["active"] = json!(active);
+        user["name"]["givenName"] = json!(given);
+        let answer = client.put(&path, &user).await.expect(200);
+        assert_eq!((&answer.body["active"], &answer.body["name"]["givenName"]), (&json!(active), &json!(given)));
+        assert_eq!(answer.body["externalId"], "00u1");
+        user = answer.body;
+    }
+    let bob = client.user("bob@okta.example").await;
+    let create = json!({"schemas": [GROUP], "displayName": "Eng", "members": []});
+    let mut group = client.post("/Groups", &create).await.expect(201).body;
+    let path = format!("/Groups/{}", group["id"].as_str().unwrap());
+    for members in [
+        json!([{"value": bob, "display": "bob@okta.example"}]),
+        json!([{"value": bob}, {"value": user["id"], "display": "ada@okta.example"}]),
+        json!([]),
+    ] {
+        group["members"] = members.clone();
+        group = client.put(&path, &group).await.expect(200).body;
+        let shown = group["members"].as_array().map_or(0, Vec::len);
+        assert_eq!(shown, members.as_array().unwrap().len(), "{group}");
+    }
+}
+
+/// Applications of the catalogue switch people on and off by PATCH, with or without a path.
+#[tokio::test]
+async fn an_application_of_the_catalogue_switches_by_patch() {
+    let client = client().await;
+    let path = format!("/Users/{}", client.user("ada@okta.example").await);
+    for (operation, active) in [
+        (json!({"op": "replace", "value": {"active": false}}), false),
+        (json!({"op": "replace", "path": "active", "value": true}), true),
+        (json!({"op": "replace", "value": {"active": "false"}}), false),
+        (json!({"op": "replace", "value": {"password": "t3mp", "active": true}}), true),
+    ] {
+        let answer = client.patch(&path, json!([operation])).await.expect(200);
+        assert_eq!(answer.body["active"], json!(active), "{operation}");
+        assert!(!answer.body.to_string().contains("t3mp"));
+    }
+}
+
+/// Somebody who left and is pushed again: found, and switched on; under a new name, created beside the old account. An
+/// `externalId` that is known already is never a conflict.
+#[tokio::test]
+async fn one_who_was_deactivated_is_pushed_again_without_conflict() {
+    let client = client().await;
+    let body = json!({"schemas": [USER], "userName": "ada@okta.example", "externalId": "00u1", "active": true});
+    let id = client.post("/Users", &body).await.expect(201).id();
+    let path = format!("/Users/{id}");
+    client.patch(&path, json!([{"op": "replace", "value": {"active": false}}])).await.expect(200);
+    let found = find(&client, "ada@okta.example").await;
+    assert_eq!((&found["Resources"][0]["id"], &found["Resources"][0]["active"]), (&json!(id), &json!(false)));
+    let on = client.patch(&path, json!([{"op": "replace", "value": {"active": true}}])).await.expect(200);
+    assert_eq!(on.body["externalId"], "00u1");
+    client.patch(&path, json!([{"op": "replace", "value": {"active": false}}])).await.expect(200);
+    let renamed = json!({"schemas": [USER], "userName": "ada.king@okta.example", "externalId": "00u1", "active": true});
+    assert_ne!(client.post("/Users", &renamed).await.expect(201).id(), id);
+    client.post("/Users", &body).await.expect_error(409, Some("uniqueness"));
+}
+
+/// A change of a group that says nothing of members leaves them; one that names none empties it.
+#[tokio::test]
+async fn a_group_is_emptied_only_by_a_change_that_says_so() {
+    let client = client().await;
+    let ada = client.user("ada@okta.example").await;
+    let group = client.group("Eng", &[&ada]).await;
+    let path = format!("/Groups/{group}");
+    for (operation, left) in [
+        (json!({"op": "replace", "value": {"id": group, "displayName": "Eng 1"}}), 1),
+        (json!({"op": "replace", "path": "displayName", "value": "Eng 2"}), 1),
+        (json!({"op": "add", "value": {"externalId": "g1"}}), 1),
+        (json!({"op": "replace", "value": {"members": null, "displayName": "Eng 3"}}), 0),
+        (json!({"op": "add", "path": "members", "value": [{"value": ada, "display": "ada@okta.example"}]}), 1),
+        (json!({"op": "replace", "value": {"members": [], "id": group, "displayName": "Eng 3"}}), 0),
+        (json!({"op": "add", "value": {"members": [{"value": ada}]}}), 1),
+        (json!({"op": "replace", "path": "members", "value": []}), 0),
+    ] {
+        client.patch(&path, json!([operation])).await.expect(200);
+        assert_eq!(client.members(&group).await.len(), left, "{operation}");
+    }
+}
