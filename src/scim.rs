@@ -5,10 +5,11 @@
 //! connection's permit, acted on by the directory, and rendered by `resource` and `projection`. What clients are known
 //! to send and mean is understood; what cannot be evaluated is refused, never answered with nothing.
 //!
-//! It refuses to run bulk requests and to set passwords; it never adopts an account that another source owns.
+//! It refuses to set passwords; it never adopts an account that another source owns.
 
 mod admit;
 mod body;
+mod bulk;
 mod call;
 mod cursor;
 mod discovery;
@@ -29,6 +30,8 @@ mod users;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use tokio::sync::Semaphore;
 
 pub use admit::Gate;
 pub use cursor::Cursors;
@@ -55,6 +58,7 @@ pub struct Scim {
     catalogue: Arc<Catalogue>,
     metrics: Option<Metrics>,
     connections: Arc<BTreeMap<SourceId, config::Scim>>,
+    bulk_turns: Arc<Semaphore>,
 }
 
 impl Scim {
@@ -62,7 +66,8 @@ impl Scim {
     pub fn new(directory: Directory, access: Access, cursors: Cursors, public_url: &str) -> Self {
         let base = format!("{}/scim/v2", public_url.trim_end_matches('/')).into();
         let catalogue = Arc::new(Catalogue::standard());
-        Self { directory, access, cursors, base, catalogue, metrics: None, connections: Arc::default() }
+        let bulk_turns = Arc::new(Semaphore::new(bulk::MAX_AT_ONCE));
+        Self { directory, access, cursors, base, catalogue, metrics: None, connections: Arc::default(), bulk_turns }
     }
 
     /// Counts requests by connection, resource and operation.

@@ -16,6 +16,16 @@ use super::{Error, MEDIA_TYPE, Scim, json};
 use crate::http::circumstance;
 use crate::model::{Actor, Circumstance, SourceId};
 
+/// A request's body.
+pub enum Content {
+    /// There is none.
+    None,
+    /// As it comes from the client.
+    Raw(Body),
+    /// Read already, as a part of another body.
+    Read(Map<String, Value>),
+}
+
 /// A request of a connection.
 pub struct Call {
     /// The connection.
@@ -54,6 +64,20 @@ impl FromRequestParts<Scim> for Call {
 }
 
 impl Call {
+    /// The request that an operation of this bulk request stands for: `version` is its `If-Match`, `query` the query
+    /// part of its address.
+    pub fn of_operation(&self, method: &Method, version: Option<&str>, query: &str) -> Self {
+        Self {
+            actor: self.actor.clone(),
+            source: self.source.clone(),
+            circumstance: self.circumstance.clone(),
+            conditions: Conditions::of_version(version),
+            method: method.clone(),
+            query: Some(query.to_owned()),
+            media_type: None,
+        }
+    }
+
     /// What the answer shows of a resource.
     pub fn projection<'a>(&self, catalogue: &'a Catalogue, kind: Kind) -> Projection<'a> {
         query::projection_of_url(&catalogue.shape(kind), self.query.as_deref())
@@ -63,7 +87,12 @@ impl Call {
     ///
     /// # Errors
     /// `MediaType`, `InvalidSyntax`.
-    pub async fn object(&self, body: Body) -> Result<Map<String, Value>, Error> {
+    pub async fn object(&self, body: Content) -> Result<Map<String, Value>, Error> {
+        let body = match body {
+            Content::None => Body::empty(),
+            Content::Raw(body) => body,
+            Content::Read(object) => return Ok(object),
+        };
         if let Some(media_type) = &self.media_type {
             let essence = media_type.split(';').next().unwrap_or_default().trim();
             if !essence.eq_ignore_ascii_case(MEDIA_TYPE) && !essence.eq_ignore_ascii_case("application/json") {

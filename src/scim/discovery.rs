@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::query::{DEFAULT_COUNT, MAX_COUNT};
 use super::resource::Place;
 use super::schema::{self, Catalogue, Extension, ResourceType, Schema};
-use super::{Error, cursor};
+use super::{Error, bulk, cursor};
 
 /// The schema of a list.
 pub const LIST_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
@@ -16,7 +16,11 @@ pub fn service_provider_config(base: &str) -> Value {
     json!({
         "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"],
         "patch": {"supported": true},
-        "bulk": {"supported": false, "maxOperations": 0, "maxPayloadSize": 0},
+        "bulk": {
+            "supported": true,
+            "maxOperations": bulk::MAX_OPERATIONS,
+            "maxPayloadSize": bulk::MAX_BODY_BYTES,
+        },
         "filter": {"supported": true, "maxResults": MAX_COUNT},
         "pagination": {
             "cursor": true,

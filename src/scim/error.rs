@@ -2,8 +2,9 @@
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::bulk;
 use crate::directory;
 use crate::error::Chain;
 use crate::filter;
@@ -73,8 +74,11 @@ pub enum Error {
     /// The version is not the one that the client expects.
     #[error("the resource has another version than If-Match names")]
     Precondition,
-    /// The body is over its limit.
-    #[error("the body is too large")]
+    /// The body is over its limit, or a bulk request has too many operations (RFC 7644 section 3.7.4).
+    #[error(
+        "too large: a body may have {body} bytes; that of a bulk request {bulk} (maxPayloadSize), with {operations} operations (maxOperations)",
+        body = 1024 * 1024, bulk = bulk::MAX_BODY_BYTES, operations = bulk::MAX_OPERATIONS
+    )]
     TooLarge,
     /// More would have to be read than one request may cost.
     #[error("too many resources would have to be read; narrow the filter by userName, externalId, emails or id")]
@@ -88,6 +92,9 @@ pub enum Error {
     /// The service cannot answer now.
     #[error("the service is not available")]
     Unavailable,
+    /// An operation refers to what another one of the same request did not create.
+    #[error("{0}")]
+    Unresolved(String),
 }
 
 impl Retryable for Error {
@@ -139,6 +146,7 @@ impl Error {
             Self::TooManyRequests(_) => answer(StatusCode::TOO_MANY_REQUESTS, None),
             Self::Unauthorized => answer(StatusCode::UNAUTHORIZED, None),
             Self::Unavailable => answer(StatusCode::SERVICE_UNAVAILABLE, None),
+            Self::Unresolved(_) => answer(StatusCode::CONFLICT, None),
         }
     }
 }
@@ -166,17 +174,26 @@ fn directory_answer(error: &directory::Error) -> Answer {
     }
 }
 
-impl IntoResponse for Error {
-    fn into_response(self) -> Response {
+impl Error {
+    /// The body that says it.
+    pub fn body(&self) -> Value {
         let Answer { status, scim_type, detail } = self.answer();
-        if status.is_server_error() && !matches!(self, Self::NotImplemented(_)) {
-            tracing::warn!(error = %Chain(&self), "a provisioning request failed");
-        }
         let mut body = json!({"schemas": [ERROR_SCHEMA], "status": status.as_str(), "detail": detail});
         if let (Some(scim_type), Some(map)) = (scim_type, body.as_object_mut()) {
             map.insert("scimType".to_owned(), json!(scim_type));
         }
-        let mut response = (status, [(header::CONTENT_TYPE, MEDIA_TYPE)], body.to_string()).into_response();
+        body
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let status = self.answer().status;
+        if status.is_server_error() && !matches!(self, Self::NotImplemented(_)) {
+            tracing::warn!(error = %Chain(&self), "a provisioning request failed");
+        }
+        let body = self.body().to_string();
+        let mut response = (status, [(header::CONTENT_TYPE, MEDIA_TYPE)], body).into_response();
         let headers = response.headers_mut();
         match self {
             Self::Unauthorized => {

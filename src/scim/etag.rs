@@ -22,17 +22,19 @@ impl Versions {
     fn read(headers: &HeaderMap, name: HeaderName) -> Option<Self> {
         let mut values = headers.get_all(name).iter().peekable();
         values.peek()?;
+        Some(Self::of_texts(values.map(|value| value.to_str().unwrap_or_default())))
+    }
+
+    fn of_texts<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
         let mut revisions = Vec::new();
-        for value in values {
-            for tag in value.to_str().unwrap_or_default().split(',').map(str::trim) {
-                if tag == "*" {
-                    return Some(Self::Any);
-                }
-                let inner = tag.strip_prefix("W/").unwrap_or(tag).strip_prefix('"').and_then(|t| t.strip_suffix('"'));
-                revisions.extend(inner.and_then(|digits| digits.parse::<u64>().ok()));
+        for tag in texts.flat_map(|text| text.split(',')).map(str::trim) {
+            if tag == "*" {
+                return Self::Any;
             }
+            let inner = tag.strip_prefix("W/").unwrap_or(tag).strip_prefix('"').and_then(|t| t.strip_suffix('"'));
+            revisions.extend(inner.and_then(|digits| digits.parse::<u64>().ok()));
         }
-        Some(Self::These(revisions))
+        Self::These(revisions)
     }
 
     fn names(&self, revision: u64) -> bool {
@@ -57,6 +59,11 @@ impl Conditions {
             matching: Versions::read(headers, header::IF_MATCH),
             none_matching: Versions::read(headers, header::IF_NONE_MATCH),
         }
+    }
+
+    /// `If-Match` as an operation of a bulk request says it, in its `version`.
+    pub fn of_version(version: Option<&str>) -> Self {
+        Self { matching: version.map(|text| Versions::of_texts(std::iter::once(text))), none_matching: None }
     }
 
     /// Whether a write depends on the current version, so that it has to be read first.

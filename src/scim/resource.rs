@@ -26,7 +26,7 @@ impl Kind {
 /// What lies at an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Endpoint {
-    /// Several operations in one request; not offered.
+    /// Several operations in one request.
     Bulk,
     /// The authenticated subject's own resource; a connection has none.
     Me,

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, Method, StatusCode, header};
 use serde_json::{Map, Value};
 
-use super::call::Call;
+use super::call::{Call, Content};
 use super::query::Query;
 use super::read::Rows;
 use super::resource::{Endpoint, Kind};
@@ -95,6 +95,10 @@ pub fn table() -> Vec<Route<Scim>> {
         table.push(Route::new(method.clone(), "/scim/v2/{endpoint}/{id}", Access::Scim, Rate::Scim, resource));
         // Some clients put an address of ours, such as a member's `$ref`, behind the base address.
         table.push(Route::new(method.clone(), "/scim/v2/{scheme}//{*rest}", Access::Scim, Rate::Scim, pasted));
+        for path in ["/scim/v2/Bulk", "/scim/v2/Bulk/"] {
+            let route = Route::new(method.clone(), path, Access::Scim, Rate::Scim, bulk);
+            table.push(route.with_body_bytes(super::bulk::MAX_BODY_BYTES));
+        }
         for path in ["/scim/v2", "/scim/v2/", "/scim/v2/{endpoint}/{id}/{*rest}"] {
             table.push(Route::new(method.clone(), path, Access::Scim, Rate::Scim, nowhere));
         }
@@ -115,6 +119,19 @@ async fn nowhere() -> Error {
     Error::NotFound
 }
 
+async fn bulk(State(scim): State<Scim>, call: Call, body: Body) -> Response {
+    let answer = at_bulk(&scim, &call, Content::Raw(body)).await.into_response();
+    scim.note(&call, "Bulk", None, &answer);
+    answer
+}
+
+async fn at_bulk(scim: &Scim, call: &Call, body: Content) -> Result<Response, Error> {
+    if call.method != Method::POST {
+        return Err(Error::Method { allowed: SEARCH });
+    }
+    Ok(json(StatusCode::OK, &scim.bulk(call, body).await?))
+}
+
 async fn collection(
     State(scim): State<Scim>,
     path: Result<Path<String>, PathRejection>,
@@ -123,17 +140,23 @@ async fn collection(
 ) -> Response {
     // What cannot be read as text names nothing.
     let endpoint = path.map(|Path(endpoint)| endpoint).unwrap_or_default();
-    let answer = at_collection(&scim, &endpoint, &call, body).await.into_response();
+    let body = Content::Raw(body);
+    let answer = match Endpoint::find(&endpoint) {
+        Some(Endpoint::Bulk) => at_bulk(&scim, &call, body).await,
+        _ => at_collection(&scim, &endpoint, &call, body).await,
+    };
+    let answer = answer.into_response();
     scim.note(&call, &endpoint, None, &answer);
     answer
 }
 
-async fn at_collection(scim: &Scim, endpoint: &str, call: &Call, body: Body) -> Result<Response, Error> {
+/// What lies at `/{endpoint}`, bulk requests apart.
+pub(super) async fn at_collection(scim: &Scim, endpoint: &str, call: &Call, body: Content) -> Result<Response, Error> {
     if endpoint.eq_ignore_ascii_case(".search") {
         return scim.search(&scim.catalogue.kinds().collect::<Vec<_>>(), call, body).await;
     }
     match Endpoint::find(endpoint).ok_or(Error::NotFound)? {
-        Endpoint::Bulk => Err(Error::NotImplemented("/Bulk")),
+        Endpoint::Bulk => Err(Error::NotFound),
         Endpoint::Me => Err(Error::NotImplemented("/Me")),
         Endpoint::Resources(kind) => match call.method {
             Method::GET => {
@@ -174,7 +197,7 @@ async fn resource(
     body: Body,
 ) -> Response {
     let (endpoint, id) = path.map(|Path(parts)| parts).unwrap_or_default();
-    let answer = at_resource(&scim, &endpoint, &id, &call, body).await.into_response();
+    let answer = at_resource(&scim, &endpoint, &id, &call, Content::Raw(body)).await.into_response();
     scim.note(&call, &endpoint, Some(&id), &answer);
     answer
 }
@@ -196,10 +219,17 @@ async fn pasted(
     }
 }
 
-async fn at_resource(scim: &Scim, endpoint: &str, id: &str, call: &Call, body: Body) -> Result<Response, Error> {
+/// What lies at `/{endpoint}/{id}`.
+pub(super) async fn at_resource(
+    scim: &Scim,
+    endpoint: &str,
+    id: &str,
+    call: &Call,
+    body: Content,
+) -> Result<Response, Error> {
     let kind = match Endpoint::find(endpoint).ok_or(Error::NotFound)? {
         Endpoint::Resources(kind) => kind,
-        Endpoint::Bulk => return Err(Error::NotImplemented("/Bulk")),
+        Endpoint::Bulk => return Err(Error::NotFound),
         Endpoint::Me => return Err(Error::NotImplemented("/Me")),
         endpoint => {
             read_only(call)?;
@@ -258,9 +288,10 @@ fn no_filter(call: &Call) -> Result<(), Error> {
 
 impl Scim {
     /// Counts an answer for the connection's metrics.
-    fn note(&self, call: &Call, endpoint: &str, id: Option<&str>, answer: &Response) {
+    pub(super) fn note(&self, call: &Call, endpoint: &str, id: Option<&str>, answer: &Response) {
         let Some(metrics) = &self.metrics else { return };
         let resource = match Endpoint::find(endpoint) {
+            Some(Endpoint::Bulk) => "bulk",
             Some(Endpoint::Resources(Kind::Group)) => "Group",
             Some(Endpoint::Resources(Kind::User)) => "User",
             Some(_) => "discovery",
@@ -271,6 +302,7 @@ impl Scim {
             _ if is_search => "search",
             (&Method::GET, Some(_)) => "read",
             (&Method::GET, None) => "list",
+            (&Method::POST, _) if resource == "bulk" => "bulk",
             (&Method::POST, _) => "create",
             (&Method::PUT, _) => "replace",
             (&Method::PATCH, _) => "patch",
@@ -279,7 +311,7 @@ impl Scim {
         metrics.scim_request(call.source.as_str(), resource, op, answer.status());
     }
 
-    async fn search(&self, kinds: &[Kind], call: &Call, body: Body) -> Result<Response, Error> {
+    async fn search(&self, kinds: &[Kind], call: &Call, body: Content) -> Result<Response, Error> {
         if call.method != Method::POST {
             return Err(Error::Method { allowed: SEARCH });
         }

@@ -1,6 +1,7 @@
 //! SCIM through its router: as a client sees it, without sockets.
 
 mod admission;
+mod bulk;
 mod clients;
 mod conditions;
 mod cursors;

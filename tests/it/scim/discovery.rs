@@ -11,12 +11,10 @@ async fn the_configuration_names_every_feature() {
     let client = client().await;
     let answer = client.get("/ServiceProviderConfig?filter=x&count=no").await.expect(200);
     for (feature, supported) in
-        [("patch", true), ("bulk", false), ("filter", true), ("changePassword", false), ("sort", true), ("etag", true)]
+        [("patch", true), ("bulk", true), ("filter", true), ("changePassword", false), ("sort", true), ("etag", true)]
     {
         assert_eq!(answer.body[feature]["supported"], json!(supported), "{feature}");
     }
-    assert_eq!(answer.body["bulk"]["maxOperations"], json!(0));
-    assert_eq!(answer.body["bulk"]["maxPayloadSize"], json!(0));
     assert_eq!(answer.body["filter"]["maxResults"], json!(1000));
     assert_eq!(answer.body["authenticationSchemes"][0]["type"], "oauthbearertoken");
     assert_eq!(answer.body["meta"]["location"], json!(format!("{BASE}/ServiceProviderConfig")));
@@ -85,7 +83,6 @@ async fn what_is_not_offered_says_so() {
     for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
         client.send(method, "/Me", &[], "{}").await.expect_error(501, None);
     }
-    client.post("/Bulk", &json!({})).await.expect_error(501, None);
     for path in ["/", "", "/Nothing", "/Nothing/1", "/Users/1/2", "/Users/1/2/3", "/ServiceProviderConfig/1"] {
         client.get(path).await.expect_error(404, None);
     }

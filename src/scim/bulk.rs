@@ -1,0 +1,196 @@
+//! Several operations in one request (RFC 7644 section 3.7): [`Request`] reads it, `run` does one operation after the
+//! other through the same functions as a request of its own, and each has its own result.
+//!
+//! Operations may refer to what others create (`bulkId:x`), also to what stands behind them and in circles. It refuses
+//! what is no write of a resource: reading, searching, discovery, and bulk requests within bulk requests.
+
+mod reference;
+mod run;
+
+use std::collections::HashMap;
+
+use http::{Method, StatusCode};
+use serde_json::{Map, Value, json};
+
+use super::{Error, Scim};
+use crate::scim::call::{Call, Content};
+use crate::scim::patch::PATCH_SCHEMA;
+
+/// The schema of the request.
+const REQUEST_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:BulkRequest";
+/// The schema of the answer.
+const RESPONSE_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:BulkResponse";
+/// Most operations of one request (`maxOperations`).
+pub const MAX_OPERATIONS: usize = 1_000;
+/// Most bytes of one request's body (`maxPayloadSize`): 8 MiB.
+pub const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
+/// Most bulk requests that are read and done at once, over all connections; others wait with their bodies unread.
+pub const MAX_AT_ONCE: usize = 8;
+
+/// One request among several.
+#[derive(Debug)]
+struct Operation {
+    method: Method,
+    bulk_id: Option<String>,
+    /// Below the base address: `/Users`, `/Users/{id}`.
+    path: String,
+    /// `If-Match`, in the form of an entity tag.
+    version: Option<String>,
+    data: Option<Map<String, Value>>,
+}
+
+/// A place of the list: the operation, or what is wrong with it; and what its result repeats in any case.
+#[derive(Debug)]
+struct Entry {
+    method: Option<String>,
+    bulk_id: Option<String>,
+    operation: Result<Operation, Error>,
+}
+
+/// What became of an operation.
+#[derive(Clone, Debug)]
+struct Outcome {
+    status: StatusCode,
+    location: Option<String>,
+    version: Option<String>,
+    /// The error; what succeeds has none.
+    response: Option<Value>,
+}
+
+/// A bulk request as it was sent.
+#[derive(Debug)]
+struct Request {
+    /// After so many errors nothing further is done.
+    fail_on_errors: Option<usize>,
+    entries: Vec<Entry>,
+    /// Which entry creates what a `bulkId` stands for.
+    creators: HashMap<String, usize>,
+}
+
+impl Scim {
+    /// `POST /Bulk`.
+    pub(super) async fn bulk(&self, call: &Call, body: Content) -> Result<Value, Error> {
+        let _turn = self.bulk_turns.acquire().await.map_err(|_| Error::Unavailable)?;
+        let request = Request::read(call.object(body).await?)?;
+        let outcomes = run::Run::new(self, call, &request).finish().await;
+        let results = request.entries.iter().zip(outcomes).filter_map(|(entry, outcome)| Some(result(entry, outcome?)));
+        Ok(json!({"schemas": [RESPONSE_SCHEMA], "Operations": results.collect::<Vec<_>>()}))
+    }
+}
+
+fn result(entry: &Entry, outcome: Outcome) -> Value {
+    let mut result = Map::new();
+    let mut put = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            result.insert(name.to_owned(), Value::String(value));
+        }
+    };
+    put("method", entry.method.clone());
+    put("bulkId", entry.bulk_id.clone());
+    put("location", outcome.location);
+    put("version", outcome.version);
+    put("status", Some(outcome.status.as_str().to_owned()));
+    if let Some(response) = outcome.response {
+        result.insert("response".to_owned(), response);
+    }
+    Value::Object(result)
+}
+
+impl Request {
+    /// Reads a request. What is wrong with one operation is that operation's error.
+    ///
+    /// # Errors
+    /// `InvalidSyntax`, `InvalidValue`, `TooLarge` for more than [`MAX_OPERATIONS`].
+    fn read(mut body: Map<String, Value>) -> Result<Self, Error> {
+        let schemas = take(&mut body, "schemas");
+        let names_bulk = |urn: &Value| urn.as_str().is_some_and(|urn| urn.eq_ignore_ascii_case(REQUEST_SCHEMA));
+        if !schemas.is_some_and(|schemas| schemas.as_array().is_some_and(|list| list.iter().any(names_bulk))) {
+            return Err(Error::InvalidSyntax(format!("`schemas` must list {REQUEST_SCHEMA}")));
+        }
+        let fail_on_errors = match take(&mut body, "failOnErrors") {
+            None => None,
+            Some(value) => Some(value.as_u64().filter(|count| *count > 0).ok_or_else(|| {
+                Error::InvalidValue("`failOnErrors` must be a whole number of errors, 1 or more".to_owned())
+            })?),
+        };
+        let Some(Value::Array(operations)) = take(&mut body, "Operations") else {
+            return Err(Error::InvalidSyntax("`Operations` must be a list".to_owned()));
+        };
+        if operations.len() > MAX_OPERATIONS {
+            return Err(Error::TooLarge);
+        }
+        let mut entries = Vec::with_capacity(operations.len());
+        let mut creators = HashMap::new();
+        for (index, operation) in operations.into_iter().enumerate() {
+            let entry = Entry::read(operation)?;
+            if let (Ok(Operation { method: Method::POST, .. }), Some(bulk_id)) = (&entry.operation, &entry.bulk_id)
+                && creators.insert(bulk_id.clone(), index).is_some()
+            {
+                return Err(Error::InvalidValue(format!("two operations have the `bulkId` {bulk_id}")));
+            }
+            entries.push(entry);
+        }
+        let fail_on_errors = fail_on_errors.map(|count| usize::try_from(count).unwrap_or(usize::MAX));
+        Ok(Self { fail_on_errors, entries, creators })
+    }
+}
+
+impl Entry {
+    fn read(entry: Value) -> Result<Self, Error> {
+        let Value::Object(mut entry) = entry else {
+            return Err(Error::InvalidSyntax("an operation must be an object".to_owned()));
+        };
+        let mut text = |name: &str| match take(&mut entry, name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(Error::InvalidSyntax(format!("`{name}` must be a string"))),
+        };
+        let (method, bulk_id, path, version) = (text("method")?, text("bulkId")?, text("path")?, text("version")?);
+        let data = take(&mut entry, "data");
+        let operation = Operation::read(method.as_deref(), bulk_id.clone(), path, version, data);
+        Ok(Self { method, bulk_id, operation })
+    }
+}
+
+impl Operation {
+    fn read(
+        method: Option<&str>,
+        bulk_id: Option<String>,
+        path: Option<String>,
+        version: Option<String>,
+        data: Option<Value>,
+    ) -> Result<Self, Error> {
+        let method = match method.unwrap_or_default().to_ascii_uppercase().as_str() {
+            "DELETE" => Method::DELETE,
+            "PATCH" => Method::PATCH,
+            "POST" => Method::POST,
+            "PUT" => Method::PUT,
+            _ => return Err(Error::InvalidSyntax("`method` must be POST, PUT, PATCH or DELETE".to_owned())),
+        };
+        let path = path.ok_or_else(|| {
+            Error::InvalidSyntax("`path` must be the address of a resource or of its type, such as /Users".to_owned())
+        })?;
+        let data = match data {
+            _ if method == Method::DELETE => None,
+            Some(Value::Object(data)) => Some(data),
+            // The example of section 3.7.3 gives the operations of a PATCH alone.
+            Some(Value::Array(operations)) if method == Method::PATCH => Some(patch_of(Value::Array(operations))),
+            _ => return Err(Error::InvalidSyntax(format!("`data` must be the body that a {method} has"))),
+        };
+        Ok(Self { method, bulk_id, path, version, data })
+    }
+}
+
+/// The body of a PATCH with these operations.
+fn patch_of(operations: Value) -> Map<String, Value> {
+    Map::from_iter([("schemas".to_owned(), json!([PATCH_SCHEMA])), ("Operations".to_owned(), operations)])
+}
+
+/// The value of this name, in any case; null is none.
+fn take(map: &mut Map<String, Value>, name: &str) -> Option<Value> {
+    let key = map.keys().find(|key| key.eq_ignore_ascii_case(name))?.clone();
+    map.swap_remove(&key).filter(|value| !value.is_null())
+}
+
+#[cfg(test)]
+mod tests;
