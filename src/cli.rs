@@ -16,6 +16,7 @@ mod group;
 mod log;
 mod output;
 mod password;
+mod scim;
 mod serve;
 mod session;
 mod status;
@@ -93,6 +94,9 @@ enum Command {
     Lock(session::LockCommand),
     /// Let the daemon read its configuration again
     Reload,
+    /// Provisioning connections
+    #[command(subcommand)]
+    Scim(scim::Command),
     /// Run the daemon
     Serve,
     /// Signed-in browsers
@@ -151,6 +155,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Group(command) => narrow(group::run(command, Client::open(&options)?, output)),
         Command::Lock(command) => narrow(session::run_lock(command, Client::open(&options)?, output)),
         Command::Reload => narrow(status::reload(Client::open(&options)?, output)),
+        Command::Scim(command) => narrow(scim::run(command, Client::open(&options)?, output)),
         Command::Session(command) => narrow(session::run(command, Client::open(&options)?, output)),
         Command::Status => narrow(status::status(Client::open(&options)?, output)),
         Command::Sync(command) => narrow(sync::run(command, Client::open(&options)?, output)),

@@ -4,6 +4,8 @@
 //! applies it. A source changes only what it owns. Membership is rows, never a list in a group. The directory knows
 //! no protocol: attributes are kept by their RFC 7643 names and handed back as they came.
 
+mod brake;
+mod connections;
 mod groups;
 mod membership;
 mod reconcile;
@@ -14,11 +16,13 @@ mod users;
 
 use crate::access::Grants;
 use crate::audit::Ledger;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::model::{NameError, OrganisationId, SourceId};
 use crate::secret::IdSource;
 use crate::store::{self, Retryable, Store};
 
+pub use brake::{Brake, Kind, Load, Pause};
+pub use connections::{Connection, Connections};
 pub use groups::GroupDraft;
 pub use membership::{Member, MemberChange};
 pub use reconcile::{Authority, SourceRecord, UserPlan, plan};
@@ -64,6 +68,14 @@ pub enum Error {
         /// Who owns it; `None` when it is kept by hand.
         owner: Option<SourceId>,
     },
+    /// The connection removed too much and is paused; its write changed nothing.
+    #[error("the connection `{connection}` is paused since {since}")]
+    Paused {
+        /// The connection.
+        connection: SourceId,
+        /// Since when.
+        since: Timestamp,
+    },
     /// The account was deleted, and a sign-in may not create it again.
     #[error("the account was deleted; only its source or an administrator may create it again")]
     Retired,
@@ -99,6 +111,7 @@ pub struct Directory {
     organisation: OrganisationId,
     rules: Rules,
     grants: Grants,
+    connections: Connections,
 }
 
 impl Directory {
@@ -106,7 +119,7 @@ impl Directory {
     pub fn new(ledger: Ledger, clock: Clock, ids: IdSource, rules: Rules) -> Self {
         let organisation = OrganisationId::DEFAULT;
         let grants = Grants::new(ledger.clone(), clock.clone(), ids.clone(), organisation);
-        Self { ledger, clock, ids, organisation, rules, grants }
+        Self { ledger, clock, ids, organisation, rules, grants, connections: Connections::default() }
     }
 
     fn store(&self) -> &Store {

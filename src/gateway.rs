@@ -13,7 +13,7 @@ use crate::audit::{self, Ledger, Sealer};
 use crate::clock::Clock;
 use crate::config::{Config, MasterKey};
 use crate::credential::{Credentials, Hasher};
-use crate::directory::{Directory, Rule, Rules};
+use crate::directory::{self, Directory, Rule, Rules};
 use crate::error::Chain;
 use crate::http::Metrics;
 use crate::limit::Limits;
@@ -170,7 +170,12 @@ impl Gateway {
         let organisation = OrganisationId::DEFAULT;
         let ledger = Ledger::new(store, writer);
         let pack = policies::pack(&config.policy.pack).map_err(Error::Access)?;
-        let directory = Directory::new(ledger.clone(), clock.clone(), ids.clone(), rules(&config, &pack)?);
+        let directory = Directory::new(ledger.clone(), clock.clone(), ids.clone(), rules(&config, &pack)?)
+            .with_connections(policies::connections(&config.scim));
+        directory.count_owned_once().await.map_err(|error| match error {
+            directory::Error::Store(error) => Error::Store(error),
+            other => Error::configuration("store.path", other),
+        })?;
         let memberships = Arc::new(directory.clone());
         let access =
             Access::new(ledger.clone(), clock.clone(), ids.clone(), organisation, pack.roles().clone(), memberships);

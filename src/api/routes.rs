@@ -39,6 +39,8 @@ pub fn table() -> Vec<Route<Api>> {
         Route::new(GET, "/api/v1/sessions", Management, API, sessions::list),
         Route::new(DELETE, "/api/v1/sessions/{id}", Management, API, sessions::end),
         Route::new(GET, "/api/v1/sources", Management, API, sources::list),
+        Route::new(GET, "/api/v1/sources/{id}", Management, API, sources::find),
+        Route::new(POST, "/api/v1/sources/{id}/release", Management, API, sources::release),
         Route::new(GET, "/api/v1/sources/{id}/sync", Management, API, sources::show),
         Route::new(POST, "/api/v1/sources/{id}/sync", Management, API, sources::run),
         Route::new(GET, "/api/v1/status", Management, API, status::status),

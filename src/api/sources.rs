@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use super::admit::Caller;
 use super::fields::{Fields, Params};
 use super::{Api, Error, render};
+use crate::directory::Load;
 use crate::error::Chain;
 use crate::model::SourceId;
 use crate::sync::{self, Outcome, Sync};
@@ -41,8 +42,42 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller, mut params: Par
     params.end()?;
     api.permit(&caller, "sources:read", None).await?;
     let pulled = api.services.syncs.keys().map(|id| json!({"id": id.to_string(), "kind": "ldap"}));
-    let pushed = api.services.connections.iter().map(|id| json!({"id": id.to_string(), "kind": "scim"}));
-    Ok(render::page(pulled.chain(pushed).collect(), None))
+    let mut sources: Vec<Value> = pulled.collect();
+    for id in &api.services.connections {
+        sources.push(api.connection(id).await?);
+    }
+    Ok(render::page(sources, None))
+}
+
+/// `GET /sources/{id}`: of a connection, where its brake stands.
+pub(super) async fn find(State(api): State<Api>, caller: Caller, Path(id): Path<String>) -> Result<Response, Error> {
+    api.permit(&caller, "sources:read", None).await?;
+    let id: SourceId = id.parse().map_err(|_| Error::NotFound { what: "source" })?;
+    let source = match api.services.syncs.contains_key(&id) {
+        true => json!({"id": id.to_string(), "kind": "ldap"}),
+        false => api.connection(api.connected(&id)?).await?,
+    };
+    Ok(render::answer(StatusCode::OK, &source))
+}
+
+/// `POST /sources/{id}/release`: lets a paused connection write again and forgets what it removed within the hour. One
+/// that is not paused has its count forgotten, before a large clean-up that is meant.
+pub(super) async fn release(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(id): Path<String>,
+    fields: Fields,
+) -> Result<Response, Error> {
+    fields.end()?;
+    let permit = api.permit(&caller, "sources:update", None).await?;
+    let id: SourceId = id.parse().map_err(|_| Error::NotFound { what: "connection" })?;
+    let id = api.connected(&id)?;
+    let released = api.services.directory.release(&permit, id).await?;
+    let mut body = api.connection(id).await?;
+    if let Some(members) = body.as_object_mut() {
+        members.insert("released".to_owned(), released.into());
+    }
+    Ok(render::answer(StatusCode::OK, &body))
 }
 
 /// `GET /sources/{id}/sync`: the newest run that was asked for here.
@@ -130,6 +165,24 @@ fn failed(source: &SourceId, error: &sync::Error) -> Value {
 }
 
 impl Api {
+    /// The id of a provisioning connection, if it is one.
+    fn connected(&self, id: &SourceId) -> Result<&SourceId, Error> {
+        self.services.connections.get(id).ok_or(Error::NotFound { what: "connection" })
+    }
+
+    async fn connection(&self, id: &SourceId) -> Result<Value, Error> {
+        let brake = self.services.directory.brake(id).await?;
+        let load = |load: &Load| json!({"owned": load.owned, "removed": load.removed, "limit": load.limit});
+        Ok(json!({
+            "id": id.to_string(),
+            "kind": "scim",
+            "paused_since": render::time(brake.paused.as_ref().map(|pause| pause.since)),
+            "paused_for": brake.paused.map(|pause| pause.what),
+            "users": load(&brake.users),
+            "groups": load(&brake.groups),
+        }))
+    }
+
     fn sync(&self, id: &str) -> Result<&Sync, Error> {
         let missing = || Error::NotFound { what: "directory source" };
         let id: SourceId = id.parse().map_err(|_| missing())?;

@@ -92,6 +92,10 @@ pub enum EventKind {
     UserDeactivated,
     #[n(26)]
     UserDeleted,
+    #[n(27)]
+    ConnectionPaused,
+    #[n(28)]
+    ConnectionReleased,
 }
 
 impl EventKind {
@@ -99,6 +103,8 @@ impl EventKind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::AssertionRefused => "assertion.refuse",
+            Self::ConnectionPaused => "connection.pause",
+            Self::ConnectionReleased => "connection.release",
             Self::ConfigurationReloaded => "configuration.reload",
             Self::GatewayStarted => "gateway.start",
             Self::GatewayStopped => "gateway.stop",

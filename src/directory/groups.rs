@@ -1,7 +1,8 @@
 //! Groups: looking them up and changing them together with their membership rows.
 
+use super::brake::{Kind, Removal};
+use super::connections::taken_over;
 use super::membership::{Join, Member, MemberChange, Overlay, Wish};
-use super::reconcile::Authority;
 use super::tables::{GROUP_LINKS, GROUP_NAMES, GROUPS, MEMBER_COUNTS, OWNED_GROUP_NAMES, TOTALS, USERS};
 use super::users::suffix_id;
 use super::{Directory, Error, MAX_PAGE};
@@ -116,7 +117,8 @@ impl Directory {
     pub async fn create_group(&self, permit: &Permit, draft: &GroupDraft) -> Result<Group, Error> {
         self.ledger
             .retry(|mut change| async move {
-                let (authority, now) = (Authority::of(permit), self.clock.now());
+                self.check_running(&mut change, permit).await?;
+                let (authority, now) = (self.authority(permit), self.clock.now());
                 let group = Group {
                     id: GroupId::new(now, &self.ids),
                     organisation: OrganisationId::DEFAULT,
@@ -131,6 +133,7 @@ impl Directory {
                 self.index_group(&mut change, &group, None).await?;
                 change.put(&GROUPS, self.organisation, &group.id, &group)?;
                 change.add(&TOTALS, self.organisation, "groups", 1);
+                self.count_owner(&mut change, Kind::Groups, None, group.owner.as_ref());
                 let moved = self.stage_members(&mut change, permit, &group, &draft.members).await?;
                 self.reevaluate(&mut change, permit, &group, &moved).await?;
                 let event = permit.event(now, EventKind::GroupCreated).on("group", group.id, &group.name);
@@ -159,9 +162,11 @@ impl Directory {
         self.ledger
             .retry(|mut change| async move {
                 let before = self.group_in(&mut change, id, permit, revision).await?;
+                // A group's external id is its owner's word.
+                let is_own = before.owner.as_ref() == self.authority(permit).owner();
                 let mut draft = GroupDraft {
                     name: before.name.clone(),
-                    external_id: before.external_id.clone(),
+                    external_id: before.external_id.clone().filter(|_| is_own),
                     attributes: before.attributes.clone(),
                     members: MemberChange::default(),
                 };
@@ -179,8 +184,13 @@ impl Directory {
         draft: GroupDraft,
     ) -> Result<Group, Error> {
         let now = self.clock.now();
-        let mut after =
-            Group { name: draft.name, external_id: draft.external_id, attributes: draft.attributes, ..before.clone() };
+        let mut after = Group {
+            name: draft.name,
+            owner: self.authority(permit).owner().cloned(),
+            external_id: draft.external_id,
+            attributes: draft.attributes,
+            ..before.clone()
+        };
         let moved = self.stage_members(&mut change, permit, &after, &draft.members).await?;
         let is_renamed = after != before;
         if !is_renamed && moved.is_empty() {
@@ -194,8 +204,13 @@ impl Directory {
         change.put(&GROUPS, self.organisation, &after.id, &after)?;
         if is_renamed {
             // A rule may name the group by what has just changed.
-            let all = self.all_members(after.id).await?;
-            self.reevaluate(&mut change, permit, &after, &Moved { touched: all, ..moved.clone() }).await?;
+            let moved = Moved { touched: self.all_members(after.id).await?, ..moved.clone() };
+            self.reevaluate(&mut change, permit, &after, &moved).await?;
+            if before.owner != after.owner {
+                // The old owner's rules see it no longer.
+                self.reevaluate_of(before.owner.as_ref(), &mut change, permit, &after, &moved).await?;
+                self.count_owner(&mut change, Kind::Groups, before.owner.as_ref(), after.owner.as_ref());
+            }
         } else {
             self.reevaluate(&mut change, permit, &after, &moved).await?;
         }
@@ -205,6 +220,7 @@ impl Directory {
             true => event,
             false => event.detail("before", &before.name),
         };
+        let event = taken_over(event, before.owner.as_ref(), after.owner.as_ref(), true);
         change.commit(moved.describe(event)).await?;
         Ok(after)
     }
@@ -217,6 +233,7 @@ impl Directory {
         self.ledger
             .retry(|mut change| async move {
                 let before = self.group_in(&mut change, id, permit, revision).await?;
+                self.stage_removal(&mut change, permit, Removal::Deleted(Kind::Groups)).await?;
                 let mut everybody = MemberChange::default();
                 everybody.clear();
                 let moved = self.stage_members(&mut change, permit, &before, &everybody).await?;
@@ -228,8 +245,10 @@ impl Directory {
                 change.delete(&GROUPS, self.organisation, &id);
                 change.delete(&MEMBER_COUNTS, self.organisation, &id);
                 change.add(&TOTALS, self.organisation, "groups", -1);
+                self.count_owner(&mut change, Kind::Groups, before.owner.as_ref(), None);
                 self.reevaluate(&mut change, permit, &before, &moved).await?;
                 let event = permit.event(self.clock.now(), EventKind::GroupDeleted).on("group", id, &before.name);
+                let event = taken_over(event, before.owner.as_ref(), self.authority(permit).owner(), true);
                 change.commit(moved.describe(event)).await?;
                 Ok(())
             })
@@ -243,11 +262,13 @@ impl Directory {
         permit: &Permit,
         revision: Option<u64>,
     ) -> Result<Group, Error> {
+        self.check_running(change, permit).await?;
         let group = change.find(&GROUPS, self.organisation, &id).await?.ok_or_else(|| not_found(id))?;
         if revision.is_some_and(|seen| seen != group.revision) {
             return Err(Error::Revision { current: group.revision });
         }
-        if group.owner.as_ref() != Authority::of(permit).owner() {
+        let authority = self.authority(permit);
+        if group.owner.as_ref() != authority.owner() && !authority.takes_over(group.owner.as_ref()) {
             return Err(Error::Owned { owner: group.owner });
         }
         Ok(group)
@@ -255,28 +276,29 @@ impl Directory {
 
     async fn index_group(&self, change: &mut Change, after: &Group, before: Option<&Group>) -> Result<(), Error> {
         let name = after.name.folded();
-        if before.is_none_or(|b| b.name.folded() != name) {
+        if before.is_none_or(|b| b.name.folded() != name || b.owner != after.owner) {
             let owned = owned_name(after, name.clone());
             if change.find(&OWNED_GROUP_NAMES, self.organisation, &owned).await?.is_some_and(|id| id != after.id) {
                 return Err(Error::Conflict { field: "displayName", value: after.name.to_string() });
             }
             change.put(&OWNED_GROUP_NAMES, self.organisation, &owned, &after.id)?;
-            change.put(&GROUP_NAMES, self.organisation, &(name, after.id), &())?;
+            change.put(&GROUP_NAMES, self.organisation, &(name.clone(), after.id), &())?;
             if let Some(before) = before {
                 let old = before.name.folded();
-                change.delete(&GROUP_NAMES, self.organisation, &(old.clone(), before.id));
+                if old != name {
+                    change.delete(&GROUP_NAMES, self.organisation, &(old.clone(), before.id));
+                }
                 change.delete(&OWNED_GROUP_NAMES, self.organisation, &owned_name(before, old));
             }
         }
-        let old = before.and_then(|b| b.external_id.clone());
-        if old != after.external_id
-            && let Some(owner) = &after.owner
-        {
+        let link = |group: &Group| Some((group.owner.clone()?, group.external_id.clone()?, group.id));
+        let (old, new) = (before.and_then(link), link(after));
+        if old != new {
             if let Some(gone) = old {
-                change.delete(&GROUP_LINKS, self.organisation, &(owner.clone(), gone, after.id));
+                change.delete(&GROUP_LINKS, self.organisation, &gone);
             }
-            if let Some(new) = &after.external_id {
-                change.put(&GROUP_LINKS, self.organisation, &(owner.clone(), new.clone(), after.id), &())?;
+            if let Some(new) = new {
+                change.put(&GROUP_LINKS, self.organisation, &new, &())?;
             }
         }
         Ok(())
@@ -351,9 +373,19 @@ impl Directory {
         group: &Group,
         moved: &Moved,
     ) -> Result<(), Error> {
-        let Some(owner) = group.owner.as_ref().filter(|owner| self.rules.any_for(owner)) else {
-            return Ok(());
-        };
+        self.reevaluate_of(group.owner.as_ref(), change, permit, group, moved).await
+    }
+
+    /// The same for the people of one source.
+    async fn reevaluate_of(
+        &self,
+        owner: Option<&SourceId>,
+        change: &mut Change,
+        permit: &Permit,
+        group: &Group,
+        moved: &Moved,
+    ) -> Result<(), Error> {
+        let Some(owner) = owner.filter(|owner| self.rules.any_for(owner)) else { return Ok(()) };
         let users = self.users_below(&moved.touched).await?;
         if users.len() > MAX_REEVALUATED {
             let reason = format!("would change the roles of more than {MAX_REEVALUATED} users at once");

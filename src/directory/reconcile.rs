@@ -2,6 +2,7 @@
 
 use crate::audit::EventKind;
 use crate::clock::Timestamp;
+use crate::config::TakesOver;
 use crate::model::{Attributes, Link, OrganisationId, SourceId, Status, User, UserId, UserName};
 
 use super::Error;
@@ -18,6 +19,8 @@ pub enum Authority {
         source: SourceId,
         /// Whether its external ids are unique.
         exclusive: bool,
+        /// Whose accounts it may change, and owns from then on.
+        takes_over: TakesOver,
     },
     /// A connector at sign-in: may create accounts and refresh those that no source owns, never their status.
     SignIn(SourceId),
@@ -37,6 +40,15 @@ impl Authority {
         match self {
             Self::Provisioning { source, .. } => Some(source),
             Self::Administrator | Self::SignIn(_) => None,
+        }
+    }
+
+    /// Whether it may take over what `owner` has; `None` stands for what is kept by hand.
+    pub fn takes_over(&self, owner: Option<&SourceId>) -> bool {
+        match (self, owner) {
+            (Self::Provisioning { takes_over, .. }, Some(owner)) => takes_over.sources.contains(owner),
+            (Self::Provisioning { takes_over, .. }, None) => takes_over.by_hand,
+            (Self::Administrator | Self::SignIn(_), _) => false,
         }
     }
 
@@ -119,6 +131,7 @@ fn create(record: &SourceRecord, authority: &Authority, id: UserId, now: Timesta
         created: now,
         changed: now,
         revision: 1,
+        by_hand: matches!(authority, Authority::Administrator).then_some(true),
     }
 }
 
@@ -160,12 +173,14 @@ fn change(user: &User, record: &SourceRecord, authority: &Authority, now: Timest
     Ok(UserPlan::Change { after: Box::new(after), kind, fields })
 }
 
-/// Who may touch whom. A provisioning source takes over an account that a sign-in created, never one kept by hand.
+/// Who may touch whom. A provisioning source takes over an account that a sign-in created; what another source owns, or
+/// what is kept by hand, only when it was told to.
 fn check_reach(user: &User, record: &SourceRecord, authority: &Authority) -> Result<(), Error> {
     let owned = || Err(Error::Owned { owner: user.owner.clone() });
     match (authority, &user.owner) {
-        (Authority::Provisioning { source, .. }, Some(owner)) if source != owner => owned(),
-        (Authority::Provisioning { .. }, None) if user.links.is_empty() => owned(),
+        (Authority::Provisioning { source, .. }, Some(owner)) if source == owner => Ok(()),
+        (Authority::Provisioning { .. }, Some(owner)) if !authority.takes_over(Some(owner)) => owned(),
+        (Authority::Provisioning { .. }, None) if user.is_by_hand() && !authority.takes_over(None) => owned(),
         // The status of any account is an administrator's to set; what a source owns besides is the source's.
         (Authority::Administrator, Some(_))
             if record.user_name != user.user_name || record.attributes != user.attributes =>

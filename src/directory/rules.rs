@@ -13,7 +13,7 @@ use super::{Directory, Error};
 use crate::access::{self, Permit, RuleGrant};
 use crate::audit::Change;
 use crate::filter::{Filter, NoSchema};
-use crate::model::{Attributes, Group, GroupId, RoleId, Scope, SourceId, Subject, User, UserName};
+use crate::model::{Attributes, Group, GroupId, RoleId, Scope, SourceId, Subject, User, UserId, UserName};
 use crate::store;
 
 /// One rule: where it holds, a role is given.
@@ -110,6 +110,18 @@ impl Directory {
     ) -> Result<(), Error> {
         let wanted = self.rules.wanted(connector, attributes);
         self.grants.replace_rule_grants(change, permit, user.id, connector, &wanted).await.map_err(of_access)?;
+        Ok(())
+    }
+
+    /// Takes from a user what the rules of a source gave that owns the user no longer.
+    pub(super) async fn stage_no_rules(
+        &self,
+        change: &mut Change,
+        permit: &Permit,
+        user: UserId,
+        source: &SourceId,
+    ) -> Result<(), Error> {
+        self.grants.replace_rule_grants(change, permit, user, source, &[]).await.map_err(of_access)?;
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use crate::model::{FoldedName, Group, GroupId, Membership, SourceId, User, UserI
 use crate::store::Table;
 
 use super::Member;
+use super::brake::{Pause, Removals};
 
 /// Users that exist.
 pub(super) const USERS: Table<UserId, User> = Table::new(0x01, "users");
@@ -39,8 +40,15 @@ pub(super) const RETIRED_NAMES: Table<FoldedName, UserId> = Table::new(0x0f, "re
 /// Stable ids of deleted users, likewise.
 pub(super) const RETIRED_SUBJECTS: Table<(SourceId, String), UserId> = Table::new(0x10, "retired subjects");
 
+/// Connections that are paused.
+pub(super) const PAUSES: Table<SourceId, Pause> = Table::new(0x11, "pauses");
+/// What each connection removed within the last hour.
+pub(super) const REMOVALS: Table<SourceId, Removals> = Table::new(0x12, "removals");
+/// Kept totals of what each source owns, `users` and `groups`.
+pub(super) const OWNED: Table<(SourceId, String), i64> = Table::new(0x13, "owned totals");
+
 /// Every tag of this module with its table's name.
-pub const ALL: [(u8, &str); 16] = [
+pub const ALL: [(u8, &str); 19] = [
     (0x01, USERS.name()),
     (0x02, USER_NAMES.name()),
     (0x03, USER_LINKS.name()),
@@ -57,4 +65,7 @@ pub const ALL: [(u8, &str); 16] = [
     (0x0e, TOMBSTONES.name()),
     (0x0f, RETIRED_NAMES.name()),
     (0x10, RETIRED_SUBJECTS.name()),
+    (0x11, PAUSES.name()),
+    (0x12, REMOVALS.name()),
+    (0x13, OWNED.name()),
 ];

@@ -1,5 +1,7 @@
 //! Users: looking them up, and applying what was planned.
 
+use super::brake::{Kind, Removal};
+use super::connections::taken_over;
 use super::membership::Member;
 use super::reconcile::{Authority, SourceRecord, UserPlan, plan};
 use super::tables::{
@@ -8,6 +10,7 @@ use super::tables::{
 use super::{Directory, Error, MAX_PAGE};
 use crate::access::Permit;
 use crate::audit::{Change, Event, EventKind, Housekeeping};
+use crate::config::TakesOver;
 use crate::model::{Actor, FoldedName, SourceId, Status, Subject, User, UserId, UserName, fold};
 use crate::store::{self, Range, Row};
 
@@ -24,11 +27,15 @@ pub struct Staged {
 }
 
 impl Authority {
-    /// The authority that a permit carries.
+    /// The authority that a permit carries, without what settings add to it.
     pub fn of(permit: &Permit) -> Self {
         match (permit.actor(), permit.source()) {
-            (Actor::Connection { .. }, Some(source)) => Self::Provisioning { source: source.clone(), exclusive: false },
-            (Actor::System { .. }, Some(source)) => Self::Provisioning { source: source.clone(), exclusive: true },
+            (Actor::Connection { .. }, Some(source)) => {
+                Self::Provisioning { source: source.clone(), exclusive: false, takes_over: TakesOver::default() }
+            }
+            (Actor::System { .. }, Some(source)) => {
+                Self::Provisioning { source: source.clone(), exclusive: true, takes_over: TakesOver::default() }
+            }
             (Actor::Anonymous, Some(source)) => Self::SignIn(source.clone()),
             _ => Self::Administrator,
         }
@@ -202,6 +209,7 @@ impl Directory {
         let edit = &edit;
         self.ledger
             .retry(|mut change| async move {
+                self.check_running(&mut change, permit).await?;
                 let before = self.user_in(&mut change, id).await?;
                 check_revision(revision, before.revision)?;
                 let mut record = record_of(&before, permit);
@@ -267,12 +275,15 @@ impl Directory {
     pub async fn delete_user(&self, permit: &Permit, id: UserId, revision: Option<u64>) -> Result<(), Error> {
         self.ledger
             .retry(|mut change| async move {
+                self.check_running(&mut change, permit).await?;
                 let before = self.user_in(&mut change, id).await?;
                 check_revision(revision, before.revision)?;
-                let authority = Authority::of(permit);
-                if authority.owner().is_some() && authority.owner() != before.owner.as_ref() {
+                let authority = self.authority(permit);
+                let is_own = authority.owner().is_none() || authority.owner() == before.owner.as_ref();
+                if !is_own && !authority.takes_over(before.owner.as_ref()) {
                     return Err(Error::Owned { owner: before.owner });
                 }
+                self.stage_removal(&mut change, permit, Removal::Deleted(Kind::Users)).await?;
                 for (group, _) in self.groups_of(Member::User(id)).await? {
                     self.stage_leave(&mut change, group, Member::User(id)).await?;
                 }
@@ -283,8 +294,10 @@ impl Directory {
                 let tombstone = User { status: Status::Tombstone, changed: self.clock.now(), ..before.clone() };
                 change.put(&TOMBSTONES, self.organisation, &id, &tombstone)?;
                 change.add(&TOTALS, self.organisation, "users", -1);
-                let event = permit.event(self.clock.now(), EventKind::UserDeleted);
-                change.commit(event.on("user", id, &before.user_name)).await?;
+                self.count_owner(&mut change, Kind::Users, before.owner.as_ref(), None);
+                let event = permit.event(self.clock.now(), EventKind::UserDeleted).on("user", id, &before.user_name);
+                let (by, is_by_hand) = (authority.owner(), before.is_by_hand());
+                change.commit(taken_over(event, before.owner.as_ref(), by, is_by_hand)).await?;
                 Ok(())
             })
             .await
@@ -317,7 +330,8 @@ impl Directory {
         }
     }
 
-    /// Plans one user's change and puts its writes into `change`; the caller records the event.
+    /// Plans one user's change and puts its writes into `change`; the caller records the event. A connection that is
+    /// paused, or is by this change, gets `Paused`.
     pub(crate) async fn stage_user(
         &self,
         change: &mut Change,
@@ -325,7 +339,8 @@ impl Directory {
         existing: Option<&User>,
         record: &SourceRecord,
     ) -> Result<Staged, Error> {
-        let (authority, now) = (Authority::of(permit), self.clock.now());
+        self.check_running(change, permit).await?;
+        let (authority, now) = (self.authority(permit), self.clock.now());
         let new_id = UserId::new(now, &self.ids);
         match plan(existing, record, &authority, new_id, now)? {
             UserPlan::Nothing => Ok(Staged { user: existing.cloned().ok_or_else(|| not_found(new_id))?, event: None }),
@@ -334,10 +349,14 @@ impl Directory {
                 self.index(change, &user, None, &authority).await?;
                 change.put(&USERS, self.organisation, &user.id, &*user)?;
                 change.add(&TOTALS, self.organisation, "users", 1);
+                self.count_owner(change, Kind::Users, None, user.owner.as_ref());
                 let event = permit.event(now, EventKind::UserCreated).on("user", user.id, &user.user_name);
                 Ok(Staged { user: *user, event: Some(event) })
             }
             UserPlan::Change { after, kind, fields } => {
+                if kind == EventKind::UserDeactivated {
+                    self.stage_removal(change, permit, Removal::Deactivated).await?;
+                }
                 self.index(change, &after, existing, &authority).await?;
                 change.put(&USERS, self.organisation, &after.id, &*after)?;
                 let event =
@@ -346,9 +365,30 @@ impl Directory {
                     Some(before) if before.user_name != after.user_name => event.detail("before", &before.user_name),
                     _ => event,
                 };
+                let event = match existing {
+                    Some(before) => self.stage_owner(change, permit, before, &after, event).await?,
+                    None => event,
+                };
                 Ok(Staged { user: *after, event: Some(event) })
             }
         }
+    }
+
+    /// What a change of owner brings with it: totals, the end of what rules of the old owner gave, a word in the event.
+    async fn stage_owner(
+        &self,
+        change: &mut Change,
+        permit: &Permit,
+        before: &User,
+        after: &User,
+        event: Event,
+    ) -> Result<Event, Error> {
+        let (old, new) = (before.owner.as_ref(), after.owner.as_ref());
+        self.count_owner(change, Kind::Users, old, new);
+        if let Some(old) = old.filter(|_| old != new) {
+            self.stage_no_rules(change, permit, after.id, old).await?;
+        }
+        Ok(taken_over(event, old, new, before.is_by_hand()))
     }
 
     /// Remembers the name and the stable ids of a deleted user.

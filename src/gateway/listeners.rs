@@ -120,6 +120,18 @@ impl Gateway {
         };
         drop(look());
         self.foundation.tasks.every("measure", MEASURE_EVERY, look);
+        let gateway = self.clone();
+        self.foundation.tasks.every("brakes", MEASURE_EVERY, move || {
+            let gateway = gateway.clone();
+            async move {
+                for connection in &gateway.config.scim {
+                    // A store that does not answer is told of elsewhere.
+                    if let Ok(brake) = gateway.directory.brake(&connection.id).await {
+                        gateway.foundation.metrics.scim_paused(connection.id.as_str(), brake.paused.is_some());
+                    }
+                }
+            }
+        });
     }
 
     /// Pulls each directory now and then as often as its section says.

@@ -6,6 +6,7 @@ use super::Error;
 use crate::access::{self, Pack};
 use crate::config;
 use crate::credential::{Cost, PasswordPolicy, Rules, Unmet};
+use crate::directory::{Connection, Connections};
 use crate::limit::{Allowance, LimitSettings};
 use crate::lockout::Policy;
 
@@ -52,6 +53,12 @@ pub(super) fn limits(limits: &config::Limits, connections: &[config::Scim]) -> L
             Allowance::new(count, limits.sign_in.period, count)
         },
     }
+}
+
+/// What provisioning connections may take over and remove.
+pub(super) fn connections(connections: &[config::Scim]) -> Connections {
+    let settings = |scim: &config::Scim| Connection { takes_over: scim.takes_over.clone(), brake: scim.brake };
+    connections.iter().map(|scim| (scim.id.clone(), settings(scim))).collect()
 }
 
 pub(super) fn lockout(lockout: &config::Lockout) -> Policy {

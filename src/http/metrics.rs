@@ -29,6 +29,7 @@ struct Inner {
     attempts: Family<Attempt, Counter>,
     ratelimited: Family<LimiterLabel, Counter>,
     scim_requests: Family<ScimLabels, Counter>,
+    scim_paused: Family<ClientLabel, Gauge>,
     ldap_success: Family<SourceLabel, Gauge>,
     ldap_changes: Family<ChangeLabels, Counter>,
     certificates: Family<UseLabel, Gauge>,
@@ -79,6 +80,11 @@ struct ScimLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ClientLabel {
+    client: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct SourceLabel {
     source: String,
 }
@@ -116,6 +122,7 @@ impl Metrics {
             attempts: Family::default(),
             ratelimited: Family::default(),
             scim_requests: Family::default(),
+            scim_paused: Family::default(),
             ldap_success: Family::default(),
             ldap_changes: Family::default(),
             certificates: Family::default(),
@@ -159,6 +166,11 @@ impl Metrics {
     pub fn scim_request(&self, client: &str, resource: &'static str, op: &'static str, status: StatusCode) {
         let labels = ScimLabels { client: client.to_owned(), resource, op, code: status.as_u16() };
         self.0.scim_requests.get_or_create(&labels).inc();
+    }
+
+    /// Whether a connection is paused because it removed too much.
+    pub fn scim_paused(&self, client: &str, is_paused: bool) {
+        self.0.scim_paused.get_or_create(&ClientLabel { client: client.to_owned() }).set(i64::from(is_paused));
     }
 
     /// The sync of the source out of the configuration ended well at `at`.
@@ -246,6 +258,11 @@ impl Inner {
         registry.register("auth_attempts", "Tries to sign in", self.attempts.clone());
         registry.register("scim_requests", "Provisioning requests answered", self.scim_requests.clone());
         registry.register(
+            "scim_paused",
+            "Whether a connection is paused because it removed too much",
+            self.scim_paused.clone(),
+        );
+        registry.register(
             "ldap_sync_last_success_timestamp_seconds",
             "When a directory was last synced",
             self.ldap_success.clone(),
@@ -286,6 +303,7 @@ mod tests {
         metrics.ratelimited("sign_in");
         metrics.load_shed();
         metrics.scim_request("okta", "User", "create", StatusCode::CREATED);
+        metrics.scim_paused("okta", true);
         metrics.ldap_sync_succeeded("corp", Timestamp::from_seconds(1_800_000_000));
         metrics.ldap_sync_changed("corp", "create", 3);
         metrics.certificate_expires("tls", Timestamp::from_seconds(1_900_000_000));
@@ -301,6 +319,7 @@ mod tests {
             "cleargate_ratelimited_total{limiter=\"sign_in\"} 1",
             "cleargate_load_shed_total 1",
             "cleargate_scim_requests_total{client=\"okta\",resource=\"User\",op=\"create\",code=\"201\"} 1",
+            "cleargate_scim_paused{client=\"okta\"} 1",
             "cleargate_ldap_sync_last_success_timestamp_seconds{source=\"corp\"} 1800000000",
             "cleargate_ldap_sync_changes_total{source=\"corp\",op=\"create\"} 3",
             "cleargate_certificate_expiry_timestamp_seconds{use=\"tls\"} 1900000000",

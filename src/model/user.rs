@@ -70,9 +70,18 @@ pub struct User {
     /// Counts changes, from 1; the ETag.
     #[n(9)]
     pub revision: u64,
+    /// Whether an administrator made it; records of before this was kept do not say.
+    #[n(10)]
+    pub by_hand: Option<bool>,
 }
 
 impl User {
+    /// Whether administrators keep it: no source owns it, and it is not there because somebody signed in. Linking it to
+    /// a connector at a sign-in later does not change that.
+    pub fn is_by_hand(&self) -> bool {
+        self.owner.is_none() && (self.links.is_empty() || self.by_hand == Some(true))
+    }
+
     /// The name to show: `displayName`, else `name.formatted`, else given and family name, else `userName`.
     pub fn display_name(&self) -> String {
         let text =

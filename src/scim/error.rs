@@ -17,6 +17,9 @@ pub const MEDIA_TYPE: &str = "application/scim+json";
 /// The schema of an error's body.
 pub const ERROR_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
 
+/// When a client is to ask again whose connection is paused, in seconds: soon after somebody will have looked.
+const PAUSED_RETRY_S: u16 = 300;
+
 /// Why a request is not fulfilled.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -161,6 +164,13 @@ fn directory_answer(error: &directory::Error) -> Answer {
             let owner = owner.as_ref().map_or("the organization itself", SourceId::as_str);
             answer(StatusCode::CONFLICT, None, format!("the resource belongs to {owner}, which alone may change it"))
         }
+        directory::Error::Paused { connection, since } => {
+            let detail = format!(
+                "the connection is paused since {since}: it deactivated or deleted more than its limit within an hour; \
+                 this request changed nothing. An administrator releases it with `cleargate scim release {connection}`"
+            );
+            answer(StatusCode::TOO_MANY_REQUESTS, None, detail)
+        }
         directory::Error::Retired => answer(StatusCode::CONFLICT, None, error.to_string()),
         directory::Error::Revision { .. } => {
             answer(StatusCode::PRECONDITION_FAILED, None, Error::Precondition.to_string())
@@ -200,6 +210,9 @@ impl IntoResponse for Error {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"SCIM\""));
             }
             Self::TooManyRequests(retry) => retry.set_headers(headers),
+            Self::Directory(directory::Error::Paused { .. }) => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(PAUSED_RETRY_S));
+            }
             Self::Unavailable => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(5));
             }

@@ -290,6 +290,10 @@ impl Scim {
     /// Counts an answer for the connection's metrics.
     pub(super) fn note(&self, call: &Call, endpoint: &str, id: Option<&str>, answer: &Response) {
         let Some(metrics) = &self.metrics else { return };
+        // Rates are checked before: what is refused here is the write of a connection that is paused.
+        if answer.status() == StatusCode::TOO_MANY_REQUESTS {
+            metrics.scim_paused(call.source.as_str(), true);
+        }
         let resource = match Endpoint::find(endpoint) {
             Some(Endpoint::Bulk) => "bulk",
             Some(Endpoint::Resources(Kind::Group)) => "Group",

@@ -209,6 +209,7 @@ fn is_about_one(error: &Error) -> bool {
     match error {
         Error::Conflict { .. } | Error::Invalid { .. } | Error::NotFound { .. } | Error::Owned { .. } => true,
         Error::Retired | Error::Revision { .. } => true,
-        Error::Store(_) => false,
+        // A directory that is pulled is never paused.
+        Error::Paused { .. } | Error::Store(_) => false,
     }
 }

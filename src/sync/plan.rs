@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::audit::{Event, EventKind};
 use crate::clock::Timestamp;
+use crate::config::TakesOver;
 use crate::directory::{self, Authority, Member, SourceRecord, UserPlan};
 use crate::model::{Attributes, GroupId, GroupName, SourceId, Status, User, UserId};
 
@@ -142,7 +143,8 @@ impl fmt::Display for Counts {
 /// Plans what makes `existing` what `snapshot` says, in the name of `source`.
 pub fn plan(source: &SourceId, snapshot: &Snapshot, existing: &Existing) -> Plan {
     let mut plan = Plan::default();
-    let authority = Authority::Provisioning { source: source.clone(), exclusive: true };
+    let authority =
+        Authority::Provisioning { source: source.clone(), exclusive: true, takes_over: TakesOver::default() };
     for (id, person) in &snapshot.people {
         let known = existing.people.get(id);
         let step = match &person.record {

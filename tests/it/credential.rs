@@ -69,6 +69,7 @@ fn user(number: u8, name: &str) -> User {
         created: START,
         changed: START,
         revision: 1,
+        by_hand: None,
     }
 }
 

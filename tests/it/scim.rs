@@ -1,9 +1,11 @@
 //! SCIM through its router: as a client sees it, without sockets.
 
 mod admission;
+mod brake;
 mod bulk;
 mod clients;
 mod conditions;
+mod connections;
 mod cursors;
 mod discovery;
 mod entra;
@@ -28,7 +30,8 @@ use axum::body::Body;
 use cleargate::access::{Access, Pack};
 use cleargate::audit::{Event, Ledger, Sealer};
 use cleargate::clock::{Clock, ManualClock, Timestamp};
-use cleargate::directory::{Directory, Rules};
+use cleargate::config;
+use cleargate::directory::{Connection, Directory, Rules};
 use cleargate::http::Metrics;
 use cleargate::limit::{LimitSettings, Limits};
 use cleargate::model::{OrganisationId, TokenKind};
@@ -95,6 +98,20 @@ impl Ground {
         let tokens = Tokens::new(ledger.clone(), &key, ids.clone(), clock.clock());
         let limits = Limits::new(limits, &clock.clock(), &ids);
         Self { clock, ledger, directory, access, tokens, limits }
+    }
+
+    /// With these settings of connections: the rest of a `[[scim]]` each.
+    pub fn with_connections(mut self, settings: &str) -> Self {
+        let text = format!("public_url = \"https://id.example\"\n{settings}\n");
+        let source = config::Source { name: "cleargate.toml".to_owned(), text };
+        let file = config::File::parse(Default::default(), vec![source]);
+        let config = config::resolve(&file, &config::Credentials::None).unwrap();
+        let settings = config.scim.iter().map(|scim| {
+            let connection = Connection { takes_over: scim.takes_over.clone(), brake: scim.brake };
+            (scim.id.clone(), connection)
+        });
+        self.directory = self.directory.with_connections(settings.collect());
+        self
     }
 
     /// The surface's router.

@@ -9,7 +9,12 @@ fn source(name: &str) -> SourceId {
 }
 
 fn scim(name: &str) -> Authority {
-    Authority::Provisioning { source: source(name), exclusive: false }
+    Authority::Provisioning { source: source(name), exclusive: false, takes_over: TakesOver::default() }
+}
+
+fn taking_over(name: &str, sources: &[&str], by_hand: bool) -> Authority {
+    let takes_over = TakesOver { sources: sources.iter().map(|name| source(name)).collect(), by_hand };
+    Authority::Provisioning { source: source(name), exclusive: false, takes_over }
 }
 
 fn sign_in() -> Authority {
@@ -131,5 +136,36 @@ fn an_empty_or_endless_external_id_is_refused() {
         let mut bad = record("ada");
         bad.external_id = Some(id);
         assert!(matches!(replan(&created(&scim("okta")), &bad, &scim("okta")), Err(Error::Invalid { .. })));
+    }
+}
+
+#[test]
+fn a_source_takes_over_from_those_it_was_told_to_and_from_nobody_else() {
+    let (of_corp, by_hand) = (created(&scim("corp")), created(&Authority::Administrator));
+    // An administrator's own account stays by hand when a sign-in links it later.
+    let linked = match replan(&by_hand, &record("ada"), &sign_in()).unwrap() {
+        UserPlan::Change { after, .. } => *after,
+        other => panic!("{other:?}"),
+    };
+    assert!(linked.is_by_hand() && !linked.links.is_empty());
+    let takes = |authority: &Authority, user: &User| match replan(user, &record("grace"), authority) {
+        Ok(UserPlan::Change { after, .. }) => {
+            assert_eq!(after.owner, Some(source("okta")));
+            true
+        }
+        Err(Error::Owned { owner }) => {
+            assert_eq!(owner, user.owner);
+            false
+        }
+        other => panic!("{other:?}"),
+    };
+    for (authority, expected) in [
+        (scim("okta"), [false, false, false]),
+        (taking_over("okta", &["hr"], false), [false, false, false]),
+        (taking_over("okta", &["corp"], false), [true, false, false]),
+        (taking_over("okta", &[], true), [false, true, true]),
+        (taking_over("okta", &["hr", "corp"], true), [true, true, true]),
+    ] {
+        assert_eq!([&of_corp, &by_hand, &linked].map(|user| takes(&authority, user)), expected, "{authority:?}");
     }
 }

@@ -57,6 +57,7 @@ pub fn applied(snapshot: &Snapshot) -> Existing {
             created: Timestamp::default(),
             changed: Timestamp::default(),
             revision: 1,
+            by_hand: None,
         };
         existing.people.insert(id.clone(), user);
     }

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::{Ground, good, refused};
 use crate::ldap::directory::{SERVICE, records};
+use crate::support::gateway::record;
 
 /// A gateway beside a directory of so many people.
 async fn ground(people: usize) -> (Ground, Directory, Tasks, tempfile::TempDir) {
@@ -70,4 +71,38 @@ async fn who_may_look_may_plan_and_not_run() {
     refused(&reader.post(SYNC, json!({"dry_run": "yes"})).await, 422, Some("dry_run"));
     assert_eq!(good(ground.root().get("/api/v1/users").await, StatusCode::OK)["items"], json!([]));
     tasks.stop();
+}
+
+#[tokio::test]
+async fn a_connection_that_removed_too_much_is_shown_and_released() {
+    let ground = Ground::with("[[scim]]\nid = \"okta\"\nbrake = { removals = \"0%\", at_least = 1 }").await;
+    let root = ground.root();
+    let okta = ground.test.connection("okta").await;
+    let directory = ground.test.gateway.directory();
+    for name in ["ada", "grace"] {
+        directory.create_user(&okta, &record(name)).await.unwrap();
+    }
+    let users = directory.list_users(None, 10).await.unwrap();
+    directory.delete_user(&okta, users[0].id, None).await.unwrap();
+    let shown = good(root.get("/api/v1/sources/okta").await, StatusCode::OK);
+    assert_eq!(shown["users"], json!({"owned": 1, "removed": 1, "limit": 1}));
+    assert_eq!((&shown["kind"], &shown["paused_since"]), (&json!("scim"), &json!(null)));
+    assert!(directory.set_active(&okta, users[1].id, false).await.is_err());
+    let list = good(root.get("/api/v1/sources").await, StatusCode::OK);
+    assert_eq!((&list["items"][0]["id"], &list["items"][0]["paused_for"]), (&json!("okta"), &json!("users")));
+    assert!(list["items"][0]["paused_since"].is_string());
+
+    let reader = ground.service(&["sources:read"]).await;
+    refused(&reader.post("/api/v1/sources/okta/release", json!({})).await, 403, None);
+    refused(&root.post("/api/v1/sources/okta/release", json!({"all": true})).await, 422, Some("all"));
+    refused(&root.post("/api/v1/sources/entra/release", json!({})).await, 404, None);
+    refused(&root.get("/api/v1/sources/entra").await, 404, None);
+    let answer = good(root.post("/api/v1/sources/okta/release", json!({})).await, StatusCode::OK);
+    assert_eq!((&answer["released"], &answer["paused_since"]), (&json!(true), &json!(null)));
+    assert_eq!(answer["users"], json!({"owned": 1, "removed": 0, "limit": 1}));
+    directory.set_active(&okta, users[1].id, false).await.unwrap();
+    let again = good(root.post("/api/v1/sources/okta/release", json!({})).await, StatusCode::OK);
+    assert_eq!(again["released"], true, "a count is forgotten too");
+    let none = good(root.post("/api/v1/sources/okta/release", json!({})).await, StatusCode::OK);
+    assert_eq!(none["released"], false);
 }

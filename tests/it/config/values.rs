@@ -380,5 +380,8 @@ fn a_connection_takes_over_only_from_who_owns_something() {
         "[[scim]]\nid = \"by-hand\"\n",
         "3:6 `scim[0].id` `by-hand` is reserved for what administrators keep by hand",
     );
-    check("[[scim]]\nid = \"okta\"\npasswords = \"take\"\n", "4:13 `scim[0].passwords` must be `ignore` or `set`");
+    check(
+        "[[scim]]\nid = \"okta\"\npasswords = \"take\"\n",
+        "4:13 `scim[0].passwords` must be one of `ignore` and `set`",
+    );
 }
