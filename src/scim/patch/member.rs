@@ -13,6 +13,8 @@ pub struct NamedMember {
     pub id: String,
     /// `display`, or `displayName` as some write it.
     pub display: Option<String>,
+    /// Whether it was an id alone, without an object around it.
+    pub is_bare: bool,
 }
 
 /// What a request does to a group's members, in its order. Ids are as the client sent them.
@@ -28,6 +30,16 @@ pub enum MemberStep {
     RemoveWhere(Filter),
     /// Makes these the only ones.
     Replace(Vec<NamedMember>),
+}
+
+impl MemberStep {
+    /// Whether it names a member by a bare id.
+    pub fn is_bare(&self) -> bool {
+        match self {
+            Self::Add(members) | Self::Replace(members) => members.iter().any(|member| member.is_bare),
+            Self::Clear | Self::Remove(_) | Self::RemoveWhere(_) => false,
+        }
+    }
 }
 
 /// Takes the steps about `members` out of a group's.
@@ -55,7 +67,9 @@ fn member_step(step: Step<'_>) -> Result<MemberStep, Error> {
             Ok(selected(&filter).map_or_else(|| MemberStep::RemoveWhere(filter.clone()), MemberStep::Remove))
         }
         (Verb::Add | Verb::Replace, Some(filter), _) => selected(&filter)
-            .map(|ids| MemberStep::Add(ids.into_iter().map(|id| NamedMember { id, display: None }).collect()))
+            .map(|ids| {
+                MemberStep::Add(ids.into_iter().map(|id| NamedMember { id, display: None, is_bare: false }).collect())
+            })
             .ok_or_else(|| Error::NoTarget("members can be selected by value only".to_owned())),
     }
 }
@@ -77,7 +91,7 @@ fn named_one(member: &Value) -> Result<NamedMember, Error> {
     let found = member.as_str().or_else(|| text("value")).or_else(|| text("$ref")?.rsplit('/').next());
     let found = found.ok_or_else(|| Error::InvalidValue("a member must have a `value`, its id".to_owned()))?;
     let display = text("display").or_else(|| text("displayName"));
-    Ok(NamedMember { id: found.to_owned(), display: display.map(str::to_owned) })
+    Ok(NamedMember { id: found.to_owned(), display: display.map(str::to_owned), is_bare: member.is_string() })
 }
 
 /// The ids that `value eq "…"` selects, alone or joined by `or`.

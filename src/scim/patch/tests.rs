@@ -283,8 +283,10 @@ fn team(operations: Value) -> Result<(usize, Vec<MemberStep>), Error> {
 #[test]
 fn what_clients_do_to_members() {
     let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
-    let shown =
-        |id: &str, display: Option<&str>| vec![NamedMember { id: id.to_owned(), display: display.map(str::to_owned) }];
+    let shown = |id: &str, display: Option<&str>| {
+        vec![NamedMember { id: id.to_owned(), display: display.map(str::to_owned), is_bare: false }]
+    };
+    let bare = |id: &str| vec![NamedMember { id: id.to_owned(), display: None, is_bare: true }];
     let some = |ids: &[&str]| ids.iter().flat_map(|id| shown(id, None)).collect::<Vec<_>>();
     for (operations, expected) in [
         // Okta: remove by path and add with display, in one request.
@@ -308,7 +310,7 @@ fn what_clients_do_to_members() {
         (json!([{"op": "Remove", "path": "members", "value": []}]), (0, vec![MemberStep::Remove(vec![])])),
         (json!([{"op": "remove", "path": "members"}]), (0, vec![MemberStep::Clear])),
         (json!([{"op": "remove", "path": "members", "value": null}]), (0, vec![MemberStep::Clear])),
-        (json!([{"op": "add", "path": "members", "value": "1"}]), (0, vec![MemberStep::Add(some(&["1"]))])),
+        (json!([{"op": "add", "path": "members", "value": "1"}]), (0, vec![MemberStep::Add(bare("1"))])),
         (
             json!([{"op": "add", "path": "members", "value": {"$ref": "https://x/Users/1"}}]),
             (0, vec![MemberStep::Add(some(&["1"]))]),

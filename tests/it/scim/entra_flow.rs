@@ -3,7 +3,7 @@
 //! misspelt attributes.
 //!
 //! In four places the client would have PATCH answered without a body (204), and other clients with one: both are
-//! taken here. Users are answered with 200 and the user, groups with 204 where nothing changed.
+//! taken here. Users are answered with 200 and the user, groups with 204 where members are named by bare text.
 
 use http::Method;
 use serde_json::{Value, json};
