@@ -19,7 +19,7 @@ pub use phc::Cost;
 pub use policy::{PasswordPolicy, Rules, UnknownPreset, Unmet};
 
 use crate::access::Permit;
-use crate::audit::{Change, EventKind, Housekeeping, Ledger};
+use crate::audit::{Change, Event, EventKind, Housekeeping, Ledger};
 use crate::clock::{Clock, Timestamp};
 use crate::model::{OrganisationId, User, UserId, Value};
 use crate::secret::{IdSource, Secret};
@@ -80,6 +80,16 @@ struct Password {
     /// It must be changed at the next sign-in.
     #[n(2)]
     must_change: bool,
+}
+
+/// A password that is hashed and not anybody's yet.
+#[derive(Clone)]
+pub struct Prepared(Password);
+
+impl std::fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Prepared(…)")
+    }
 }
 
 /// Proof that a user's password was right. Only the check here makes one.
@@ -151,22 +161,49 @@ impl Credentials {
         if !unmet.is_empty() {
             return Err(Error::Invalid { unmet });
         }
-        let Some(normal) = normalize(password) else {
-            return Err(Error::Invalid { unmet: vec![Unmet::TooLong { max_chars: self.policy.max_chars() }] });
-        };
-        let cost = self.hasher.cost();
-        let salt = self.ids.bytes::<16>();
-        let output = self.hasher.hash(Lane::Interactive, cost, salt, normal).await?;
-        let record = Password { hash: phc::render(cost, &salt, &output), set: self.clock.now(), must_change };
-        let (record, event) = (&record, permit.event(record.set, EventKind::PasswordSet));
-        let event = &event.on("user", user.id, &user.user_name).detail("must_change", must_change);
+        let mut prepared = self.prepare(password, Lane::Interactive).await?;
+        prepared.0.must_change = must_change;
+        let prepared = &prepared;
         self.ledger
             .retry(|mut change| async move {
-                change.put(&PASSWORDS, self.organisation, &user.id, record)?;
-                change.commit(event.clone()).await?;
+                let event = self.set_in(&mut change, permit, user, prepared)?;
+                change.commit(event).await?;
                 Ok(())
             })
             .await
+    }
+
+    /// Hashes a password, whatever the policy says of it: for a source that has a policy of its own. [`set_in`] sets it.
+    ///
+    /// # Errors
+    /// `Invalid` for more than [`MAX_PASSWORD_BYTES`], `Busy`, `Corrupt`.
+    ///
+    /// [`set_in`]: Credentials::set_in
+    pub async fn prepare(&self, password: &Secret, lane: Lane) -> Result<Prepared, Error> {
+        let Some(normal) = normalize(password) else {
+            return Err(Error::Invalid { unmet: vec![Unmet::TooLong { max_chars: self.policy.max_chars() }] });
+        };
+        let (cost, salt) = (self.hasher.cost(), self.ids.bytes::<16>());
+        let output = self.hasher.hash(lane, cost, salt, normal).await?;
+        let hash = phc::render(cost, &salt, &output);
+        Ok(Prepared(Password { hash, set: self.clock.now(), must_change: false }))
+    }
+
+    /// Sets a hashed password inside a change of the caller's, who commits it with the event that this gives.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub fn set_in(
+        &self,
+        change: &mut Change,
+        permit: &Permit,
+        user: &User,
+        prepared: &Prepared,
+    ) -> Result<Event, Error> {
+        let Prepared(record) = prepared;
+        change.put(&PASSWORDS, self.organisation, &user.id, record)?;
+        let event = permit.event(record.set, EventKind::PasswordSet);
+        Ok(event.on("user", user.id, &user.user_name).detail("must_change", record.must_change))
     }
 
     /// Checks a password; `None` for a name that belongs to nobody, which takes as long as a wrong one. A right one whose

@@ -5,7 +5,7 @@
 //! connection's permit, acted on by the directory, and rendered by `resource` and `projection`. What clients are known
 //! to send and mean is understood; what cannot be evaluated is refused, never answered with nothing.
 //!
-//! It refuses to set passwords; it never adopts an account that another source owns.
+//! It never adopts an account that another source owns.
 
 mod admit;
 mod body;
@@ -18,6 +18,8 @@ mod etag;
 mod groups;
 mod json;
 mod list;
+mod me;
+mod password;
 mod patch;
 mod projection;
 mod query;
@@ -36,6 +38,7 @@ use tokio::sync::Semaphore;
 pub use admit::Gate;
 pub use cursor::Cursors;
 pub use error::{Answer, ERROR_SCHEMA, Error, MEDIA_TYPE};
+pub use password::Keeper;
 pub use routes::{routes, table};
 
 use crate::access::{self, Access, Permit};
@@ -59,6 +62,7 @@ pub struct Scim {
     metrics: Option<Metrics>,
     connections: Arc<BTreeMap<SourceId, config::Scim>>,
     bulk_turns: Arc<Semaphore>,
+    keeper: Option<Keeper>,
 }
 
 impl Scim {
@@ -67,13 +71,29 @@ impl Scim {
         let base = format!("{}/scim/v2", public_url.trim_end_matches('/')).into();
         let catalogue = Arc::new(Catalogue::standard());
         let bulk_turns = Arc::new(Semaphore::new(bulk::MAX_AT_ONCE));
-        Self { directory, access, cursors, base, catalogue, metrics: None, connections: Arc::default(), bulk_turns }
+        Self {
+            directory,
+            access,
+            cursors,
+            base,
+            catalogue,
+            metrics: None,
+            connections: Arc::default(),
+            bulk_turns,
+            keeper: None,
+        }
     }
 
     /// Counts requests by connection, resource and operation.
     #[must_use]
     pub fn counted_by(self, metrics: Metrics) -> Self {
         Self { metrics: Some(metrics), ..self }
+    }
+
+    /// Sets the passwords of connections that may set them.
+    #[must_use]
+    pub fn keeping(self, keeper: Keeper) -> Self {
+        Self { keeper: Some(keeper), ..self }
     }
 
     /// Where resources are, and what they are made of.

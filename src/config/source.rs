@@ -46,7 +46,7 @@ pub struct TakesOver {
 pub enum Passwords {
     /// `ignore`: they are dropped; clients send random ones to everybody.
     Ignore,
-    /// `set`: they are set, after the policy for passwords.
+    /// `set`: they are set, whatever the policy for passwords says of them.
     Set,
 }
 

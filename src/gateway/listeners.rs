@@ -52,7 +52,13 @@ impl Gateway {
         let url = self.config.public_url.as_str();
         let scim = Scim::new(self.directory.clone(), self.access.clone(), self.cursors.clone(), url)
             .counted_by(self.foundation.metrics.clone())
-            .serving(&self.config.scim);
+            .serving(&self.config.scim)
+            .keeping(scim::Keeper {
+                credentials: self.credentials.clone(),
+                sessions: self.sessions.clone(),
+                ledger: self.ledger.clone(),
+                clock: self.foundation.clock.clone(),
+            });
         let gate = scim::Gate::new(
             self.tokens.clone(),
             self.ledger.clone(),

@@ -38,12 +38,18 @@ impl Gate {
         Self { tokens, ledger, clock, limits, recorded: Arc::new(AtomicI64::new(i64::MIN)) }
     }
 
-    async fn pass(&self, rate: Rate, parts: &mut Parts) -> Result<(), Error> {
+    async fn pass(&self, access: Access, rate: Rate, parts: &mut Parts) -> Result<(), Error> {
         let circumstance = circumstance(parts);
         let actor = match bearer(parts) {
             Some(presented) => match self.tokens.authenticate(presented).await {
                 Ok(Actor::Connection { source, token }) => {
                     Ok((Actor::Connection { source: source.clone(), token }, source))
+                }
+                // A personal token opens the one address that is about its person.
+                Ok(actor @ Actor::Token { id, user: Some(_), .. }) if access == Access::Session => {
+                    self.limits.check(rate, Subject::Token(&id.to_string()))?;
+                    parts.extensions.insert(actor);
+                    return Ok(());
                 }
                 Ok(_) => Err(Refused::Unknown),
                 Err(refused) => Err(refused),
@@ -88,8 +94,8 @@ impl Gate {
 }
 
 impl Admit for Gate {
-    fn admit<'a>(&'a self, _: Access, rate: Rate, parts: &'a mut Parts) -> BoxFuture<'a, Result<(), Response>> {
-        Box::pin(async move { self.pass(rate, parts).await.map_err(IntoResponse::into_response) })
+    fn admit<'a>(&'a self, access: Access, rate: Rate, parts: &'a mut Parts) -> BoxFuture<'a, Result<(), Response>> {
+        Box::pin(async move { self.pass(access, rate, parts).await.map_err(IntoResponse::into_response) })
     }
 
     fn refuse(&self, status: StatusCode, _: &str) -> Response {

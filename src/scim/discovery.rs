@@ -1,4 +1,5 @@
-//! What the server offers (RFC 7644 section 4): the same for everybody, made from the tables.
+//! What the server offers (RFC 7644 section 4), made from the tables: the same for everybody, but that some connections
+//! set passwords.
 
 use serde_json::{Map, Value, json};
 
@@ -12,7 +13,7 @@ pub const LIST_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:ListRespons
 
 /// `GET /ServiceProviderConfig` (RFC 7643 section 5). Every field is there, also of what is not offered: some clients
 /// do not read the document otherwise.
-pub fn service_provider_config(base: &str) -> Value {
+pub fn service_provider_config(base: &str, sets_passwords: bool) -> Value {
     json!({
         "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"],
         "patch": {"supported": true},
@@ -30,7 +31,7 @@ pub fn service_provider_config(base: &str) -> Value {
             "maxPageSize": MAX_COUNT,
             "cursorTimeout": cursor::TIMEOUT.as_secs(),
         },
-        "changePassword": {"supported": false},
+        "changePassword": {"supported": sets_passwords},
         "sort": {"supported": true},
         "etag": {"supported": true},
         "authenticationSchemes": [{

@@ -68,12 +68,15 @@ pub enum Error {
     /// The path's filter selects nothing.
     #[error("{0}")]
     NoTarget(String),
+    /// The token stands for no person, who alone is somebody at `/Me` (RFC 7644 section 3.11).
+    #[error("the token stands for a connection, which is nobody; /Me is for personal tokens (cgp_…)")]
+    Nobody,
     /// There is nothing at that address.
     #[error("there is nothing at this address")]
     NotFound,
-    /// Specified, but not offered by this server.
-    #[error("{0} is not offered")]
-    NotImplemented(&'static str),
+    /// A person would change what is not theirs to change.
+    #[error("/Me is read only: a person's attributes are changed by their source, or by an administrator")]
+    OwnReadOnly,
     /// The version is not the one that the client expects.
     #[error("the resource has another version than If-Match names")]
     Precondition,
@@ -129,7 +132,7 @@ impl Error {
         let answer = |status, scim_type| Answer { status, scim_type, detail: self.to_string() };
         match self {
             Self::Directory(error) => directory_answer(error),
-            Self::Forbidden | Self::FilterForbidden => answer(StatusCode::FORBIDDEN, None),
+            Self::Forbidden | Self::FilterForbidden | Self::OwnReadOnly => answer(StatusCode::FORBIDDEN, None),
             Self::ExpiredCursor => answer(StatusCode::BAD_REQUEST, Some("expiredCursor")),
             Self::InvalidCount => answer(StatusCode::BAD_REQUEST, Some("invalidCount")),
             Self::InvalidCursor(_) => answer(StatusCode::BAD_REQUEST, Some("invalidCursor")),
@@ -141,8 +144,7 @@ impl Error {
             Self::Method { .. } => answer(StatusCode::METHOD_NOT_ALLOWED, None),
             Self::Mutability(_) => answer(StatusCode::BAD_REQUEST, Some("mutability")),
             Self::NoTarget(_) => answer(StatusCode::BAD_REQUEST, Some("noTarget")),
-            Self::NotFound => answer(StatusCode::NOT_FOUND, None),
-            Self::NotImplemented(_) => answer(StatusCode::NOT_IMPLEMENTED, None),
+            Self::Nobody | Self::NotFound => answer(StatusCode::NOT_FOUND, None),
             Self::Precondition => answer(StatusCode::PRECONDITION_FAILED, None),
             Self::TooLarge => answer(StatusCode::PAYLOAD_TOO_LARGE, None),
             Self::TooMany => answer(StatusCode::BAD_REQUEST, Some("tooMany")),
@@ -199,7 +201,7 @@ impl Error {
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let status = self.answer().status;
-        if status.is_server_error() && !matches!(self, Self::NotImplemented(_)) {
+        if status.is_server_error() {
             tracing::warn!(error = %Chain(&self), "a provisioning request failed");
         }
         let body = self.body().to_string();

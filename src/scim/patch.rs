@@ -10,6 +10,7 @@
 
 mod apply;
 mod member;
+mod secret;
 
 use serde_json::{Map, Value};
 
@@ -19,6 +20,7 @@ use crate::filter::{self, Filter, Path};
 
 pub use apply::apply;
 pub use member::{MemberStep, NamedMember, members, named};
+pub use secret::password;
 
 /// The schema of the request.
 pub const PATCH_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";

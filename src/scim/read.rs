@@ -153,7 +153,7 @@ impl Scim {
         Ok(rows.into_iter().map(|(member, row)| (member, row.display)).collect())
     }
 
-    async fn groups_of(&self, user: UserId, rows: &Rows) -> Result<Option<Vec<Group>>, Error> {
+    pub(super) async fn groups_of(&self, user: UserId, rows: &Rows) -> Result<Option<Vec<Group>>, Error> {
         let ids: Vec<GroupId> = match rows {
             Rows::None => return Ok(None),
             Rows::All | Rows::Of(_) => {

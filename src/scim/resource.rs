@@ -28,7 +28,7 @@ impl Kind {
 pub enum Endpoint {
     /// Several operations in one request.
     Bulk,
-    /// The authenticated subject's own resource; a connection has none.
+    /// The resource of the person for whom a token acts.
     Me,
     /// Resources of a type.
     Resources(Kind),

@@ -74,7 +74,7 @@ impl IntoResponse for Patched {
     }
 }
 
-fn set(response: &mut Response, name: header::HeaderName, value: &str) {
+pub(super) fn set(response: &mut Response, name: header::HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(name, value);
     }
@@ -95,6 +95,9 @@ pub fn table() -> Vec<Route<Scim>> {
         table.push(Route::new(method.clone(), "/scim/v2/{endpoint}/{id}", Access::Scim, Rate::Scim, resource));
         // Some clients put an address of ours, such as a member's `$ref`, behind the base address.
         table.push(Route::new(method.clone(), "/scim/v2/{scheme}//{*rest}", Access::Scim, Rate::Scim, pasted));
+        for path in ["/scim/v2/Me", "/scim/v2/Me/", "/scim/v2/me"] {
+            table.push(Route::new(method.clone(), path, Access::Session, Rate::Scim, super::me::me));
+        }
         for path in ["/scim/v2/Bulk", "/scim/v2/Bulk/"] {
             let route = Route::new(method.clone(), path, Access::Scim, Rate::Scim, bulk);
             table.push(route.with_body_bytes(super::bulk::MAX_BODY_BYTES));
@@ -157,7 +160,8 @@ pub(super) async fn at_collection(scim: &Scim, endpoint: &str, call: &Call, body
     }
     match Endpoint::find(endpoint).ok_or(Error::NotFound)? {
         Endpoint::Bulk => Err(Error::NotFound),
-        Endpoint::Me => Err(Error::NotImplemented("/Me")),
+        // In another spelling than the routes; whom it is for does not come here.
+        Endpoint::Me => Err(Error::Nobody),
         Endpoint::Resources(kind) => match call.method {
             Method::GET => {
                 let query = Query::of_url(call.query.as_deref())?;
@@ -175,7 +179,7 @@ pub(super) async fn at_collection(scim: &Scim, endpoint: &str, call: &Call, body
         },
         Endpoint::ServiceProviderConfig => {
             read_only(call)?;
-            Ok(json(StatusCode::OK, &discovery::service_provider_config(&scim.base)))
+            Ok(json(StatusCode::OK, &discovery::service_provider_config(&scim.base, scim.sets_passwords(&call.source))))
         }
         Endpoint::ResourceTypes => {
             read_only(call)?;
@@ -230,7 +234,7 @@ pub(super) async fn at_resource(
     let kind = match Endpoint::find(endpoint).ok_or(Error::NotFound)? {
         Endpoint::Resources(kind) => kind,
         Endpoint::Bulk => return Err(Error::NotFound),
-        Endpoint::Me => return Err(Error::NotImplemented("/Me")),
+        Endpoint::Me => return Err(Error::NotFound),
         endpoint => {
             read_only(call)?;
             let found = match endpoint {

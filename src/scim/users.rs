@@ -3,19 +3,25 @@
 use serde_json::{Map, Value};
 
 use super::call::Call;
+use super::password::{self, Account};
 use super::read::{Record, Rows};
 use super::resource::Kind;
 use super::resource::user::{self, Silence};
 use super::routes::{Answered, Created};
 use super::{Error, Scim, body, patch};
 use crate::model::{SourceId, User, UserId};
+use crate::secret::Secret;
 
 impl Scim {
     /// `POST /Users`.
     pub(super) async fn create_user(&self, call: &Call, body: &Map<String, Value>) -> Result<Created, Error> {
         let permit = self.permit(call).await?;
-        let record = user::record(body::resource(&self.catalogue.shape(Kind::User), body)?, Silence::Keeps)?;
+        let mut resource = body::resource(&self.catalogue.shape(Kind::User), body)?;
+        let password = password::take(&mut resource);
+        let record = user::record(resource, Silence::Keeps)?;
+        let prepared = self.prepare(call, password).await?;
         let user = self.directory.create_user(&permit, &record).await?;
+        self.keep_password(&permit, &user, prepared.as_ref(), Account::New).await?;
         // Nobody can have put a user into a group before it existed.
         self.answered(call, Record::User(user), Rows::None).await.map(Created)
     }
@@ -28,35 +34,40 @@ impl Scim {
         id: &str,
         body: &Map<String, Value>,
     ) -> Result<Answered, Error> {
-        let record = user::record(body::resource(&self.catalogue.shape(Kind::User), body)?, Silence::Keeps)?;
+        let mut resource = body::resource(&self.catalogue.shape(Kind::User), body)?;
+        let password = password::take(&mut resource);
+        let record = user::record(resource, Silence::Keeps)?;
         let change = |_: &User, draft: &mut crate::directory::SourceRecord| {
             *draft = record.clone();
             Ok(())
         };
-        self.change_user(call, id, change).await
+        self.change_user(call, id, password, change).await
     }
 
     /// `PATCH /Users/{id}`: answered with the user, which every client takes.
     pub(super) async fn patch_user(&self, call: &Call, id: &str, body: &Map<String, Value>) -> Result<Answered, Error> {
         let shape = self.catalogue.shape(Kind::User);
-        let steps = patch::parse(&shape, body)?;
+        let (steps, password) = patch::password(patch::parse(&shape, body)?)?;
         let change = |before: &User, draft: &mut crate::directory::SourceRecord| {
             let after = patch::apply(&shape, &user::canonical(before, &call.source), &steps)?;
             *draft = user::record(after, Silence::Disables)?;
             Ok(())
         };
-        self.change_user(call, id, change).await
+        self.change_user(call, id, password, change).await
     }
 
     async fn change_user(
         &self,
         call: &Call,
         id: &str,
+        password: Option<Secret>,
         edit: impl Fn(&User, &mut crate::directory::SourceRecord) -> Result<(), Error> + Sync,
     ) -> Result<Answered, Error> {
         let permit = self.permit(call).await?;
         let (id, revision) = self.user_to_write(call, id).await?;
+        let prepared = self.prepare(call, password).await?;
         let user = self.directory.change_user(&permit, id, revision, edit).await?;
+        self.keep_password(&permit, &user, prepared.as_ref(), Account::Known).await?;
         let rows = Rows::shown(&call.projection(&self.catalogue, Kind::User), Kind::User);
         self.answered(call, Record::User(user), rows).await
     }

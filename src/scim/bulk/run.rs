@@ -176,7 +176,8 @@ impl<'a> Run<'a> {
     /// How many operations from this one on can be done at the same time with the same outcome as one after the other:
     /// they create users of different names, refer to nothing, and no number of errors ends the request.
     fn together(&self, from: usize, wrong: &[Option<Outcome>]) -> usize {
-        if self.request.fail_on_errors.is_some() {
+        // Passwords are hashed one after the other, so that one request does not hold up everybody's sign-in.
+        if self.request.fail_on_errors.is_some() || self.scim.sets_passwords(&self.call.source) {
             return 1;
         }
         let mut names: HashSet<FoldedName> = HashSet::new();

@@ -19,8 +19,12 @@ pub enum Silence {
 
 /// The user as a canonical resource, as `source` sees it.
 pub fn canonical(user: &User, source: &SourceId) -> Resource {
+    with_external_id(user, user.external_id(source))
+}
+
+fn with_external_id(user: &User, external_id: Option<&str>) -> Resource {
     let mut out = Resource::new();
-    if let Some(id) = user.external_id(source) {
+    if let Some(id) = external_id {
         out.insert("externalId".to_owned(), json!(id));
     }
     out.insert("userName".to_owned(), json!(user.user_name.as_str()));
@@ -55,7 +59,16 @@ pub fn record(mut resource: Resource, silence: Silence) -> Result<SourceRecord, 
 
 /// The resource as it is answered, with the groups that the user is directly in where they were read.
 pub fn render(place: Place<'_>, source: &SourceId, user: &User, groups: Option<&[Group]>) -> Map<String, Value> {
-    let mut attributes = canonical(user, source);
+    rendered(place, canonical(user, source), user, groups)
+}
+
+/// The same as the person sees it: with the `externalId` of the source that owns the account.
+pub fn render_own(place: Place<'_>, user: &User, groups: Option<&[Group]>) -> Map<String, Value> {
+    let external_id = user.owner.as_ref().and_then(|owner| user.external_id(owner));
+    rendered(place, with_external_id(user, external_id), user, groups)
+}
+
+fn rendered(place: Place<'_>, mut attributes: Resource, user: &User, groups: Option<&[Group]>) -> Map<String, Value> {
     if let Some(groups) = groups.filter(|groups| !groups.is_empty()) {
         let value = |group: &Group| {
             let id = group.id.to_string();

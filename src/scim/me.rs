@@ -1,0 +1,85 @@
+//! `/Me` (RFC 7644 section 3.11): the person for whom a personal token acts sees what the directory says about them.
+//!
+//! It refuses every write: a person's attributes belong to their source, or to an administrator. A connection stands for
+//! nobody, so that it finds nothing here; a personal token finds nothing anywhere else.
+
+use axum::extract::{FromRequestParts, State};
+use axum::response::{IntoResponse, Response};
+use http::request::Parts;
+use http::{Method, StatusCode, header};
+
+use super::etag::{self, Conditions};
+use super::read::{Record, Rows};
+use super::resource::{Kind, user};
+use super::routes::{Answered, set};
+use super::{Error, Scim, query};
+use crate::access;
+use crate::error::Chain;
+use crate::model::{Actor, User, UserId};
+
+/// A request of whoever presented a token that opens this address.
+pub(super) struct Visit {
+    actor: Actor,
+    conditions: Conditions,
+    method: Method,
+    query: Option<String>,
+}
+
+impl FromRequestParts<Scim> for Visit {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Scim) -> Result<Self, Error> {
+        Ok(Self {
+            actor: parts.extensions.get::<Actor>().cloned().ok_or(Error::Unauthorized)?,
+            conditions: Conditions::read(&parts.headers),
+            method: parts.method.clone(),
+            query: parts.uri.query().map(str::to_owned),
+        })
+    }
+}
+
+/// Any method of `/Me`.
+pub(super) async fn me(State(scim): State<Scim>, visit: Visit) -> Response {
+    scim.me(&visit).await.into_response()
+}
+
+impl Scim {
+    async fn me(&self, visit: &Visit) -> Result<Response, Error> {
+        let Actor::Token { user: Some(id), .. } = &visit.actor else { return Err(Error::Nobody) };
+        let user = self.person(*id).await?;
+        if !visit.method.is_safe() {
+            return Err(Error::OwnReadOnly);
+        }
+        if !visit.conditions.check_read(user.revision)? {
+            let mut response = StatusCode::NOT_MODIFIED.into_response();
+            set(&mut response, header::ETAG, &etag::version(user.revision));
+            return Ok(response);
+        }
+        let shape = self.catalogue.shape(Kind::User);
+        let projection = query::projection_of_url(&shape, visit.query.as_deref());
+        let groups = self.groups_of(*id, &Rows::shown(&projection, Kind::User)).await?;
+        let picture = user::render_own(self.place(), &user, groups.as_deref());
+        let answered = Answered {
+            resource: projection.apply(&shape, picture),
+            location: self.place().location(Kind::User, &id.to_string()),
+            revision: user.revision,
+        };
+        Ok(answered.into_response())
+    }
+
+    /// The person, who may be signed in: a token of somebody else is void.
+    async fn person(&self, id: UserId) -> Result<User, Error> {
+        match self.access.may_sign_in(id).await {
+            Ok(true) => {}
+            Ok(false) | Err(access::Error::NotFound { .. }) => return Err(Error::Unauthorized),
+            Err(error) => {
+                tracing::warn!(error = %Chain(&error), "the user of a personal token could not be looked up");
+                return Err(Error::Unavailable);
+            }
+        }
+        match self.find(Kind::User, &id.to_string()).await? {
+            Some(Record::User(user)) => Ok(user),
+            _ => Err(Error::Unauthorized),
+        }
+    }
+}
