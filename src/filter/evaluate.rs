@@ -134,7 +134,7 @@ pub fn find_attribute<'a>(object: &'a Map<String, Value>, path: &AttributePath) 
     match &path.urn {
         Some(urn) => match get(object, urn) {
             Some(extension) => entry(extension, &path.name),
-            None if is_core(urn) => get(object, &path.name),
+            None if is_own(object, urn) => get(object, &path.name),
             None => None,
         },
         None => get(object, &path.name).or_else(|| {
@@ -144,8 +144,13 @@ pub fn find_attribute<'a>(object: &'a Map<String, Value>, path: &AttributePath) 
     }
 }
 
-fn is_core(urn: &str) -> bool {
+/// Whether the attributes of the schema `urn` are at the top of `object`: the object says which schemas it uses, or it
+/// is one of RFC 7643's.
+fn is_own(object: &Map<String, Value>, urn: &str) -> bool {
     const CORE: &str = "urn:ietf:params:scim:schemas:core:";
+    if let Some(Value::Array(schemas)) = object.get("schemas") {
+        return schemas.iter().any(|schema| schema.as_str().is_some_and(|schema| schema.eq_ignore_ascii_case(urn)));
+    }
     urn.get(..CORE.len()).is_some_and(|start| start.eq_ignore_ascii_case(CORE))
 }
 

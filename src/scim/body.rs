@@ -6,12 +6,20 @@
 //! known to differ from the RFC and mean the same, they are understood: booleans as text, a single value where a list
 //! belongs, a plain value where an object with `value` belongs.
 
+mod change;
+
 use std::collections::HashSet;
 
+use base64::Engine as _;
+use base64::alphabet::{STANDARD, URL_SAFE};
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Map, Value};
 
 use super::Error;
 use super::schema::{Attribute, Mutability, Schema, Shape, Type};
+use crate::clock::Timestamp;
+
+pub use change::{Manner, check_element, check_required, is_same, settle};
 
 /// A resource in canonical form.
 pub type Resource = Map<String, Value>;
@@ -19,11 +27,21 @@ pub type Resource = Map<String, Value>;
 /// Most values of one list in a resource, members of a group apart.
 pub const MAX_VALUES: usize = 500;
 
-/// Makes a whole resource canonical and checks that what is required is there.
+/// Makes a new resource canonical and checks that what is required is there.
 ///
 /// # Errors
 /// `InvalidSyntax` when `schemas` is missing or an attribute stands twice, `InvalidValue` for the rest.
 pub fn resource(shape: &Shape<'_>, body: &Map<String, Value>) -> Result<Resource, Error> {
+    let out = canonical(shape, body)?;
+    check_required(shape, None, &out)?;
+    Ok(out)
+}
+
+/// Makes a whole resource canonical. What it becomes where there is one already, [`settle`] says.
+///
+/// # Errors
+/// As [`resource`].
+pub fn canonical(shape: &Shape<'_>, body: &Map<String, Value>) -> Result<Resource, Error> {
     check_schemas(body)?;
     let mut out = Resource::new();
     for (key, value) in body {
@@ -38,22 +56,7 @@ pub fn resource(shape: &Shape<'_>, body: &Map<String, Value>) -> Result<Resource
             insert_once(&mut out, &attribute.name, value)?;
         }
     }
-    check_required(shape, &out)?;
     Ok(out)
-}
-
-/// Checks that everything required is there.
-///
-/// # Errors
-/// `InvalidValue`.
-pub fn check_required(shape: &Shape<'_>, resource: &Resource) -> Result<(), Error> {
-    let is_missing = |attribute: &&Attribute| {
-        attribute.required && !resource.get(&*attribute.name).is_some_and(crate::filter::is_present)
-    };
-    match shape.core.attributes().iter().find(is_missing) {
-        Some(attribute) => Err(Error::InvalidValue(format!("`{}` is required", attribute.name))),
-        None => Ok(()),
-    }
 }
 
 fn check_schemas(body: &Map<String, Value>) -> Result<(), Error> {
@@ -136,6 +139,10 @@ pub fn single(attribute: &Attribute, value: &Value) -> Result<Option<Value>, Err
         (Type::Decimal, _) => wrong("a number"),
         (Type::Integer, Value::Number(number)) if number.is_i64() => Ok(Some(value.clone())),
         (Type::Integer, _) => wrong("a whole number"),
+        (Type::Binary, Value::String(text)) if !is_base64(text) => wrong("base64 (RFC 4648)"),
+        (Type::DateTime, Value::String(text)) if text.parse::<Timestamp>().is_err() => {
+            wrong("a time with its zone, such as 2026-11-22T08:00:00Z")
+        }
         (Type::Binary | Type::DateTime | Type::Reference | Type::String, Value::String(_)) => Ok(Some(value.clone())),
         (Type::Binary | Type::DateTime | Type::Reference | Type::String, _) => wrong("a string"),
     }
@@ -145,13 +152,23 @@ fn complex(attribute: &Attribute, map: &Map<String, Value>) -> Result<Option<Val
     let mut out = Map::new();
     for (key, value) in map {
         let Some(sub) = attribute.sub(key).filter(|sub| sub.mutability != Mutability::ReadOnly) else { continue };
-        if let Some(value) = single(sub, value)? {
+        if let Some(value) = value_of(sub, value)? {
             insert_once(&mut out, &sub.name, value)?;
         }
     }
     // An empty reference to somebody is how clients take one away.
     let is_blank = out.get("value").is_some_and(|value| value.as_str() == Some("")) && !attribute.multi_valued;
     Ok((!out.is_empty() && !is_blank).then_some(Value::Object(out)))
+}
+
+/// Whether the text is base64 of either alphabet, padded or not (RFC 7643 section 2.3.6); lines may be broken.
+fn is_base64(text: &str) -> bool {
+    const INDIFFERENT: GeneralPurposeConfig =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    const ENGINES: [GeneralPurpose; 2] =
+        [GeneralPurpose::new(&STANDARD, INDIFFERENT), GeneralPurpose::new(&URL_SAFE, INDIFFERENT)];
+    let text: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    ENGINES.iter().any(|engine| engine.decode(&text).is_ok())
 }
 
 /// Finishes a list: without repetitions, with at most one primary value; `None` when it is empty.
@@ -182,7 +199,11 @@ pub fn is_primary(value: &Value) -> bool {
 
 /// What makes two values of a list the same: type and value (RFC 7643 section 2.4).
 pub fn identity(value: &Value) -> Option<(String, String)> {
-    let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text = |name: &str| match value.get(name) {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    };
     value.get("value").map(|_| (text("type"), text("value")))
 }
 

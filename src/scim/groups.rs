@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
+use super::body::Manner;
 use super::call::Call;
 use super::patch::{self, MemberStep, NamedMember};
 use super::read::{Record, Rows, possible_members};
@@ -40,9 +41,13 @@ impl Scim {
         body: &Map<String, Value>,
     ) -> Result<Answered, Error> {
         let (body, members) = split_members(body)?;
-        let resource = body::resource(&self.catalogue.shape(Kind::Group), &body)?;
+        let shape = self.catalogue.shape(Kind::Group);
+        let resource = body::canonical(&shape, &body)?;
         let steps: Vec<MemberStep> = members.map(MemberStep::Replace).into_iter().collect();
-        let change = |_: &Group, draft: &mut GroupDraft| group::update(draft, resource.clone());
+        let change = |before: &Group, draft: &mut GroupDraft| {
+            let before = group::canonical(before, &call.source);
+            group::update(draft, body::settle(&shape, &before, resource.clone(), Manner::Put)?)
+        };
         let group = self.change_group(call, id, &steps, change).await?;
         let rows = Rows::shown(&call.projection(&self.catalogue, Kind::Group), Kind::Group);
         self.answered(call, Record::Group(group), rows).await

@@ -15,7 +15,7 @@ mod secret;
 use serde_json::{Map, Value};
 
 use super::Error;
-use super::schema::{Attribute, Mutability, Schema, Shape, Target};
+use super::schema::{Attribute, Mutability, Schema, Shape, Target, Type};
 use crate::filter::{self, Filter, Path};
 
 pub use apply::apply;
@@ -144,7 +144,7 @@ fn read_pathless<'a>(manner: Manner<'_, 'a>, value: Option<&Value>, steps: &mut 
         // As in a whole resource, what is unknown or read-only is passed over.
         let Ok(path) = Path::lenient(key) else { continue };
         match target(manner.shape, &path) {
-            Some(found) if !found.leaf().is_some_and(Attribute::is_read_only) => {
+            Some(found) if !found.is_read_only() => {
                 read_path(manner, &path, Some(value), steps)?;
             }
             _ => {}
@@ -166,7 +166,9 @@ fn read_path<'a>(
     steps: &mut Vec<Step<'a>>,
 ) -> Result<(), Error> {
     let unknown = || Error::InvalidPath(format!("`{path}` is no attribute of this resource type"));
-    let (extension, attribute, sub) = match target(manner.shape, path).ok_or_else(unknown)? {
+    let found = target(manner.shape, path).ok_or_else(unknown)?;
+    let is_read_only = found.is_read_only();
+    let (extension, attribute, sub) = match found {
         Target::Extension(schema) => return read_extension(manner, schema, value, steps),
         Target::Attribute { extension, attribute, sub } => (extension, attribute, sub),
     };
@@ -175,10 +177,14 @@ fn read_path<'a>(
         // Which schemas a resource uses follows from its attributes.
         return Ok(());
     }
-    if leaf.is_read_only() || leaf.mutability == Mutability::Immutable {
+    // A value that is set once is compared with what it was; which element of a list was which is not known then.
+    let is_part_of_element = sub.is_some_and(|sub| sub.mutability == Mutability::Immutable) && attribute.multi_valued;
+    if is_read_only || is_part_of_element {
         return Err(Error::Mutability(format!("`{path}` cannot be changed")));
     }
-    if leaf.required && manner.verb == Verb::Remove {
+    // Some elements of a required list may go; whether one is left is seen at the end.
+    let is_part = sub.is_none() && (path.filter.is_some() || value.is_some_and(|value| !value.is_null()));
+    if leaf.required && manner.verb == Verb::Remove && !is_part {
         return Err(Error::Mutability(format!("`{path}` is required")));
     }
     if let Some(condition) = &path.filter {
@@ -214,11 +220,12 @@ fn read_extension<'a>(
             value: value.cloned(),
         });
     };
+    let writable = schema.attributes().iter().filter(|attribute| !attribute.is_read_only());
     match value {
         _ if manner.verb == Verb::Remove => {
-            schema.attributes().iter().for_each(|attribute| push(attribute, Verb::Remove, None));
+            writable.for_each(|attribute| push(attribute, Verb::Remove, None));
         }
-        Some(Value::Null) => schema.attributes().iter().for_each(|attribute| push(attribute, Verb::Remove, None)),
+        Some(Value::Null) => writable.for_each(|attribute| push(attribute, Verb::Remove, None)),
         Some(Value::Object(values)) => {
             for (key, value) in values {
                 if let Some(attribute) = schema.attribute(key).filter(|attribute| !attribute.is_read_only()) {
@@ -236,7 +243,8 @@ fn check_condition(attribute: &Attribute, condition: &Filter) -> Result<(), Erro
         return Err(Error::InvalidFilter(format!("`{}` is no list to select from", attribute.name)));
     }
     condition.visit(&mut |path, _| {
-        if path.urn.is_none() && path.sub.is_none() && attribute.sub(&path.name).is_some() {
+        let is_value = attribute.kind != Type::Complex && path.name.eq_ignore_ascii_case("value");
+        if path.urn.is_none() && path.sub.is_none() && (is_value || attribute.sub(&path.name).is_some()) {
             return Ok(());
         }
         Err(Error::InvalidFilter(format!("`{path}` is no sub-attribute of `{}`", attribute.name)))

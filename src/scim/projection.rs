@@ -65,26 +65,39 @@ impl<'a> Projection<'a> {
     }
 
     fn part(&self, extension: Option<&Schema>, attribute: &Attribute, value: Value) -> Option<Value> {
+        let is_always = attribute.returned == Returned::Always;
+        let included = self.included.as_ref().map(|included| selection(included, extension, attribute));
+        let excluded = selection(&self.excluded, extension, attribute);
         match attribute.returned {
-            Returned::Always => return Some(value),
+            Returned::Always => {}
             Returned::Never => return None,
             // Only an answer that is asked for it by name shows it.
-            Returned::Request if self.included.is_none() => return None,
-            Returned::Default | Returned::Request => {}
+            Returned::Request if included.is_none() => return None,
+            Returned::Default | Returned::Request => {
+                if matches!(included, Some(Selection::Nothing)) || matches!(excluded, Selection::Everything) {
+                    return None;
+                }
+            }
         }
-        let value = match &self.included {
-            None => value,
-            Some(included) => match selection(included, extension, attribute) {
-                Selection::Nothing => return None,
-                Selection::Everything => value,
-                Selection::Subs(names) => keep(value, &|name| names.contains(&name))?,
-            },
+        let is_named = |selection: &Selection<'_>, name: &str| match selection {
+            Selection::Subs(names) => Some(names.iter().any(|known| known.eq_ignore_ascii_case(name))),
+            Selection::Everything | Selection::Nothing => None,
         };
-        match selection(&self.excluded, extension, attribute) {
-            Selection::Nothing => Some(value),
-            Selection::Everything => None,
-            Selection::Subs(names) => keep(value, &|name| !names.contains(&name)),
-        }
+        let named = |name: &str| included.as_ref().and_then(|included| is_named(included, name));
+        let has_rules = attribute.subs.iter().any(|sub| sub.returned != Returned::Default);
+        let shows = |name: &str| {
+            let sub = if has_rules { attribute.sub(name) } else { None };
+            match sub.map_or(Returned::Default, |sub| sub.returned) {
+                Returned::Always => true,
+                Returned::Never => false,
+                Returned::Request => named(name) == Some(true),
+                Returned::Default => {
+                    is_always || (named(name).unwrap_or(true) && !is_named(&excluded, name).unwrap_or(false))
+                }
+            }
+        };
+        let is_cut = matches!(included, Some(Selection::Subs(_))) || matches!(excluded, Selection::Subs(_));
+        if has_rules || (is_cut && !is_always) { keep(value, &shows) } else { Some(value) }
     }
 }
 

@@ -107,6 +107,16 @@ impl<'a> Target<'a> {
             Self::Extension(_) => None,
         }
     }
+
+    /// Whether clients may not write it, or what it is a part of.
+    pub fn is_read_only(&self) -> bool {
+        match self {
+            Self::Attribute { attribute, sub, .. } => {
+                attribute.is_read_only() || sub.is_some_and(Attribute::is_read_only)
+            }
+            Self::Extension(_) => false,
+        }
+    }
 }
 
 impl<'a> Shape<'a> {
@@ -127,6 +137,10 @@ impl<'a> Shape<'a> {
         };
         let sub = match &path.sub {
             None => None,
+            // A list of plain values is searched as if each were an object with a value.
+            Some(name) if attribute.kind != Type::Complex && name.eq_ignore_ascii_case("value") => {
+                attribute.multi_valued.then_some(None)?
+            }
             Some(name) => Some(attribute.sub(name)?),
         };
         Some(Target::Attribute { extension, attribute, sub })
@@ -159,7 +173,7 @@ impl Facts for Shape<'_> {
             None => self.attribute(name).map(|(_, attribute)| attribute),
         };
         let leaf = match (attribute, sub) {
-            (Some(attribute), Some(sub)) => attribute.sub(sub),
+            (Some(attribute), Some(sub)) if attribute.kind == Type::Complex => attribute.sub(sub),
             (Some(attribute), None) if attribute.kind == Type::Complex => attribute.sub("value"),
             (attribute, _) => attribute,
         };

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::body::Manner;
 use super::call::Call;
 use super::password::{self, Account};
 use super::read::{Record, Rows};
@@ -34,11 +35,12 @@ impl Scim {
         id: &str,
         body: &Map<String, Value>,
     ) -> Result<Answered, Error> {
-        let mut resource = body::resource(&self.catalogue.shape(Kind::User), body)?;
+        let shape = self.catalogue.shape(Kind::User);
+        let mut resource = body::canonical(&shape, body)?;
         let password = password::take(&mut resource);
-        let record = user::record(resource, Silence::Keeps)?;
-        let change = |_: &User, draft: &mut crate::directory::SourceRecord| {
-            *draft = record.clone();
+        let change = |before: &User, draft: &mut crate::directory::SourceRecord| {
+            let before = user::canonical(before, &call.source);
+            *draft = user::record(body::settle(&shape, &before, resource.clone(), Manner::Put)?, Silence::Keeps)?;
             Ok(())
         };
         self.change_user(call, id, password, change).await

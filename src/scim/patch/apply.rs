@@ -5,15 +5,15 @@ use serde_json::{Map, Value};
 use super::{Dialect, Step, Verb};
 use crate::filter::{self, Filter, Operator};
 use crate::scim::Error;
-use crate::scim::body::{self, Resource};
-use crate::scim::schema::{Attribute, Shape};
+use crate::scim::body::{self, Manner, Resource};
+use crate::scim::schema::{Attribute, Shape, Type};
 
-/// The resource after all steps; `resource` itself is left alone.
+/// The resource after all steps; `before` itself is left alone.
 ///
 /// # Errors
-/// `InvalidValue`, `NoTarget`.
-pub fn apply(shape: &Shape<'_>, resource: &Resource, steps: &[Step<'_>]) -> Result<Resource, Error> {
-    let mut resource = resource.clone();
+/// `InvalidValue`, `Mutability`, `NoTarget`.
+pub fn apply(shape: &Shape<'_>, before: &Resource, steps: &[Step<'_>]) -> Result<Resource, Error> {
+    let mut resource = before.clone();
     for step in steps {
         match step.extension {
             None => step.apply(shape, &mut resource)?,
@@ -30,8 +30,7 @@ pub fn apply(shape: &Shape<'_>, resource: &Resource, steps: &[Step<'_>]) -> Resu
             }
         }
     }
-    body::check_required(shape, &resource)?;
-    Ok(resource)
+    body::settle(shape, before, resource, Manner::Patch)
 }
 
 impl Step<'_> {
@@ -111,7 +110,7 @@ impl Step<'_> {
                         return Err(no_target(self.attribute, filter));
                     }
                     selected.push(list.len());
-                    list.push(Value::Object(self.implied(filter)?));
+                    list.push(self.implied(filter)?);
                 }
                 self.change_elements(&mut list, selected, &mut touched)?;
             }
@@ -125,8 +124,7 @@ impl Step<'_> {
     fn add_values(&self, list: &mut Vec<Value>, touched: &mut Vec<usize>) -> Result<(), Error> {
         let Some(Value::Array(added)) = body::value_of(self.attribute, self.value())? else { return Ok(()) };
         for new in added {
-            let identity = body::identity(&new);
-            let same = |old: &Value| *old == new || (identity.is_some() && body::identity(old) == identity);
+            let same = |old: &Value| is_same_element(self.attribute, old, &new);
             match list.iter().position(same) {
                 Some(index) => {
                     if let Some(old) = list.get_mut(index) {
@@ -146,7 +144,7 @@ impl Step<'_> {
     /// `remove` with values: those and no others. By the RFC it would empty the list, which no client means.
     fn remove_values(&self, list: &mut Vec<Value>, values: &Value) -> Result<(), Error> {
         let Some(Value::Array(gone)) = body::value_of(self.attribute, values)? else { return Ok(()) };
-        list.retain(|old| !gone.iter().any(|gone| is_within(gone, old)));
+        list.retain(|old| !gone.iter().any(|gone| is_within(self.attribute, gone, old)));
         Ok(())
     }
 
@@ -176,6 +174,7 @@ impl Step<'_> {
         for index in selected {
             let Some(slot) = list.get_mut(index) else { continue };
             let old = slot.take();
+            let kept = old.clone();
             let new = match (self.verb, self.sub) {
                 (Verb::Remove, None) => None,
                 (Verb::Remove, Some(sub)) => without(old, &sub.name),
@@ -183,13 +182,12 @@ impl Step<'_> {
                 (Verb::Add, None) => Some(whole.clone().map_or(old.clone(), |new| merged(old, new))),
                 // The element is replaced as a whole, but stays the one that the path selects.
                 (Verb::Replace, None) => match (&whole, &self.filter) {
-                    (Some(new), Some(filter)) => {
-                        Some(merged(Value::Object(self.implied(filter).unwrap_or_default()), new.clone()))
-                    }
+                    (Some(new), Some(filter)) => Some(merged(self.implied(filter).unwrap_or(Value::Null), new.clone())),
                     (new, _) => new.clone(),
                 },
             };
-            if new.is_some() {
+            if let Some(new) = &new {
+                body::check_element(self.attribute, &kept, new)?;
                 touched.push(index);
             }
             *slot = new.unwrap_or(Value::Null);
@@ -198,7 +196,7 @@ impl Step<'_> {
     }
 
     /// What an element must be to meet `filter`, where that is certain: equalities joined by `and`.
-    fn implied(&self, filter: &Filter) -> Result<Map<String, Value>, Error> {
+    fn implied(&self, filter: &Filter) -> Result<Value, Error> {
         let is_equality = |part: &Filter| matches!(part, Filter::Compare { operator: Operator::Equal, .. });
         let is_certain = match filter {
             Filter::And(parts) => parts.iter().all(is_equality),
@@ -206,6 +204,11 @@ impl Step<'_> {
         };
         if !is_certain {
             return Err(no_target(self.attribute, filter));
+        }
+        if self.attribute.kind != Type::Complex {
+            let equalities = filter::equalities(filter);
+            let value = equalities.first().map(|(_, value)| body::single(self.attribute, value)).transpose()?;
+            return value.flatten().ok_or_else(|| no_target(self.attribute, filter));
         }
         let mut element = Map::new();
         for (path, value) in filter::equalities(filter) {
@@ -215,7 +218,7 @@ impl Step<'_> {
                 element.insert(sub.name.to_string(), value);
             }
         }
-        Ok(element)
+        Ok(Value::Object(element))
     }
 }
 
@@ -271,13 +274,30 @@ fn without(value: Value, name: &str) -> Option<Value> {
     }
 }
 
+/// Whether two elements of a list are the same: by type and value where they have them (RFC 7643 section 2.4).
+fn is_same_element(attribute: &Attribute, a: &Value, b: &Value) -> bool {
+    match (a.get("value"), b.get("value")) {
+        (Some(_), Some(_)) => ["type", "value"].iter().all(|name| is_same_part(attribute, name, a, b)),
+        _ => body::is_same(attribute, a, b),
+    }
+}
+
+fn is_same_part(attribute: &Attribute, name: &str, a: &Value, b: &Value) -> bool {
+    match (a.get(name), b.get(name)) {
+        (Some(a), Some(b)) => attribute.sub(name).map_or(a == b, |sub| body::is_same(sub, a, b)),
+        (a, b) => a.is_none() && b.is_none(),
+    }
+}
+
 /// Whether everything that `part` says is so in `whole`; by `value` alone where it has one.
-fn is_within(part: &Value, whole: &Value) -> bool {
+fn is_within(attribute: &Attribute, part: &Value, whole: &Value) -> bool {
+    let agrees = |name: &str| is_same_part(attribute, name, part, whole);
     match (part.get("value"), part.get("type")) {
-        (Some(value), None) => whole.get("value") == Some(value),
-        (Some(value), Some(kind)) => whole.get("value") == Some(value) && whole.get("type") == Some(kind),
-        (None, _) => {
-            part.as_object().is_some_and(|part| part.iter().all(|(name, value)| whole.get(name) == Some(value)))
-        }
+        (Some(_), None) => agrees("value"),
+        (Some(_), Some(_)) => agrees("value") && agrees("type"),
+        (None, _) => match part.as_object() {
+            Some(part) => part.keys().all(|name| agrees(name)),
+            None => body::is_same(attribute, part, whole),
+        },
     }
 }
