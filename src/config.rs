@@ -15,6 +15,7 @@ mod password;
 mod policy;
 mod problem;
 mod resolve;
+mod schema;
 mod secrets;
 mod section;
 mod service;
@@ -34,6 +35,7 @@ pub use password::{CharacterClass, Hashing, Password, PasswordPreset};
 pub use policy::{Pack, Policy};
 pub use problem::{Position, Problem, Severity};
 pub use resolve::{resolve, schema};
+pub use schema::{MAX_RESOURCE_TYPES, MAX_SCHEMAS};
 pub use secrets::{Credentials, MasterKey, NotAKey, parse_master_key};
 pub use section::Known;
 pub use service::{Audit, Log, LogFormat, Notify, Outbound};
@@ -41,6 +43,8 @@ pub use source::{Guard, Ldap, LdapBind, LdapPreset, LdapQuery, Passwords, Scim, 
 pub use store::Store;
 pub use upstream::{Oidc, OidcClaims, Saml, SamlAttributes, SamlMetadata};
 use url::Url;
+
+use crate::model::schema::Schemas;
 
 /// The configuration as used: complete, typed, checked. Services get their own section by value.
 #[derive(Clone, Debug)]
@@ -56,6 +60,8 @@ pub struct Config {
     pub store: Store,
     /// Provisioning connections.
     pub scim: Vec<Scim>,
+    /// Schemas and resource types beside those of RFC 7643.
+    pub schemas: Schemas,
     /// Directories that are pulled, and bound to at sign-in.
     pub ldap: Vec<Ldap>,
     /// SAML identity providers.

@@ -1,22 +1,28 @@
 //! People, groups and membership.
 //!
 //! Whatever a source brings becomes a [`SourceRecord`]; `reconcile` (pure) plans the difference and one function
-//! applies it. A source changes only what it owns. Membership is rows, never a list in a group. The directory knows
+//! applies it. A source changes only what it owns. Membership is rows, never a list in a group. Resources of types that
+//! the configuration defines are `objects`: attributes, an owner and nothing that follows from them. The directory knows
 //! no protocol: attributes are kept by their RFC 7643 names and handed back as they came.
 
 mod brake;
 mod connections;
 mod groups;
 mod membership;
+mod objects;
 mod reconcile;
 mod rules;
 mod standing;
 mod tables;
+mod unique;
 mod users;
+
+use std::borrow::Cow;
 
 use crate::access::Grants;
 use crate::audit::Ledger;
 use crate::clock::{Clock, Timestamp};
+use crate::model::schema::Schemas;
 use crate::model::{NameError, OrganisationId, SourceId};
 use crate::secret::IdSource;
 use crate::store::{self, Retryable, Store};
@@ -25,9 +31,11 @@ pub use brake::{Brake, Kind, Load, Pause};
 pub use connections::{Connection, Connections};
 pub use groups::GroupDraft;
 pub use membership::{Member, MemberChange};
+pub use objects::ObjectDraft;
 pub use reconcile::{Authority, SourceRecord, UserPlan, plan};
 pub use rules::{Rule, Rules, rule_record};
 pub use tables::ALL as TABLES;
+use unique::Uniques;
 pub use users::{Staged, parse_user_name};
 
 /// Most rows that one page returns.
@@ -41,8 +49,8 @@ pub enum Error {
     /// Somebody else has that name.
     #[error("`{field}` is taken: {value}")]
     Conflict {
-        /// Which attribute, by its RFC 7643 name.
-        field: &'static str,
+        /// Which attribute, by its name in its schema; an extension's with its URN.
+        field: Cow<'static, str>,
         /// The value.
         value: String,
     },
@@ -57,7 +65,7 @@ pub enum Error {
     /// There is no such thing, or it was deleted.
     #[error("no {what} with id {id}")]
     NotFound {
-        /// `user` or `group`.
+        /// `user`, `group` or `resource`.
         what: &'static str,
         /// The id asked for.
         id: String,
@@ -112,6 +120,7 @@ pub struct Directory {
     rules: Rules,
     grants: Grants,
     connections: Connections,
+    uniques: Uniques,
 }
 
 impl Directory {
@@ -119,7 +128,22 @@ impl Directory {
     pub fn new(ledger: Ledger, clock: Clock, ids: IdSource, rules: Rules) -> Self {
         let organisation = OrganisationId::DEFAULT;
         let grants = Grants::new(ledger.clone(), clock.clone(), ids.clone(), organisation);
-        Self { ledger, clock, ids, organisation, rules, grants, connections: Connections::default() }
+        Self {
+            ledger,
+            clock,
+            ids,
+            organisation,
+            rules,
+            grants,
+            connections: Connections::default(),
+            uniques: Uniques::default(),
+        }
+    }
+
+    /// Keeps the values unique that these schemas want unique.
+    #[must_use]
+    pub fn with_schemas(self, schemas: &Schemas) -> Self {
+        Self { uniques: Uniques::of(schemas), ..self }
     }
 
     fn store(&self) -> &Store {

@@ -171,6 +171,7 @@ impl Gateway {
         let ledger = Ledger::new(store, writer);
         let pack = policies::pack(&config.policy.pack).map_err(Error::Access)?;
         let directory = Directory::new(ledger.clone(), clock.clone(), ids.clone(), rules(&config, &pack)?)
+            .with_schemas(&config.schemas)
             .with_connections(policies::connections(&config.scim));
         directory.count_owned_once().await.map_err(|error| match error {
             directory::Error::Store(error) => Error::Store(error),

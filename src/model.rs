@@ -8,6 +8,7 @@ mod group;
 mod id;
 mod name;
 mod network;
+mod object;
 mod permission;
 mod role;
 pub mod schema;
@@ -20,6 +21,7 @@ pub use group::{Group, MAX_DISPLAY_BYTES, Membership};
 pub use id::{Id, NotAnId, OrganisationId, SessionId, TicketId, TokenId};
 pub use name::{FoldedName, GroupName, NameError, SourceId, UserName, fold};
 pub use network::{Network, NotANetwork};
+pub use object::Object;
 pub use permission::{Permission, PermissionError};
 pub use role::{Grant, GrantId, Mode, Origin, Role, RoleId, Subject};
 pub use scope::{Scope, ScopeError};
@@ -30,3 +32,5 @@ pub use value::{Attributes, Value};
 pub type UserId = Id<User>;
 /// Id of a group.
 pub type GroupId = Id<Group>;
+/// Id of a resource of a configured type.
+pub type ObjectId = Id<Object>;

@@ -19,6 +19,7 @@ mod groups;
 mod json;
 mod list;
 mod me;
+mod objects;
 mod password;
 mod patch;
 mod projection;
@@ -47,6 +48,7 @@ use crate::directory::Directory;
 use crate::error::Chain;
 use crate::http::Metrics;
 use crate::model::SourceId;
+use crate::model::schema::Schemas;
 use call::Call;
 use resource::Place;
 use schema::Catalogue;
@@ -111,6 +113,12 @@ impl Scim {
     /// What becomes of the passwords that a connection sends.
     pub fn passwords(&self, connection: &SourceId) -> Passwords {
         self.connections.get(connection).map_or(Passwords::Ignore, |connection| connection.passwords)
+    }
+
+    /// Knows these schemas and resource types beside those of RFC 7643.
+    #[must_use]
+    pub fn knowing(self, schemas: &Schemas) -> Self {
+        Self { catalogue: Arc::new(Catalogue::with(schemas)), ..self }
     }
 
     async fn permit(&self, call: &Call) -> Result<Permit, Error> {

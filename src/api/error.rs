@@ -218,7 +218,7 @@ impl From<directory::Error> for Error {
     fn from(error: directory::Error) -> Self {
         let detail = error.to_string();
         match error {
-            directory::Error::Conflict { field, .. } => Self::Conflict { field: Some(field.to_owned()), detail },
+            directory::Error::Conflict { field, .. } => Self::Conflict { field: Some(field.to_string()), detail },
             directory::Error::Invalid { field, reason } => Self::Invalid { field, reason },
             directory::Error::NotFound { what, .. } => Self::NotFound { what },
             directory::Error::Owned { .. } | directory::Error::Paused { .. } | directory::Error::Retired => {

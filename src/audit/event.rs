@@ -96,6 +96,12 @@ pub enum EventKind {
     ConnectionPaused,
     #[n(28)]
     ConnectionReleased,
+    #[n(40)]
+    ResourceChanged,
+    #[n(41)]
+    ResourceCreated,
+    #[n(42)]
+    ResourceDeleted,
 }
 
 impl EventKind {
@@ -118,6 +124,9 @@ impl EventKind {
             Self::MembershipChanged => "membership.update",
             Self::PasswordSet => "password.set",
             Self::PermissionRefused => "permission.refuse",
+            Self::ResourceChanged => "resource.update",
+            Self::ResourceCreated => "resource.create",
+            Self::ResourceDeleted => "resource.delete",
             Self::SessionCreated => "session.create",
             Self::SessionEnded => "session.end",
             Self::SignInFailed => "sign-in.fail",

@@ -36,7 +36,10 @@ pub fn resolve(file: &File, credentials: &Credentials) -> Result<Config, Vec<Pro
 
 /// Every key that the configuration knows, with its default.
 pub fn schema() -> Vec<super::Known> {
-    let text = "[[scim]]\n[[ldap]]\n[[saml]]\n[[oidc]]\n[[mapping]]\n[[notify]]\n".to_owned();
+    let text = "[[scim]]\n[[ldap]]\n[[saml]]\n[[oidc]]\n[[mapping]]\n[[notify]]\n\
+                [[schema]]\n[[schema.attribute]]\n[[schema.attribute.sub_attribute]]\n\
+                [[resource_type]]\n[[resource_type.extensions]]\n"
+        .to_owned();
     let file = File::parse(PathBuf::new(), vec![Source { name: "schema".to_owned(), text }]);
     let reader = Reader::new(&file, &Credentials::None);
     let incomplete = read(&reader);
@@ -59,6 +62,7 @@ fn read(reader: &Reader<'_>) -> Option<Config> {
     let saml = collect(&root, "saml", &mut ids, Saml::resolve);
     let oidc = collect(&root, "oidc", &mut ids, Oidc::resolve);
     let mappings = root.tables("mapping").iter().filter_map(|section| mapping(section, &ids)).collect();
+    let schemas = super::schema::resolve(&root);
     let lockout = Lockout::resolve(&root.table("lockout"));
     let password = Password::resolve(&root.table("password"));
     let session = Session::resolve(&root.table("session"));
@@ -75,6 +79,7 @@ fn read(reader: &Reader<'_>) -> Option<Config> {
         listen,
         store,
         scim,
+        schemas,
         ldap,
         saml,
         oidc,

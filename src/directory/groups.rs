@@ -241,6 +241,7 @@ impl Directory {
                     self.stage_leave(&mut change, parent, Member::Group(id)).await?;
                 }
                 self.unindex_group(&mut change, &before);
+                self.stage_unique(&mut change, "Group", id, Some(&before.attributes), None).await?;
                 self.stage_no_grants(&mut change, permit, Subject::Group(id)).await?;
                 change.delete(&GROUPS, self.organisation, &id);
                 change.delete(&MEMBER_COUNTS, self.organisation, &id);
@@ -279,7 +280,7 @@ impl Directory {
         if before.is_none_or(|b| b.name.folded() != name || b.owner != after.owner) {
             let owned = owned_name(after, name.clone());
             if change.find(&OWNED_GROUP_NAMES, self.organisation, &owned).await?.is_some_and(|id| id != after.id) {
-                return Err(Error::Conflict { field: "displayName", value: after.name.to_string() });
+                return Err(Error::Conflict { field: "displayName".into(), value: after.name.to_string() });
             }
             change.put(&OWNED_GROUP_NAMES, self.organisation, &owned, &after.id)?;
             change.put(&GROUP_NAMES, self.organisation, &(name.clone(), after.id), &())?;
@@ -301,7 +302,8 @@ impl Directory {
                 change.put(&GROUP_LINKS, self.organisation, &new, &())?;
             }
         }
-        Ok(())
+        let old = before.map(|before| &before.attributes);
+        self.stage_unique(change, "Group", after.id, old, Some(&after.attributes)).await
     }
 
     fn unindex_group(&self, change: &mut Change, group: &Group) {

@@ -113,7 +113,7 @@ pub fn plan(
 }
 
 /// Longest external id, in bytes.
-const MAX_EXTERNAL_ID_BYTES: usize = 512;
+pub(super) const MAX_EXTERNAL_ID_BYTES: usize = 512;
 
 fn create(record: &SourceRecord, authority: &Authority, id: UserId, now: Timestamp) -> User {
     let link = authority.source().zip(record.external_id.as_ref());

@@ -1,6 +1,6 @@
 //! The directory's tables. Tags 0x01 to 0x1f are its own and never reused.
 
-use crate::model::{FoldedName, Group, GroupId, Membership, SourceId, User, UserId};
+use crate::model::{FoldedName, Group, GroupId, Membership, Object, ObjectId, SourceId, User, UserId};
 use crate::store::Table;
 
 use super::Member;
@@ -28,7 +28,7 @@ pub(super) const GROUP_LINKS: Table<(SourceId, String, GroupId), ()> = Table::ne
 pub(super) const MEMBERS: Table<(GroupId, Member), Membership> = Table::new(0x0a, "members");
 /// Member to group.
 pub(super) const MEMBER_OF: Table<(Member, GroupId), Membership> = Table::new(0x0b, "member of");
-/// Kept totals: `users`, `groups`.
+/// Kept totals: `users`, `groups`, `objects:` and the name of a resource type.
 pub(super) const TOTALS: Table<str, i64> = Table::new(0x0c, "totals");
 /// Kept number of direct members.
 pub(super) const MEMBER_COUNTS: Table<GroupId, i64> = Table::new(0x0d, "member counts");
@@ -46,9 +46,15 @@ pub(super) const PAUSES: Table<SourceId, Pause> = Table::new(0x11, "pauses");
 pub(super) const REMOVALS: Table<SourceId, Removals> = Table::new(0x12, "removals");
 /// Kept totals of what each source owns, `users` and `groups`.
 pub(super) const OWNED: Table<(SourceId, String), i64> = Table::new(0x13, "owned totals");
+/// Resources of configured types, by the name of the type.
+pub(super) const OBJECTS: Table<(String, ObjectId), Object> = Table::new(0x15, "objects");
+/// A source's external id to resources of a configured type.
+pub(super) const OBJECT_LINKS: Table<((SourceId, String), String, ObjectId), ()> = Table::new(0x16, "object links");
+/// Unique: resource type, attribute and value of an attribute that a configured schema makes unique, to the resource.
+pub(super) const UNIQUE_VALUES: Table<(String, String, String), ObjectId> = Table::new(0x17, "unique values");
 
 /// Every tag of this module with its table's name.
-pub const ALL: [(u8, &str); 19] = [
+pub const ALL: [(u8, &str); 22] = [
     (0x01, USERS.name()),
     (0x02, USER_NAMES.name()),
     (0x03, USER_LINKS.name()),
@@ -68,4 +74,7 @@ pub const ALL: [(u8, &str); 19] = [
     (0x11, PAUSES.name()),
     (0x12, REMOVALS.name()),
     (0x13, OWNED.name()),
+    (0x15, OBJECTS.name()),
+    (0x16, OBJECT_LINKS.name()),
+    (0x17, UNIQUE_VALUES.name()),
 ];

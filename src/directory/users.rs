@@ -288,6 +288,7 @@ impl Directory {
                     self.stage_leave(&mut change, group, Member::User(id)).await?;
                 }
                 self.unindex(&mut change, &before);
+                self.stage_unique(&mut change, "User", id, Some(&before.attributes), None).await?;
                 self.retire(&mut change, &before)?;
                 self.stage_no_grants(&mut change, permit, Subject::User(id)).await?;
                 change.delete(&USERS, self.organisation, &id);
@@ -431,7 +432,7 @@ impl Directory {
         let name = after.user_name.folded();
         if before.is_none_or(|b| b.user_name.folded() != name) {
             if change.find(&USER_NAMES, self.organisation, &name).await?.is_some_and(|id| id != after.id) {
-                return Err(Error::Conflict { field: "userName", value: after.user_name.to_string() });
+                return Err(Error::Conflict { field: "userName".into(), value: after.user_name.to_string() });
             }
             change.put(&USER_NAMES, self.organisation, &name, &after.id)?;
             if let Some(before) = before {
@@ -448,7 +449,7 @@ impl Directory {
             let subject = (link.source.clone(), link.external_id.clone());
             if authority.is_exclusive() {
                 if change.find(&USER_SUBJECTS, self.organisation, &subject).await?.is_some_and(|id| id != after.id) {
-                    return Err(Error::Conflict { field: "externalId", value: link.external_id.clone() });
+                    return Err(Error::Conflict { field: "externalId".into(), value: link.external_id.clone() });
                 }
                 change.put(&USER_SUBJECTS, self.organisation, &subject, &after.id)?;
             }
@@ -461,7 +462,8 @@ impl Directory {
         for email in new.into_iter().filter(|email| !old.contains(email)) {
             change.put(&USER_EMAILS, self.organisation, &(email, after.id), &())?;
         }
-        Ok(())
+        let old = before.map(|before| &before.attributes);
+        self.stage_unique(change, "User", after.id, old, Some(&after.attributes)).await
     }
 
     fn unindex(&self, change: &mut Change, user: &User) {

@@ -58,7 +58,8 @@ impl Gateway {
                 sessions: self.sessions.clone(),
                 ledger: self.ledger.clone(),
                 clock: self.foundation.clock.clone(),
-            });
+            })
+            .knowing(&self.config.schemas);
         let gate = scim::Gate::new(
             self.tokens.clone(),
             self.ledger.clone(),

@@ -265,6 +265,24 @@ pub struct ResourceType {
     pub extensions: Vec<Extension>,
 }
 
+/// The URN of users (RFC 7643 section 4.1).
+pub const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
+/// The URN of groups (RFC 7643 section 4.2).
+pub const GROUP: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
+/// The URN of what enterprises add to users (RFC 7643 section 4.3).
+pub const ENTERPRISE_USER: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+
+/// What an installation adds to RFC 7643.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Schemas {
+    /// Extensions of users.
+    pub user: Vec<Extension>,
+    /// Extensions of groups.
+    pub group: Vec<Extension>,
+    /// Resource types.
+    pub types: Vec<ResourceType>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,7 +15,7 @@ use super::read::{Record, Rows};
 use super::resource::Kind;
 use super::schema::Shape;
 use super::{Error, Scim};
-use crate::model::{GroupId, SourceId, UserId};
+use crate::model::{GroupId, ObjectId, SourceId, UserId};
 pub(super) use selection::{Mark, Place};
 use selection::{Order, Selection, Window};
 
@@ -79,6 +79,9 @@ impl Scim {
                 let room = count - records.len();
                 records.extend(match kind {
                     Kind::Group => groups(self.directory.list_groups_from(skip, room).await?),
+                    Kind::Object(_) => {
+                        objects(*kind, self.directory.list_objects_from(self.name(*kind), skip, room).await?)
+                    }
                     Kind::User => users(self.directory.list_users_from(skip, room).await?),
                 });
             }
@@ -204,6 +207,10 @@ impl Scim {
                 (None, Some(Kind::Group)) => {
                     self.directory.find_group(GroupId::from_bytes(place.id)).await?.map(Record::Group)
                 }
+                (None, Some(kind @ Kind::Object(_))) => {
+                    let found = self.directory.find_object(self.name(*kind), ObjectId::from_bytes(place.id)).await?;
+                    found.map(|object| Record::Object(*kind, object))
+                }
                 (None, Some(Kind::User)) => {
                     self.directory.find_user(UserId::from_bytes(place.id)).await?.map(Record::User)
                 }
@@ -214,9 +221,15 @@ impl Scim {
         Ok(records)
     }
 
+    /// The name of a kind's resource type.
+    fn name(&self, kind: Kind) -> &str {
+        &self.catalogue.of(kind).name
+    }
+
     async fn count(&self, kind: Kind) -> Result<usize, Error> {
         let count = match kind {
             Kind::Group => self.directory.count_groups().await?,
+            Kind::Object(_) => self.directory.count_objects(self.name(kind)).await?,
             Kind::User => self.directory.count_users().await?,
         };
         Ok(usize::try_from(count).unwrap_or(usize::MAX))
@@ -226,6 +239,10 @@ impl Scim {
         let after = after.map(|place| place.id);
         Ok(match kind {
             Kind::Group => groups(self.directory.list_groups(after.map(GroupId::from_bytes), limit).await?),
+            Kind::Object(_) => {
+                let after = after.map(ObjectId::from_bytes);
+                objects(kind, self.directory.list_objects(self.name(kind), after, limit).await?)
+            }
             Kind::User => users(self.directory.list_users(after.map(UserId::from_bytes), limit).await?),
         })
     }
@@ -245,6 +262,10 @@ fn groups(groups: Vec<crate::model::Group>) -> Vec<Record> {
     groups.into_iter().map(Record::Group).collect()
 }
 
+fn objects(kind: Kind, objects: Vec<crate::model::Object>) -> Vec<Record> {
+    objects.into_iter().map(|object| Record::Object(kind, object)).collect()
+}
+
 fn users(users: Vec<crate::model::User>) -> Vec<Record> {
     users.into_iter().map(Record::User).collect()
 }
@@ -252,6 +273,7 @@ fn users(users: Vec<crate::model::User>) -> Vec<Record> {
 fn place_of(number: u8, record: &Record) -> Place {
     let id = match record {
         Record::Group(group) => *group.id.as_bytes(),
+        Record::Object(_, object) => *object.id.as_bytes(),
         Record::User(user) => *user.id.as_bytes(),
     };
     Place { kind: number, id }

@@ -219,7 +219,10 @@ pub fn check_filter(shapes: &[Shape<'_>], filter: &Filter) -> Result<(), Error> 
                 use crate::filter::Operator::{Contains, EndsWith, StartsWith};
                 matches!(operator, Contains | EndsWith | StartsWith) || text.parse::<crate::clock::Timestamp>().is_ok()
             }),
-            _ => value.is_string(),
+            Type::Decimal | Type::Integer => {
+                value.is_number() || value.as_str().is_some_and(|text| text.parse::<f64>().is_ok())
+            }
+            Type::Binary | Type::Complex | Type::Reference | Type::String => value.is_string(),
         };
         if is_comparable {
             return Ok(());

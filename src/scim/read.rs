@@ -5,16 +5,17 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::projection::Projection;
-use super::resource::{Kind, group, user};
+use super::resource::{Kind, group, object, user};
 use super::{Error, Scim};
 use crate::directory::Member;
 use crate::filter::{Filter, Operator};
-use crate::model::{Group, GroupId, SourceId, User, UserId};
+use crate::model::{Group, GroupId, Object, ObjectId, SourceId, User, UserId};
 
-/// A record of either kind.
+/// A record of any kind.
 #[derive(Clone, Debug)]
 pub(super) enum Record {
     Group(Group),
+    Object(Kind, Object),
     User(User),
 }
 
@@ -22,6 +23,7 @@ impl Record {
     pub(super) fn kind(&self) -> Kind {
         match self {
             Self::Group(_) => Kind::Group,
+            Self::Object(kind, _) => *kind,
             Self::User(_) => Kind::User,
         }
     }
@@ -29,6 +31,7 @@ impl Record {
     pub(super) fn revision(&self) -> u64 {
         match self {
             Self::Group(group) => group.revision,
+            Self::Object(_, object) => object.revision,
             Self::User(user) => user.revision,
         }
     }
@@ -36,6 +39,7 @@ impl Record {
     pub(super) fn id(&self) -> String {
         match self {
             Self::Group(group) => group.id.to_string(),
+            Self::Object(_, object) => object.id.to_string(),
             Self::User(user) => user.id.to_string(),
         }
     }
@@ -55,15 +59,14 @@ pub(super) enum Rows {
 impl Rows {
     /// Those that an answer shows.
     pub(super) fn shown(projection: &Projection<'_>, kind: Kind) -> Self {
-        if projection.shows(rows_attribute(kind)) { Self::All } else { Self::None }
+        if rows_attribute(kind).is_some_and(|name| projection.shows(name)) { Self::All } else { Self::None }
     }
 
     /// Those that a filter looks at. Equality with a member's id does not need the others, so that asking whether
     /// somebody is in a group costs the same for groups of every size.
     pub(super) fn compared(filter: Option<&Filter>, kind: Kind) -> Self {
-        let name = rows_attribute(kind);
         let mut ids = BTreeSet::new();
-        let Some(filter) = filter else { return Self::None };
+        let (Some(filter), Some(name)) = (filter, rows_attribute(kind)) else { return Self::None };
         let result = filter.visit(&mut |path, comparison| {
             if !path.name.eq_ignore_ascii_case(name) {
                 return Ok(());
@@ -86,10 +89,11 @@ impl Rows {
 }
 
 /// The attribute that membership rows become.
-fn rows_attribute(kind: Kind) -> &'static str {
+fn rows_attribute(kind: Kind) -> Option<&'static str> {
     match kind {
-        Kind::Group => "members",
-        Kind::User => "groups",
+        Kind::Group => Some("members"),
+        Kind::Object(_) => None,
+        Kind::User => Some("groups"),
     }
 }
 
@@ -103,6 +107,13 @@ impl Scim {
         Ok(match kind {
             Kind::Group => match id.parse::<GroupId>() {
                 Ok(id) => self.directory.find_group(id).await?.map(Record::Group),
+                Err(_) => None,
+            },
+            Kind::Object(_) => match id.parse::<ObjectId>() {
+                Ok(id) => {
+                    let name = &*self.catalogue.of(kind).name;
+                    self.directory.find_object(name, id).await?.map(|object| Record::Object(kind, object))
+                }
                 Err(_) => None,
             },
             Kind::User => match id.parse::<UserId>() {
@@ -124,6 +135,7 @@ impl Scim {
                 let members = self.members_of(record.id, rows).await?;
                 Ok(group::render(self.place(), source, record, members.as_deref()))
             }
+            Record::Object(kind, record) => Ok(object::render(self.place(), *kind, source, record)),
             Record::User(record) => {
                 let groups = self.groups_of(record.id, rows).await?;
                 Ok(user::render(self.place(), source, record, groups.as_deref()))

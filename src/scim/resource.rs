@@ -1,6 +1,7 @@
 //! The resource types and how the directory's records look as resources.
 
 pub mod group;
+pub mod object;
 pub mod user;
 
 use serde_json::{Map, Value, json};
@@ -14,13 +15,10 @@ use crate::clock::Timestamp;
 pub enum Kind {
     /// Groups.
     Group,
+    /// Resources of a configured type, by its number in the catalogue.
+    Object(usize),
     /// Users.
     User,
-}
-
-impl Kind {
-    /// Every resource type, in the order in which a search over all lists them.
-    pub const ALL: [Self; 2] = [Self::User, Self::Group];
 }
 
 /// What lies at an endpoint.
@@ -43,18 +41,18 @@ pub enum Endpoint {
 impl Endpoint {
     /// The endpoint of this name, in any case; Entra ID's reference client writes some in lower case, and one by an
     /// older name.
-    pub fn find(name: &str) -> Option<Self> {
-        const NAMES: [(&str, Endpoint); 8] = [
+    pub fn find(catalogue: &Catalogue, name: &str) -> Option<Self> {
+        const NAMES: [(&str, Endpoint); 6] = [
             ("Bulk", Endpoint::Bulk),
-            ("Groups", Endpoint::Resources(Kind::Group)),
             ("Me", Endpoint::Me),
             ("ResourceTypes", Endpoint::ResourceTypes),
             ("Schemas", Endpoint::Schemas),
             ("ServiceProviderConfig", Endpoint::ServiceProviderConfig),
             ("serviceConfiguration", Endpoint::ServiceProviderConfig),
-            ("Users", Endpoint::Resources(Kind::User)),
         ];
-        NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, endpoint)| *endpoint)
+        let of_type = |kind: &Kind| catalogue.of(*kind).endpoint.eq_ignore_ascii_case(name);
+        let others = || NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, endpoint)| *endpoint);
+        catalogue.kinds().find(of_type).map(Endpoint::Resources).or_else(others)
     }
 }
 

@@ -144,7 +144,7 @@ async fn collection(
     // What cannot be read as text names nothing.
     let endpoint = path.map(|Path(endpoint)| endpoint).unwrap_or_default();
     let body = Content::Raw(body);
-    let answer = match Endpoint::find(&endpoint) {
+    let answer = match Endpoint::find(&scim.catalogue, &endpoint) {
         Some(Endpoint::Bulk) => at_bulk(&scim, &call, body).await,
         _ => at_collection(&scim, &endpoint, &call, body).await,
     };
@@ -158,7 +158,7 @@ pub(super) async fn at_collection(scim: &Scim, endpoint: &str, call: &Call, body
     if endpoint.eq_ignore_ascii_case(".search") {
         return scim.search(&scim.catalogue.kinds().collect::<Vec<_>>(), call, body).await;
     }
-    match Endpoint::find(endpoint).ok_or(Error::NotFound)? {
+    match Endpoint::find(&scim.catalogue, endpoint).ok_or(Error::NotFound)? {
         Endpoint::Bulk => Err(Error::NotFound),
         // In another spelling than the routes; whom it is for does not come here.
         Endpoint::Me => Err(Error::Nobody),
@@ -171,6 +171,7 @@ pub(super) async fn at_collection(scim: &Scim, endpoint: &str, call: &Call, body
                 let body = call.object(body).await?;
                 let created = match kind {
                     Kind::Group => scim.create_group(call, &body).await?,
+                    Kind::Object(_) => scim.create_object(call, kind, &body).await?,
                     Kind::User => scim.create_user(call, &body).await?,
                 };
                 Ok(created.into_response())
@@ -231,7 +232,7 @@ pub(super) async fn at_resource(
     call: &Call,
     body: Content,
 ) -> Result<Response, Error> {
-    let kind = match Endpoint::find(endpoint).ok_or(Error::NotFound)? {
+    let kind = match Endpoint::find(&scim.catalogue, endpoint).ok_or(Error::NotFound)? {
         Endpoint::Resources(kind) => kind,
         Endpoint::Bulk => return Err(Error::NotFound),
         Endpoint::Me => return Err(Error::NotFound),
@@ -254,6 +255,7 @@ pub(super) async fn at_resource(
             let body = call.object(body).await?;
             let answered = match kind {
                 Kind::Group => scim.replace_group(call, id, &body).await?,
+                Kind::Object(_) => scim.replace_object(call, kind, id, &body).await?,
                 Kind::User => scim.replace_user(call, id, &body).await?,
             };
             Ok(answered.into_response())
@@ -262,6 +264,7 @@ pub(super) async fn at_resource(
             let body = call.object(body).await?;
             let answered = match kind {
                 Kind::Group => scim.patch_group(call, id, &body).await?,
+                Kind::Object(_) => Patched::Shown(scim.patch_object(call, kind, id, &body).await?),
                 Kind::User => Patched::Shown(scim.patch_user(call, id, &body).await?),
             };
             Ok(answered.into_response())
@@ -269,6 +272,7 @@ pub(super) async fn at_resource(
         Method::DELETE => {
             match kind {
                 Kind::Group => scim.delete_group(call, id).await?,
+                Kind::Object(_) => scim.delete_object(call, kind, id).await?,
                 Kind::User => scim.delete_user(call, id).await?,
             }
             Ok(StatusCode::NO_CONTENT.into_response())
@@ -298,9 +302,11 @@ impl Scim {
         if answer.status() == StatusCode::TOO_MANY_REQUESTS {
             metrics.scim_paused(call.source.as_str(), true);
         }
-        let resource = match Endpoint::find(endpoint) {
+        let resource = match Endpoint::find(&self.catalogue, endpoint) {
             Some(Endpoint::Bulk) => "bulk",
             Some(Endpoint::Resources(Kind::Group)) => "Group",
+            // Names of configured types are not known when labels are made.
+            Some(Endpoint::Resources(Kind::Object(_))) => "custom",
             Some(Endpoint::Resources(Kind::User)) => "User",
             Some(_) => "discovery",
             None => "other",

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::resource::Kind;
 use crate::filter::{self, AttributePath, Fact, Facts};
-pub use crate::model::schema::{Attribute, Extension, Mutability, ResourceType, Returned, Schema, Type};
+pub use crate::model::schema::{Attribute, Extension, Mutability, ResourceType, Returned, Schema, Schemas, Type};
 
 pub use discover::describe;
 
@@ -18,6 +18,7 @@ pub struct Catalogue {
     common: Schema,
     group: ResourceType,
     user: ResourceType,
+    objects: Vec<ResourceType>,
 }
 
 impl Catalogue {
@@ -35,18 +36,30 @@ impl Catalogue {
             common: tables::common(),
             group: resource_type("Group".into(), "Groups".into(), tables::group(), Vec::new()),
             user: resource_type("User".into(), "Users".into(), tables::user(), vec![enterprise]),
+            objects: Vec::new(),
         }
     }
 
+    /// The same with what an installation adds.
+    pub fn with(schemas: &Schemas) -> Self {
+        let mut catalogue = Self::standard();
+        catalogue.group.extensions.extend(schemas.group.iter().cloned());
+        catalogue.user.extensions.extend(schemas.user.iter().cloned());
+        catalogue.objects.clone_from(&schemas.types);
+        catalogue
+    }
+
     /// The resource types, in the order in which a search over all lists them.
-    pub fn kinds(&self) -> impl Iterator<Item = Kind> {
-        Kind::ALL.into_iter()
+    pub fn kinds(&self) -> impl Iterator<Item = Kind> + use<> {
+        [Kind::User, Kind::Group].into_iter().chain((0..self.objects.len()).map(Kind::Object))
     }
 
     /// The resource type of a kind.
     pub fn of(&self, kind: Kind) -> &ResourceType {
         match kind {
             Kind::Group => &self.group,
+            // There is no other: kinds come out of the catalogue.
+            Kind::Object(number) => self.objects.get(number).unwrap_or(&self.group),
             Kind::User => &self.user,
         }
     }

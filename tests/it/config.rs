@@ -2,6 +2,7 @@
 
 mod places;
 mod sample;
+mod schemas;
 mod secrets;
 mod unit;
 mod values;

@@ -29,7 +29,7 @@ async fn a_name_belongs_to_one_user_in_every_spelling_until_it_is_free_again() {
     let ada = gateway.user("Ada@example.org", None).await;
     for taken in ["ada@example.org", "ADA@EXAMPLE.ORG", "ａｄａ@example.org"] {
         let refused = directory.create_user(&gateway.task(), &record(taken)).await;
-        assert!(matches!(refused, Err(Error::Conflict { field: "userName", .. })), "{refused:?}");
+        assert!(matches!(&refused, Err(Error::Conflict { field, .. }) if field == "userName"), "{refused:?}");
     }
     directory.delete_user(&gateway.task(), ada.id, None).await.unwrap();
     assert!(matches!(directory.load_user(ada.id).await, Err(Error::NotFound { .. })));

@@ -19,11 +19,13 @@ mod okta_flow;
 mod ownership;
 mod passwords;
 mod requirements;
+mod schema_extensions;
+mod schema_types;
 mod score;
 mod users;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,10 +34,11 @@ use axum::body::Body;
 use cleargate::access::{Access, Pack};
 use cleargate::audit::{Event, Ledger, Sealer};
 use cleargate::clock::{Clock, ManualClock, Timestamp};
-use cleargate::config;
+use cleargate::config::{self, Credentials};
 use cleargate::directory::{Connection, Directory, Rules};
 use cleargate::http::Metrics;
 use cleargate::limit::{LimitSettings, Limits};
+use cleargate::model::schema::Schemas;
 use cleargate::model::{OrganisationId, TokenKind};
 use cleargate::scim::{Cursors, Gate, Scim, routes};
 use cleargate::secret::{IdSource, MacKey};
@@ -65,6 +68,7 @@ pub struct Ground {
     pub access: Access,
     pub tokens: Tokens,
     limits: Limits,
+    schemas: Schemas,
 }
 
 impl Ground {
@@ -99,7 +103,23 @@ impl Ground {
         );
         let tokens = Tokens::new(ledger.clone(), &key, ids.clone(), clock.clock());
         let limits = Limits::new(limits, &clock.clock(), &ids);
-        Self { clock, ledger, directory, access, tokens, limits }
+        Self { clock, ledger, directory, access, tokens, limits, schemas: Schemas::default() }
+    }
+
+    /// With the schemas and resource types of these lines of a configuration.
+    pub fn with_schemas(lines: &str) -> Self {
+        let mut ground = Self::new();
+        ground.know(lines);
+        ground
+    }
+
+    /// Knows these from now on.
+    pub fn know(&mut self, lines: &str) {
+        let text = format!("public_url = \"https://id.example\"\n{lines}");
+        let source = config::Source { name: "cleargate.toml".to_owned(), text };
+        let file = config::File::parse(PathBuf::new(), vec![source]);
+        self.schemas = config::resolve(&file, &Credentials::None).unwrap_or_else(|e| panic!("{e:?}")).schemas;
+        self.directory = self.directory.clone().with_schemas(&self.schemas);
     }
 
     /// With these settings of connections: the rest of a `[[scim]]` each.
@@ -128,7 +148,7 @@ impl Ground {
 
     fn scim(&self, public_url: &str) -> Scim {
         let cursors = Cursors::new(&MacKey::new(&[7; 32]), self.clock.clock());
-        Scim::new(self.directory.clone(), self.access.clone(), cursors, public_url)
+        Scim::new(self.directory.clone(), self.access.clone(), cursors, public_url).knowing(&self.schemas)
     }
 
     fn serve(&self, scim: Scim) -> Router {

@@ -311,7 +311,7 @@ impl Scim {
         let call = call.of_operation(method, version, SHOWN);
         let location = id.filter(|_| *method != Method::POST).map(|id| format!("{}/{endpoint}/{id}", self.base));
         let body = data.map_or(Content::None, Content::Read);
-        let answer = match (Endpoint::find(endpoint), id) {
+        let answer = match (Endpoint::find(&self.catalogue, endpoint), id) {
             (Some(Endpoint::Resources(_)), None) => at_collection(self, endpoint, &call, body).await,
             // A search is a POST too, but none of a resource.
             (Some(Endpoint::Resources(_)), Some(_)) if *method == Method::POST => {

@@ -1,6 +1,6 @@
 //! The records that an index finds for a filter.
 
-use super::{MAX_READ, groups, users};
+use super::{MAX_READ, groups, objects, users};
 use crate::directory::Member;
 use crate::filter::{self, Filter};
 use crate::model::{GroupId, SourceId, UserId};
@@ -37,6 +37,9 @@ impl Scim {
             (Index::ExternalId, Kind::User) => {
                 users(directory.find_users_by_external_id(source, value, MAX_INDEXED).await?)
             }
+            (Index::ExternalId, Kind::Object(_)) => {
+                objects(kind, directory.find_objects_by_external_id(self.name(kind), source, value).await?)
+            }
             (Index::ExternalId, Kind::Group) => groups(directory.find_groups_by_external_id(source, value).await?),
             (Index::Email, _) => users(directory.find_users_by_email(value, MAX_INDEXED).await?),
             (Index::DisplayName, _) => groups(directory.find_groups_by_name(value).await?),
@@ -47,7 +50,7 @@ impl Scim {
                 }
                 groups(directory.groups_by_id(&ids).await?)
             }
-            (Index::Membership, Kind::User) => {
+            (Index::Membership, Kind::Object(_) | Kind::User) => {
                 let members = match value.parse::<GroupId>() {
                     Ok(id) => directory.all_members(id).await?,
                     Err(_) => Vec::new(),
