@@ -9,7 +9,8 @@ use crate::support::peer::python;
 
 /// A daemon with a provisioning connection, its SCIM address and a token.
 async fn daemon() -> (Daemon, String, String) {
-    let daemon = Daemon::serving("[[scim]]\nid = \"suite\"\n").await;
+    // A suite deletes more than a client does: the brake would stop it.
+    let daemon = Daemon::serving("[[scim]]\nid = \"suite\"\nbrake.at_least = 10000\n").await;
     let token = daemon.scim_token("suite").await;
     let url = format!("{}/scim/v2", daemon.url());
     (daemon, url, token)

@@ -1,6 +1,7 @@
 //! What RFC 7643 and RFC 7644 require of a service provider, section by section: everything that a client can see. Each
 //! test is a section, each check one sentence of it.
 
+mod bulk;
 mod core_schema;
 mod discovery;
 mod modify;
