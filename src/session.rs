@@ -30,8 +30,10 @@ pub const MAX_USER_AGENT_CHARACTERS: usize = 200;
 const MAX_GROUPS: usize = 500;
 /// Last use is written at most this often, and at least four times in an idle limit.
 const LAST_SEEN_EVERY: Duration = Duration::from_secs(60);
-/// Most sessions of one page, and of one user that are ended together.
+/// Most sessions of one page.
 const MAX_PAGE: usize = 1_000;
+/// Most sessions that a user has at the same time: opening one more ends the oldest.
+pub const MAX_PER_USER: usize = 100;
 
 const SESSIONS: Table<[u8; 32], Record> = Table::new(0x60, "sessions");
 const SESSION_HASHES: Table<SessionId, ByteArray<32>> = Table::new(0x61, "session hashes");
@@ -166,6 +168,7 @@ impl Sessions {
     }
 
     /// Opens a session as part of `change`, whose commit the caller does with its event. The secret is told this once.
+    /// Of more than [`MAX_PER_USER`] the oldest ends, with an event of its own.
     ///
     /// # Errors
     /// `Store`. The commit loses the race when all sessions of the user are ended meanwhile.
@@ -173,6 +176,7 @@ impl Sessions {
         let now = self.clock.now();
         change.find(&GENERATIONS, self.organisation, &user).await?;
         change.add(&OPENED, self.organisation, &user, 1);
+        self.make_room(change, user, now).await?;
         let secret = self.ids.token();
         let hash = self.key.tag(secret.expose().as_bytes());
         let record = Record::new(SessionId::new(now, &self.ids), user, now, details);
@@ -232,7 +236,8 @@ impl Sessions {
     /// # Errors
     /// `Store`.
     pub async fn list(&self, user: UserId) -> Result<Vec<Session>, Error> {
-        self.resolve(self.hashes(Range::prefix(USER_SESSIONS.prefix(self.organisation, &user), MAX_PAGE)).await?).await
+        let rows = self.rows_of(user).await?;
+        self.resolve(rows.into_iter().map(|row| row.hash).collect()).await
     }
 
     /// At most `limit` (1,000 at most) sessions opened after `after`, oldest first, and the id to go on from when there
@@ -255,7 +260,8 @@ impl Sessions {
             Some((key, _)) if rows.len() == limit => Some(SessionId::from_bytes(SESSION_HASHES.suffix(key)?)),
             _ => None,
         };
-        Ok((self.resolve(hashes_of(&rows)?).await?, next))
+        let hashes = index_rows(&rows)?.into_iter().map(|row| row.hash).collect();
+        Ok((self.resolve(hashes).await?, next))
     }
 
     /// Ends a session.
@@ -286,8 +292,8 @@ impl Sessions {
             .await
     }
 
-    /// Ends all sessions of a user (at most 1,000) as part of `change` and tells how many. No session of the user can be
-    /// opened between this and the commit: one of the two loses the race.
+    /// Ends all sessions of a user as part of `change` and tells how many. No session of the user can be opened between
+    /// this and the commit: one of the two loses the race.
     ///
     /// # Errors
     /// `Store`.
@@ -295,8 +301,11 @@ impl Sessions {
         let generation = change.find(&GENERATIONS, self.organisation, &user).await?.unwrap_or(0);
         change.put(&GENERATIONS, self.organisation, &user, &(generation + 1))?;
         change.hold(&OPENED, self.organisation, &user).await?;
-        let hashes = self.hashes(Range::prefix(USER_SESSIONS.prefix(self.organisation, &user), MAX_PAGE)).await?;
-        self.forget_all(change, &hashes).await
+        let mut ended = 0;
+        for row in self.rows_of(user).await? {
+            ended += usize::from(self.forget_of(change, user, &row).await?.is_some());
+        }
+        Ok(ended)
     }
 
     /// Ends the sessions that a connector's upstream calls by this name (SAML single logout, OpenID back-channel logout)
@@ -306,15 +315,52 @@ impl Sessions {
     /// `Store`.
     pub async fn end_upstream(&self, change: &mut Change, connector: &SourceId, name: &str) -> Result<usize, Error> {
         let prefix = UPSTREAM_SESSIONS.prefix(self.organisation, &(connector.clone(), name.to_owned()));
-        let hashes = self.hashes(Range::prefix(prefix, MAX_PAGE)).await?;
-        self.forget_all(change, &hashes).await
+        let mut ended = 0;
+        for row in self.index(prefix).await? {
+            ended += usize::from(self.forget(change, &row.hash).await?.is_some());
+            change.delete(&SESSION_HASHES, self.organisation, &row.id);
+            change.delete(&UPSTREAM_SESSIONS, self.organisation, &(connector.clone(), name.to_owned(), row.id));
+        }
+        Ok(ended)
     }
 
-    async fn forget_all(&self, change: &mut Change, hashes: &[[u8; 32]]) -> Result<usize, Error> {
-        let mut ended = 0;
-        for hash in hashes {
-            ended += usize::from(self.forget(change, hash).await?.is_some());
+    /// Removes what has ended by idleness, and of too many sessions the oldest, where a user is about to get one more.
+    async fn make_room(&self, change: &mut Change, user: UserId, now: Timestamp) -> Result<(), Error> {
+        let rows = self.rows_of(user).await?;
+        if rows.len() < MAX_PER_USER {
+            return Ok(());
         }
+        let hashes: Vec<[u8; 32]> = rows.iter().map(|row| row.hash).collect();
+        let mut is_live = Vec::with_capacity(rows.len());
+        for hashes in hashes.chunks(MAX_PAGE) {
+            let records = self.ledger.store().find_many(&SESSIONS, self.organisation, hashes).await?;
+            let live = |record: Option<Record>| record.is_some_and(|r| !r.session(&self.limits).has_ended(now));
+            is_live.extend(records.into_iter().map(live));
+        }
+        let mut too_many = (is_live.iter().filter(|live| **live).count() + 1).saturating_sub(MAX_PER_USER);
+        for (row, is_live) in rows.iter().zip(is_live) {
+            if is_live {
+                if too_many == 0 {
+                    continue;
+                }
+                too_many -= 1;
+            }
+            if let Some(ended) = self.forget_of(change, user, row).await? {
+                let actor = Actor::System { task: "sessions".to_owned() };
+                let event = Event::new(now, EventKind::SessionEnded, &actor).on("session", ended.id, "");
+                let reason = format!("the user has {MAX_PER_USER} newer ones");
+                change.also(event.detail("user", user).detail("reason", reason));
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes the rows of a session of a user, also those that a session leaves behind that has ended by idleness;
+    /// `None` for such a one.
+    async fn forget_of(&self, change: &mut Change, user: UserId, row: &IndexRow) -> Result<Option<Session>, Error> {
+        let ended = self.forget(change, &row.hash).await?;
+        change.delete(&SESSION_HASHES, self.organisation, &row.id);
+        change.delete(&USER_SESSIONS, self.organisation, &(user, row.id));
         Ok(ended)
     }
 
@@ -346,16 +392,41 @@ impl Sessions {
         Ok(())
     }
 
-    async fn hashes(&self, range: Range) -> Result<Vec<[u8; 32]>, Error> {
-        hashes_of(&self.ledger.store().range(range).await?)
+    /// Every session of a user that has not reached its absolute limit, oldest first.
+    async fn rows_of(&self, user: UserId) -> Result<Vec<IndexRow>, Error> {
+        self.index(USER_SESSIONS.prefix(self.organisation, &user)).await
+    }
+
+    /// Every row of an index below `prefix`, page by page.
+    async fn index(&self, prefix: Vec<u8>) -> Result<Vec<IndexRow>, Error> {
+        let mut range = Range::prefix(prefix, MAX_PAGE);
+        let mut found = Vec::new();
+        loop {
+            let rows = self.ledger.store().range(range.clone()).await?;
+            found.extend(index_rows(&rows)?);
+            match rows.last() {
+                Some((last, _)) if rows.len() == MAX_PAGE => range = range.after(last),
+                _ => return Ok(found),
+            }
+        }
     }
 
     async fn resolve(&self, hashes: Vec<[u8; 32]>) -> Result<Vec<Session>, Error> {
         let now = self.clock.now();
-        let found = self.ledger.store().find_many(&SESSIONS, self.organisation, &hashes).await?;
-        let sessions = found.into_iter().flatten().map(|record| record.session(&self.limits));
-        Ok(sessions.filter(|session| !session.has_ended(now)).collect())
+        let mut sessions = Vec::new();
+        for hashes in hashes.chunks(MAX_PAGE) {
+            let found = self.ledger.store().find_many(&SESSIONS, self.organisation, hashes).await?;
+            let found = found.into_iter().flatten().map(|record| record.session(&self.limits));
+            sessions.extend(found.filter(|session| !session.has_ended(now)));
+        }
+        Ok(sessions)
     }
+}
+
+/// A row of one of the indexes, all of which end with the session's id.
+struct IndexRow {
+    id: SessionId,
+    hash: [u8; 32],
 }
 
 impl Session {
@@ -364,9 +435,11 @@ impl Session {
     }
 }
 
-fn hashes_of(rows: &[store::Row]) -> Result<Vec<[u8; 32]>, Error> {
-    let parse = |(_, row): &store::Row| {
-        store::decode::<ByteArray<32>>(SESSION_HASHES.name(), &row.value).map(<[u8; 32]>::from).map_err(Error::from)
+fn index_rows(rows: &[store::Row]) -> Result<Vec<IndexRow>, Error> {
+    let parse = |(key, row): &store::Row| {
+        let id = SessionId::from_bytes(SESSION_HASHES.suffix(key)?);
+        let hash: ByteArray<32> = store::decode(SESSION_HASHES.name(), &row.value)?;
+        Ok(IndexRow { id, hash: hash.into() })
     };
     rows.iter().map(parse).collect()
 }

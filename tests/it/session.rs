@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use cleargate::audit::{Event, EventKind};
+use cleargate::audit::{Event, EventKind, Housekeeping};
+use cleargate::clock::Timestamp;
 use cleargate::config;
-use cleargate::model::{Actor, SessionId, UserId};
+use cleargate::model::{Actor, OrganisationId, SessionId, UserId};
 use cleargate::secret::{MacKey, Secret};
 use cleargate::session::{Details, Error, Method, Session, Sessions};
-use cleargate::store;
+use cleargate::store::{self, Range, Table};
+use minicbor::bytes::ByteArray;
 
 use crate::support::bench::{Bench, START, holds};
 
@@ -330,4 +332,74 @@ async fn a_user_agent_is_cut_and_cleaned() {
     let kept = session.user_agent.unwrap();
     assert_eq!(kept.chars().count(), 200);
     assert!(kept.starts_with("a[31mé") && !kept.chars().any(char::is_control));
+}
+
+const ALL_OF_USER: Table<(UserId, SessionId), ByteArray<32>> = Table::new(0x62, "user sessions");
+
+/// Rows of sessions of a user that ended by idleness long ago, all older than any that are opened: what is left of them
+/// until their absolute limit, in the form in which they are stored.
+async fn left_behind(bench: &Bench, user: UserId, count: usize) {
+    let mut change = bench.ledger.change();
+    for number in 0..count {
+        let id = SessionId::new(Timestamp::from_seconds(1_000), &bench.ids);
+        let mut hash = [0; 32];
+        hash[..8].copy_from_slice(&number.to_be_bytes());
+        change.put(&ALL_OF_USER, OrganisationId::DEFAULT, &(user, id), &hash.into()).unwrap();
+    }
+    change.commit_quietly(Housekeeping::Login).await.unwrap();
+}
+
+async fn rows_of(bench: &Bench, user: UserId) -> usize {
+    let prefix = ALL_OF_USER.prefix(OrganisationId::DEFAULT, &user);
+    bench.ledger.store().range(Range::prefix(prefix, 10_000)).await.unwrap().len()
+}
+
+#[tokio::test]
+async fn the_end_of_all_sessions_reaches_those_behind_a_thousand_that_idled_out() {
+    let bench = Bench::new();
+    let sessions = sessions(&bench);
+    let (secret, live) = opened(&bench, &sessions, 1).await;
+    left_behind(&bench, user(1), 1_001).await;
+    let listed = sessions.list(user(1)).await.unwrap();
+    assert_eq!(listed, [live], "the list reaches it too");
+    assert_eq!(end_all(&bench, &sessions, user(1)).await, Ok(1));
+    assert_eq!(sessions.check(&secret).await.unwrap(), None);
+    assert_eq!(rows_of(&bench, user(1)).await, 0, "what was left behind is gone as well");
+}
+
+#[tokio::test]
+async fn a_user_has_at_most_a_hundred_sessions_and_the_oldest_makes_room() {
+    let bench = Bench::new();
+    let sessions = sessions(&bench);
+    let (other, _) = opened(&bench, &sessions, 2).await;
+    let mut mine = Vec::new();
+    for _ in 0..101 {
+        bench.clock.advance(Duration::from_secs(1));
+        mine.push(opened(&bench, &sessions, 1).await);
+    }
+    assert_eq!(sessions.check(&mine[0].0).await.unwrap(), None);
+    for (secret, _) in &mine[1..] {
+        assert!(sessions.check(secret).await.unwrap().is_some());
+    }
+    assert!(sessions.check(&other).await.unwrap().is_some(), "nobody else's ends");
+    let ended: Vec<_> = bench.events().await.into_iter().filter(|e| e.event.kind == EventKind::SessionEnded).collect();
+    assert_eq!(ended.len(), 1);
+    assert_eq!(ended[0].event.target, format!("session:{}", mine[0].1.id));
+}
+
+#[tokio::test]
+async fn sessions_that_idled_out_make_room_before_one_that_is_in_use() {
+    let bench = Bench::new();
+    let sessions = sessions(&bench);
+    let (used, _) = opened(&bench, &sessions, 1).await;
+    for _ in 0..99 {
+        opened(&bench, &sessions, 1).await;
+    }
+    bench.clock.advance(HOUR / 2);
+    sessions.check(&used).await.unwrap();
+    bench.clock.advance(HOUR / 2);
+    let (new, _) = opened(&bench, &sessions, 1).await;
+    assert!(sessions.check(&used).await.unwrap().is_some());
+    assert!(sessions.check(&new).await.unwrap().is_some());
+    assert_eq!(rows_of(&bench, user(1)).await, 2);
 }
