@@ -10,6 +10,7 @@ mod policy;
 
 use std::time::Duration;
 
+use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
@@ -80,6 +81,22 @@ struct Password {
     /// It must be changed at the next sign-in.
     #[n(2)]
     must_change: bool,
+    /// Random, made anew each time that a password is set; another hash of the same password keeps it.
+    #[n(3)]
+    mark: Option<ByteArray<16>>,
+}
+
+impl Password {
+    fn version(&self) -> Version {
+        Version { set: self.set, mark: self.mark.map(<[u8; 16]>::from) }
+    }
+}
+
+/// Which of the passwords that a user had one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Version {
+    set: Timestamp,
+    mark: Option<[u8; 16]>,
 }
 
 /// A password that is hashed and not anybody's yet.
@@ -97,6 +114,7 @@ impl std::fmt::Debug for Prepared {
 pub struct Verified {
     user: UserId,
     must_change: bool,
+    version: Version,
 }
 
 impl Verified {
@@ -157,13 +175,7 @@ impl Credentials {
     /// # Errors
     /// `Invalid` with every unmet part, `Busy`, `Store`.
     pub async fn set(&self, permit: &Permit, user: &User, password: &Secret, must_change: bool) -> Result<(), Error> {
-        let unmet = self.policy.check(password, &context(user));
-        if !unmet.is_empty() {
-            return Err(Error::Invalid { unmet });
-        }
-        let mut prepared = self.prepare(password, Lane::Interactive).await?;
-        prepared.0.must_change = must_change;
-        let prepared = &prepared;
+        let prepared = &self.prepare_for(user, password, must_change).await?;
         self.ledger
             .retry(|mut change| async move {
                 let event = self.set_in(&mut change, permit, user, prepared)?;
@@ -171,6 +183,21 @@ impl Credentials {
                 Ok(())
             })
             .await
+    }
+
+    /// Hashes a password that satisfies the policy; [`set_in`] sets it, together with whatever else must happen then.
+    ///
+    /// # Errors
+    /// `Invalid` with every unmet part, `Busy`, `Corrupt`.
+    ///
+    /// [`set_in`]: Credentials::set_in
+    pub async fn prepare_for(&self, user: &User, password: &Secret, must_change: bool) -> Result<Prepared, Error> {
+        let unmet = self.policy.check(password, &context(user));
+        if !unmet.is_empty() {
+            return Err(Error::Invalid { unmet });
+        }
+        let Prepared(record) = self.prepare(password, Lane::Interactive).await?;
+        Ok(Prepared(Password { must_change, ..record }))
     }
 
     /// Hashes a password, whatever the policy says of it: for a source that has a policy of its own. [`set_in`] sets it.
@@ -186,7 +213,8 @@ impl Credentials {
         let (cost, salt) = (self.hasher.cost(), self.ids.bytes::<16>());
         let output = self.hasher.hash(lane, cost, salt, normal).await?;
         let hash = phc::render(cost, &salt, &output);
-        Ok(Prepared(Password { hash, set: self.clock.now(), must_change: false }))
+        let mark = Some(self.ids.bytes::<16>().into());
+        Ok(Prepared(Password { hash, set: self.clock.now(), must_change: false, mark }))
     }
 
     /// Sets a hashed password inside a change of the caller's, who commits it with the event that this gives.
@@ -231,7 +259,18 @@ impl Credentials {
             self.rehash(user, &record, normal).await?;
         }
         let is_old = self.policy.expires_after().is_some_and(|age| self.clock.now() >= record.set.plus(age));
-        Ok(Verdict::Verified(Verified { user, must_change: record.must_change || is_old }))
+        let must_change = record.must_change || is_old;
+        Ok(Verdict::Verified(Verified { user, must_change, version: record.version() }))
+    }
+
+    /// Whether the password that was verified is still the user's, as part of a change that fails when it is replaced
+    /// before the commit: checking takes long enough for somebody to set another one meanwhile.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Unavailable`.
+    pub async fn is_current(&self, change: &mut Change, verified: &Verified) -> Result<bool, store::Error> {
+        let now = change.find(&PASSWORDS, self.organisation, &verified.user).await?;
+        Ok(now.is_some_and(|now: Password| now.version() == verified.version))
     }
 
     /// Whether a user has a password, and whether it must be changed.

@@ -230,8 +230,7 @@ pub(super) async fn change(
         user = api.services.directory.change_user(&permit, user.id, revision, edit).await?;
     }
     if let Some(password) = &wish.password {
-        api.services.credentials.set(&permit, &user, password, wish.must_change_password).await?;
-        api.end_sessions(&permit, &user, "password set").await?;
+        api.reset_password(&permit, &user, password, wish.must_change_password).await?;
     }
     Ok(render::versioned(StatusCode::OK, &render::user(&user), user.revision))
 }
@@ -310,18 +309,28 @@ impl Api {
         if unmet.is_empty() { Ok(()) } else { Err(crate::credential::Error::Invalid { unmet }.into()) }
     }
 
-    /// Ends every session of a user, as one event.
-    pub(super) async fn end_sessions(&self, permit: &Permit, user: &User, reason: &str) -> Result<usize, Error> {
+    /// Sets another password and ends every session of the user, in one change.
+    async fn reset_password(
+        &self,
+        permit: &Permit,
+        user: &User,
+        password: &Secret,
+        must_change: bool,
+    ) -> Result<(), Error> {
         let services = &self.services;
+        let prepared = &services.credentials.prepare_for(user, password, must_change).await?;
         services
             .ledger
             .retry(|mut change| async move {
+                // Somebody who is deleted meanwhile gets no password.
+                let user = &services.directory.user_in(&mut change, user.id).await?;
+                let set = services.credentials.set_in(&mut change, permit, user, prepared)?;
+                change.also(set);
                 let ended = services.sessions.end_all(&mut change, user.id).await?;
                 let event = permit.event(services.clock.now(), EventKind::SessionEnded);
-                let event =
-                    event.on("user", user.id, &user.user_name).detail("reason", reason).detail("sessions", ended);
-                change.commit(event).await?;
-                Ok::<_, Error>(ended)
+                let event = event.on("user", user.id, &user.user_name).detail("reason", "password set");
+                change.commit(event.detail("sessions", ended)).await?;
+                Ok::<_, Error>(())
             })
             .await
     }

@@ -133,7 +133,10 @@ async fn a_password_set_by_an_administrator_ends_the_sessions() {
     let ground = Ground::new().await;
     let (_, browser) = ground.browser("ada", &[]).await;
     let other = "copper lanterns hum at dusk";
+    let commits = || ground.test.gateway.ledger().store().engine().health().transactions;
+    let before = commits();
     good(ground.root().patch("/api/v1/users/ada", json!({"password": other})).await, StatusCode::OK);
+    assert_eq!(commits() - before, 1, "no moment at which the new password is set and an old session goes on");
     refused(&browser.get("/api/v1/me").await, 401, None);
     assert!(ground.test.visitor().sign_in("ada", other).await.status.is_redirection());
     let logs = good(ground.root().get("/api/v1/audit-logs?limit=500").await, StatusCode::OK);
