@@ -5,6 +5,7 @@
 //! the configuration defines are `objects`: attributes, an owner and nothing that follows from them. The directory knows
 //! no protocol: attributes are kept by their RFC 7643 names and handed back as they came.
 
+mod belongings;
 mod brake;
 mod connections;
 mod groups;
@@ -18,6 +19,7 @@ mod unique;
 mod users;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use crate::access::Grants;
 use crate::audit::Ledger;
@@ -27,6 +29,7 @@ use crate::model::{NameError, OrganisationId, SourceId};
 use crate::secret::IdSource;
 use crate::store::{self, Retryable, Store};
 
+pub use belongings::Belongings;
 pub use brake::{Brake, Kind, Load, Pause};
 pub use connections::{Connection, Connections};
 pub use groups::GroupDraft;
@@ -121,6 +124,7 @@ pub struct Directory {
     grants: Grants,
     connections: Connections,
     uniques: Uniques,
+    belongings: Arc<dyn Belongings>,
 }
 
 impl Directory {
@@ -137,7 +141,14 @@ impl Directory {
             grants,
             connections: Connections::default(),
             uniques: Uniques::default(),
+            belongings: Arc::new(belongings::Nothing),
         }
+    }
+
+    /// The same directory, whose accounts take this along when they end.
+    #[must_use]
+    pub fn with_belongings(self, belongings: Arc<dyn Belongings>) -> Self {
+        Self { belongings, ..self }
     }
 
     /// Keeps the values unique that these schemas want unique.

@@ -1,5 +1,6 @@
 //! Wires every service once and collects routes and tasks. It sees everything and decides nothing.
 
+mod belongings;
 mod listeners;
 mod management;
 mod policies;
@@ -170,16 +171,6 @@ impl Gateway {
         let organisation = OrganisationId::DEFAULT;
         let ledger = Ledger::new(store, writer);
         let pack = policies::pack(&config.policy.pack).map_err(Error::Access)?;
-        let directory = Directory::new(ledger.clone(), clock.clone(), ids.clone(), rules(&config, &pack)?)
-            .with_schemas(&config.schemas)
-            .with_connections(policies::connections(&config.scim));
-        directory.count_owned_once().await.map_err(|error| match error {
-            directory::Error::Store(error) => Error::Store(error),
-            other => Error::configuration("store.path", other),
-        })?;
-        let memberships = Arc::new(directory.clone());
-        let access =
-            Access::new(ledger.clone(), clock.clone(), ids.clone(), organisation, pack.roles().clone(), memberships);
         let hasher = Hasher::start(policies::cost(&config.password.hashing), clock.clone()).map_err(Error::Hasher)?;
         let credentials = Credentials::new(
             ledger.clone(),
@@ -192,6 +183,22 @@ impl Gateway {
         let lockout =
             Lockout::new(ledger.clone(), clock.clone(), organisation, master, policies::lockout(&config.lockout));
         let sessions = Sessions::new(ledger.clone(), master, ids.clone(), clock.clone(), config.session);
+        let belongings = belongings::Belongings {
+            credentials: credentials.clone(),
+            lockout: lockout.clone(),
+            sessions: sessions.clone(),
+        };
+        let directory = Directory::new(ledger.clone(), clock.clone(), ids.clone(), rules(&config, &pack)?)
+            .with_belongings(Arc::new(belongings))
+            .with_schemas(&config.schemas)
+            .with_connections(policies::connections(&config.scim));
+        directory.count_owned_once().await.map_err(|error| match error {
+            directory::Error::Store(error) => Error::Store(error),
+            other => Error::configuration("store.path", other),
+        })?;
+        let memberships = Arc::new(directory.clone());
+        let access =
+            Access::new(ledger.clone(), clock.clone(), ids.clone(), organisation, pack.roles().clone(), memberships);
         let tokens = Tokens::new(ledger.clone(), master, ids.clone(), clock.clone());
         let cursors = scim::Cursors::new(master, clock.clone());
         let limits = Limits::new(&policies::limits(&config.limits, &config.scim), &clock, &ids);

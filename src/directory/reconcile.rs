@@ -139,6 +139,10 @@ fn change(user: &User, record: &SourceRecord, authority: &Authority, now: Timest
     let mut after = user.clone();
     check_reach(user, record, authority)?;
     if let Authority::Provisioning { source, .. } = authority {
+        if user.owner.is_none() {
+            // Whoever signed in to the account so far need not be whom the source means by its name.
+            after.links.clear();
+        }
         after.owner = Some(source.clone());
     }
     if let Some(source) = authority.source() {

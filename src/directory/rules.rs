@@ -113,7 +113,8 @@ impl Directory {
         Ok(())
     }
 
-    /// Takes from a user what the rules of a source gave that owns the user no longer.
+    /// Takes from a user what the rules of a source gave that owns the user no longer, or of a connector that is no longer
+    /// linked to them.
     pub(super) async fn stage_no_rules(
         &self,
         change: &mut Change,

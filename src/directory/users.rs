@@ -291,6 +291,8 @@ impl Directory {
                 self.stage_unique(&mut change, "User", id, Some(&before.attributes), None).await?;
                 self.retire(&mut change, &before)?;
                 self.stage_no_grants(&mut change, permit, Subject::User(id)).await?;
+                let ended = self.belongings.shut(&mut change, id).await?;
+                self.belongings.forget(&mut change, id);
                 change.delete(&USERS, self.organisation, &id);
                 let tombstone = User { status: Status::Tombstone, changed: self.clock.now(), ..before.clone() };
                 change.put(&TOMBSTONES, self.organisation, &id, &tombstone)?;
@@ -298,7 +300,8 @@ impl Directory {
                 self.count_owner(&mut change, Kind::Users, before.owner.as_ref(), None);
                 let event = permit.event(self.clock.now(), EventKind::UserDeleted).on("user", id, &before.user_name);
                 let (by, is_by_hand) = (authority.owner(), before.is_by_hand());
-                change.commit(taken_over(event, before.owner.as_ref(), by, is_by_hand)).await?;
+                let event = taken_over(event, before.owner.as_ref(), by, is_by_hand);
+                change.commit(with_ended(event, ended)).await?;
                 Ok(())
             })
             .await
@@ -342,9 +345,44 @@ impl Directory {
     ) -> Result<Staged, Error> {
         self.check_running(change, permit).await?;
         let (authority, now) = (self.authority(permit), self.clock.now());
-        let new_id = UserId::new(now, &self.ids);
-        match plan(existing, record, &authority, new_id, now)? {
-            UserPlan::Nothing => Ok(Staged { user: existing.cloned().ok_or_else(|| not_found(new_id))?, event: None }),
+        let plan = plan(existing, record, &authority, UserId::new(now, &self.ids), now)?;
+        self.stage_plan(change, permit, existing, plan).await
+    }
+
+    /// The same for the first sign-in to an existing account by a connector that may link to it. Who signed in to it by
+    /// others need not be the same person: of the other links only those of the account's owner and those that `stays`
+    /// names are kept, and every session ends.
+    pub(crate) async fn stage_first_link(
+        &self,
+        change: &mut Change,
+        permit: &Permit,
+        existing: &User,
+        record: &SourceRecord,
+        stays: impl Fn(&SourceId) -> bool,
+    ) -> Result<Staged, Error> {
+        let (authority, now) = (self.authority(permit), self.clock.now());
+        let mut rid = existing.clone();
+        rid.links.retain(|link| existing.owner.as_ref() == Some(&link.source) || stays(&link.source));
+        let plan = plan(Some(&rid), record, &authority, existing.id, now)?;
+        let mut staged = self.stage_plan(change, permit, Some(existing), plan).await?;
+        let ended = self.belongings.shut(change, existing.id).await?;
+        staged.event = staged.event.map(|event| with_ended(event, ended));
+        Ok(staged)
+    }
+
+    async fn stage_plan(
+        &self,
+        change: &mut Change,
+        permit: &Permit,
+        existing: Option<&User>,
+        plan: UserPlan,
+    ) -> Result<Staged, Error> {
+        let (authority, now) = (self.authority(permit), self.clock.now());
+        match plan {
+            UserPlan::Nothing => {
+                let user = existing.cloned().ok_or_else(|| not_found(UserId::from_bytes([0; 16])))?;
+                Ok(Staged { user, event: None })
+            }
             UserPlan::Create(user) => {
                 self.revive(change, &user, &authority).await?;
                 self.index(change, &user, None, &authority).await?;
@@ -360,16 +398,15 @@ impl Directory {
                 }
                 self.index(change, &after, existing, &authority).await?;
                 change.put(&USERS, self.organisation, &after.id, &*after)?;
-                let event =
+                let mut event =
                     permit.event(now, kind).on("user", after.id, &after.user_name).detail("fields", fields.join(","));
-                let event = match existing {
-                    Some(before) if before.user_name != after.user_name => event.detail("before", &before.user_name),
-                    _ => event,
-                };
-                let event = match existing {
-                    Some(before) => self.stage_owner(change, permit, before, &after, event).await?,
-                    None => event,
-                };
+                if let Some(before) = existing {
+                    if before.user_name != after.user_name {
+                        event = event.detail("before", &before.user_name);
+                    }
+                    event = self.stage_owner(change, permit, before, &after, event).await?;
+                    event = self.stage_parting(change, permit, before, &after, event).await?;
+                }
                 Ok(Staged { user: *after, event: Some(event) })
             }
         }
@@ -390,6 +427,30 @@ impl Directory {
             self.stage_no_rules(change, permit, after.id, old).await?;
         }
         Ok(taken_over(event, old, new, before.is_by_hand()))
+    }
+
+    /// What goes with a change of an account: the sessions of one that is not active any more or that a source takes
+    /// over from nobody, and the roles that a connector gave whose link is gone.
+    async fn stage_parting(
+        &self,
+        change: &mut Change,
+        permit: &Permit,
+        before: &User,
+        after: &User,
+        mut event: Event,
+    ) -> Result<Event, Error> {
+        let gone = before.links.iter().filter(|link| after.external_id(&link.source).is_none());
+        for link in gone.filter(|link| before.owner.as_ref() != Some(&link.source)) {
+            self.stage_no_rules(change, permit, after.id, &link.source).await?;
+            event = event.detail("unlinked", &link.source);
+        }
+        let is_left = before.status == Status::Active && after.status != Status::Active;
+        let is_claimed = before.owner.is_none() && after.owner.is_some();
+        if is_left || is_claimed {
+            let ended = self.belongings.shut(change, after.id).await?;
+            event = with_ended(event, ended);
+        }
+        Ok(event)
     }
 
     /// Remembers the name and the stable ids of a deleted user.
@@ -477,6 +538,10 @@ impl Directory {
             change.delete(&USER_EMAILS, self.organisation, &(email, user.id));
         }
     }
+}
+
+fn with_ended(event: Event, sessions: usize) -> Event {
+    if sessions == 0 { event } else { event.detail("sessions", sessions) }
 }
 
 /// The record that stands for a user as it is, for the authority of `permit`.

@@ -1,0 +1,33 @@
+//! What else belongs to an account, kept by modules that the directory does not know: open sessions, a password, failed
+//! attempts. It ends in the same change as the account does.
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
+
+use crate::audit::Change;
+use crate::model::UserId;
+use crate::store;
+
+/// What ends with an account.
+pub trait Belongings: Send + Sync {
+    /// Ends everything that is open in the name of a user, as part of `change`, and tells how many sessions that were.
+    /// Asked when an account is no longer active, is deleted, or passes to whom its source means by it.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Unavailable`.
+    fn shut<'a>(&'a self, change: &'a mut Change, user: UserId) -> BoxFuture<'a, Result<usize, store::Error>>;
+
+    /// Removes what is kept of a user who is being deleted, as part of `change`.
+    fn forget(&self, change: &mut Change, user: UserId);
+}
+
+/// Accounts to which nothing belongs.
+pub(super) struct Nothing;
+
+impl Belongings for Nothing {
+    fn shut<'a>(&'a self, _: &'a mut Change, _: UserId) -> BoxFuture<'a, Result<usize, store::Error>> {
+        ready(Ok(0)).boxed()
+    }
+
+    fn forget(&self, _: &mut Change, _: UserId) {}
+}
