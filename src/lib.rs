@@ -81,9 +81,9 @@
 //! what must be remembered under the handle's keyed hash, bound to the browser's cookie. The provider's page posts to
 //! `/saml/entra/acs`: the ticket is redeemed, once; `upstream::saml` runs byte gate, strict parser, table of structure,
 //! signature, and reads the assertion from the hashed bytes; `identity` maps attributes. `login::finish`, in one
-//! change: claims the assertion's id, finds or makes the account or refuses to link, checks status, stages rule grants,
-//! opens the session, commits with `session.create`. Any failure is one text for the browser and one event for the
-//! ledger.
+//! change: claims the assertion's id, finds or makes the account or refuses to link, checks status, stages rule grants;
+//! in a second one: checks status and roles as they are now, opens the session, commits with `session.create`. Any
+//! failure is one text for the browser and one event for the ledger.
 //!
 //! **A run of an LDAP sync.** `tasks` starts `sync::Sync::run`, one at a time for each source. `ldap::client` connects
 //! over TLS behind `ldap::guard`, checks that the bases are visible, and reads everything in pages. `snapshot` resolves

@@ -142,7 +142,9 @@ pub struct Connector {
     pub label: String,
     /// Its protocol.
     pub method: Method,
-    /// The e-mail domains for which it is trusted to name accounts that exist already.
+    /// The e-mail domains that it declares as its own: nobody else makes accounts in them.
+    pub declares: Vec<String>,
+    /// Those of them for which it is trusted to sign in to accounts that exist already.
     pub domains: Vec<String>,
 }
 

@@ -251,6 +251,15 @@ impl Access {
         Ok(explain::effective(&standing, &self.roles(), self.clock.now()))
     }
 
+    /// The same of an actor that is or acts for a user: with a token, what its limit lets through.
+    ///
+    /// # Errors
+    /// `NotFound`, also for an actor that is nobody's; `Store`.
+    pub async fn effective_of(&self, actor: &Actor) -> Result<Vec<Level>, Error> {
+        let (standing, now) = self.standing_of(actor).await?.ok_or(Error::NotFound { what: "user" })?;
+        Ok(explain::effective(&standing, &self.roles(), now))
+    }
+
     /// What a user brings to the decision.
     ///
     /// # Errors

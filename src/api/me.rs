@@ -7,19 +7,25 @@ use serde_json::{Value, json};
 
 use super::admit::Caller;
 use super::{Api, Error, render};
-use crate::model::{Actor, User};
+use crate::model::{Actor, Status, User, UserId};
 
 /// `GET /me`: `user`, `roles` and `permissions` that hold in the whole organisation, `scopes` with those that hold
 /// somewhere, `groups` of the directory and those that the provider named at sign-in, `session`. Of a caller that is
-/// nobody's, `user` is null.
+/// nobody's, `user` is null. Of a token, what its limit lets through. Whoever may not sign in is nobody.
 pub(super) async fn me(State(api): State<Api>, caller: Caller) -> Result<Response, Error> {
     let user = match (&caller.signed_in, &caller.actor) {
         (Some(signed_in), _) => Some(signed_in.user.clone()),
-        (None, Actor::Token { user: Some(user), .. }) => Some(api.services.directory.load_user(*user).await?),
+        (None, Actor::Token { user: Some(user), .. }) => Some(api.user_of_token(*user).await?),
         _ => None,
     };
+    // Every other route asks for a permission; this one shows what there is.
+    if let Some(user) = &user
+        && !api.services.access.may_sign_in(user.id).await?
+    {
+        return Err(Error::Unauthorized);
+    }
     let mut body = match &user {
-        Some(user) => api.tell(user).await?,
+        Some(user) => api.tell(&caller.actor, user).await?,
         None => json!({"user": null}),
     };
     if let Some(members) = body.as_object_mut() {
@@ -36,8 +42,14 @@ pub(super) async fn me(State(api): State<Api>, caller: Caller) -> Result<Respons
 }
 
 impl Api {
-    async fn tell(&self, user: &User) -> Result<Value, Error> {
-        let levels = self.services.access.effective(user.id).await?;
+    /// The user for whom a token acts: an active one, as for a session.
+    async fn user_of_token(&self, user: UserId) -> Result<User, Error> {
+        let user = self.services.directory.find_user(user).await?;
+        user.filter(|user| user.status == Status::Active).ok_or(Error::Unauthorized)
+    }
+
+    async fn tell(&self, actor: &Actor, user: &User) -> Result<Value, Error> {
+        let levels = self.services.access.effective_of(actor).await?;
         let groups = self.groups_of(user.id).await?;
         let mut roles: Vec<String> =
             levels.iter().flat_map(|level| &level.roles).map(|held| held.role.to_string()).collect();

@@ -104,8 +104,8 @@ fn saml_connector(config: &Config, saml: &config::Saml, foundation: &Foundation)
             Arc::new(connector)
         }
     };
-    let linked = if saml.link_existing { trusted } else { Vec::new() };
-    Ok(Connector { redirect, label: saml.name.clone(), method: Method::Saml, domains: linked })
+    let linked = if saml.link_existing { trusted.clone() } else { Vec::new() };
+    Ok(Connector { redirect, label: saml.name.clone(), method: Method::Saml, declares: trusted, domains: linked })
 }
 
 fn oidc_connector(config: &Config, oidc: &config::Oidc, foundation: &Foundation) -> Result<Connector, Error> {
@@ -121,9 +121,10 @@ fn oidc_connector(config: &Config, oidc: &config::Oidc, foundation: &Foundation)
     settings.skew = CLOCK_SKEW;
     let connector = OidcConnector::new(settings, outbound, foundation.clock.clone(), foundation.ids.clone())
         .map_err(|error| Error::configuration(format!("{key}.{}", error.field), error.reason))?;
-    let linked = if oidc.link_existing { domains(&oidc.domains) } else { Vec::new() };
+    let declares = domains(&oidc.domains);
+    let linked = if oidc.link_existing { declares.clone() } else { Vec::new() };
     let redirect = Arc::new(connector);
-    Ok(Connector { redirect, label: oidc.name.clone(), method: Method::OpenIdConnect, domains: linked })
+    Ok(Connector { redirect, label: oidc.name.clone(), method: Method::OpenIdConnect, declares, domains: linked })
 }
 
 /// Directories that are pulled, by id.

@@ -1,14 +1,14 @@
-//! The one end of every sign-in: replay, account, status, rules, session and event, in one commit.
+//! The one end of every sign-in: replay, account and rules in one commit; then status, roles, session and event in another.
 
 use serde_json::{Map, Value};
 
-use super::{Error, LINK, Login, PASSWORD};
+use super::{Connector, Error, LINK, Login, PASSWORD};
 use crate::access::Permit;
-use crate::audit::{Change, EventKind};
+use crate::audit::{Change, EventKind, Housekeeping};
 use crate::clock::Timestamp;
 use crate::credential::Verified;
 use crate::directory::{SourceRecord, parse_user_name};
-use crate::model::{Attributes, Circumstance, OrganisationId, SourceId, Status, User, UserId};
+use crate::model::{Attributes, Circumstance, OrganisationId, SourceId, Status, User, UserId, fold};
 use crate::secret::Secret;
 use crate::session::{Details, Method, Session};
 use crate::store::Table;
@@ -47,16 +47,55 @@ pub struct Opened {
     pub user: User,
 }
 
+/// Whom an identity stands for.
+enum Account {
+    /// Somebody who has signed in by this connector before.
+    Linked(User),
+    /// Somebody of this name, to whose account the connector may link.
+    Named(User),
+    /// Nobody yet.
+    New,
+}
+
 impl Login {
-    /// Ends a sign-in: of all that can be wrong nothing is, and the session is open; or nothing has happened but the
-    /// recorded failure.
+    /// Ends a sign-in: of all that can be wrong nothing is, and the session is open.
+    ///
+    /// What a connector says of the person is committed first, whatever follows: a role that the provider takes away is
+    /// gone also where it denied signing in. Whether they may sign in is asked after that, of everybody.
     pub(super) async fn finish(&self, proof: &Proof, visit: &Visit) -> Result<Opened, Error> {
-        let services = &self.services;
-        services.ledger.retry(|change| self.finish_in(change, proof, visit)).await
+        if let Proof::Upstream(identity, method) = proof {
+            let admit = |change| self.admit(change, identity, *method, visit);
+            self.services.ledger.retry(admit).await?;
+        }
+        self.services.ledger.retry(|change| self.open(change, proof, visit)).await
     }
 
-    /// The same inside a change that has more to commit.
-    pub(super) async fn finish_in(&self, mut change: Change, proof: &Proof, visit: &Visit) -> Result<Opened, Error> {
+    /// Uses the assertion up and makes the account of its person what the provider says.
+    async fn admit(
+        &self,
+        mut change: Change,
+        identity: &AssertedIdentity,
+        method: Method,
+        visit: &Visit,
+    ) -> Result<(), Error> {
+        let permit = self.services.access.sign_in_permit(identity.connector().clone(), visit.circumstance.clone());
+        self.claim(&mut change, identity).await?;
+        let account = self.account_of(&mut change, identity).await?;
+        if let Account::Linked(user) | Account::Named(user) = &account {
+            check_status(user)?;
+        }
+        // What a directory says of its people comes whole, by sync. A bind proves who somebody is, no more.
+        if !(matches!(account, Account::Linked(_)) && method == Method::LdapBind) {
+            self.provision(&mut change, &permit, identity, &account).await?;
+        }
+        if !change.is_empty() {
+            change.commit_quietly(Housekeeping::Login).await?;
+        }
+        Ok(())
+    }
+
+    /// Opens the session, in a change that may have more to commit.
+    pub(super) async fn open(&self, mut change: Change, proof: &Proof, visit: &Visit) -> Result<Opened, Error> {
         let services = &self.services;
         let (connector, method) = match proof {
             Proof::Link(_) => (built_in(LINK)?, Method::Link),
@@ -64,26 +103,9 @@ impl Login {
             Proof::Upstream(identity, method) => (identity.connector().clone(), *method),
         };
         let permit = services.access.sign_in_permit(connector.clone(), visit.circumstance.clone());
-        let (user, is_new) = match proof {
-            Proof::Link(id) => (services.directory.user_in(&mut change, *id).await?, false),
-            Proof::Password(verified) => (services.directory.user_in(&mut change, verified.user()).await?, false),
-            Proof::Upstream(identity, _) => {
-                self.claim(&mut change, identity).await?;
-                let existing = self.account_of(&mut change, identity).await?;
-                check_status(existing.as_ref())?;
-                match existing {
-                    // What a directory says of its people comes whole, by sync. A bind proves who somebody is, no more.
-                    Some(user) if method == Method::LdapBind => (user, false),
-                    existing => {
-                        let is_new = existing.is_none();
-                        let user = self.provision(&mut change, &permit, identity, existing.as_ref()).await?;
-                        (user, is_new)
-                    }
-                }
-            }
-        };
-        check_status(Some(&user))?;
-        if !is_new && !self.may_sign_in(user.id).await? {
+        let user = self.proved(&mut change, proof).await?;
+        check_status(&user)?;
+        if !services.access.may_sign_in(user.id).await.map_err(|error| Error::Unavailable(error.to_string()))? {
             return Err(Error::refused("no-access", "a role denies signing in"));
         }
         let identity = match proof {
@@ -106,12 +128,26 @@ impl Login {
             .detail("connector", &connector)
             .detail("method", method.name());
         change.commit(event).await?;
-        // A new account's roles exist only now; the secret has not left this function.
-        if is_new && !self.may_sign_in(user.id).await? {
-            services.sessions.end(&permit, session.id).await?;
-            return Err(Error::refused("no-access", "a role denies signing in"));
-        }
         Ok(Opened { secret, session, user })
+    }
+
+    /// The user of a proof, if it still holds: between it and this change a password may have been set anew, a link
+    /// taken away.
+    async fn proved(&self, change: &mut Change, proof: &Proof) -> Result<User, Error> {
+        let directory = &self.services.directory;
+        match proof {
+            Proof::Link(id) => Ok(directory.user_in(change, *id).await?),
+            Proof::Password(verified) => {
+                if !self.services.credentials.is_current(change, verified).await? {
+                    return Err(Error::refused("stale-password", "another password was set meanwhile"));
+                }
+                Ok(directory.user_in(change, verified.user()).await?)
+            }
+            Proof::Upstream(identity, _) => directory
+                .user_of_subject_in(change, identity.connector(), identity.subject())
+                .await?
+                .ok_or_else(|| Error::refused("link", "the account is no longer the provider's to sign in to")),
+        }
     }
 
     /// Makes the account and its rule grants what the provider says.
@@ -120,21 +156,28 @@ impl Login {
         change: &mut Change,
         permit: &Permit,
         identity: &AssertedIdentity,
-        existing: Option<&User>,
-    ) -> Result<User, Error> {
+        account: &Account,
+    ) -> Result<(), Error> {
         let directory = &self.services.directory;
-        let record = record_of(identity, existing)?;
-        let staged = directory.stage_user(change, permit, existing, &record).await?;
+        let staged = match account {
+            Account::Linked(user) => {
+                directory.stage_user(change, permit, Some(user), &record_of(identity, Some(user))?).await?
+            }
+            Account::Named(user) => {
+                let record = record_of(identity, Some(user))?;
+                let stays = |other: &SourceId| self.is_trusted(other, identity.email().unwrap_or_default());
+                directory.stage_first_link(change, permit, user, &record, stays).await?
+            }
+            Account::New => {
+                self.check_new_name(identity)?;
+                directory.stage_user(change, permit, None, &record_of(identity, None)?).await?
+            }
+        };
         if let Some(event) = staged.event {
             change.also(event);
         }
         let facts = facts_of(identity);
-        directory.stage_sign_in_rules(change, permit, &staged.user, identity.connector(), &facts).await?;
-        Ok(staged.user)
-    }
-
-    async fn may_sign_in(&self, user: UserId) -> Result<bool, Error> {
-        self.services.access.may_sign_in(user).await.map_err(|error| Error::Unavailable(error.to_string()))
+        Ok(directory.stage_sign_in_rules(change, permit, &staged.user, identity.connector(), &facts).await?)
     }
 
     /// Accepts an assertion's id once.
@@ -151,17 +194,19 @@ impl Login {
 
     /// The account that an identity stands for: the one it is linked to, else the one of its name if the connector may
     /// link to accounts that exist, else none yet.
-    async fn account_of(&self, change: &mut Change, identity: &AssertedIdentity) -> Result<Option<User>, Error> {
+    async fn account_of(&self, change: &mut Change, identity: &AssertedIdentity) -> Result<Account, Error> {
         let directory = &self.services.directory;
         if let Some(user) = directory.user_of_subject_in(change, identity.connector(), identity.subject()).await? {
-            return Ok(Some(user));
+            return Ok(Account::Linked(user));
         }
-        let Some(user) = directory.user_of_name_in(change, identity.user_name()).await? else { return Ok(None) };
+        let Some(user) = directory.user_of_name_in(change, identity.user_name()).await? else {
+            return Ok(Account::New);
+        };
         if user.external_id(identity.connector()).is_some() {
             return Err(Error::refused("link", "the account of this name belongs to another person at the provider"));
         }
         if self.may_link(identity, &user) {
-            return Ok(Some(user));
+            return Ok(Account::Named(user));
         }
         let reason = "an account of this name exists, and the connector is not trusted to sign in to it";
         Err(Error::refused("link", reason))
@@ -170,15 +215,46 @@ impl Login {
     /// Linking to an account that exists needs a verified address in a domain that the administrator gave to the
     /// connector, and the account must be of that address.
     fn may_link(&self, identity: &AssertedIdentity, user: &User) -> bool {
-        let Some(connector) = self.connectors.get(identity.connector()) else { return false };
         let Some(email) = identity.email().filter(|_| identity.email_is_verified()) else { return false };
-        let is_trusted = email.rsplit_once('@').is_some_and(|(local, domain)| {
+        let folded = fold(email);
+        let is_theirs =
+            user.user_name.folded() == folded || user.email().is_some_and(|address| fold(address) == folded);
+        is_theirs && self.is_trusted(identity.connector(), email)
+    }
+
+    /// Whether a connector may sign in to accounts that exist, with addresses of this one's domain.
+    fn is_trusted(&self, connector: &SourceId, email: &str) -> bool {
+        let Some(connector) = self.connectors.get(connector) else { return false };
+        email.rsplit_once('@').is_some_and(|(local, domain)| {
             !local.is_empty() && connector.domains.iter().any(|trusted| trusted.eq_ignore_ascii_case(domain))
-        });
-        let folded = crate::model::fold(email);
-        let is_theirs = user.user_name.folded() == folded
-            || user.email().is_some_and(|address| crate::model::fold(address) == folded);
-        is_trusted && is_theirs
+        })
+    }
+
+    /// A connector makes accounts in the domains that it declares, and without any in none that another declares: who
+    /// has the account first would have what its owner gets later. A name that reads as an account's id could be taken
+    /// for that account.
+    fn check_new_name(&self, identity: &AssertedIdentity) -> Result<(), Error> {
+        let name = fold(identity.user_name());
+        if name.as_str().parse::<UserId>().is_ok() {
+            return Err(Error::refused("user_name", "the name of a new account has the form of an account's id"));
+        }
+        let Some((_, domain)) = name.as_str().rsplit_once('@') else { return Ok(()) };
+        let declares = |connector: &Connector| connector.declares.iter().any(|d| d.eq_ignore_ascii_case(domain));
+        let own = self.connectors.get(identity.connector());
+        if own.is_some_and(declares) {
+            return Ok(());
+        }
+        if own.is_some_and(|own| !own.declares.is_empty()) {
+            let reason = format!("the connector makes no account outside of its domains, and not in `{domain}`");
+            return Err(Error::refused("domain", reason));
+        }
+        match self.connectors.iter().find(|(_, connector)| declares(connector)) {
+            Some((other, _)) => {
+                let reason = format!("accounts in `{domain}` are made by the connector `{other}`, which declares it");
+                Err(Error::refused("domain", reason))
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -186,11 +262,11 @@ fn built_in(name: &str) -> Result<SourceId, Error> {
     name.parse().map_err(|_| Error::Unavailable(format!("`{name}` is no connector")))
 }
 
-fn check_status(user: Option<&User>) -> Result<(), Error> {
-    match user.map(|user| user.status) {
-        None | Some(Status::Active) => Ok(()),
-        Some(Status::Invited) => Err(Error::refused("invited", "the invitation was not accepted yet")),
-        Some(Status::Inactive | Status::Tombstone) => Err(Error::refused("inactive", "the account is not active")),
+fn check_status(user: &User) -> Result<(), Error> {
+    match user.status {
+        Status::Active => Ok(()),
+        Status::Invited => Err(Error::refused("invited", "the invitation was not accepted yet")),
+        Status::Inactive | Status::Tombstone => Err(Error::refused("inactive", "the account is not active")),
     }
 }
 
@@ -211,13 +287,17 @@ fn record_of(identity: &AssertedIdentity, existing: Option<&User>) -> Result<Sou
     Ok(SourceRecord { external_id: Some(identity.subject().to_owned()), user_name, active: None, attributes })
 }
 
-/// What a connector's rules see.
+/// Names of facts that have one meaning for all connectors; what a provider sends under them is read by the connector.
+const COMMON_FACTS: [&str; 4] = ["displayName", "email", "groups", "userName"];
+
+/// What a connector's rules see. An address is a fact only where it is verified: anybody can write one into a profile.
 fn facts_of(identity: &AssertedIdentity) -> Map<String, Value> {
-    let mut facts: Map<String, Value> =
-        identity.attributes().iter().map(|(name, values)| (name.clone(), values.clone().into())).collect();
+    let is_common = |name: &str| COMMON_FACTS.iter().any(|common| common.eq_ignore_ascii_case(name));
+    let sent = identity.attributes().iter().filter(|(name, _)| !is_common(name));
+    let mut facts: Map<String, Value> = sent.map(|(name, values)| (name.clone(), values.clone().into())).collect();
     facts.insert("userName".to_owned(), identity.user_name().into());
     facts.insert("groups".to_owned(), identity.groups().into());
-    if let Some(email) = identity.email() {
+    if let Some(email) = identity.email().filter(|_| identity.email_is_verified()) {
         facts.insert("email".to_owned(), email.into());
     }
     if let Some(name) = identity.display_name() {

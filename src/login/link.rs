@@ -64,7 +64,7 @@ impl Login {
                     return Err(absent());
                 }
                 change.delete(&LINKS, OrganisationId::DEFAULT, &key);
-                self.finish_in(change, &Proof::Link(link.user), visit).await
+                self.open(change, &Proof::Link(link.user), visit).await
             })
             .await
     }

@@ -1,5 +1,7 @@
 //! The login flow through the whole gateway: passwords, lockout, sessions, providers, one-time links, forgery.
 
+mod ended;
 mod link;
 mod password;
 mod provider;
+mod squatter;

@@ -68,3 +68,25 @@ async fn a_token_for_a_user_is_that_user_and_a_services_is_nobodys() {
     let me = good(ground.service(&["*:*"]).await.get("/api/v1/me").await, StatusCode::OK);
     assert_eq!(me["user"], Value::Null);
 }
+
+#[tokio::test]
+async fn a_token_shows_no_more_than_its_limit_and_nothing_once_its_user_is_inactive() {
+    let ground = Ground::new().await;
+    let user = ground.user("ada", &["administrator"]).await;
+    let body = json!({"name": "x", "scope": "read", "user": "ada"});
+    let token = good(ground.root().post("/api/v1/tokens", body).await, StatusCode::CREATED);
+    let bearer = ground.bearer(token["token"].as_str().unwrap());
+    let me = good(bearer.get("/api/v1/me").await, StatusCode::OK);
+    let shown: Vec<&str> = me["permissions"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert!(shown.contains(&"users:read"), "{shown:?}");
+    assert!(shown.iter().all(|permission| permission.ends_with(":read")), "{shown:?}");
+    let directory = ground.test.gateway.directory();
+    directory.set_active(&ground.test.task(), user.id, false).await.unwrap();
+    refused(&bearer.get("/api/v1/me").await, 401, None);
+    directory.set_active(&ground.test.task(), user.id, true).await.unwrap();
+    assert_eq!(bearer.get("/api/v1/me").await.status, StatusCode::OK);
+    ground.grant(&user, "no_access").await;
+    refused(&bearer.get("/api/v1/me").await, 401, None);
+    directory.delete_user(&ground.test.task(), user.id, None).await.unwrap();
+    refused(&bearer.get("/api/v1/me").await, 401, None);
+}

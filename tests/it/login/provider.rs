@@ -1,5 +1,7 @@
 //! Sign-in by a provider: who becomes which account. The provider is the sandbox's, its answers are properly signed.
 
+use std::collections::BTreeMap;
+
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use cleargate::clock::ManualClock;
@@ -17,7 +19,7 @@ policy.pack = "clearpoint-systems"
 id = "okta"
 [[saml]]
 id = "entra"
-metadata = { file = "idp.xml" }
+metadata = { file = "entra.xml" }
 domains = ["example.org"]
 [[mapping]]
 from = "entra"
@@ -33,23 +35,41 @@ when = 'groups eq "Officers"'
 grant = { role = "compliance_officer" }
 "#;
 
-struct Stage {
-    gateway: TestGateway,
-    idp: Idp,
+/// A gateway and the providers that its connectors name.
+pub(super) struct Stage {
+    pub gateway: TestGateway,
+    idps: BTreeMap<&'static str, Idp>,
 }
 
 impl Stage {
     async fn new() -> Self {
-        let clock = ManualClock::new(START);
-        let key = IdpKey::generate(KeyKind::EcdsaP256, "idp.example").unwrap();
-        let idp = Idp::new("http://127.0.0.1:7000", Vec::new(), key, clock.clock(), IdSource::seeded(5));
-        let gateway = TestGateway::with_files(CONNECTOR, &[("idp.xml", &idp.metadata())]).await;
-        Self { gateway, idp }
+        Self::with(CONNECTOR, &["entra"]).await
     }
 
-    /// Walks to the provider and gives the form that comes back, unsent.
-    async fn answer(&self, browser: &mut Visitor, email: &str, groups: &[&str]) -> Vec<(String, String)> {
-        let start = browser.get("/login/entra?return_to=/").await;
+    /// With these lines of configuration, in which the metadata of each connector is in the file `ID.xml`.
+    pub async fn with(lines: &str, connectors: &[&'static str]) -> Self {
+        let clock = ManualClock::new(START);
+        let idp = |(number, name): (usize, &&'static str)| {
+            let key = IdpKey::generate(KeyKind::EcdsaP256, "idp.example").unwrap();
+            let base = format!("http://127.0.0.1:{}", 7000 + number);
+            (*name, Idp::new(base, Vec::new(), key, clock.clock(), IdSource::seeded(5)))
+        };
+        let idps: BTreeMap<&'static str, Idp> = connectors.iter().enumerate().map(idp).collect();
+        let files: Vec<(String, String)> =
+            idps.iter().map(|(name, idp)| (format!("{name}.xml"), idp.metadata())).collect();
+        let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        Self { gateway: TestGateway::with_files(lines, &files).await, idps }
+    }
+
+    /// Walks to a provider and gives the form that comes back, unsent.
+    async fn answer_of(
+        &self,
+        connector: &str,
+        browser: &mut Visitor,
+        email: &str,
+        groups: &[&str],
+    ) -> Vec<(String, String)> {
+        let start = browser.get(&format!("/login/{connector}?return_to=/")).await;
         assert_eq!(start.status, StatusCode::SEE_OTHER, "{}", start.text);
         let query = start.location().split_once('?').unwrap().1.to_owned();
         let field = |name: &str| {
@@ -62,26 +82,39 @@ impl Stage {
             email: email.to_owned(),
             groups: groups.iter().map(|group| (*group).to_owned()).collect(),
         };
-        let response = BASE64_STANDARD.encode(self.idp.respond(&request, &person).unwrap());
+        let response = BASE64_STANDARD.encode(self.idps[connector].respond(&request, &person).unwrap());
         vec![("SAMLResponse".to_owned(), response), ("RelayState".to_owned(), field("RelayState"))]
     }
 
-    async fn sign_in(&self, browser: &mut Visitor, email: &str, groups: &[&str]) -> Reply {
-        let form = self.answer(browser, email, groups).await;
-        send(browser, &form).await
+    async fn answer(&self, browser: &mut Visitor, email: &str, groups: &[&str]) -> Vec<(String, String)> {
+        self.answer_of("entra", browser, email, groups).await
     }
 
-    async fn find(&self, name: &str) -> Option<User> {
+    /// Signs in by one of the providers, which calls the person `name`.
+    pub async fn sign_in_by(&self, connector: &str, browser: &mut Visitor, name: &str, groups: &[&str]) -> Reply {
+        let form = self.answer_of(connector, browser, name, groups).await;
+        send_to(connector, browser, &form).await
+    }
+
+    async fn sign_in(&self, browser: &mut Visitor, email: &str, groups: &[&str]) -> Reply {
+        self.sign_in_by("entra", browser, email, groups).await
+    }
+
+    pub async fn find(&self, name: &str) -> Option<User> {
         self.gateway.gateway.directory().find_user_by_name(name).await.unwrap()
     }
 }
 
-async fn send(browser: &mut Visitor, form: &[(String, String)]) -> Reply {
+async fn send_to(connector: &str, browser: &mut Visitor, form: &[(String, String)]) -> Reply {
     let fields: Vec<(&str, &str)> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    browser.post("/saml/entra/acs", &fields).await
+    browser.post(&format!("/saml/{connector}/acs"), &fields).await
 }
 
-async fn roles(browser: &mut Visitor) -> serde_json::Value {
+async fn send(browser: &mut Visitor, form: &[(String, String)]) -> Reply {
+    send_to("entra", browser, form).await
+}
+
+pub(super) async fn roles(browser: &mut Visitor) -> serde_json::Value {
     let me = browser.get("/api/v1/me").await;
     assert_eq!(me.status, StatusCode::OK, "{}", me.text);
     me.json()["roles"].clone()

@@ -1,0 +1,158 @@
+//! A connector whose provider lies: it names accounts that are not its people's, before they exist or after.
+
+use cleargate::model::{Circumstance, User};
+use http::StatusCode;
+use serde_json::json;
+
+use super::provider::{Stage, roles};
+use crate::support::gateway::{Reply, record};
+
+/// `corp` vouches for example.org, `partner` for nothing, `tenant` for tenant.example only.
+const CONNECTORS: &str = r#"
+policy.pack = "clearpoint-systems"
+[[scim]]
+id = "okta"
+[[saml]]
+id = "corp"
+metadata = { file = "corp.xml" }
+domains = ["example.org"]
+[[saml]]
+id = "partner"
+metadata = { file = "partner.xml" }
+[[saml]]
+id = "tenant"
+metadata = { file = "tenant.xml" }
+domains = ["tenant.example"]
+[[mapping]]
+from = "partner"
+when = 'email eq "eve@elsewhere.example"'
+grant = { role = "viewer" }
+[[mapping]]
+from = "partner"
+when = 'groups eq "staff"'
+grant = { role = "viewer" }
+[[mapping]]
+from = "corp"
+when = 'email eq "ada@example.org"'
+grant = { role = "viewer" }
+"#;
+
+async fn stage() -> Stage {
+    Stage::with(CONNECTORS, &["corp", "partner", "tenant"]).await
+}
+
+/// The first sign-in of somebody whom a provider calls `name`.
+async fn first(stage: &Stage, connector: &str, name: &str) -> Reply {
+    stage.sign_in_by(connector, &mut stage.gateway.visitor(), name, &[]).await
+}
+
+/// The rule by which the newest refused sign-in was refused.
+async fn rule(stage: &Stage) -> String {
+    let newest = stage.gateway.gateway.ledger().tail(1).await.unwrap().entries.remove(0).event;
+    assert_eq!(newest.kind, cleargate::audit::EventKind::AssertionRefused);
+    newest.details.into_iter().find(|(name, _)| name == "rule").unwrap().1
+}
+
+fn connectors_of(user: &User) -> Vec<String> {
+    user.links.iter().map(|link| link.source.to_string()).collect()
+}
+
+#[tokio::test]
+async fn a_connector_makes_no_account_in_a_domain_of_another() {
+    let stage = stage().await;
+    for name in ["ada@example.org", "Ada@EXAMPLE.org", "x@y@example.org", "ada＠ｅxample.org"] {
+        let reply = first(&stage, "partner", name).await;
+        assert_eq!(reply.status, StatusCode::FORBIDDEN, "{name}");
+        assert_eq!(rule(&stage).await, "domain");
+        assert!(stage.find(name).await.is_none(), "{name}");
+    }
+    assert_eq!(first(&stage, "corp", "ada@example.org").await.status, StatusCode::SEE_OTHER);
+    assert_eq!(first(&stage, "partner", "eve@elsewhere.example").await.status, StatusCode::SEE_OTHER);
+    assert_eq!(first(&stage, "partner", "plain").await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn a_connector_with_domains_makes_no_account_outside_of_them() {
+    let stage = stage().await;
+    for name in ["root@elsewhere.example", "root@sub.tenant.example", "root@tenant.example.evil.example"] {
+        assert_eq!(first(&stage, "tenant", name).await.status, StatusCode::FORBIDDEN, "{name}");
+        assert_eq!(rule(&stage).await, "domain");
+    }
+    assert_eq!(first(&stage, "tenant", "root@Tenant.example").await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn a_name_that_could_be_somebodys_id_is_no_name() {
+    let stage = stage().await;
+    let victim = stage.gateway.user("victim", None).await;
+    assert_eq!(first(&stage, "partner", &victim.id.to_string()).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(rule(&stage).await, "user_name");
+}
+
+#[tokio::test]
+async fn a_source_that_takes_an_account_over_leaves_nobody_in_it() {
+    let stage = stage().await;
+    let mut squatter = stage.gateway.visitor();
+    let reply = stage.sign_in_by("partner", &mut squatter, "bob", &["staff"]).await;
+    assert_eq!(reply.status, StatusCode::SEE_OTHER);
+    assert_eq!(roles(&mut squatter).await, json!(["viewer"]));
+    let (okta, bob) = (stage.gateway.connection("okta").await, stage.find("bob").await.unwrap());
+    let directory = stage.gateway.gateway.directory();
+    let taken = directory
+        .change_user::<cleargate::directory::Error>(&okta, bob.id, None, |_, draft| {
+            draft.external_id = Some("00u1".to_owned());
+            Ok(())
+        })
+        .await
+        .unwrap();
+    assert_eq!(connectors_of(&taken), ["okta"]);
+    assert_eq!(squatter.get("/").await.location(), "/login", "the session has ended");
+    let grants = stage.gateway.gateway.access().grants();
+    let held = grants.list(cleargate::model::Subject::User(bob.id)).await.unwrap();
+    assert_eq!(held, [], "roles that the provider's groups gave go with its link");
+    assert_eq!(first(&stage, "partner", "bob").await.status, StatusCode::FORBIDDEN);
+    assert_eq!(rule(&stage).await, "link");
+}
+
+#[tokio::test]
+async fn the_connector_that_is_trusted_for_a_domain_turns_others_out() {
+    let stage = stage().await;
+    let directory = stage.gateway.gateway.directory();
+    // As if `corp` had been configured later than `partner` was.
+    let okta = stage.gateway.connection("okta").await;
+    let ada = directory.create_user(&okta, &record("ada@example.org")).await.unwrap();
+    let partner = "partner".parse().unwrap();
+    let permit = stage.gateway.gateway.access().sign_in_permit(partner, Circumstance::default());
+    directory
+        .change_user::<cleargate::directory::Error>(&permit, ada.id, None, |_, draft| {
+            draft.external_id = Some("ada@example.org".to_owned());
+            Ok(())
+        })
+        .await
+        .unwrap();
+    let mut squatter = stage.gateway.visitor();
+    stage.sign_in_by("partner", &mut squatter, "ada@example.org", &["staff"]).await;
+    assert_eq!(squatter.get("/").await.status, StatusCode::OK);
+    let mut owner = stage.gateway.visitor();
+    assert_eq!(stage.sign_in_by("corp", &mut owner, "ada@example.org", &[]).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(connectors_of(&stage.find("ada@example.org").await.unwrap()), ["corp"]);
+    assert_eq!(squatter.get("/").await.location(), "/login");
+    assert_eq!(owner.get("/").await.status, StatusCode::OK, "the session of this sign-in stays");
+    assert_eq!(roles(&mut owner).await, json!(["viewer"]), "by its own address, not by the other's groups");
+    assert_eq!(first(&stage, "partner", "ada@example.org").await.status, StatusCode::FORBIDDEN);
+    let mut again = stage.gateway.visitor();
+    assert_eq!(stage.sign_in_by("corp", &mut again, "ada@example.org", &[]).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(owner.get("/").await.status, StatusCode::OK, "a second sign-in ends nothing");
+}
+
+#[tokio::test]
+async fn an_address_that_nobody_vouches_for_gives_no_role() {
+    let stage = stage().await;
+    let mut browser = stage.gateway.visitor();
+    let reply = stage.sign_in_by("partner", &mut browser, "eve@elsewhere.example", &[]).await;
+    assert_eq!(reply.status, StatusCode::SEE_OTHER);
+    assert_eq!(roles(&mut browser).await, json!([]));
+    let mut browser = stage.gateway.visitor();
+    stage.sign_in_by("corp", &mut browser, "ada@example.org", &[]).await;
+    assert_eq!(roles(&mut browser).await, json!(["viewer"]));
+}
