@@ -251,13 +251,22 @@ impl Access {
         Ok(explain::effective(&standing, &self.roles(), self.clock.now()))
     }
 
-    /// The same of an actor that is or acts for a user: with a token, what its limit lets through.
+    /// The same of an actor that is or acts for a user: with a token, what its limit lets through and its maker may too.
     ///
     /// # Errors
     /// `NotFound`, also for an actor that is nobody's; `Store`.
     pub async fn effective_of(&self, actor: &Actor) -> Result<Vec<Level>, Error> {
-        let (standing, now) = self.standing_of(actor).await?.ok_or(Error::NotFound { what: "user" })?;
-        Ok(explain::effective(&standing, &self.roles(), now))
+        let mut standings = self.standings_of(actor).await?;
+        let standing = standings.pop().ok_or(Error::NotFound { what: "user" })?;
+        let (roles, now) = (self.roles(), self.clock.now());
+        let mut levels = explain::effective(&standing, &roles, now);
+        for Level { scope, permissions, .. } in &mut levels {
+            permissions.retain(|right| {
+                let question = Question::new(&right.permission).within(scope.as_ref()).owned(right.if_owner);
+                standings.iter().all(|bound| policy::decide(&question, bound, &roles, now).is_allowed())
+            });
+        }
+        Ok(levels)
     }
 
     /// What a user brings to the decision.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::admit::Caller;
 use super::{Api, Error, render};
+use crate::access;
 use crate::model::{Actor, Status, User, UserId};
 
 /// `GET /me`: `user`, `roles` and `permissions` that hold in the whole organisation, `scopes` with those that hold
@@ -49,7 +50,11 @@ impl Api {
     }
 
     async fn tell(&self, actor: &Actor, user: &User) -> Result<Value, Error> {
-        let levels = self.services.access.effective_of(actor).await?;
+        let levels = self.services.access.effective_of(actor).await.map_err(|error| match error {
+            // Deleted since, or the maker of a token is: nobody.
+            access::Error::NotFound { .. } => Error::Unauthorized,
+            other => other.into(),
+        })?;
         let groups = self.groups_of(user.id).await?;
         let mut roles: Vec<String> =
             levels.iter().flat_map(|level| &level.roles).map(|held| held.role.to_string()).collect();
