@@ -19,6 +19,7 @@ mod groups;
 mod json;
 mod list;
 mod me;
+mod oauth;
 mod objects;
 mod password;
 mod patch;
@@ -39,6 +40,7 @@ use tokio::sync::Semaphore;
 pub use admit::Gate;
 pub use cursor::Cursors;
 pub use error::{Answer, ERROR_SCHEMA, Error, MEDIA_TYPE};
+pub use oauth::{OAuth, oauth_routes, oauth_table};
 pub use password::Keeper;
 pub use routes::{routes, table};
 

@@ -1,15 +1,21 @@
 //! Tokens for provisioning and automation: opaque 256-bit secrets behind a prefix and in front of a checksum.
 //!
-//! `cgs_…` speaks SCIM for one connection, `cgp_…` is for management. The store holds only a keyed hash, so that a copy of
+//! `cgs_…` speaks SCIM for one connection, `cgp_…` is for management, `cgc_…` is a client's secret, which only gets access
+//! tokens of an hour for one connection. The store holds only a keyed hash, so that a copy of
 //! it gives nobody a token. A token says who asks, never what is allowed: that is the access decision's, which also cuts
 //! by the limit that the token carries. Nothing is cached: a revoked token is refused by the next request.
 
+mod client;
+mod refusals;
 mod text;
 
 use std::time::Duration;
 
 use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
+
+pub use client::Issued;
+pub use refusals::Refusals;
 
 use crate::access::Permit;
 use crate::audit::{Change, Event, EventKind, Housekeeping, Ledger, Outcome};
@@ -45,6 +51,12 @@ pub enum Error {
     /// The store's answer.
     #[error(transparent)]
     Store(#[from] store::Error),
+}
+
+impl Retryable for Refused {
+    fn is_lost_race(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_lost_race())
+    }
 }
 
 impl Retryable for Error {
@@ -153,15 +165,23 @@ impl Tokens {
             return Err(Refused::Malformed);
         }
         let hash = self.key.tag(presented.as_bytes());
-        let record = self.ledger.store().find(&TOKENS, self.organisation, &hash).await?.ok_or(Refused::Unknown)?;
+        let Some(record) = self.ledger.store().find(&TOKENS, self.organisation, &hash).await? else {
+            return self.of_access(&hash).await;
+        };
         let now = self.clock.now();
         if record.expires.is_some_and(|expires| expires <= now) {
             return Err(Refused::Expired { id: record.id, name: record.name });
         }
-        if record.last_used.is_none_or(|used| now.since(used) >= LAST_USE_EVERY) {
+        // A secret that a log or a proxy has seen as a bearer token must not be one.
+        let actor = actor(record.id, record.kind.clone()).ok_or(Refused::Unknown)?;
+        if self.is_use_due(&record, now) {
             self.note_use(&hash, now).await;
         }
-        Ok(actor(record.id, record.kind))
+        Ok(actor)
+    }
+
+    fn is_use_due(&self, record: &Record, now: Timestamp) -> bool {
+        record.last_used.is_none_or(|used| now.since(used) >= LAST_USE_EVERY)
     }
 
     /// The event that a refusal deserves; `None` when the store was at fault. The caller limits how often it is written.
@@ -259,10 +279,12 @@ fn check_name(name: &str) -> Result<(), Error> {
     Ok(())
 }
 
-fn actor(id: TokenId, kind: TokenKind) -> Actor {
+/// Whom a token stands for, nobody for a client's secret.
+fn actor(id: TokenId, kind: TokenKind) -> Option<Actor> {
     match kind {
-        TokenKind::Management(limit, user, maker) => Actor::Token { id, limit, user, maker },
-        TokenKind::Scim(source) => Actor::Connection { source, token: id },
+        TokenKind::Client(_) => None,
+        TokenKind::Management(limit, user, maker) => Some(Actor::Token { id, limit, user, maker }),
+        TokenKind::Scim(source) => Some(Actor::Connection { source, token: id }),
     }
 }
 
@@ -277,6 +299,7 @@ fn told(event: Event, token: &Token) -> Event {
                 None => event,
             }
         }
+        TokenKind::Client(source) => event.detail("kind", "client").detail("source", source),
         TokenKind::Scim(source) => event.detail("kind", "scim").detail("source", source),
     };
     match token.expires {

@@ -58,7 +58,7 @@ const QUICK: Extent = Extent { people: 1_000, rounds: 1, each: Duration::from_mi
 /// Nothing is refused for coming too often.
 const LINES: &str = "[limits]\nscim = \"1000000000/1m\"\napi = \"1000000000/1m\"\npage = \"1000000000/1m\"\n\
                      sign_in = \"1000000000/1m\"\nsign_in_account = \"1000000000/1m\"\n[log]\nfilter = \"warn\"\n\
-                     [[scim]]\nid = \"bench\"\n";
+                     [[scim]]\nid = \"bench\"\nbrake.at_least = 1_000_000_000\n";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {

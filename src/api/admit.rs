@@ -9,27 +9,29 @@ use http::header::AUTHORIZATION;
 use http::request::Parts;
 
 use super::{Api, Error, Services};
-use crate::error::Chain;
 use crate::http::{Access, Admit, PeerUid, Rate, circumstance};
 use crate::limit::Subject;
 use crate::login::SignedIn;
 use crate::model::{Actor, Circumstance};
-use crate::tokens::Refused;
+use crate::tokens::{Refusals, Refused};
 
 /// Lets callers pass that are somebody.
 #[derive(Clone)]
-pub struct Gate(Arc<Services>);
+pub struct Gate {
+    services: Arc<Services>,
+    refusals: Refusals,
+}
 
 impl Gate {
     /// The gate of a surface.
     pub fn new(api: &Api) -> Self {
-        Self(Arc::clone(&api.services))
+        Self { services: Arc::clone(&api.services), refusals: Refusals::new(api.services.tokens.clone()) }
     }
 
     async fn pass(&self, access: Access, rate: Rate, parts: &mut Parts) -> Result<(), Error> {
         match self.identify(access, rate, parts).await? {
-            Some(Counted::Account(id)) => self.0.limits.check(rate, Subject::Account(&id))?,
-            Some(Counted::Token(id)) => self.0.limits.check(rate, Subject::Token(&id))?,
+            Some(Counted::Account(id)) => self.services.limits.check(rate, Subject::Account(&id))?,
+            Some(Counted::Token(id)) => self.services.limits.check(rate, Subject::Token(&id))?,
             // The machine's own administrators are not held up.
             None => {}
         }
@@ -45,13 +47,13 @@ impl Gate {
         if parts.headers.contains_key(AUTHORIZATION) {
             return self.token(rate, parts).await.map(Some);
         }
-        let Some(signed_in) = self.0.browser.signed_in(parts).await? else {
+        let Some(signed_in) = self.services.browser.signed_in(parts).await? else {
             return match access {
                 Access::Public => Ok(None),
                 _ => Err(self.nobody(rate, parts)),
             };
         };
-        if !parts.method.is_safe() && !self.0.browser.is_same_origin(&parts.headers) {
+        if !parts.method.is_safe() && !self.services.browser.is_same_origin(&parts.headers) {
             return Err(Error::Foreign);
         }
         let counted = Counted::Account(signed_in.user.id.to_string());
@@ -62,7 +64,8 @@ impl Gate {
 
     /// The answer to somebody who is nobody. It counts for the address, before anything is written about it.
     fn nobody(&self, rate: Rate, parts: &Parts) -> Error {
-        let counted = circumstance(parts).address.map(|address| self.0.limits.check(rate, Subject::Address(address)));
+        let counted =
+            circumstance(parts).address.map(|address| self.services.limits.check(rate, Subject::Address(address)));
         match counted {
             Some(Err(retry)) => retry.into(),
             Some(Ok(())) | None => Error::Unauthorized,
@@ -71,7 +74,7 @@ impl Gate {
 
     async fn token(&self, rate: Rate, parts: &mut Parts) -> Result<Counted, Error> {
         let Some(presented) = bearer(parts) else { return Err(self.nobody(rate, parts)) };
-        let refused = match self.0.tokens.authenticate(presented).await {
+        let refused = match self.services.tokens.authenticate(presented).await {
             Ok(actor) => {
                 // A provisioning token is nothing here.
                 let Actor::Token { id, .. } = &actor else { return Err(self.nobody(rate, parts)) };
@@ -83,11 +86,8 @@ impl Gate {
             Err(refused) => refused,
         };
         let answer = self.nobody(rate, parts);
-        if matches!(answer, Error::Unauthorized)
-            && let Some(event) = self.0.tokens.refusal(&refused, &circumstance(parts))
-            && let Err(error) = self.0.ledger.record(event).await
-        {
-            tracing::warn!(error = %Chain(&error), "a refused management token was not recorded");
+        if matches!(answer, Error::Unauthorized) {
+            self.refusals.record(&refused, &circumstance(parts)).await;
         }
         Err(answer)
     }

@@ -28,8 +28,11 @@ impl Api {
     }
 
     /// Checks that the caller has what a connection can come to: it makes and changes people and groups, and mapping
-    /// rules turn those into roles.
+    /// rules turn those into roles. One that takes over accounts reaches whatever roles those have.
     pub(super) async fn check_connection(&self, caller: &Caller, connection: &SourceId) -> Result<(), Error> {
+        if self.services.directory.takes_over(connection) {
+            return self.check_everything(caller).await;
+        }
         let roles = self.services.access.roles();
         let is_about_people = |permission: &Permission| matches!(permission.resource(), "users" | "groups");
         let people: Vec<Permission> = roles.catalogue().iter().filter(is_about_people).collect();

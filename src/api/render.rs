@@ -121,8 +121,13 @@ pub(super) fn grant(grant: &Grant) -> Value {
 }
 
 pub(super) fn token(token: &Token) -> Value {
+    let kind = match &token.kind {
+        TokenKind::Client(_) => "client",
+        TokenKind::Management(..) => "management",
+        TokenKind::Scim(_) => "scim",
+    };
     let (connection, scope, user) = match &token.kind {
-        TokenKind::Scim(source) => (Some(source.to_string()), None, None),
+        TokenKind::Client(source) | TokenKind::Scim(source) => (Some(source.to_string()), None, None),
         TokenKind::Management(limit, user, _) => {
             let limit: Vec<String> = limit.iter().map(Permission::to_string).collect();
             (None, Some(limit), user.map(|user| user.to_string()))
@@ -131,6 +136,7 @@ pub(super) fn token(token: &Token) -> Value {
     json!({
         "id": token.id.to_string(),
         "name": token.name,
+        "kind": kind,
         "connection": connection,
         "scope": scope,
         "user": user,

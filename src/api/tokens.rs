@@ -10,6 +10,7 @@ use super::{Api, Error, render};
 use crate::clock::Timestamp;
 use crate::config::parse_duration;
 use crate::model::{Actor, Permission, SourceId, TokenId, TokenKind, UserId};
+use crate::tokens::Token;
 
 /// Words for usual limits.
 const WORDS: [(&str, &[&str]); 3] = [
@@ -28,20 +29,37 @@ const WORDS: [(&str, &[&str]); 3] = [
     ("read", &["*:read"]),
 ];
 
-/// `GET /tokens?limit=&cursor=`, without their texts.
+/// `GET /tokens?connection=&limit=&cursor=`, without their texts. A page of one connection may hold fewer than asked
+/// although there are more.
 pub(super) async fn list(State(api): State<Api>, caller: Caller, mut params: Params) -> Result<Response, Error> {
+    let connection: Option<SourceId> = params.parsed("connection")?;
     let page = params.page::<TokenId>()?;
     params.end()?;
     api.permit(&caller, "tokens:read", None).await?;
+    let is_shown = |token: &&Token| match (&connection, &token.kind) {
+        (None, _) => true,
+        (Some(wanted), TokenKind::Client(source) | TokenKind::Scim(source)) => source == wanted,
+        (Some(_), TokenKind::Management(..)) => false,
+    };
     let tokens = api.services.tokens.list(page.after, page.limit).await?;
     let next = tokens.last().filter(|_| tokens.len() == page.limit).map(|token| token.id.to_string());
-    Ok(render::page(tokens.iter().map(render::token).collect(), next))
+    Ok(render::page(tokens.iter().filter(is_shown).map(render::token).collect(), next))
 }
 
 /// `POST /tokens`: `connection`, or `name` with `scope` (a word, or permissions) and perhaps `user`; `expires_at` as a
-/// time, or `expires` as a time or how long from now. The answer has `token`, this once.
+/// time, or `expires` as a time or how long from now. The answer has `token`, this once; with `kind` "client" of a
+/// connection it has `client_id` and `client_secret`.
 pub(super) async fn create(State(api): State<Api>, caller: Caller, mut fields: Fields) -> Result<Response, Error> {
     let connection: Option<SourceId> = fields.parsed("connection")?;
+    let is_client = match fields.text("kind")?.as_deref() {
+        None => false,
+        Some("client") if connection.is_some() => true,
+        Some("scim") if connection.is_some() => false,
+        Some("management") if connection.is_none() => false,
+        Some(_) => {
+            return Err(Error::invalid("kind", "must be client or scim with a connection, management without one"));
+        }
+    };
     let name = fields.text("name")?;
     let scope = fields.words("scope")?;
     let user = fields.text("user")?;
@@ -63,7 +81,8 @@ pub(super) async fn create(State(api): State<Api>, caller: Caller, mut fields: F
                 ));
             }
             api.check_connection(&caller, &connection).await?;
-            (name.unwrap_or_else(|| connection.to_string()), TokenKind::Scim(connection))
+            let name = name.unwrap_or_else(|| connection.to_string());
+            (name, if is_client { TokenKind::Client(connection) } else { TokenKind::Scim(connection) })
         }
         Some(_) => return Err(Error::invalid("connection", "goes with neither scope nor user")),
         None => {
@@ -74,7 +93,12 @@ pub(super) async fn create(State(api): State<Api>, caller: Caller, mut fields: F
     let (secret, token) = api.services.tokens.create(&permit, &name, kind, expires).await?;
     let mut body = render::token(&token);
     if let Some(members) = body.as_object_mut() {
-        members.insert("token".to_owned(), secret.expose().into());
+        if is_client {
+            members.insert("client_id".to_owned(), token.id.to_string().into());
+            members.insert("client_secret".to_owned(), secret.expose().into());
+        } else {
+            members.insert("token".to_owned(), secret.expose().into());
+        }
     }
     Ok(render::answer(StatusCode::CREATED, &body))
 }

@@ -32,6 +32,8 @@ pub struct Ledger {
 /// Why a write leaves no event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Housekeeping {
+    /// An access token of a client: short-lived, and nothing that its client could not do.
+    AccessToken,
     /// Removal of what has expired.
     Expiry,
     /// A moment of last use.

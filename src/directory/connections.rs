@@ -42,6 +42,11 @@ impl Directory {
         Self { connections, ..self }
     }
 
+    /// Whether a connection may take over anything.
+    pub fn takes_over(&self, connection: &SourceId) -> bool {
+        self.connections.find(connection).is_some_and(|settings| settings.takes_over != TakesOver::default())
+    }
+
     /// The authority that a permit carries, with what its connection may take over.
     pub(super) fn authority(&self, permit: &Permit) -> Authority {
         match (permit.actor(), permit.source()) {

@@ -60,13 +60,12 @@ impl Gateway {
                 clock: self.foundation.clock.clone(),
             })
             .knowing(&self.config.schemas);
-        let gate = scim::Gate::new(
-            self.tokens.clone(),
-            self.ledger.clone(),
-            self.foundation.clock.clone(),
-            self.limits.clone(),
-        );
-        login::routes(self.login.clone()).merge(scim::routes(scim, Arc::new(gate))).merge(api::router(self.api()))
+        let gate = scim::Gate::new(self.tokens.clone(), self.limits.clone());
+        let oauth = scim::oauth_routes(self.tokens.clone(), self.limits.clone());
+        login::routes(self.login.clone())
+            .merge(oauth)
+            .merge(scim::routes(scim, Arc::new(gate)))
+            .merge(api::router(self.api()))
     }
 
     /// What administrators on the machine itself reach.

@@ -16,6 +16,9 @@ pub enum TokenKind {
     /// Provisioning by SCIM, for one connection.
     #[n(1)]
     Scim(#[n(0)] SourceId),
+    /// The secret of a client of one connection, which only exchanges it for access tokens (RFC 6749 section 4.4).
+    #[n(2)]
+    Client(#[n(0)] SourceId),
 }
 
 /// Who does something. Built by authentication, never from what a request says.

@@ -1,41 +1,30 @@
 //! Who may speak SCIM: a connection with its bearer token (RFC 6750), within its rate. All of it is decided before
 //! anything else of a request is read.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
-
 use axum::response::{IntoResponse, Response};
 use futures_util::future::BoxFuture;
 use http::request::Parts;
 use http::{StatusCode, header};
 
 use super::Error;
-use crate::audit::Ledger;
-use crate::clock::Clock;
 use crate::error::Chain;
 use crate::http::{Access, Admit, Rate, circumstance};
 use crate::limit::{Limits, Subject};
-use crate::model::{Actor, Circumstance};
-use crate::tokens::{Refused, Tokens};
-
-/// Refused tokens are recorded at most this often, so that guessing does not fill the ledger.
-const RECORD_EVERY: Duration = Duration::from_secs(1);
+use crate::model::Actor;
+use crate::tokens::{Refusals, Refused, Tokens};
 
 /// Lets connections pass.
 #[derive(Clone)]
 pub struct Gate {
     tokens: Tokens,
-    ledger: Ledger,
-    clock: Clock,
     limits: Limits,
-    recorded: Arc<AtomicI64>,
+    refusals: Refusals,
 }
 
 impl Gate {
     /// A gate in front of the SCIM routes.
-    pub fn new(tokens: Tokens, ledger: Ledger, clock: Clock, limits: Limits) -> Self {
-        Self { tokens, ledger, clock, limits, recorded: Arc::new(AtomicI64::new(i64::MIN)) }
+    pub fn new(tokens: Tokens, limits: Limits) -> Self {
+        Self { refusals: Refusals::new(tokens.clone()), tokens, limits }
     }
 
     async fn pass(&self, access: Access, rate: Rate, parts: &mut Parts) -> Result<(), Error> {
@@ -70,25 +59,9 @@ impl Gate {
                 if let Some(address) = circumstance.address {
                     self.limits.check(rate, Subject::Address(address))?;
                 }
-                self.record(&refused, &circumstance).await;
+                self.refusals.record(&refused, &circumstance).await;
                 Err(Error::Unauthorized)
             }
-        }
-    }
-
-    async fn record(&self, refused: &Refused, circumstance: &Circumstance) {
-        let now = self.clock.now();
-        let last = self.recorded.load(Ordering::Relaxed);
-        let is_due = now.minus(RECORD_EVERY).as_millis() >= last;
-        if !is_due
-            || self.recorded.compare_exchange(last, now.as_millis(), Ordering::Relaxed, Ordering::Relaxed).is_err()
-        {
-            return;
-        }
-        if let Some(event) = self.tokens.refusal(refused, circumstance)
-            && let Err(error) = self.ledger.record(event).await
-        {
-            tracing::warn!(error = %Chain(&error), "a refused provisioning token was not recorded");
         }
     }
 }

@@ -10,8 +10,11 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use crate::model::TokenKind;
 use crate::secret::{Secret, sha256};
 
+const CLIENT: &str = "cgc_";
 const MANAGEMENT: &str = "cgp_";
 const SCIM: &str = "cgs_";
+/// The prefix of access tokens, which are good for what a token of a connection is good for.
+pub(super) const ACCESS: &str = SCIM;
 const SECRET_CHARACTERS: usize = 43;
 const CHECKSUM_CHARACTERS: usize = 6;
 
@@ -19,6 +22,7 @@ const CHECKSUM_CHARACTERS: usize = 6;
 pub(super) fn prefix(kind: &TokenKind) -> &'static str {
     match kind {
         TokenKind::Management(..) => MANAGEMENT,
+        TokenKind::Client(_) => CLIENT,
         TokenKind::Scim(_) => SCIM,
     }
 }
@@ -32,12 +36,19 @@ pub(super) fn render(prefix: &str, secret: &Secret) -> Secret {
 
 /// Whether a text has the form of a token and a checksum that fits it.
 pub(super) fn is_well_formed(text: &str) -> bool {
-    let Some(rest) = [MANAGEMENT, SCIM].iter().find_map(|prefix| text.strip_prefix(prefix)) else { return false };
+    let Some(rest) = [CLIENT, MANAGEMENT, SCIM].iter().find_map(|prefix| text.strip_prefix(prefix)) else {
+        return false;
+    };
     if rest.len() != SECRET_CHARACTERS + CHECKSUM_CHARACTERS {
         return false;
     }
     text.split_at_checked(text.len() - CHECKSUM_CHARACTERS)
         .is_some_and(|(body, sum)| verify_slices_are_equal(checksum(body).as_bytes(), sum.as_bytes()).is_ok())
+}
+
+/// Whether a text has the prefix of a client's secret.
+pub(super) fn is_client(text: &str) -> bool {
+    text.starts_with(CLIENT)
 }
 
 fn checksum(body: &str) -> String {
@@ -54,7 +65,7 @@ mod tests {
     #[test]
     fn a_rendered_token_is_well_formed_and_no_altered_one_is() {
         let ids = IdSource::seeded(3);
-        for prefix in [MANAGEMENT, SCIM] {
+        for prefix in [CLIENT, MANAGEMENT, SCIM] {
             let token = render(prefix, &ids.token());
             let text = token.expose();
             assert_eq!((text.len(), is_well_formed(text)), (53, true));

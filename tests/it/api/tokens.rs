@@ -75,3 +75,63 @@ async fn the_words_for_usual_scopes_mean_what_they_say() {
     good(reader.get("/api/v1/users").await, StatusCode::OK);
     refused(&reader.post("/api/v1/reload", json!({})).await, 403, None);
 }
+
+#[tokio::test]
+async fn a_client_of_a_connection_has_an_id_and_a_secret_instead_of_a_token() {
+    let ground = Ground::with("[[scim]]\nid = \"okta\"\n[[scim]]\nid = \"entra\"").await;
+    let root = ground.root();
+    let body = json!({"connection": "okta", "kind": "client", "name": "okta prod"});
+    let made = good(root.post("/api/v1/tokens", body).await, StatusCode::CREATED);
+    ground.test.advance(Duration::from_millis(1));
+    assert_eq!((&made["client_id"], &made["kind"]), (&made["id"], &json!("client")));
+    let secret = made["client_secret"].as_str().unwrap();
+    assert!(secret.starts_with("cgc_") && made.get("token").is_none());
+    for body in [json!({"connection": "okta"}), json!({"connection": "entra"}), json!({"name": "ci", "scope": "read"})]
+    {
+        good(root.post("/api/v1/tokens", body).await, StatusCode::CREATED);
+        ground.test.advance(Duration::from_millis(1));
+    }
+    let kinds = async |query: &str| {
+        let listed = good(root.get(&format!("/api/v1/tokens{query}")).await, StatusCode::OK);
+        assert!(!listed.to_string().contains(secret));
+        let items = listed["items"].as_array().unwrap();
+        items.iter().map(|token| token["kind"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(kinds("").await, ["client", "scim", "scim", "management"]);
+    assert_eq!(kinds("?connection=okta").await, ["client", "scim"]);
+    assert!(kinds("?connection=nobody").await.is_empty());
+    for body in [
+        json!({"name": "x", "scope": "read", "kind": "client"}),
+        json!({"connection": "okta", "kind": "management"}),
+        json!({"connection": "okta", "kind": "other"}),
+    ] {
+        refused(&root.post("/api/v1/tokens", body).await, 422, Some("kind"));
+    }
+}
+
+#[tokio::test]
+async fn refused_management_tokens_do_not_fill_the_ledger() {
+    let ground = Ground::new().await;
+    let recorded = async || {
+        let logs = ground.root().get("/api/v1/audit-logs?action=token.refuse").await.json();
+        logs["logs"].as_array().unwrap().len()
+    };
+    for _ in 0..20 {
+        refused(&ground.bearer("cgp_made_up").get("/api/v1/users").await, 401, None);
+    }
+    assert_eq!(recorded().await, 1);
+    ground.test.advance(Duration::from_secs(1));
+    refused(&ground.bearer("cgp_made_up").get("/api/v1/users").await, 401, None);
+    assert_eq!(recorded().await, 2);
+}
+
+#[tokio::test]
+async fn a_token_of_a_connection_that_takes_over_accounts_is_for_who_may_everything() {
+    let lines = "[[scim]]\nid = \"hr\"\n[[scim]]\nid = \"okta\"\ntakes_over = [\"by-hand\"]";
+    let ground = Ground::with(lines).await;
+    let some = ground.service(&["tokens:*", "users:*", "groups:*"]).await;
+    good(some.post("/api/v1/tokens", json!({"connection": "hr"})).await, StatusCode::CREATED);
+    refused(&some.post("/api/v1/tokens", json!({"connection": "okta"})).await, 403, None);
+    let all = ground.service(&["*:*"]).await;
+    good(all.post("/api/v1/tokens", json!({"connection": "okta"})).await, StatusCode::CREATED);
+}
