@@ -190,6 +190,10 @@ fn read_path<'a>(
     if let Some(condition) = &path.filter {
         check_condition(attribute, condition)?;
     }
+    if manner.verb == Verb::Add && value.is_some_and(Value::is_null) {
+        // Null is no value (RFC 7643 section 2.5): adding it adds nothing, and takes nothing away.
+        return Ok(());
+    }
     steps.push(Step {
         verb: manner.verb,
         dialect: manner.dialect,
@@ -251,5 +255,7 @@ fn check_condition(attribute: &Attribute, condition: &Filter) -> Result<(), Erro
     })
 }
 
+#[cfg(test)]
+mod model;
 #[cfg(test)]
 mod tests;

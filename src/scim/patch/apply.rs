@@ -64,18 +64,23 @@ impl Step<'_> {
             (Verb::Remove, None) => Ok(None),
             (Verb::Remove, Some(sub)) => Ok(old.and_then(|old| without(old, &sub.name))),
             (Verb::Add | Verb::Replace, None) => {
-                let says_nothing = self.value().as_object().is_some_and(Map::is_empty)
-                    || (self.verb == Verb::Add && self.value().is_null());
-                if says_nothing {
+                let new = body::single(self.attribute, self.value())?;
+                // An object of which nothing is known says nothing, but an empty reference takes one away.
+                let is_silent = |map: &Map<String, Value>| !map.iter().any(|(name, value)| self.knows(name, value));
+                if new.is_none() && self.value().as_object().is_some_and(is_silent) {
                     return Ok(old);
                 }
-                let new = body::single(self.attribute, self.value())?;
                 Ok(new.map(|new| merged(old.unwrap_or(Value::Null), new)))
             }
             (Verb::Add | Verb::Replace, Some(sub)) => {
                 self.with_sub(sub, old.unwrap_or_else(|| Value::Object(Map::new())))
             }
         }
+    }
+
+    /// Whether a part of a complex value says something.
+    fn knows(&self, name: &str, value: &Value) -> bool {
+        !value.is_null() && self.attribute.sub(name).is_some_and(|sub| !sub.is_read_only())
     }
 
     /// `element` with the sub-attribute set; `None` when nothing is left of it.

@@ -60,6 +60,9 @@ fn add_sets_merges_and_appends() {
             json!({"emails": [work, home, {"value": "b@w", "type": "work"}]}),
         ),
         (json!({"path": "emails", "value": {"value": "b@w"}}), json!({"emails": [work, home, {"value": "b@w"}]})),
+        // What says nothing takes nothing away.
+        (json!({"path": "name", "value": {"unknown": "x"}}), json!({})),
+        (json!({"path": "name.givenName", "value": null}), json!({})),
         // The same value again changes nothing.
         (json!({"path": "emails", "value": [home]}), json!({})),
         // A new primary value takes the mark from the old one.
