@@ -5,6 +5,7 @@ mod bulk;
 mod core_schema;
 mod discovery;
 mod modify;
+mod own_types;
 mod protocol;
 
 use serde_json::{Value, json};
