@@ -170,3 +170,6 @@ fn lacking_of(schema: &Schema, values: &Map<String, Value>) -> Vec<String> {
     }
     names
 }
+
+#[cfg(test)]
+mod tests;
