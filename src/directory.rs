@@ -11,6 +11,7 @@ mod connections;
 mod groups;
 mod membership;
 mod objects;
+mod pages;
 mod reconcile;
 mod rules;
 mod standing;
@@ -125,6 +126,7 @@ pub struct Directory {
     connections: Connections,
     uniques: Uniques,
     belongings: Arc<dyn Belongings>,
+    pages: pages::Pages,
 }
 
 impl Directory {
@@ -142,6 +144,7 @@ impl Directory {
             connections: Connections::default(),
             uniques: Uniques::default(),
             belongings: Arc::new(belongings::Nothing),
+            pages: pages::Pages::default(),
         }
     }
 

@@ -26,6 +26,7 @@ mod patch;
 mod projection;
 mod query;
 mod read;
+mod render;
 mod resource;
 mod routes;
 mod schema;

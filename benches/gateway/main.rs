@@ -1,9 +1,11 @@
-//! The benchmark: the real program over loopback, and scim2-server (PyPI) beside it in the same run.
+//! The benchmark: the real program over loopback, and scim2-server (PyPI) and scimmy-routers (npm) beside it in the same
+//! run; then the program once more with many times the people.
 //!
 //! `./run bench` prints a Markdown table. What counts is the CPU time of the server per request, which other work on the
 //! machine hardly moves; requests per second include the one client's own work. Every figure is the median of rounds
 //! that go through all operations in turn, so that a slow minute of the machine does not fall on one of them.
-//! `./run bench -- --quick` takes under a minute, with fewer people and one round.
+//! `./run bench -- --quick` takes under a minute, with fewer people and one round; `--many 1000000` says how many people
+//! there are at the end; `--only page` measures only the operations of Cleargate whose names have that word.
 
 #![allow(missing_docs, reason = "a program, not an interface")]
 #![allow(
@@ -23,6 +25,7 @@ mod commits;
 mod measure;
 mod provisioning;
 mod rival;
+mod seeding;
 mod signing_in;
 mod table;
 
@@ -39,21 +42,43 @@ use std::time::Duration;
 
 use measure::Measure;
 use provisioning::{Operation, Service};
-use rival::Rival;
+use rival::{Kind, Rival};
 use support::daemon::Daemon;
 use table::{Row, Table};
 
 /// How much is done.
+#[derive(Clone)]
 struct Extent {
     people: usize,
+    /// People of the second part.
+    many: usize,
     rounds: usize,
     /// How long one operation is measured in one round.
     each: Duration,
     sign_ins: usize,
+    /// Measures only what has this word, and nothing but Cleargate.
+    only: Option<String>,
 }
 
-const FULL: Extent = Extent { people: 10_000, rounds: 3, each: Duration::from_millis(1500), sign_ins: 200 };
-const QUICK: Extent = Extent { people: 1_000, rounds: 1, each: Duration::from_millis(400), sign_ins: 20 };
+const FULL: Extent =
+    Extent { people: 10_000, many: 100_000, rounds: 3, each: Duration::from_millis(1500), sign_ins: 200, only: None };
+const QUICK: Extent =
+    Extent { people: 1_000, many: 10_000, rounds: 1, each: Duration::from_millis(400), sign_ins: 20, only: None };
+
+impl Extent {
+    fn read() -> Self {
+        let arguments: Vec<String> = std::env::args().collect();
+        let after = |name: &str| arguments.iter().skip_while(|argument| *argument != name).nth(1).cloned();
+        let mut extent = if arguments.iter().any(|argument| argument == "--quick") { QUICK } else { FULL };
+        extent.many = after("--many").map_or(extent.many, |number| number.parse().unwrap());
+        extent.only = after("--only");
+        extent
+    }
+
+    fn measures(&self, operation: Operation) -> bool {
+        self.only.as_ref().is_none_or(|word| operation.name(self.people).contains(word))
+    }
+}
 
 /// Nothing is refused for coming too often.
 const LINES: &str = "[limits]\nscim = \"1000000000/1m\"\napi = \"1000000000/1m\"\npage = \"1000000000/1m\"\n\
@@ -62,7 +87,7 @@ const LINES: &str = "[limits]\nscim = \"1000000000/1m\"\napi = \"1000000000/1m\"
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let extent = if std::env::args().any(|argument| argument == "--quick") { QUICK } else { FULL };
+    let extent = Extent::read();
     let provider = signing_in::provider();
     let mut daemon = Daemon::new();
     let metadata = daemon.secret("idp.xml", &provider.metadata());
@@ -74,49 +99,91 @@ async fn main() {
     let mut cleargate = Service::new(&daemon.url(), "/scim/v2", &token, daemon.id());
     cleargate.seed(extent.people).await;
     let memory = measure::resident_mib(daemon.id());
-    let rival = Rival::start().await;
-    let mut peer = rival.as_ref().map(Rival::service);
-    match &mut peer {
-        Some(peer) => peer.seed(extent.people).await,
-        None => eprintln!("without scim2-server: CLEARGATE_TEST_VENV is not set, `./run bench` does that"),
-    }
-
     let mut table = Table::new(extent.people);
-    let mut rows: Vec<(Operation, Vec<Measure>, Vec<Measure>)> =
-        Operation::ALL.iter().map(|operation| (*operation, Vec::new(), Vec::new())).collect();
+    let few = provisioning(&mut cleargate, &extent, &mut table).await;
+    if extent.only.is_none() {
+        eprintln!("sessions and sign-in");
+        for (name, measures) in signing_in::measure(&daemon, &provider, &extent).await {
+            table.add(Row { name: name.to_owned(), ours: Measure::median(measures), theirs: [None, None] });
+        }
+        eprintln!("commits");
+        let (alone, grouped) = commits::measure(extent.rounds, extent.each).await;
+        table.add(Row { name: "Durable commit, one writer".to_owned(), ours: alone, theirs: [None, None] });
+        table.add(Row { name: "Durable commit, 64 writers".to_owned(), ours: grouped, theirs: [None, None] });
+    }
+    drop(daemon);
+    let many = with_many(&extent, &few).await;
+
+    println!("{}", table.markdown());
+    println!("{}", table::growth(extent.many, &many));
+    println!("Memory of Cleargate with {} people: {memory} MiB.", extent.people);
+    for behind in table.behind() {
+        println!("Slower than another service: {behind}.");
+    }
+}
+
+/// Measures all services in turn; tells what the operations cost here.
+async fn provisioning(cleargate: &mut Service, extent: &Extent, table: &mut Table) -> Vec<(Operation, Measure)> {
+    let (mut rivals, mut peers) = (Vec::new(), Vec::new());
+    for kind in Kind::ALL {
+        let rival = if extent.only.is_none() { Rival::start(kind).await } else { None };
+        let mut peer = rival.as_ref().map(Rival::service);
+        if let Some(peer) = &mut peer {
+            eprintln!("seeding {}", kind.name());
+            peer.seed(extent.people).await;
+        }
+        rivals.push(rival);
+        peers.push(peer);
+    }
+    let operations = Operation::ALL.into_iter().filter(|operation| extent.measures(*operation));
+    let mut rows: Vec<(Operation, Vec<Measure>, [Vec<Measure>; 2])> =
+        operations.map(|operation| (operation, Vec::new(), Default::default())).collect();
     for round in 1..=extent.rounds {
         eprintln!("provisioning, round {round} of {}", extent.rounds);
         for (operation, ours, theirs) in &mut rows {
             ours.push(cleargate.measure(*operation, extent.each).await);
-            if let Some(peer) = &mut peer {
-                theirs.push(peer.measure(*operation, extent.each).await);
+            for (peer, theirs) in peers.iter_mut().zip(theirs) {
+                if let Some(peer) = peer.as_mut().filter(|peer| peer.offers(*operation)) {
+                    theirs.push(peer.measure(*operation, extent.each).await);
+                }
             }
         }
     }
+    drop(rivals);
+    let mut few = Vec::new();
     for (operation, ours, theirs) in rows {
-        table.add(Row {
-            name: operation.name(extent.people),
-            ours: Measure::median(ours),
-            theirs: Measure::try_median(theirs),
-        });
+        let ours = Measure::median(ours);
+        few.push((operation, ours));
+        table.add(Row { name: operation.name(extent.people), ours, theirs: theirs.map(Measure::try_median) });
     }
+    few
+}
 
-    eprintln!("sessions and sign-in");
-    for (name, measures) in signing_in::measure(&daemon, &provider, &extent).await {
-        table.add(Row { name: name.to_owned(), ours: Measure::median(measures), theirs: None });
+/// Cleargate by itself with many people, and how many times what it cost with few.
+async fn with_many(extent: &Extent, few: &[(Operation, Measure)]) -> Vec<(String, Measure, f64)> {
+    let mut daemon = Daemon::new();
+    daemon.configure(LINES);
+    eprintln!("seeding {} people", extent.many);
+    let began = std::time::Instant::now();
+    let (people, group) = seeding::seed(&daemon, extent.many).await;
+    eprintln!("took {:?}", began.elapsed());
+    daemon.start().await;
+    let token = daemon.scim_token("bench").await;
+    let service = Service::new(&daemon.url(), "/scim/v2", &token, daemon.id());
+    let mut service = service.with(people, group).await;
+    let mut rows: Vec<(Operation, f64, Vec<Measure>)> = few
+        .iter()
+        .filter(|(operation, _)| Operation::OF_MANY.contains(operation))
+        .map(|(operation, measure)| (*operation, measure.cpu_us, Vec::new()))
+        .collect();
+    for _ in 0..extent.rounds {
+        for (operation, _, measures) in &mut rows {
+            measures.push(service.measure(*operation, extent.each).await);
+        }
     }
-    eprintln!("commits");
-    let (alone, grouped) = commits::measure(extent.rounds, extent.each).await;
-    let lever = grouped.per_second / alone.per_second;
-    table.add(Row { name: "Durable commit, one writer".to_owned(), ours: alone, theirs: None });
-    table.add(Row { name: "Durable commit, 64 writers".to_owned(), ours: grouped, theirs: None });
-
-    println!("{}", table.markdown());
-    println!(
-        "Memory of Cleargate with these people: {memory} MiB. 64 writers that share transactions commit {lever:.1} times \
-         as often as one alone."
-    );
-    for behind in table.behind() {
-        println!("Slower than scim2-server: {behind}.");
-    }
+    let named = rows.into_iter().map(|(operation, before, measures)| {
+        let measure = Measure::median(measures);
+        (operation.name(extent.many), measure, measure.cpu_us / before)
+    });
+    named.collect()
 }

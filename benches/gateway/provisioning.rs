@@ -15,6 +15,8 @@ use super::measure::{Measure, Watch};
 const MANY: usize = 32;
 /// Members of the small group.
 const SMALL: usize = 10;
+/// Members of the middle one.
+const MIDDLE: usize = 1_000;
 /// Members that one request adds while groups are made.
 const CHUNK: usize = 1_000;
 /// Connections that make people.
@@ -31,23 +33,31 @@ pub enum Operation {
     Create,
     CreateMany,
     PatchSmall,
+    PatchMiddle,
     PatchLarge,
     FirstPage,
     MiddlePage,
+    CursorPage,
 }
 
 impl Operation {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Read,
         Self::ReadMany,
         Self::Filter,
         Self::Create,
         Self::CreateMany,
         Self::PatchSmall,
+        Self::PatchMiddle,
         Self::PatchLarge,
         Self::FirstPage,
         Self::MiddlePage,
+        Self::CursorPage,
     ];
+
+    /// Those of which the cost must not hang on how many people there are.
+    pub const OF_MANY: [Self; 7] =
+        [Self::Read, Self::Filter, Self::Create, Self::PatchLarge, Self::FirstPage, Self::MiddlePage, Self::CursorPage];
 
     pub fn name(self, people: usize) -> String {
         match self {
@@ -57,9 +67,11 @@ impl Operation {
             Self::Create => "SCIM POST /Users".to_owned(),
             Self::CreateMany => format!("the same, {MANY} connections"),
             Self::PatchSmall => format!("SCIM PATCH one member, group of {SMALL}"),
+            Self::PatchMiddle => format!("SCIM PATCH one member, group of {MIDDLE}"),
             Self::PatchLarge => format!("SCIM PATCH one member, group of {people}"),
             Self::FirstPage => "SCIM page of 100, the first".to_owned(),
             Self::MiddlePage => "SCIM page of 100, in the middle".to_owned(),
+            Self::CursorPage => "SCIM page of 100, by cursor".to_owned(),
         }
     }
 
@@ -71,7 +83,7 @@ impl Operation {
     }
 }
 
-/// A SCIM service with people and two groups.
+/// A SCIM service with people and groups.
 pub struct Service {
     base: String,
     prefix: String,
@@ -80,7 +92,12 @@ pub struct Service {
     /// Ids and names.
     people: Vec<(String, String)>,
     small: String,
-    large: String,
+    middle: String,
+    /// With everybody; none where that would take hours.
+    large: Option<String>,
+    has_large: bool,
+    /// What leads to a page in the middle; none where there are no cursors.
+    cursor: Option<String>,
     /// How many operations there were, so that no two are the same.
     count: Rc<Cell<usize>>,
 }
@@ -95,8 +112,33 @@ impl Service {
             process,
             people: Vec::new(),
             small: String::new(),
-            large: String::new(),
+            middle: String::new(),
+            large: None,
+            has_large: true,
+            cursor: None,
             count: Rc::default(),
+        }
+    }
+
+    /// The same without a group of everybody.
+    pub fn without_large_group(self) -> Self {
+        Self { has_large: false, ..self }
+    }
+
+    /// The same with people, and a group of all of them, that are there already.
+    pub async fn with(mut self, people: Vec<(String, String)>, large: String) -> Self {
+        self.people = people;
+        self.large = Some(large);
+        self.cursor = self.cursor_to_the_middle().await;
+        self
+    }
+
+    /// Whether it can do the operation.
+    pub fn offers(&self, operation: Operation) -> bool {
+        match operation {
+            Operation::PatchLarge => self.large.is_some(),
+            Operation::CursorPage => self.cursor.is_some(),
+            _ => true,
         }
     }
 
@@ -105,7 +147,7 @@ impl Service {
         Connection::new(&self.base, &[("authorization", &authorization), ("content-type", "application/scim+json")])
     }
 
-    /// Creates people, a small group and one with all of them.
+    /// Creates people, a small and a middle group and one with all of them.
     pub async fn seed(&mut self, people: usize) {
         let next = Rc::new(Cell::new(0));
         let clients = (0..SEEDERS).map(|_| {
@@ -123,7 +165,26 @@ impl Service {
         });
         self.people = join_all(clients).await.concat();
         self.small = self.group("small", &self.people[..SMALL]).await;
-        self.large = self.group("large", &self.people).await;
+        self.middle = self.group("middle", &self.people[..MIDDLE.min(people)]).await;
+        if self.has_large {
+            self.large = Some(self.group("large", &self.people).await);
+        }
+        self.cursor = self.cursor_to_the_middle().await;
+    }
+
+    /// Walks by cursor to the middle; a service without cursors gives none.
+    async fn cursor_to_the_middle(&self) -> Option<String> {
+        let mut connection = self.connection();
+        let (mut cursor, mut passed) = (String::new(), 0);
+        while passed < self.people.len() / 2 {
+            let path = format!("{}/Users?attributes=userName&count=1000&cursor={cursor}", self.prefix);
+            // Who knows no cursors may say so.
+            let call = Call { expected: &[200, 400, 501], ..Call::get(path) };
+            let page = connection.json(&call).await;
+            cursor = page["nextCursor"].as_str()?.to_owned();
+            passed += page["Resources"].as_array()?.len();
+        }
+        Some(cursor)
     }
 
     async fn group(&self, name: &str, members: &[(String, String)]) -> String {
@@ -186,10 +247,14 @@ impl Service {
             }
             Operation::Create | Operation::CreateMany => self.create(&format!("new-{number}@example.org")),
             Operation::PatchSmall => member(&self.small, SMALL),
-            Operation::PatchLarge => member(&self.large, self.people.len()),
+            Operation::PatchMiddle => member(&self.middle, MIDDLE.min(self.people.len())),
+            Operation::PatchLarge => member(self.large.as_ref().unwrap(), self.people.len()),
             Operation::FirstPage => Call::get(format!("{prefix}/Users?startIndex=1&count=100")),
             Operation::MiddlePage => {
                 Call::get(format!("{prefix}/Users?startIndex={}&count=100", self.people.len() / 2))
+            }
+            Operation::CursorPage => {
+                Call::get(format!("{prefix}/Users?count=100&cursor={}", self.cursor.as_ref().unwrap()))
             }
         }
     }

@@ -3,11 +3,13 @@
 use std::fmt::Write;
 
 use super::measure::Measure;
+use super::rival::Kind;
 
 pub struct Row {
     pub name: String,
     pub ours: Measure,
-    pub theirs: Option<Measure>,
+    /// In the order of [`Kind::ALL`].
+    pub theirs: [Option<Measure>; 2],
 }
 
 pub struct Table {
@@ -24,32 +26,44 @@ impl Table {
         self.rows.push(row);
     }
 
-    /// The operations in which the other service did more a second.
+    /// The operations in which another service did more a second.
     pub fn behind(&self) -> Vec<&str> {
-        let slower = |row: &&Row| row.theirs.is_some_and(|theirs| theirs.per_second > row.ours.per_second);
+        let slower = |row: &&Row| row.theirs.iter().flatten().any(|theirs| theirs.per_second > row.ours.per_second);
         self.rows.iter().filter(slower).map(|row| row.name.as_str()).collect()
     }
 
     pub fn markdown(&self) -> String {
-        let mut out = format!(
-            "| {} people | Cleargate, a second | CPU each | scim2-server, a second | CPU each | Times as fast |\n\
-             | --- | ---: | ---: | ---: | ---: | ---: |\n",
-            self.people
-        );
+        let mut out = format!("| {} people | Cleargate, a second | CPU each |", self.people);
+        for kind in Kind::ALL {
+            write!(out, " {}, a second | times as fast |", kind.name()).unwrap();
+        }
+        out.push_str("\n| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n");
         for Row { name, ours, theirs } in &self.rows {
-            let (rate, cpu) = (rate(ours.per_second), cpu(ours.cpu_us));
-            let line = match theirs {
-                Some(theirs) => {
-                    let (their_rate, their_cpu) = (self::rate(theirs.per_second), self::cpu(theirs.cpu_us));
-                    let times = ours.per_second / theirs.per_second;
-                    writeln!(out, "| {name} | {rate} | {cpu} | {their_rate} | {their_cpu} | {times:.1} |")
+            write!(out, "| {name} | {} | {} |", rate(ours.per_second), cpu(ours.cpu_us)).unwrap();
+            for theirs in theirs {
+                match theirs {
+                    Some(theirs) => {
+                        let times = ours.per_second / theirs.per_second;
+                        write!(out, " {} | {} |", rate(theirs.per_second), rate(times)).unwrap();
+                    }
+                    None => out.push_str(" | |"),
                 }
-                None => writeln!(out, "| {name} | {rate} | {cpu} | | | |"),
-            };
-            line.unwrap();
+            }
+            out.push('\n');
         }
         out
     }
+}
+
+/// The same operations with more people: what they cost, and how many times what they cost with fewer.
+pub fn growth(people: usize, rows: &[(String, Measure, f64)]) -> String {
+    let mut out =
+        format!("| {people} people | Cleargate, a second | CPU each | times the CPU |\n| --- | ---: | ---: | ---: |\n");
+    for (name, measure, times) in rows {
+        let (rate, cpu) = (rate(measure.per_second), cpu(measure.cpu_us));
+        writeln!(out, "| {name} | {rate} | {cpu} | {times:.1} |").unwrap();
+    }
+    out
 }
 
 fn rate(per_second: f64) -> String {

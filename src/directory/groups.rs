@@ -98,7 +98,7 @@ impl Directory {
     /// # Errors
     /// `Store`.
     pub async fn list_groups_from(&self, skip: usize, limit: usize) -> Result<Vec<Group>, Error> {
-        let rows = self.rows_from(GROUPS.prefix(self.organisation, &()), skip, limit).await?;
+        let rows = self.rows_from(GROUPS.prefix(self.organisation, &()), "groups", skip, limit).await?;
         rows.iter().map(|(_, stored)| Ok(store::decode(GROUPS.name(), &stored.value)?)).collect()
     }
 

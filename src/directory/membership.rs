@@ -204,6 +204,25 @@ impl Directory {
         Ok(self.store().find(&MEMBERS, self.organisation, &(group, member)).await?)
     }
 
+    /// The ids of the groups that a member is directly in, in a stable order.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn group_ids_of(&self, member: Member) -> Result<Vec<GroupId>, Error> {
+        let mut range = Range::prefix(MEMBER_OF.prefix(self.organisation, &member), FIRST);
+        let mut groups = Vec::new();
+        loop {
+            let rows = self.store().range(range.clone()).await?;
+            for (key, _) in &rows {
+                groups.push(super::users::suffix_id(MEMBER_OF.name(), key)?);
+            }
+            match rows.last() {
+                Some((last, _)) if rows.len() == FIRST => range = range.after(last),
+                _ => return Ok(groups),
+            }
+        }
+    }
+
     /// The groups that a member is directly in.
     ///
     /// # Errors

@@ -76,7 +76,9 @@ impl Directory {
         skip: usize,
         limit: usize,
     ) -> Result<Vec<Object>, Error> {
-        let rows = self.rows_from(OBJECTS.prefix(self.organisation, resource_type), skip, limit).await?;
+        let rows = self
+            .rows_from(OBJECTS.prefix(self.organisation, resource_type), &total_name(resource_type), skip, limit)
+            .await?;
         rows.iter().map(|(_, stored)| Ok(store::decode(OBJECTS.name(), &stored.value)?)).collect()
     }
 

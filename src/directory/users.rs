@@ -14,9 +14,6 @@ use crate::config::TakesOver;
 use crate::model::{Actor, FoldedName, SourceId, Status, Subject, User, UserId, UserName, fold};
 use crate::store::{self, Range, Row};
 
-/// Rows that are walked over at a time on the way to a page.
-const SKIPPED_AT_ONCE: usize = 10_000;
-
 /// What a change of one user will be once its transaction is committed.
 #[derive(Debug)]
 pub struct Staged {
@@ -146,22 +143,42 @@ impl Directory {
     /// # Errors
     /// `Store`.
     pub async fn list_users_from(&self, skip: usize, limit: usize) -> Result<Vec<User>, Error> {
-        let rows = self.rows_from(USERS.prefix(self.organisation, &()), skip, limit).await?;
+        let rows = self.rows_from(USERS.prefix(self.organisation, &()), "users", skip, limit).await?;
         rows.iter().map(|(_, stored)| Ok(store::decode(USERS.name(), &stored.value)?)).collect()
     }
 
-    pub(super) async fn rows_from(&self, prefix: Vec<u8>, skip: usize, limit: usize) -> Result<Vec<Row>, Error> {
-        let mut range = Range::prefix(prefix, 0);
+    /// The rows of a table from a position on; `total` is the name of its kept total.
+    pub(super) async fn rows_from(
+        &self,
+        prefix: Vec<u8>,
+        total: &str,
+        skip: usize,
+        limit: usize,
+    ) -> Result<Vec<Row>, Error> {
+        let limit = limit.min(MAX_PAGE);
+        let key = TOTALS.key(self.organisation, total);
+        // Before the rows: what changes between the two makes what is remembered old, not wrong.
+        let Some(version) = self.store().engine().get(&key).await?.map(|stored| stored.version) else {
+            return Ok(self.store().range(Range::prefix(prefix, limit).skipping(skip)).await?);
+        };
+        let mut range = Range::prefix(prefix.clone(), limit);
         let mut left = skip;
-        while left > 0 {
-            range.limit = left.min(SKIPPED_AT_ONCE);
-            let rows = self.store().range(range.clone()).await?;
-            let Some((last, _)) = rows.last().filter(|_| rows.len() == range.limit) else { return Ok(Vec::new()) };
-            left -= rows.len();
-            range = range.after(last);
+        if let Some((position, before)) = self.pages.nearest(&prefix, version, skip) {
+            range = range.after(&before);
+            left -= position;
         }
-        range.limit = limit.min(MAX_PAGE);
-        Ok(self.store().range(range).await?)
+        let rows = self.store().range(range.skipping(left)).await?;
+        if let Some((last, _)) = rows.last() {
+            self.pages.remember(&prefix, version, skip.saturating_add(rows.len()), last);
+        }
+        if let Some((first, _)) = rows.first().filter(|_| left > limit) {
+            // So far is not walked twice for one page.
+            let before = Range::prefix(prefix.clone(), 1).before(first).descending();
+            if let Some((before, _)) = self.store().range(before).await?.first() {
+                self.pages.remember(&prefix, version, skip, before);
+            }
+        }
+        Ok(rows)
     }
 
     /// How many users there are; kept, not counted.

@@ -97,13 +97,18 @@ impl<K> Hash for Id<K> {
 
 impl<K> fmt::Display for Id<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // By hand, because every answer has several.
+        let mut text = [b'-'; 36];
+        let mut places = text.iter_mut();
         for (index, byte) in self.bytes.iter().enumerate() {
             if matches!(index, 4 | 6 | 8 | 10) {
-                f.write_str("-")?;
+                places.next();
             }
-            write!(f, "{byte:02x}")?;
+            for (place, digit) in places.by_ref().take(2).zip([byte >> 4, byte & 0x0f]) {
+                *place = if digit < 10 { b'0' + digit } else { b'a' + digit - 10 };
+            }
         }
-        Ok(())
+        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 

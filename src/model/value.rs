@@ -69,7 +69,8 @@ fn length(len: usize) -> u64 {
 fn decode_map(decoder: &mut Decoder<'_>, depth: u8) -> Result<serde_json::Map<String, Value>, minicbor::decode::Error> {
     let depth = deeper(depth)?;
     let len = decoder.map()?.ok_or_else(|| minicbor::decode::Error::message("a map of known length"))?;
-    let mut map = serde_json::Map::new();
+    // A record of ours is small, whatever a damaged one says.
+    let mut map = serde_json::Map::with_capacity(usize::try_from(len).unwrap_or(0).min(32));
     for _ in 0..len {
         let name = decoder.str()?.to_owned();
         map.insert(name, decode_value(decoder, depth)?);

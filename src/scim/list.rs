@@ -6,13 +6,11 @@
 mod index;
 mod selection;
 
-use serde_json::{Map, Value, json};
-
 use super::cursor::{Binding, Position};
-use super::discovery::LIST_SCHEMA;
 use super::query::{self, Query};
 use super::read::{Record, Rows};
-use super::resource::Kind;
+use super::render::{Around, comma};
+use super::resource::{Kind, Needed};
 use super::schema::Shape;
 use super::{Error, Scim};
 use crate::model::{GroupId, ObjectId, SourceId, UserId};
@@ -26,7 +24,7 @@ const MAX_READ: usize = 50_000;
 
 impl Scim {
     /// `GET /{endpoint}`, `POST /{endpoint}/.search` and, over all kinds, `POST /.search`.
-    pub(super) async fn list(&self, source: &SourceId, kinds: &[Kind], query: &Query) -> Result<Value, Error> {
+    pub(super) async fn list(&self, source: &SourceId, kinds: &[Kind], query: &Query) -> Result<Vec<u8>, Error> {
         let shapes: Vec<Shape<'_>> = kinds.iter().map(|kind| self.catalogue.shape(*kind)).collect();
         if let Some(filter) = &query.filter {
             query::check_filter(&shapes, filter)?;
@@ -45,27 +43,26 @@ impl Scim {
             (None, None, _) => self.page_after(kinds, begin.after(), query.count).await?,
             _ => self.page_of_matches(source, kinds, query, &begin).await?,
         };
-        let mut resources = Vec::with_capacity(page.records.len());
-        for record in &page.records {
-            let (kind, shape) = (record.kind(), self.catalogue.shape(record.kind()));
-            let projection = query.projection(&shape);
-            let picture = self.picture(source, record, &Rows::shown(&projection, kind)).await?;
-            resources.push(Value::Object(projection.apply(&shape, picture)));
+        let next = page.next.as_ref().map(|next| self.cursors.issue(&binding, next)).transpose()?;
+        let start = match &query.page {
+            query::Page::Cursor(_) => None,
+            query::Page::Index(start) => Some(*start),
+        };
+        let around = Around { total: page.total, start, shown: page.records.len(), next: next.as_deref() };
+        let mut out = around.begin();
+        // A page has its resources kind by kind unless it is sorted.
+        for records in page.records.chunk_by(|a, b| a.kind() == b.kind()) {
+            let Some(kind) = records.first().map(Record::kind) else { continue };
+            let projection = query.projection(&self.catalogue.shape(kind));
+            let related = self.related(records, &Rows::shown(&projection, kind)).await?;
+            let renderer = self.renderer(source, kind, &projection);
+            for (record, related) in records.iter().zip(&related) {
+                comma(&mut out);
+                renderer.write(&mut out, record, related)?;
+            }
         }
-        let mut answer = Map::new();
-        answer.insert("schemas".to_owned(), json!([LIST_SCHEMA]));
-        if let Some(total) = page.total {
-            answer.insert("totalResults".to_owned(), json!(total));
-        }
-        if let query::Page::Index(start) = &query.page {
-            answer.insert("startIndex".to_owned(), json!(start));
-        }
-        answer.insert("itemsPerPage".to_owned(), json!(resources.len()));
-        if let Some(next) = &page.next {
-            answer.insert("nextCursor".to_owned(), json!(self.cursors.issue(&binding, next)?));
-        }
-        answer.insert("Resources".to_owned(), Value::Array(resources));
-        Ok(Value::Object(answer))
+        out.extend_from_slice(Around::END);
+        Ok(out)
     }
 
     /// Everything in the order of creation: totals are kept, and only the page is decoded.
@@ -186,7 +183,7 @@ impl Scim {
         matches.charge(records.len())?;
         for record in records {
             let place = place_of(needs.number, &record);
-            let picture = self.picture(source, &record, &needs.rows).await?;
+            let picture = self.picture(source, &record, &needs.rows, &needs.attributes).await?;
             if query.filter.as_ref().is_none_or(|filter| filter.matches(&picture, &needs.shape)) {
                 let key = query.sort.as_ref().and_then(|sort| sort.key(&needs.shape, &picture));
                 matches.offer(Mark { key, place }, record);
@@ -309,6 +306,7 @@ struct Page {
 /// What has to be known of a record to filter and sort it.
 struct Needs<'a> {
     rows: Rows,
+    attributes: Needed,
     shape: Shape<'a>,
     /// Which of the kinds that are listed.
     number: u8,
@@ -321,7 +319,8 @@ impl<'a> Needs<'a> {
             .as_ref()
             .is_some_and(|sort| ["groups", "members"].iter().any(|name| sort.by.name.eq_ignore_ascii_case(name)));
         let rows = if by_rows { Rows::All } else { Rows::compared(query.filter.as_ref(), kind) };
-        Self { rows, shape, number }
+        let attributes = Needed::by(query.filter.as_ref(), query.sort.as_ref().map(|sort| &sort.by));
+        Self { rows, attributes, shape, number }
     }
 }
 

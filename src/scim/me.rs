@@ -9,8 +9,9 @@ use http::request::Parts;
 use http::{Method, StatusCode, header};
 
 use super::etag::{self, Conditions};
-use super::read::{Record, Rows};
-use super::resource::{Kind, user};
+use super::read::{Record, Related, Rows};
+use super::render::Renderer;
+use super::resource::Kind;
 use super::routes::{Answered, set};
 use super::{Error, Scim, query};
 use crate::access;
@@ -57,12 +58,16 @@ impl Scim {
         }
         let shape = self.catalogue.shape(Kind::User);
         let projection = query::projection_of_url(&shape, visit.query.as_deref());
-        let groups = self.groups_of(*id, &Rows::shown(&projection, Kind::User)).await?;
-        let picture = user::render_own(self.place(), &user, groups.as_deref());
+        let (source, revision) = (user.owner.clone(), user.revision);
+        let record = Record::User(user);
+        let rows = Rows::shown(&projection, Kind::User);
+        let related = self.related(std::slice::from_ref(&record), &rows).await?.pop().unwrap_or(Related::Nothing);
+        // The person sees the `externalId` of the source that owns the account.
+        let renderer = Renderer { place: self.place(), shape, source: source.as_ref(), projection: &projection };
         let answered = Answered {
-            resource: projection.apply(&shape, picture),
+            body: renderer.bytes(&record, &related)?,
             location: self.place().location(Kind::User, &id.to_string()),
-            revision: user.revision,
+            revision,
         };
         Ok(answered.into_response())
     }

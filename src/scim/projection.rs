@@ -16,6 +16,17 @@ pub struct Projection<'a> {
     excluded: Vec<Target<'a>>,
 }
 
+/// How much of an attribute an answer shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// Nothing.
+    Not,
+    /// What [`Projection::part_of`] leaves of it.
+    Part,
+    /// All of it.
+    Whole,
+}
+
 impl<'a> Projection<'a> {
     /// Reads the names of both parameters; names that no schema knows are passed over.
     pub fn new(shape: &Shape<'a>, attributes: Option<&[String]>, excluded: Option<&[String]>) -> Self {
@@ -28,6 +39,33 @@ impl<'a> Projection<'a> {
         self.included.is_some() || !self.excluded.is_empty()
     }
 
+    /// How much of an attribute that a resource has an answer shows, before its value is looked at.
+    pub fn shown(&self, extension: Option<&Schema>, attribute: &Attribute) -> Shown {
+        let has_rules = attribute.subs.iter().any(|sub| sub.returned != Returned::Default);
+        let all = if has_rules { Shown::Part } else { Shown::Whole };
+        match attribute.returned {
+            Returned::Always if !has_rules => return Shown::Whole,
+            Returned::Never => return Shown::Not,
+            Returned::Request if self.included.is_none() => return Shown::Not,
+            Returned::Always | Returned::Default | Returned::Request => {}
+        }
+        if !self.is_asked() {
+            return all;
+        }
+        let included = self.included.as_ref().map(|included| selection(included, extension, attribute));
+        match (included, selection(&self.excluded, extension, attribute)) {
+            _ if attribute.returned == Returned::Always => Shown::Part,
+            (Some(Selection::Nothing), _) | (_, Selection::Everything) => Shown::Not,
+            (None | Some(Selection::Everything), Selection::Nothing) => all,
+            _ => Shown::Part,
+        }
+    }
+
+    /// What an answer shows of an attribute's value.
+    pub fn part_of(&self, extension: Option<&Schema>, attribute: &Attribute, value: Value) -> Option<Value> {
+        self.part(extension, attribute, value)
+    }
+
     /// Whether an answer shows anything of a core attribute that is returned by default: what it does not show need not
     /// be read.
     pub fn shows(&self, name: &str) -> bool {
@@ -37,31 +75,6 @@ impl<'a> Projection<'a> {
         };
         self.included.as_ref().is_none_or(|list| list.iter().any(is_meant))
             && !self.excluded.iter().any(|target| is_meant(target) && is_whole(target))
-    }
-
-    /// The part of a rendered resource that is shown.
-    pub fn apply(&self, shape: &Shape<'_>, resource: Map<String, Value>) -> Map<String, Value> {
-        let mut shown = Map::new();
-        for (key, value) in resource {
-            if let Some(schema) = shape.extension(&key) {
-                let Value::Object(inner) = value else { continue };
-                let inner: Map<String, Value> = inner
-                    .into_iter()
-                    .filter_map(|(name, value)| {
-                        let attribute = schema.attribute(&name)?;
-                        Some((name, self.part(Some(schema), attribute, value)?))
-                    })
-                    .collect();
-                if !inner.is_empty() {
-                    shown.insert(key, Value::Object(inner));
-                }
-                continue;
-            }
-            if let Some(value) = shape.own(&key).and_then(|attribute| self.part(None, attribute, value)) {
-                shown.insert(key, value);
-            }
-        }
-        shown
     }
 
     fn part(&self, extension: Option<&Schema>, attribute: &Attribute, value: Value) -> Option<Value> {
@@ -156,3 +169,5 @@ fn keep(value: Value, wanted: &dyn Fn(&str) -> bool) -> Option<Value> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub use tests::apply;

@@ -1,11 +1,12 @@
 //! Records out of the directory as resources, with no more rows read than the answer or the filter needs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::projection::Projection;
-use super::resource::{Kind, group, object, user};
+use super::resource::{Kind, Needed, group, object, user};
 use super::{Error, Scim};
 use crate::directory::Member;
 use crate::filter::{Filter, Operator};
@@ -88,6 +89,17 @@ impl Rows {
     }
 }
 
+/// The membership rows of one record.
+#[derive(Clone, Debug)]
+pub(super) enum Related {
+    /// The groups that a user is directly in.
+    Groups(Vec<Arc<Group>>),
+    /// The members of a group, and what they are shown as.
+    Members(Vec<group::Shown>),
+    /// None were read.
+    Nothing,
+}
+
 /// The attribute that membership rows become.
 fn rows_attribute(kind: Kind) -> Option<&'static str> {
     match kind {
@@ -123,24 +135,53 @@ impl Scim {
         })
     }
 
-    /// The record as a resource.
+    /// The record as a resource that a filter is matched with.
     pub(super) async fn picture(
         &self,
         source: &SourceId,
         record: &Record,
         rows: &Rows,
+        needed: &Needed,
     ) -> Result<Map<String, Value>, Error> {
-        match record {
-            Record::Group(record) => {
-                let members = self.members_of(record.id, rows).await?;
-                Ok(group::render(self.place(), source, record, members.as_deref()))
+        let (place, related) = (self.place(), self.related(std::slice::from_ref(record), rows).await?.pop());
+        Ok(match (record, related) {
+            (Record::Group(group), Some(Related::Members(members))) => {
+                group::picture(place, source, group, &members, needed)
             }
-            Record::Object(kind, record) => Ok(object::render(self.place(), *kind, source, record)),
-            Record::User(record) => {
-                let groups = self.groups_of(record.id, rows).await?;
-                Ok(user::render(self.place(), source, record, groups.as_deref()))
-            }
+            (Record::Group(group), _) => group::picture(place, source, group, &[], needed),
+            (Record::Object(kind, object), _) => object::picture(place, *kind, source, object, needed),
+            (Record::User(user), Some(Related::Groups(groups))) => user::picture(place, source, user, &groups, needed),
+            (Record::User(user), _) => user::picture(place, source, user, &[], needed),
+        })
+    }
+
+    /// The membership rows that belong to records, in their order. Groups that several users are in are read once.
+    pub(super) async fn related(&self, records: &[Record], rows: &Rows) -> Result<Vec<Related>, Error> {
+        let mut related = Vec::with_capacity(records.len());
+        if matches!(rows, Rows::None) {
+            related.resize_with(records.len(), || Related::Nothing);
+            return Ok(related);
         }
+        let (mut ids, mut all) = (Vec::with_capacity(records.len()), BTreeSet::new());
+        for record in records {
+            let of = match record {
+                Record::Group(_) | Record::Object(..) => Vec::new(),
+                Record::User(user) => self.group_ids(user.id, rows).await?,
+            };
+            all.extend(of.iter().copied());
+            ids.push(of);
+        }
+        let all: Vec<GroupId> = all.into_iter().collect();
+        let groups = if all.is_empty() { Vec::new() } else { self.directory.groups_by_id(&all).await? };
+        let groups: BTreeMap<GroupId, Arc<Group>> = groups.into_iter().map(|group| (group.id, group.into())).collect();
+        for (record, ids) in records.iter().zip(ids) {
+            related.push(match record {
+                Record::Group(group) => Related::Members(self.members_of(group.id, rows).await?.unwrap_or_default()),
+                Record::Object(..) => Related::Nothing,
+                Record::User(_) => Related::Groups(ids.iter().filter_map(|id| groups.get(id).cloned()).collect()),
+            });
+        }
+        Ok(related)
     }
 
     async fn members_of(&self, group: GroupId, rows: &Rows) -> Result<Option<Vec<group::Shown>>, Error> {
@@ -165,22 +206,12 @@ impl Scim {
         Ok(rows.into_iter().map(|(member, row)| (member, row.display)).collect())
     }
 
-    pub(super) async fn groups_of(&self, user: UserId, rows: &Rows) -> Result<Option<Vec<Group>>, Error> {
-        let ids: Vec<GroupId> = match rows {
-            Rows::None => return Ok(None),
-            Rows::All | Rows::Of(_) => {
-                let all = self.directory.groups_of(Member::User(user)).await?;
-                let is_meant = |id: &GroupId| match rows {
-                    Rows::Of(ids) => ids.contains(&id.to_string()),
-                    _ => true,
-                };
-                all.into_iter().map(|(id, _)| id).filter(is_meant).collect()
-            }
-        };
-        if ids.is_empty() {
-            return Ok(None);
+    async fn group_ids(&self, user: UserId, rows: &Rows) -> Result<Vec<GroupId>, Error> {
+        let mut ids = self.directory.group_ids_of(Member::User(user)).await?;
+        if let Rows::Of(wanted) = rows {
+            ids.retain(|id| wanted.contains(&id.to_string()));
         }
-        Ok(Some(self.directory.groups_by_id(&ids).await?))
+        Ok(ids)
     }
 }
 

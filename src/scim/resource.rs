@@ -4,11 +4,14 @@ pub mod group;
 pub mod object;
 pub mod user;
 
+use std::convert::Infallible;
+
 use serde_json::{Map, Value, json};
 
 use super::etag;
 use super::schema::Catalogue;
 use crate::clock::Timestamp;
+use crate::filter::{AttributePath, Comparison, Filter};
 
 /// A resource type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,30 +75,104 @@ impl Place<'_> {
     }
 }
 
-/// What `meta` says.
-struct Facts<'a> {
-    kind: Kind,
-    id: &'a str,
-    created: Timestamp,
-    changed: Timestamp,
-    revision: u64,
+/// What `id` and `meta` say.
+pub struct Facts {
+    /// The resource type.
+    pub kind: Kind,
+    /// The id.
+    pub id: String,
+    /// When it was created.
+    pub created: Timestamp,
+    /// When it was last changed.
+    pub changed: Timestamp,
+    /// Counts changes.
+    pub revision: u64,
 }
 
-/// `schemas` and `id` before, `meta` behind the attributes.
-fn framed(place: Place<'_>, facts: &Facts<'_>, attributes: Map<String, Value>) -> Map<String, Value> {
-    let of = place.catalogue.of(facts.kind);
-    let extensions = of.extensions.iter().map(|extension| &*extension.schema.id);
-    let used = extensions.filter(|id| attributes.contains_key(*id));
-    let schemas: Vec<&str> = std::iter::once(&*of.core.id).chain(used).collect();
-    let mut out = Map::new();
-    out.insert("schemas".to_owned(), json!(schemas));
-    out.insert("id".to_owned(), json!(facts.id));
-    out.extend(attributes);
+/// A value at the top of a resource, as the record has it.
+#[derive(Clone, Copy, Debug)]
+pub enum Field<'a> {
+    /// True or false.
+    Flag(bool),
+    /// Kept as it came.
+    Stored(&'a Value),
+    /// Text.
+    Text(&'a str),
+}
+
+impl Field<'_> {
+    /// The value by itself.
+    pub fn to_value(self) -> Value {
+        match self {
+            Self::Flag(flag) => Value::Bool(flag),
+            Self::Stored(value) => value.clone(),
+            Self::Text(text) => Value::from(text),
+        }
+    }
+}
+
+/// Which attributes at the top of a resource are needed, by name in any case; extensions by their URN.
+#[derive(Clone, Debug, Default)]
+pub struct Needed {
+    names: Option<Vec<String>>,
+}
+
+impl Needed {
+    /// Those that a filter and an order look at, and every extension. A URN is looked up among the `schemas`.
+    pub fn by(filter: Option<&Filter>, sort: Option<&AttributePath>) -> Self {
+        let mut names: Vec<String> = Vec::new();
+        let mut note = |path: &AttributePath| {
+            names.push(path.name.clone());
+            names.extend(path.urn.as_ref().map(|_| "schemas".to_owned()));
+        };
+        sort.into_iter().for_each(&mut note);
+        let mut visit = |path: &AttributePath, _: Comparison<'_>| {
+            note(path);
+            Ok::<(), Infallible>(())
+        };
+        match filter.map_or(Ok(()), |filter| filter.visit(&mut visit)) {
+            Ok(()) => Self { names: Some(names) },
+            Err(never) => match never {},
+        }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        let is_named = |names: &Vec<String>| names.iter().any(|known| known.eq_ignore_ascii_case(name));
+        name.contains(':') || self.names.as_ref().is_none_or(is_named)
+    }
+}
+
+/// The fields of a record as a resource.
+fn collect<'a>(fields: impl Iterator<Item = (&'a str, Field<'a>)>) -> Map<String, Value> {
+    fields.map(|(name, field)| (name.to_owned(), field.to_value())).collect()
+}
+
+impl Place<'_> {
+    /// The schemas of a resource with these attributes.
+    pub fn schemas(&self, kind: Kind, attributes: &Map<String, Value>) -> Vec<&str> {
+        let of = self.catalogue.of(kind);
+        let extensions = of.extensions.iter().map(|extension| &*extension.schema.id);
+        std::iter::once(&*of.core.id).chain(extensions.filter(|id| attributes.contains_key(*id))).collect()
+    }
+}
+
+/// Adds `schemas`, `id` and `meta` where they are needed.
+fn framed(place: Place<'_>, facts: &Facts, attributes: Map<String, Value>, needed: &Needed) -> Map<String, Value> {
+    let mut out = attributes;
+    if needed.has("schemas") {
+        out.insert("schemas".to_owned(), json!(place.schemas(facts.kind, &out)));
+    }
+    if needed.has("id") {
+        out.insert("id".to_owned(), json!(facts.id));
+    }
+    if !needed.has("meta") {
+        return out;
+    }
     let meta = json!({
-        "resourceType": of.name,
+        "resourceType": place.catalogue.of(facts.kind).name,
         "created": facts.created.to_string(),
         "lastModified": facts.changed.to_string(),
-        "location": place.location(facts.kind, facts.id),
+        "location": place.location(facts.kind, &facts.id),
         "version": etag::version(facts.revision),
     });
     out.insert("meta".to_owned(), meta);

@@ -8,7 +8,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, Method, StatusCode, header};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::call::{Call, Content};
 use super::query::Query;
@@ -24,7 +24,8 @@ const SEARCH: &str = "POST";
 
 /// A resource as the answer to a write.
 pub(super) struct Answered {
-    pub(super) resource: Map<String, Value>,
+    /// The resource as JSON.
+    pub(super) body: Vec<u8>,
     pub(super) location: String,
     pub(super) revision: u64,
 }
@@ -42,7 +43,7 @@ pub(super) enum Patched {
 
 impl Answered {
     fn with_status(self, status: StatusCode) -> Response {
-        let mut response = json(status, &Value::Object(self.resource));
+        let mut response = rendered(status, self.body);
         set(&mut response, header::ETAG, &etag::version(self.revision));
         set(&mut response, header::LOCATION, &self.location);
         response
@@ -82,6 +83,10 @@ pub(super) fn set(response: &mut Response, name: header::HeaderName, value: &str
 
 fn json(status: StatusCode, body: &Value) -> Response {
     (status, [(header::CONTENT_TYPE, MEDIA_TYPE)], body.to_string()).into_response()
+}
+
+fn rendered(status: StatusCode, body: Vec<u8>) -> Response {
+    (status, [(header::CONTENT_TYPE, MEDIA_TYPE)], body).into_response()
 }
 
 /// Every route of the surface.
@@ -165,7 +170,7 @@ pub(super) async fn at_collection(scim: &Scim, endpoint: &str, call: &Call, body
         Endpoint::Resources(kind) => match call.method {
             Method::GET => {
                 let query = Query::of_url(call.query.as_deref())?;
-                Ok(json(StatusCode::OK, &scim.list(&call.source, &[kind], &query).await?))
+                Ok(rendered(StatusCode::OK, scim.list(&call.source, &[kind], &query).await?))
             }
             Method::POST => {
                 let body = call.object(body).await?;
@@ -330,7 +335,7 @@ impl Scim {
             return Err(Error::Method { allowed: SEARCH });
         }
         let query = Query::of_body(&call.object(body).await?)?;
-        Ok(json(StatusCode::OK, &self.list(&call.source, kinds, &query).await?))
+        Ok(rendered(StatusCode::OK, self.list(&call.source, kinds, &query).await?))
     }
 
     /// `GET /{endpoint}/{id}` (RFC 7644 section 3.4.1).

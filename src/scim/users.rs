@@ -5,7 +5,9 @@ use serde_json::{Map, Value};
 use super::body::Manner;
 use super::call::Call;
 use super::password::{self, Account};
-use super::read::{Record, Rows};
+use super::projection::Projection;
+use super::read::{Record, Related, Rows};
+use super::render::Renderer;
 use super::resource::Kind;
 use super::resource::user::{self, Silence};
 use super::routes::{Answered, Created};
@@ -100,12 +102,22 @@ impl Scim {
     /// A record as the answer to a write.
     pub(super) async fn answered(&self, call: &Call, record: Record, rows: Rows) -> Result<Answered, Error> {
         let kind = record.kind();
-        let source: &SourceId = &call.source;
-        let picture = self.picture(source, &record, &rows).await?;
+        let projection = call.projection(&self.catalogue, kind);
+        let related = self.related(std::slice::from_ref(&record), &rows).await?.pop().unwrap_or(Related::Nothing);
         Ok(Answered {
-            resource: call.projection(&self.catalogue, kind).apply(&self.catalogue.shape(kind), picture),
+            body: self.renderer(&call.source, kind, &projection).bytes(&record, &related)?,
             location: self.place().location(kind, &record.id()),
             revision: record.revision(),
         })
+    }
+
+    /// What writes resources of a kind for an answer.
+    pub(super) fn renderer<'a>(
+        &'a self,
+        source: &'a SourceId,
+        kind: Kind,
+        projection: &'a Projection<'a>,
+    ) -> Renderer<'a> {
+        Renderer { place: self.place(), shape: self.catalogue.shape(kind), source: Some(source), projection }
     }
 }

@@ -145,7 +145,7 @@ async fn the_event_and_the_store_tell_that_it_was_set_and_not_what_it_is() {
     let events = ground.events().await;
     let [event] = events.as_slice() else { panic!("{events:?}") };
     assert_eq!((event.kind, event.target_name.as_str()), (EventKind::PasswordSet, "ada"));
-    let all = Range { start: vec![], end: vec![0xff; 40], limit: 100, direction: store::Direction::Ascending };
+    let all = Range { start: vec![], end: vec![0xff; 40], skip: 0, limit: 100, direction: store::Direction::Ascending };
     let rows = ground.ledger.store().range(all).await.unwrap();
     assert_eq!(rows.len(), 1);
     let told = format!("{events:?} {:?}", secret(GOOD));
@@ -184,7 +184,8 @@ async fn a_hash_of_other_costs_is_made_anew_by_the_next_right_password_only() {
     let ada = user(1, "ada");
     old.set(&permit(&ground), &ada, &secret(GOOD), true).await.unwrap();
     let stored = async || {
-        let all = Range { start: vec![], end: vec![0xff; 40], limit: 10, direction: store::Direction::Ascending };
+        let all =
+            Range { start: vec![], end: vec![0xff; 40], skip: 0, limit: 10, direction: store::Direction::Ascending };
         let rows = ground.ledger.store().range(all).await.unwrap();
         String::from_utf8_lossy(&rows[0].1.value).into_owned()
     };
@@ -204,7 +205,7 @@ async fn two_users_with_one_password_have_two_hashes() {
         let user = user(number, "somebody");
         credentials.set(&permit(&ground), &user, &secret(GOOD), false).await.unwrap();
     }
-    let all = Range { start: vec![], end: vec![0xff; 40], limit: 10, direction: store::Direction::Ascending };
+    let all = Range { start: vec![], end: vec![0xff; 40], skip: 0, limit: 10, direction: store::Direction::Ascending };
     let rows = ground.ledger.store().range(all).await.unwrap();
     assert_ne!(rows[0].1.value, rows[1].1.value);
 }

@@ -2,21 +2,35 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Facts, Kind, Place, framed};
+use super::{Facts, Field, Kind, Needed, Place, collect, framed};
 use crate::directory::{Error as DirectoryError, GroupDraft, Member};
 use crate::model::{Attributes, Group, GroupName, SourceId};
 use crate::scim::Error;
 use crate::scim::body::Resource;
 
-/// The group as a canonical resource, without members. Only its owner sees its `externalId`.
+/// The group's fields without members. Only its owner sees its `externalId`.
+pub fn fields<'a>(group: &'a Group, source: Option<&SourceId>) -> impl Iterator<Item = (&'a str, Field<'a>)> {
+    let external_id = group.external_id.as_deref().filter(|_| group.owner.as_ref() == source);
+    let external_id = external_id.map(|id| ("externalId", Field::Text(id)));
+    let name = ("displayName", Field::Text(group.name.as_str()));
+    let others = group.attributes.0.iter().map(|(name, value)| (name.as_str(), Field::Stored(value)));
+    external_id.into_iter().chain([name]).chain(others)
+}
+
+/// The group as a canonical resource, without members.
 pub fn canonical(group: &Group, source: &SourceId) -> Resource {
-    let mut out = Resource::new();
-    if let Some(id) = group.external_id.as_ref().filter(|_| group.owner.as_ref() == Some(source)) {
-        out.insert("externalId".to_owned(), json!(id));
+    collect(fields(group, Some(source)))
+}
+
+/// What `id` and `meta` say of the group.
+pub fn facts(group: &Group) -> Facts {
+    Facts {
+        kind: Kind::Group,
+        id: group.id.to_string(),
+        created: group.created,
+        changed: group.changed,
+        revision: group.revision,
     }
-    out.insert("displayName".to_owned(), json!(group.name.as_str()));
-    out.extend(group.attributes.0.iter().map(|(name, value)| (name.clone(), value.clone())));
-    out
 }
 
 /// Makes `draft` what a canonical resource says; its members are left alone.
@@ -62,14 +76,17 @@ pub fn member(place: Place<'_>, (member, display): &Shown) -> Value {
     value
 }
 
-/// The resource as it is answered, with its members where they were read.
-pub fn render(place: Place<'_>, source: &SourceId, group: &Group, members: Option<&[Shown]>) -> Map<String, Value> {
-    let mut attributes = canonical(group, source);
-    if let Some(members) = members.filter(|members| !members.is_empty()) {
+/// The resource with what a filter looks at, and with its members where they were read.
+pub fn picture(
+    place: Place<'_>,
+    source: &SourceId,
+    group: &Group,
+    members: &[Shown],
+    needed: &Needed,
+) -> Map<String, Value> {
+    let mut attributes = collect(fields(group, Some(source)).filter(|(name, _)| needed.has(name)));
+    if !members.is_empty() {
         attributes.insert("members".to_owned(), members.iter().map(|shown| member(place, shown)).collect());
     }
-    let id = group.id.to_string();
-    let facts =
-        Facts { kind: Kind::Group, id: &id, created: group.created, changed: group.changed, revision: group.revision };
-    framed(place, &facts, attributes)
+    framed(place, &facts(group), attributes, needed)
 }

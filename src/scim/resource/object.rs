@@ -1,21 +1,35 @@
 //! Resources of configured types (RFC 7643 section 6): their attributes are those of their schemas, and nothing follows
 //! from them.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use super::{Facts, Kind, Place, framed};
+use super::{Facts, Field, Kind, Needed, Place, collect, framed};
 use crate::directory::ObjectDraft;
 use crate::model::{Attributes, Object, SourceId};
 use crate::scim::body::Resource;
 
-/// The object as a canonical resource. Only its owner sees its `externalId`.
+/// The object's fields. Only its owner sees its `externalId`.
+pub fn fields<'a>(object: &'a Object, source: Option<&SourceId>) -> impl Iterator<Item = (&'a str, Field<'a>)> {
+    let external_id = object.external_id.as_deref().filter(|_| object.owner.as_ref() == source);
+    let external_id = external_id.map(|id| ("externalId", Field::Text(id)));
+    let others = object.attributes.0.iter().map(|(name, value)| (name.as_str(), Field::Stored(value)));
+    external_id.into_iter().chain(others)
+}
+
+/// The object as a canonical resource.
 pub fn canonical(object: &Object, source: &SourceId) -> Resource {
-    let mut out = Resource::new();
-    if let Some(id) = object.external_id.as_ref().filter(|_| object.owner.as_ref() == Some(source)) {
-        out.insert("externalId".to_owned(), json!(id));
+    collect(fields(object, Some(source)))
+}
+
+/// What `id` and `meta` say of the object.
+pub fn facts(kind: Kind, object: &Object) -> Facts {
+    Facts {
+        kind,
+        id: object.id.to_string(),
+        created: object.created,
+        changed: object.changed,
+        revision: object.revision,
     }
-    out.extend(object.attributes.0.iter().map(|(name, value)| (name.clone(), value.clone())));
-    out
 }
 
 /// What the directory is told of a canonical resource.
@@ -24,9 +38,14 @@ pub fn draft_of(mut resource: Resource) -> ObjectDraft {
     ObjectDraft { external_id: external_id.filter(|id| !id.is_empty()), attributes: Attributes(resource) }
 }
 
-/// The resource as it is answered.
-pub fn render(place: Place<'_>, kind: Kind, source: &SourceId, object: &Object) -> Map<String, Value> {
-    let id = object.id.to_string();
-    let facts = Facts { kind, id: &id, created: object.created, changed: object.changed, revision: object.revision };
-    framed(place, &facts, canonical(object, source))
+/// The resource with what a filter looks at.
+pub fn picture(
+    place: Place<'_>,
+    kind: Kind,
+    source: &SourceId,
+    object: &Object,
+    needed: &Needed,
+) -> Map<String, Value> {
+    let attributes = collect(fields(object, Some(source)).filter(|(name, _)| needed.has(name)));
+    framed(place, &facts(kind, object), attributes, needed)
 }

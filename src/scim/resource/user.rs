@@ -1,8 +1,10 @@
 //! Users as resources (RFC 7643 section 4.1).
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
-use super::{Facts, Kind, Place, framed};
+use super::{Facts, Field, Kind, Needed, Place, collect, framed};
 use crate::directory::{SourceRecord, parse_user_name};
 use crate::model::{Attributes, Group, SourceId, Status, User};
 use crate::scim::Error;
@@ -17,23 +19,33 @@ pub enum Silence {
     Keeps,
 }
 
-/// The user as a canonical resource, as `source` sees it.
-pub fn canonical(user: &User, source: &SourceId) -> Resource {
-    with_external_id(user, user.external_id(source))
+/// The user's fields, with the `externalId` of `source`.
+pub fn fields<'a>(user: &'a User, source: Option<&SourceId>) -> impl Iterator<Item = (&'a str, Field<'a>)> {
+    let external_id = source.and_then(|source| user.external_id(source)).map(|id| ("externalId", Field::Text(id)));
+    let user_name = ("userName", Field::Text(user.user_name.as_str()));
+    // An `active` that was taken away is kept as null among the attributes of a disabled user.
+    let is_active = user.status != Status::Inactive;
+    let has_active = is_active || user.attributes.0.get("active") != Some(&Value::Null);
+    let active = has_active.then_some(("active", Field::Flag(is_active)));
+    let others = user.attributes.0.iter().filter(|(name, _)| *name != "active");
+    let others = others.map(|(name, value)| (name.as_str(), Field::Stored(value)));
+    external_id.into_iter().chain([user_name]).chain(active).chain(others)
 }
 
-fn with_external_id(user: &User, external_id: Option<&str>) -> Resource {
-    let mut out = Resource::new();
-    if let Some(id) = external_id {
-        out.insert("externalId".to_owned(), json!(id));
+/// The user as a canonical resource, as `source` sees it.
+pub fn canonical(user: &User, source: &SourceId) -> Resource {
+    collect(fields(user, Some(source)))
+}
+
+/// What `id` and `meta` say of the user.
+pub fn facts(user: &User) -> Facts {
+    Facts {
+        kind: Kind::User,
+        id: user.id.to_string(),
+        created: user.created,
+        changed: user.changed,
+        revision: user.revision,
     }
-    out.insert("userName".to_owned(), json!(user.user_name.as_str()));
-    // An `active` that was taken away is kept as null among the attributes of a disabled user.
-    if user.attributes.0.get("active") != Some(&Value::Null) || user.status != Status::Inactive {
-        out.insert("active".to_owned(), json!(user.status != Status::Inactive));
-    }
-    out.extend(user.attributes.0.iter().filter(|(name, _)| *name != "active").map(|(n, v)| (n.clone(), v.clone())));
-    out
 }
 
 /// What the directory is told of a canonical resource. The password is dropped: clients send one that nobody knows even
@@ -57,28 +69,23 @@ pub fn record(mut resource: Resource, silence: Silence) -> Result<SourceRecord, 
     Ok(SourceRecord { external_id, user_name, active, attributes: Attributes(resource) })
 }
 
-/// The resource as it is answered, with the groups that the user is directly in where they were read.
-pub fn render(place: Place<'_>, source: &SourceId, user: &User, groups: Option<&[Group]>) -> Map<String, Value> {
-    rendered(place, canonical(user, source), user, groups)
-}
-
-/// The same as the person sees it: with the `externalId` of the source that owns the account.
-pub fn render_own(place: Place<'_>, user: &User, groups: Option<&[Group]>) -> Map<String, Value> {
-    let external_id = user.owner.as_ref().and_then(|owner| user.external_id(owner));
-    rendered(place, with_external_id(user, external_id), user, groups)
-}
-
-fn rendered(place: Place<'_>, mut attributes: Resource, user: &User, groups: Option<&[Group]>) -> Map<String, Value> {
-    if let Some(groups) = groups.filter(|groups| !groups.is_empty()) {
-        let value = |group: &Group| {
+/// The resource with what a filter looks at, and with the groups that the user is directly in where they were
+/// read.
+pub fn picture(
+    place: Place<'_>,
+    source: &SourceId,
+    user: &User,
+    groups: &[Arc<Group>],
+    needed: &Needed,
+) -> Map<String, Value> {
+    let mut attributes = collect(fields(user, Some(source)).filter(|(name, _)| needed.has(name)));
+    if !groups.is_empty() {
+        let value = |group: &Arc<Group>| {
             let id = group.id.to_string();
             let reference = place.location(Kind::Group, &id);
             json!({"value": id, "$ref": reference, "display": group.name.as_str(), "type": "direct"})
         };
         attributes.insert("groups".to_owned(), groups.iter().map(value).collect());
     }
-    let id = user.id.to_string();
-    let facts =
-        Facts { kind: Kind::User, id: &id, created: user.created, changed: user.changed, revision: user.revision };
-    framed(place, &facts, attributes)
+    framed(place, &facts(user), attributes, needed)
 }

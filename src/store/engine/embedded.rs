@@ -1,8 +1,10 @@
 //! The engine in one file of this machine, on redb: the only file that imports it.
 //!
 //! Every group of batches is one durable transaction with two-phase commit and quick repair, so that a killed process
-//! loses nothing acknowledged and opens again in milliseconds. No read transaction lives across an await, because one
-//! that stays open keeps the file growing. After a failed commit the engine refuses writes until it is reopened: whether
+//! loses nothing acknowledged and opens again in milliseconds. One read transaction stays open, that of the newest state,
+//! because opening one costs more than most reads; the writer opens the next one before it answers, so that whoever was
+//! answered reads what was written. No other read transaction lives across an await, because one that stays behind
+//! keeps the file growing. After a failed commit the engine refuses writes until it is reopened: whether
 //! that commit reached the disk is not known before.
 
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -17,8 +19,8 @@ use futures_util::future::{BoxFuture, ready};
 #[cfg(test)]
 use redb::StorageBackend;
 use redb::{
-    Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition,
-    TableError, WriteTransaction,
+    Builder, Database, DatabaseError, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, Table,
+    TableDefinition, TableError, WriteTransaction,
 };
 use tokio::sync::watch;
 
@@ -32,6 +34,8 @@ use crate::store::{Error, OpenError, Settings};
 pub const FORMAT: u32 = 1;
 /// Ranges and pieces of the log up to this many rows are read where they are asked for, longer ones on another thread.
 const INLINE_ROWS: usize = 1_000;
+/// As many rows are passed over in the time in which one is returned.
+const SKIPPED_FOR_ONE: usize = 8;
 /// Rows per transaction of a copy.
 const COPY_ROWS: usize = 20_000;
 
@@ -43,6 +47,7 @@ const META_FORMAT: &str = "format";
 const META_HEAD: &str = "head";
 const META_VERSION: &str = "version";
 
+type Rows = ReadOnlyTable<&'static [u8], &'static [u8]>;
 type Opener = dyn Fn() -> Result<Database, DatabaseError> + Send + Sync;
 
 /// An engine whose rows live in one file.
@@ -74,6 +79,7 @@ impl Embedded {
             clock,
             seal,
             database: RwLock::new(None),
+            newest: RwLock::new(None),
             failure: Mutex::new(None),
             transactions: AtomicU64::new(0),
             changes: watch::Sender::new(0),
@@ -96,6 +102,8 @@ struct Disk {
     seal: Arc<dyn Seal>,
     /// `None` while, or after, opening it again has failed.
     database: RwLock<Option<Database>>,
+    /// The rows of the newest state; `None` while there is none that could be opened.
+    newest: RwLock<Option<Arc<Rows>>>,
     /// Why writes are refused.
     failure: Mutex<Option<String>>,
     transactions: AtomicU64,
@@ -117,6 +125,31 @@ impl Disk {
         self.with(|database| database.begin_read().map_err(failed))
     }
 
+    /// The rows of the newest state.
+    fn rows(&self) -> Result<Arc<Rows>, Error> {
+        let newest = self.newest.read().unwrap_or_else(PoisonError::into_inner).clone();
+        match newest {
+            Some(rows) => Ok(rows),
+            None => Ok(Arc::new(self.reading()?.open_table(ROWS).map_err(failed)?)),
+        }
+    }
+
+    /// Lets readers see the newest state of `database`; `None` closes what they see.
+    fn renew(&self, database: Option<&Database>) {
+        let opened = database.map(|database| -> Result<Rows, Error> {
+            database.begin_read().map_err(failed)?.open_table(ROWS).map_err(failed)
+        });
+        let rows = match opened {
+            Some(Ok(rows)) => Some(Arc::new(rows)),
+            Some(Err(error)) => {
+                tracing::warn!(error = %error, "the newest state cannot be kept open; each read opens it");
+                None
+            }
+            None => None,
+        };
+        *self.newest.write().unwrap_or_else(PoisonError::into_inner) = rows;
+    }
+
     fn failure(&self) -> Option<String> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -129,6 +162,7 @@ impl Disk {
     /// Serves from `database` and tells readers where it stands.
     fn adopt(&self, database: Database) -> Result<(), Error> {
         let checked = self.check(&database);
+        self.renew(Some(&database));
         *self.database.write().unwrap_or_else(PoisonError::into_inner) = Some(database);
         let version = checked?;
         self.changes.send_if_modified(|told| std::mem::replace(told, version) != version);
@@ -146,6 +180,7 @@ impl Disk {
 
     /// Closes the file and opens it again, so that what is on the disk can at least be read.
     fn open_again(&self) -> Result<(), Error> {
+        self.renew(None);
         *self.database.write().unwrap_or_else(PoisonError::into_inner) = None;
         let database = (self.opener)().map_err(failed)?;
         self.adopt(database)
@@ -161,7 +196,9 @@ impl Disk {
             transaction.set_quick_repair(true);
             match work(&transaction)? {
                 Some(value) => {
-                    transaction.commit().map_err(failed)?;
+                    let committed = transaction.commit().map_err(failed);
+                    self.renew(committed.is_ok().then_some(database));
+                    committed?;
                     self.transactions.fetch_add(1, Ordering::Relaxed);
                     Ok(Some(value))
                 }
@@ -191,12 +228,12 @@ impl Disk {
             return Ok(Vec::new());
         }
         let now = self.clock.now();
-        let rows = self.reading()?.open_table(ROWS).map_err(failed)?;
+        let rows = self.rows()?;
         let start = range.start.as_slice();
         let mut found =
             if range.end.is_empty() { rows.range(start..) } else { rows.range(start..range.end.as_slice()) }
                 .map_err(failed)?;
-        let mut out = Vec::new();
+        let (mut out, mut skip) = (Vec::new(), range.skip);
         while out.len() < range.limit {
             let next = match range.direction {
                 Direction::Ascending => found.next(),
@@ -204,7 +241,9 @@ impl Disk {
             };
             let Some(next) = next else { break };
             let (key, value) = next.map_err(failed)?;
-            if let Some(stored) = parse_row(value.value())?.seen(now) {
+            if skip > 0 {
+                skip -= usize::from(is_seen(value.value(), now)?);
+            } else if let Some(stored) = parse_row(value.value())?.seen(now) {
                 out.push((key.value().to_vec(), stored));
             }
         }
@@ -219,7 +258,7 @@ impl Disk {
 
     fn find<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) -> Result<Vec<Option<Stored>>, Error> {
         let now = self.clock.now();
-        let rows = self.reading()?.open_table(ROWS).map_err(failed)?;
+        let rows = self.rows()?;
         keys.map(|key| match rows.get(key).map_err(failed)? {
             Some(value) => Ok(parse_row(value.value())?.seen(now)),
             None => Ok(None),
@@ -306,7 +345,7 @@ impl Engine for Embedded {
         if let Err(error) = apply::check_limit(range.limit) {
             return ready(Err(error)).boxed();
         }
-        let rows = range.limit;
+        let rows = range.limit.saturating_add(range.skip / SKIPPED_FOR_ONE);
         let disk = Arc::clone(&self.disk);
         read_rows(rows, move || disk.scan(&range))
     }
@@ -452,6 +491,13 @@ fn parse_row(bytes: &[u8]) -> Result<Kept, Error> {
         expires: (expires != i64::MAX).then_some(Timestamp::from_millis(expires)),
         value: value.to_vec(),
     })
+}
+
+/// Whether readers see a row at a moment, without copying it.
+fn is_seen(bytes: &[u8], now: Timestamp) -> Result<bool, Error> {
+    let expires =
+        bytes.get(8..).and_then(|rest| rest.first_chunk::<8>()).ok_or_else(|| corrupt("rows", "a row is cut short"))?;
+    Ok(i64::from_be_bytes(*expires) > now.as_millis())
 }
 
 fn parse_log(sequence: u64, bytes: &[u8]) -> Result<LogRow, Error> {

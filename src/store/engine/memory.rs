@@ -67,8 +67,8 @@ impl Memory {
         let found = rows.map.range::<[u8], _>((Bound::Included(range.start.as_slice()), end));
         let seen = |(key, row): (&Vec<u8>, &Kept)| row.clone().seen(now).map(|stored| (key.clone(), stored));
         Ok(match range.direction {
-            Direction::Ascending => found.filter_map(seen).take(range.limit).collect(),
-            Direction::Descending => found.rev().filter_map(seen).take(range.limit).collect(),
+            Direction::Ascending => found.filter_map(seen).skip(range.skip).take(range.limit).collect(),
+            Direction::Descending => found.rev().filter_map(seen).skip(range.skip).take(range.limit).collect(),
         })
     }
 

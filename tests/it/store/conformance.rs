@@ -13,7 +13,7 @@ async fn keys(bench: &Bench, range: Range) -> String {
 }
 
 fn span(start: &str, end: &str, limit: usize) -> Range {
-    Range { start: start.into(), end: end.into(), limit, direction: cleargate::store::Direction::Ascending }
+    Range { start: start.into(), end: end.into(), skip: 0, limit, direction: cleargate::store::Direction::Ascending }
 }
 
 fn number(value: i64) -> Vec<u8> {
@@ -62,6 +62,9 @@ async fn a_range_has_bounds_a_limit_and_a_direction() {
             (span("", "b", 9), "a"),
             (span("bb", "", 9), "bb c \u{7f}"),
             (span("", "", 9).descending(), "\u{7f} c bb ba b a"),
+            (span("", "", 2).skipping(3), "bb c"),
+            (span("", "", 9).skipping(6), ""),
+            (span("", "", 2).skipping(1).descending(), "c bb"),
             (span("c", "b", 9), ""),
             (span("b", "b", 9), ""),
             (Range::prefix(b"b".to_vec(), 9), "b ba bb"),

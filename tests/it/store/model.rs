@@ -13,7 +13,7 @@ use super::{Bench, bench};
 enum Step {
     Advance(u64),
     Commit { checks: Vec<(u8, Guess)>, writes: Vec<Write>, events: usize },
-    Range { start: Vec<u8>, end: Vec<u8>, limit: usize, descending: bool },
+    Range { start: Vec<u8>, end: Vec<u8>, skip: usize, limit: usize, descending: bool },
     Sweep(usize),
 }
 
@@ -50,8 +50,9 @@ fn step() -> impl Strategy<Value = Step> {
             0..3usize
         )
             .prop_map(|(checks, writes, events)| Step::Commit { checks, writes, events }),
-        3 => (any::<u8>(), any::<u8>(), 0..8usize, any::<bool>())
-            .prop_map(|(a, b, limit, descending)| Step::Range { start: key(a), end: key(b), limit, descending }),
+        3 => (any::<u8>(), any::<u8>(), 0..4usize, 0..8usize, any::<bool>()).prop_map(
+            |(a, b, skip, limit, descending)| Step::Range { start: key(a), end: key(b), skip, limit, descending }
+        ),
         1 => (0..4usize).prop_map(Step::Sweep),
     ]
 }
@@ -80,8 +81,7 @@ impl Model {
         if range.direction == Direction::Descending {
             rows.reverse();
         }
-        rows.truncate(range.limit);
-        rows
+        rows.into_iter().skip(range.skip).take(range.limit).collect()
     }
 
     /// The expected outcome: the version, a conflict, or `Corrupt` for adding to something that is no counter.
@@ -141,9 +141,9 @@ async fn run(bench: &Bench, steps: &[Step]) {
                 while bench.engine.sweep(1).await.unwrap() > 0 {}
                 model.rows.retain(|_, (_, expires)| expires.is_none_or(|e| e > now));
             }
-            Step::Range { start, end, limit, descending } => {
+            Step::Range { start, end, skip, limit, descending } => {
                 let direction = if *descending { Direction::Descending } else { Direction::Ascending };
-                let range = Range { start: start.clone(), end: end.clone(), limit: *limit, direction };
+                let range = Range { start: start.clone(), end: end.clone(), skip: *skip, limit: *limit, direction };
                 assert_eq!(bench.engine.range(range.clone()).await.unwrap(), model.range(&range, now), "{range:?}");
             }
             Step::Commit { checks, writes, events } => {

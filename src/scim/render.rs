@@ -1,0 +1,246 @@
+//! Resources as the bytes of an answer. What an answer does not show is neither copied nor written; what it shows whole
+//! goes from the record straight into the answer.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::Error;
+use super::discovery::LIST_SCHEMA;
+use super::projection::{Projection, Shown};
+use super::read::{Record, Related};
+use super::resource::{Facts, Field, Kind, Place, group, object, user};
+use super::schema::{Attribute, Schema, Shape};
+use crate::directory::Member;
+use crate::model::{Group, SourceId};
+
+/// Bytes that a resource mostly needs.
+const TYPICAL_BYTES: usize = 1024;
+
+/// Writes resources of one kind for one answer.
+#[derive(Clone, Copy)]
+pub(super) struct Renderer<'a> {
+    pub(super) place: Place<'a>,
+    pub(super) shape: Shape<'a>,
+    /// Whose `externalId` is shown.
+    pub(super) source: Option<&'a SourceId>,
+    pub(super) projection: &'a Projection<'a>,
+}
+
+/// What stands around the resources of a list (RFC 7644 section 3.4.2, RFC 9865 section 2).
+pub(super) struct Around<'a> {
+    pub(super) total: Option<usize>,
+    pub(super) start: Option<usize>,
+    pub(super) shown: usize,
+    pub(super) next: Option<&'a str>,
+}
+
+impl Around<'_> {
+    /// The list up to its first resource. Resources follow, separated by commas, then [`Around::END`].
+    pub(super) fn begin(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(256 + self.shown * TYPICAL_BYTES);
+        out.extend_from_slice(format!("{{\"schemas\":[\"{LIST_SCHEMA}\"]").as_bytes());
+        for (name, number) in [("totalResults", self.total), ("startIndex", self.start)] {
+            if let Some(number) = number {
+                out.extend_from_slice(format!(",\"{name}\":{number}").as_bytes());
+            }
+        }
+        out.extend_from_slice(format!(",\"itemsPerPage\":{}", self.shown).as_bytes());
+        if let Some(cursor) = self.next {
+            // A cursor has letters, digits, `-` and `_` only.
+            out.extend_from_slice(format!(",\"nextCursor\":\"{cursor}\"").as_bytes());
+        }
+        out.extend_from_slice(b",\"Resources\":[");
+        out
+    }
+
+    /// What ends a list.
+    pub(super) const END: &'static [u8] = b"]}";
+}
+
+impl Renderer<'_> {
+    /// The resource by itself.
+    ///
+    /// # Errors
+    /// As [`Renderer::write`].
+    pub(super) fn bytes(&self, record: &Record, related: &Related) -> Result<Vec<u8>, Error> {
+        let mut out = Vec::with_capacity(TYPICAL_BYTES);
+        self.write(&mut out, record, related)?;
+        Ok(out)
+    }
+
+    /// Appends the resource, a JSON object: `schemas` and `id`, its attributes, `meta`.
+    ///
+    /// # Errors
+    /// `Unavailable` when a value cannot be written, which no value brings about.
+    pub(super) fn write(&self, out: &mut Vec<u8>, record: &Record, related: &Related) -> Result<(), Error> {
+        let (facts, attributes) = match record {
+            Record::Group(group) => (group::facts(group), &group.attributes),
+            Record::Object(kind, object) => (object::facts(*kind, object), &object.attributes),
+            Record::User(user) => (user::facts(user), &user.attributes),
+        };
+        out.push(b'{');
+        self.own(out, "schemas", |out| put(out, &self.place.schemas(facts.kind, &attributes.0)))?;
+        self.own(out, "id", |out| put(out, &facts.id))?;
+        match record {
+            Record::Group(group) => self.fields(out, group::fields(group, self.source))?,
+            Record::Object(_, object) => self.fields(out, object::fields(object, self.source))?,
+            Record::User(user) => self.fields(out, user::fields(user, self.source))?,
+        }
+        match related {
+            Related::Groups(groups) if !groups.is_empty() => self.own(out, "groups", |out| self.groups(out, groups))?,
+            Related::Members(members) if !members.is_empty() => {
+                self.own(out, "members", |out| self.members(out, members))?;
+            }
+            Related::Groups(_) | Related::Members(_) | Related::Nothing => {}
+        }
+        self.own(out, "meta", |out| self.meta(out, &facts))?;
+        out.push(b'}');
+        Ok(())
+    }
+
+    fn fields<'f>(&self, out: &mut Vec<u8>, fields: impl Iterator<Item = (&'f str, Field<'f>)>) -> Result<(), Error> {
+        for (name, field) in fields {
+            match (self.shape.extension(name), field) {
+                (None, Field::Flag(flag)) => self.own(out, name, |out| put(out, &flag))?,
+                (None, Field::Stored(value)) => self.own(out, name, |out| put(out, value))?,
+                (None, Field::Text(text)) => self.own(out, name, |out| put(out, text))?,
+                (Some(schema), Field::Stored(Value::Object(inner))) => {
+                    let before = out.len();
+                    key(out, name)?;
+                    out.push(b'{');
+                    let opened = out.len();
+                    for (sub, value) in inner {
+                        if let Some(attribute) = schema.attribute(sub) {
+                            self.attribute(out, Some(schema), attribute, sub, |out| put(out, value))?;
+                        }
+                    }
+                    if out.len() == opened {
+                        out.truncate(before);
+                    } else {
+                        out.push(b'}');
+                    }
+                }
+                (Some(_), _) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// An attribute at the top of the resource; what no schema knows is not shown.
+    fn own(
+        &self,
+        out: &mut Vec<u8>,
+        name: &str,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        match self.shape.own(name) {
+            Some(attribute) => self.attribute(out, None, attribute, name, write),
+            None => Ok(()),
+        }
+    }
+
+    fn attribute(
+        &self,
+        out: &mut Vec<u8>,
+        extension: Option<&Schema>,
+        attribute: &Attribute,
+        name: &str,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        match self.projection.shown(extension, attribute) {
+            Shown::Not => Ok(()),
+            Shown::Whole => {
+                key(out, name)?;
+                write(out)
+            }
+            Shown::Part => {
+                let mut whole = Vec::new();
+                write(&mut whole)?;
+                let whole = serde_json::from_slice(&whole).map_err(|_| Error::Unavailable)?;
+                if let Some(part) = self.projection.part_of(extension, attribute, whole) {
+                    key(out, name)?;
+                    put(out, &part)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn meta(&self, out: &mut Vec<u8>, facts: &Facts) -> Result<(), Error> {
+        out.push(b'{');
+        pair(out, "resourceType", &self.place.catalogue.of(facts.kind).name)?;
+        pair(out, "created", &facts.created.to_string())?;
+        pair(out, "lastModified", &facts.changed.to_string())?;
+        pair(out, "location", &self.place.location(facts.kind, &facts.id))?;
+        pair(out, "version", &super::etag::version(facts.revision))?;
+        out.push(b'}');
+        Ok(())
+    }
+
+    fn groups(&self, out: &mut Vec<u8>, groups: &[Arc<Group>]) -> Result<(), Error> {
+        out.push(b'[');
+        for group in groups {
+            comma(out);
+            out.push(b'{');
+            let id = group.id.to_string();
+            pair(out, "value", &id)?;
+            pair(out, "$ref", &self.place.location(Kind::Group, &id))?;
+            pair(out, "display", group.name.as_str())?;
+            pair(out, "type", "direct")?;
+            out.push(b'}');
+        }
+        out.push(b']');
+        Ok(())
+    }
+
+    fn members(&self, out: &mut Vec<u8>, members: &[group::Shown]) -> Result<(), Error> {
+        out.push(b'[');
+        for (member, display) in members {
+            let (kind, id) = match member {
+                Member::Group(id) => (Kind::Group, id.to_string()),
+                Member::User(id) => (Kind::User, id.to_string()),
+            };
+            comma(out);
+            out.push(b'{');
+            pair(out, "value", &id)?;
+            pair(out, "$ref", &self.place.location(kind, &id))?;
+            pair(out, "type", &self.place.catalogue.of(kind).name)?;
+            if let Some(display) = display {
+                pair(out, "display", display)?;
+            }
+            out.push(b'}');
+        }
+        out.push(b']');
+        Ok(())
+    }
+}
+
+/// A value as JSON.
+fn put<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) -> Result<(), Error> {
+    serde_json::to_writer(out, value).map_err(|_| Error::Unavailable)
+}
+
+/// Separates what follows from what stands before it in an object or a list, if anything does.
+pub(super) fn comma(out: &mut Vec<u8>) {
+    // No value ends with an opening bracket.
+    if !matches!(out.last(), Some(b'{' | b'[')) {
+        out.push(b',');
+    }
+}
+
+fn key(out: &mut Vec<u8>, name: &str) -> Result<(), Error> {
+    comma(out);
+    put(out, name)?;
+    out.push(b':');
+    Ok(())
+}
+
+fn pair(out: &mut Vec<u8>, name: &str, text: &str) -> Result<(), Error> {
+    key(out, name)?;
+    put(out, text)
+}
+
+#[cfg(test)]
+mod tests;
