@@ -18,6 +18,7 @@ mod locks;
 mod me;
 mod rank;
 mod render;
+mod requests;
 mod routes;
 mod sessions;
 mod sources;
@@ -29,6 +30,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use serde_json::Value;
 
 pub use admit::Gate;
 pub use error::Error;
@@ -36,7 +38,7 @@ pub use routes::{router, table};
 
 use crate::access::{Access, Permit};
 use crate::audit::{Ledger, Sealer};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::credential::Credentials;
 use crate::directory::Directory;
 use crate::limit::Limits;
@@ -56,6 +58,22 @@ pub trait Control: Send + std::marker::Sync {
     /// # Errors
     /// Every problem of the new configuration, each a line for people.
     fn reload(&self) -> BoxFuture<'_, Result<Vec<String>, Vec<String>>>;
+}
+
+/// Requests as JSON, newest first, and the number to go on from when there are more.
+pub type Kept = (Vec<Value>, Option<u64>);
+
+/// The last requests of provisioning connections.
+pub trait Requests: Send + std::marker::Sync {
+    /// Those of a connection before the one of number `before`, at most `limit` of those for whose status and time `keep`
+    /// holds. `None` when the connection's are not kept.
+    fn page(
+        &self,
+        connection: &SourceId,
+        keep: &dyn Fn(u16, Timestamp) -> bool,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Option<Kept>;
 }
 
 /// What the surface is built from.
@@ -83,6 +101,8 @@ pub struct Services {
     pub lockout: Lockout,
     /// The address people use.
     pub public_url: String,
+    /// What provisioning connections asked.
+    pub requests: Arc<dyn Requests>,
     /// Verifies the ledger.
     pub sealer: Arc<Sealer>,
     /// Signed-in browsers.

@@ -22,6 +22,7 @@ use crate::lockout::Lockout;
 use crate::login::{self, Login};
 use crate::model::{OrganisationId, SourceId};
 use crate::scim;
+use crate::scim::Journal;
 use crate::secret::{IdSource, MacKey};
 use crate::session::Sessions;
 use crate::store::{self, Store, Writer};
@@ -117,6 +118,7 @@ pub struct Gateway {
     credentials: Credentials,
     cursors: scim::Cursors,
     directory: Directory,
+    journal: Journal,
     limits: Limits,
     lockout: Lockout,
     login: Login,
@@ -214,6 +216,8 @@ impl Gateway {
             metrics: foundation.metrics.clone(),
             sessions: sessions.clone(),
         };
+        let kept = config.scim.iter().filter(|scim| scim.log).map(|scim| &scim.id);
+        let journal = Journal::new(kept, foundation.clock.clone());
         let connectors = sources::connectors(&config, &foundation)?;
         let (syncs, binds) = sources::directories(&config, &foundation, &directory, &access, &ledger).await?;
         let login = Login::new(services, connectors, binds, master, &config.public_url);
@@ -226,6 +230,7 @@ impl Gateway {
             credentials,
             cursors,
             directory,
+            journal,
             limits,
             lockout,
             login,

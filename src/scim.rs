@@ -16,6 +16,7 @@ mod discovery;
 mod error;
 mod etag;
 mod groups;
+mod journal;
 mod json;
 mod list;
 mod me;
@@ -41,6 +42,7 @@ use tokio::sync::Semaphore;
 pub use admit::Gate;
 pub use cursor::Cursors;
 pub use error::{Answer, ERROR_SCHEMA, Error, MEDIA_TYPE};
+pub use journal::Journal;
 pub use oauth::{OAuth, oauth_routes, oauth_table};
 pub use password::Keeper;
 pub use routes::{routes, table};
@@ -68,6 +70,7 @@ pub struct Scim {
     connections: Arc<BTreeMap<SourceId, config::Scim>>,
     bulk_turns: Arc<Semaphore>,
     keeper: Option<Keeper>,
+    journal: Option<Journal>,
 }
 
 impl Scim {
@@ -86,6 +89,7 @@ impl Scim {
             connections: Arc::default(),
             bulk_turns,
             keeper: None,
+            journal: None,
         }
     }
 
@@ -111,6 +115,12 @@ impl Scim {
     pub fn serving(self, connections: &[config::Scim]) -> Self {
         let connections = connections.iter().map(|connection| (connection.id.clone(), connection.clone())).collect();
         Self { connections: Arc::new(connections), ..self }
+    }
+
+    /// Keeps the last requests of connections in `journal`.
+    #[must_use]
+    pub fn kept_in(self, journal: Journal) -> Self {
+        Self { journal: Some(journal), ..self }
     }
 
     /// What becomes of the passwords that a connection sends.

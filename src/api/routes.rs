@@ -12,7 +12,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 
 use super::admit::Gate;
 use super::error::Problem;
-use super::{Api, audit, explain, grants, groups, locks, me, sessions, sources, status, tokens, users};
+use super::{Api, audit, explain, grants, groups, locks, me, requests, sessions, sources, status, tokens, users};
 use crate::http::{Access, Rate, RequestId, Route};
 
 /// Every route of the surface.
@@ -41,6 +41,7 @@ pub fn table() -> Vec<Route<Api>> {
         Route::new(GET, "/api/v1/sources", Management, API, sources::list),
         Route::new(GET, "/api/v1/sources/{id}", Management, API, sources::find),
         Route::new(POST, "/api/v1/sources/{id}/release", Management, API, sources::release),
+        Route::new(GET, "/api/v1/sources/{id}/requests", Management, API, requests::list),
         Route::new(GET, "/api/v1/sources/{id}/sync", Management, API, sources::show),
         Route::new(POST, "/api/v1/sources/{id}/sync", Management, API, sources::run),
         Route::new(GET, "/api/v1/status", Management, API, status::status),

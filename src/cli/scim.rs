@@ -1,5 +1,8 @@
 //! `cleargate scim`.
 
+mod log;
+mod trial;
+
 use clap::Subcommand;
 use serde_json::{Value, json};
 
@@ -11,12 +14,22 @@ use super::output::Output;
 pub(super) enum Command {
     /// List the provisioning connections, with what they own and removed within the last hour
     List,
+    /// Show the last requests of a connection, newest first, with what it sent and was told where something failed
+    #[command(after_help = "Examples:\n  cleargate scim log okta --failed\n  cleargate scim log okta --follow --json")]
+    Log(log::Arguments),
     /// Let a paused connection write again, and forget what it removed within the last hour
     #[command(after_help = "Example:\n  cleargate scim release okta")]
     Release {
         /// The connection's id
         connection: String,
     },
+    /// Play what Okta and Entra ID send against the live endpoint, and name the first thing that fails
+    #[command(
+        after_help = "Makes users and groups of names that nobody has, and removes them and its token in the end.\n\n\
+                            Examples:\n  cleargate scim test okta\n  \
+                            cleargate scim test okta --scim-url https://sso.example.com/scim/v2 --scim-ca ca.pem --json"
+    )]
+    Test(trial::Arguments),
 }
 
 pub(super) async fn run(command: Command, client: Client, output: &Output) -> Result<(), Failure> {
@@ -36,6 +49,8 @@ pub(super) async fn run(command: Command, client: Client, output: &Output) -> Re
             ];
             output.list(&sources, &columns)
         }
+        Command::Log(arguments) => log::run(&arguments, &client, output).await,
+        Command::Test(arguments) => trial::run(&arguments, &client, output).await,
         Command::Release { connection } => {
             let answer = client.post(&path("sources", &connection, "/release"), &json!({})).await?;
             let text = match answer.get("released").and_then(Value::as_bool) {

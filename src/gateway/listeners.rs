@@ -53,6 +53,7 @@ impl Gateway {
         let scim = Scim::new(self.directory.clone(), self.access.clone(), self.cursors.clone(), url)
             .counted_by(self.foundation.metrics.clone())
             .serving(&self.config.scim)
+            .kept_in(self.journal.clone())
             .keeping(scim::Keeper {
                 credentials: self.credentials.clone(),
                 sessions: self.sessions.clone(),

@@ -3,7 +3,22 @@
 use std::sync::Arc;
 
 use super::Gateway;
-use crate::api::{Api, Control, Services};
+use crate::api::{Api, Control, Kept, Requests, Services};
+use crate::clock::Timestamp;
+use crate::model::SourceId;
+use crate::scim::Journal;
+
+impl Requests for Journal {
+    fn page(
+        &self,
+        connection: &SourceId,
+        keep: &dyn Fn(u16, Timestamp) -> bool,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Option<Kept> {
+        Self::page(self, connection, keep, before, limit)
+    }
+}
 
 impl Gateway {
     /// The management surface; a reload is the one that the gateway was started with.
@@ -25,6 +40,7 @@ impl Gateway {
             limits: self.limits.clone(),
             lockout: self.lockout.clone(),
             public_url: self.config.public_url.as_str().trim_end_matches('/').to_owned(),
+            requests: Arc::new(self.journal.clone()),
             sealer: Arc::clone(&self.sealer),
             sessions: self.sessions.clone(),
             syncs: self.syncs.clone(),

@@ -18,6 +18,8 @@ pub struct Answer {
     pub status: u16,
     /// The body; null when there is none.
     pub body: Value,
+    /// `X-Request-Id`, for the log.
+    pub request_id: Option<String>,
 }
 
 /// A client with a token. Cloning shares its settings.
@@ -63,9 +65,13 @@ impl Client {
         let body = if response.body.is_empty() {
             Value::Null
         } else {
-            serde_json::from_slice(&response.body).map_err(|error| Failed::while_doing(&asked, &error))?
+            let parsed = serde_json::from_slice(&response.body);
+            parsed.map_err(|error| {
+                Failed::while_doing(&format!("{asked} (answered {} without JSON)", response.status.as_u16()), &error)
+            })?
         };
-        Ok(Answer { asked, status: response.status.as_u16(), body })
+        let request_id = response.headers.get("x-request-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
+        Ok(Answer { asked, status: response.status.as_u16(), body, request_id })
     }
 }
 

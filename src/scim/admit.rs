@@ -7,6 +7,7 @@ use http::request::Parts;
 use http::{StatusCode, header};
 
 use super::Error;
+use super::journal::Trace;
 use crate::error::Chain;
 use crate::http::{Access, Admit, Rate, circumstance};
 use crate::limit::{Limits, Subject};
@@ -47,6 +48,9 @@ impl Gate {
         };
         match actor {
             Ok((actor, source)) => {
+                if let (Some(trace), Actor::Connection { token, .. }) = (parts.extensions.get::<Trace>(), &actor) {
+                    trace.is_of(&source, *token);
+                }
                 self.limits.check(rate, Subject::Connection(source.as_str()))?;
                 parts.extensions.insert(actor);
                 Ok(())

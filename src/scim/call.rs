@@ -8,6 +8,7 @@ use http_body_util::BodyExt;
 use serde_json::{Map, Value};
 
 use super::etag::Conditions;
+use super::journal::Trace;
 use super::projection::Projection;
 use super::query;
 use super::resource::Kind;
@@ -41,6 +42,7 @@ pub struct Call {
     /// The query part of the address.
     pub query: Option<String>,
     media_type: Option<String>,
+    trace: Option<Trace>,
 }
 
 impl FromRequestParts<Scim> for Call {
@@ -58,6 +60,7 @@ impl FromRequestParts<Scim> for Call {
             method: if parts.method == Method::HEAD { Method::GET } else { parts.method.clone() },
             query: parts.uri.query().map(str::to_owned),
             media_type: media_type.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
+            trace: parts.extensions.get().cloned(),
             actor,
         })
     }
@@ -75,6 +78,7 @@ impl Call {
             method: method.clone(),
             query: Some(query.to_owned()),
             media_type: None,
+            trace: None,
         }
     }
 
@@ -101,6 +105,10 @@ impl Call {
         }
         // The route bounds the body, and answers itself when it is too large.
         let bytes = body.collect().await.map_err(|_| Error::InvalidSyntax("the body broke off".to_owned()))?;
-        json::parse_object(&bytes.to_bytes())
+        let object = json::parse_object(&bytes.to_bytes())?;
+        if let Some(trace) = &self.trace {
+            trace.has_body(&object);
+        }
+        Ok(object)
     }
 }

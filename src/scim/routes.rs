@@ -6,6 +6,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, Method, StatusCode, header};
 use serde_json::Value;
@@ -14,7 +15,7 @@ use super::call::{Call, Content};
 use super::query::Query;
 use super::read::Rows;
 use super::resource::{Endpoint, Kind};
-use super::{Error, MEDIA_TYPE, Scim, discovery, etag};
+use super::{Error, MEDIA_TYPE, Scim, discovery, etag, journal};
 use crate::http::{Access, Admit, Rate, Route, router};
 
 const COLLECTION: &str = "GET, POST";
@@ -116,7 +117,15 @@ pub fn table() -> Vec<Route<Scim>> {
 
 /// The surface's router. Every address below `/scim/v2` is answered here, errors included.
 pub fn routes(scim: Scim, admit: Arc<dyn Admit>) -> Router {
-    router(table(), scim, admit).method_not_allowed_fallback(wrong_method)
+    let (kept, catalogue) = (scim.journal.clone(), Arc::clone(&scim.catalogue));
+    let router = router(table(), scim, admit).method_not_allowed_fallback(wrong_method);
+    match kept {
+        Some(kept) => {
+            kept.learn(&catalogue);
+            router.layer(middleware::from_fn_with_state(kept, journal::keep))
+        }
+        None => router,
+    }
 }
 
 async fn wrong_method() -> Error {

@@ -2,6 +2,7 @@
 
 mod daemon;
 mod offline;
+mod trial;
 
 use std::io::Write;
 use std::path::Path;

@@ -19,6 +19,7 @@ mod okta;
 mod okta_flow;
 mod ownership;
 mod passwords;
+mod request_log;
 mod requirements;
 mod schema_extensions;
 mod schema_types;

@@ -247,3 +247,23 @@ fn a_daemon_elsewhere_is_administered_with_a_token() {
     std::fs::write(&file, "cgp_wrong").unwrap();
     assert_eq!(remote(&["user", "list"]).0, 4);
 }
+
+#[test]
+fn connections_are_listed_released_and_their_requests_shown() {
+    let daemon = Daemon::start("[[scim]]\nid = \"okta\"\n[[scim]]\nid = \"hr\"");
+    let (code, out, _) = daemon.run(&["scim", "list"]);
+    assert_eq!((code, out.lines().count()), (0, 3), "{out}");
+    assert!(out.lines().next().unwrap().starts_with("CONNECTION") && out.contains("okta"), "{out}");
+    let released = daemon.object(&["scim", "release", "okta"]);
+    assert_eq!((&released["id"], &released["released"]), (&"okta".into(), &false.into()));
+    assert_eq!(daemon.run(&["scim", "release", "nobody"]).0, 5);
+    let (code, out, _) = daemon.run(&["scim", "log", "okta", "--failed"]);
+    assert_eq!((code, out.as_str()), (0, ""));
+    assert_eq!(daemon.run(&["scim", "log", "nobody"]).0, 5);
+    let client = daemon.object(&["token", "create", "--connection", "okta", "--client"]);
+    assert!(client["client_secret"].as_str().unwrap().starts_with("cgc_"));
+    let (_, out, _) = daemon.run(&["token", "list", "--connection", "okta"]);
+    assert!(out.contains("client") && out.lines().count() == 2, "{out}");
+    let (_, out, _) = daemon.run(&["token", "list", "--connection", "hr"]);
+    assert_eq!(out.lines().count(), 1, "{out}");
+}
