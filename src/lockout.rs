@@ -175,7 +175,11 @@ impl Lockout {
     /// # Errors
     /// `Busy`, `Store`.
     pub async fn succeed(&self, attempt: Attempt) -> Result<(), Error> {
-        let attempt = &attempt;
+        self.settle(attempt, State::succeed).await
+    }
+
+    async fn settle(&self, attempt: Attempt, end: impl Fn(State) -> State) -> Result<(), Error> {
+        let (attempt, end) = (&attempt, &end);
         let _turn = self.turn(&attempt.place).await;
         self.ledger
             .retry(|mut change| async move {
@@ -183,7 +187,7 @@ impl Lockout {
                 if !state.knows(&attempt.ticket) {
                     return Ok(());
                 }
-                let state = state.succeed();
+                let state = end(state);
                 if state.is_clear() {
                     self.forget(&mut change, &attempt.place);
                 } else {
@@ -193,6 +197,14 @@ impl Lockout {
                 Ok(())
             })
             .await
+    }
+
+    /// Tells that nothing was verified, for want of time or of a directory: it was no attempt, and tells nobody anything.
+    ///
+    /// # Errors
+    /// `Busy`, `Store`.
+    pub async fn release(&self, attempt: Attempt) -> Result<(), Error> {
+        self.settle(attempt, State::release).await
     }
 
     /// Tells that the attempt was wrong; it stays counted. Gives until when the account is locked now, if it is, and

@@ -31,7 +31,8 @@ impl LockoutPreset {
     /// Attempts, time, whether an attempt prolongs.
     const fn numbers(self) -> (u32, Duration, bool) {
         match self {
-            // Short for whoever forgot, long for whoever guesses; nobody can keep a person out for ever.
+            // Short for whoever forgot, long for whoever guesses. No lock is longer for being tried, but whoever guesses once
+            // after each can still keep a person from signing in by password.
             Self::Balanced => (10, Duration::from_secs(60), false),
             // The ClearVantage manual, word by word.
             Self::Clearvantage => (3, Duration::from_secs(1800), true),

@@ -38,7 +38,8 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 
 impl Policy {
     /// The default: ten attempts, then one each after 1, 2, 4, 8 … minutes, at most an hour. An attacker gets fewer than
-    /// 40 guesses a day, and a user who is attacked waits for an hour at most, never for good.
+    /// 40 guesses a day. Each lock ends after an hour at most; who tries again at that moment every time keeps the user from
+    /// this way in all the same, which only other ways in, or an administrator, help against.
     pub const fn balanced() -> Self {
         Self {
             attempts: 10,
@@ -214,6 +215,12 @@ impl State {
         if self.open == 0 && !self.is_mixed {
             return Self::default();
         }
+        self
+    }
+
+    /// The attempt, which is known, came to nothing before anything was verified: it was none.
+    pub(super) fn release(mut self) -> Self {
+        self.open = self.open.saturating_sub(1);
         self
     }
 

@@ -3,6 +3,7 @@
 use super::finish::{Opened, Proof, Visit};
 use super::{Error, Login, PASSWORD};
 use crate::credential::{self, Lane, Verdict, Verified};
+use crate::error::Chain;
 use crate::http::Rate;
 use crate::limit::Subject as Limited;
 use crate::lockout::{self, Subject};
@@ -54,9 +55,14 @@ impl Login {
         let attempt = self.services.lockout.reserve(subject, &visit.circumstance).await?;
         let checked = match self.check(user, password).await {
             Ok(checked) => checked,
+            Err(error @ Error::Refused { .. }) => {
+                self.services.lockout.fail(attempt).await?;
+                return Err(error);
+            }
             Err(error) => {
-                if matches!(error, Error::Refused { .. }) {
-                    self.services.lockout.fail(attempt).await?;
+                // Nothing was verified. An attempt that cannot be taken back counts as failed: the safe side.
+                if let Err(kept) = self.services.lockout.release(attempt).await {
+                    tracing::warn!(error = %Chain(&kept), "an attempt that came to nothing stays counted");
                 }
                 return Err(error);
             }

@@ -4,7 +4,7 @@ use super::*;
 
 const START: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
-/// Plays attempts one after the other: `w` wrong, `r` right, `m` a minute passes, `s` a second, `h` half an hour, `d` a
+/// Plays attempts one after the other: `w` wrong, `r` right, `u` not verified, `m` a minute passes, `s` a second, `h` half an hour, `d` a
 /// day. Gives `.` for what was admitted and `x` for what was refused.
 fn play(policy: &Policy, script: &str) -> String {
     let (mut state, mut now) = (State::default(), START);
@@ -18,7 +18,11 @@ fn play(policy: &Policy, script: &str) -> String {
             _ => match state.reserve(policy, now) {
                 Admission::Admitted(counted, ticket) => {
                     assert!(counted.knows(&ticket));
-                    state = if step == 'r' { counted.succeed() } else { counted.fail(policy, now).0 };
+                    state = match step {
+                        'r' => counted.succeed(),
+                        'u' => counted.release(),
+                        _ => counted.fail(policy, now).0,
+                    };
                     told.push('.');
                 }
                 Admission::Refused { state: kept, until, .. } => {
@@ -56,6 +60,31 @@ fn the_manuals_preset_locks_after_three_for_half_an_hour() {
     ] {
         assert_eq!(play(&policy, script), expected, "{script}");
     }
+}
+
+#[test]
+fn an_attempt_in_which_nothing_was_verified_is_none() {
+    for (policy, script, expected) in [
+        (Policy::clearvantage(), "uuuuwuuwuuwu", "...........x"),
+        (Policy::clearvantage(), "wuurwww", "......."),
+        (Policy::balanced(), "wwwwwwwwwwmuuuww", "..............x"),
+    ] {
+        assert_eq!(play(&policy, script), expected, "{script}");
+    }
+}
+
+#[test]
+fn one_that_was_not_verified_does_not_hide_those_at_the_same_time() {
+    let policy = Policy::clearvantage();
+    let mut state = State::default();
+    for _ in 0..3 {
+        let Admission::Admitted(counted, _) = state.reserve(&policy, START) else { panic!("refused") };
+        state = counted;
+    }
+    assert!(matches!(state.reserve(&policy, START), Admission::Refused { .. }), "three are open");
+    let state = state.fail(&policy, START).0.release().fail(&policy, START).0;
+    assert_eq!(state.counted(), 2);
+    assert!(matches!(state.reserve(&policy, START), Admission::Admitted(..)));
 }
 
 #[test]

@@ -2,7 +2,11 @@ use std::time::Duration;
 
 use http::{HeaderValue, StatusCode};
 
-use crate::support::gateway::TestGateway;
+use cleargate::model::{OrganisationId, UserId};
+use cleargate::store::{Range, Table};
+
+use crate::support::gateway::{TestGateway, record};
+use crate::support::port;
 
 const PASSWORD: &str = "violet anchor under seven bridges";
 const MANUAL: &str = "[lockout]\npreset = \"clearvantage\"";
@@ -53,6 +57,25 @@ async fn three_wrong_passwords_lock_for_thirty_minutes_and_a_try_begins_them_ane
     assert_eq!(gateway.visitor().sign_in("ada@example.org", PASSWORD).await.status, StatusCode::UNAUTHORIZED);
     gateway.advance(Duration::from_secs(30 * 60));
     assert_eq!(gateway.visitor().sign_in("ada@example.org", PASSWORD).await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn a_directory_that_is_away_costs_nobody_an_attempt() {
+    let lines = format!(
+        "{MANUAL}\n[[ldap]]\nid = \"corp\"\nservers = [\"ldap://{}\"]\nbase = \"dc=example,dc=org\"\nlogin = true\n\
+         bind = {{ dn = \"cn=service\", password = {{ file = \"secret\" }} }}\n",
+        port::free()
+    );
+    let gateway = TestGateway::with_files(&lines, &[("secret", "s3cret\n")]).await;
+    let corp = gateway.sync_permit("corp");
+    gateway.gateway.directory().create_user(&corp, &record("ada@example.org")).await.unwrap();
+    for _ in 0..4 {
+        let reply = gateway.visitor().sign_in("ada@example.org", PASSWORD).await;
+        assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE, "{}", reply.text);
+    }
+    let attempts: Table<UserId, ()> = Table::new(0x30, "attempts");
+    let range = Range::prefix(attempts.prefix(OrganisationId::DEFAULT, &()), 10);
+    assert_eq!(gateway.gateway.ledger().store().range(range).await.unwrap(), []);
 }
 
 #[tokio::test]
