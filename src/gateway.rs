@@ -194,10 +194,15 @@ impl Gateway {
             .with_belongings(Arc::new(belongings))
             .with_schemas(&config.schemas)
             .with_connections(policies::connections(&config.scim));
-        directory.count_owned_once().await.map_err(|error| match error {
-            directory::Error::Store(error) => Error::Store(error),
-            other => Error::configuration("store.path", other),
-        })?;
+        match directory.count_owned_once().await {
+            Ok(()) => {}
+            // A store that takes no writes is served as it is; the next start counts.
+            Err(error @ directory::Error::Store(_)) if !ledger.store().engine().health().writable => {
+                tracing::warn!("what each source owns was not counted: {}", Chain(&error));
+            }
+            Err(directory::Error::Store(error)) => return Err(Error::Store(error)),
+            Err(other) => return Err(Error::configuration("store.path", other)),
+        }
         let memberships = Arc::new(directory.clone());
         let access =
             Access::new(ledger.clone(), clock.clone(), ids.clone(), organisation, pack.roles().clone(), memberships);

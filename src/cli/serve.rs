@@ -54,8 +54,8 @@ async fn serve(config: Config, path: PathBuf, replace_filter: log::ReplaceFilter
     let reload = foundation.reload.clone();
     let gateway = Gateway::open(config, foundation).await.map_err(start_failure)?;
     let listening = gateway.listen().map_err(start_failure)?;
-    gateway.record(EventKind::GatewayStarted).await.map_err(start_failure)?;
-    tell(&[NotifyState::Ready, NotifyState::Status(&status(&listening))]);
+    record(&gateway, EventKind::GatewayStarted).await?;
+    tell(&[NotifyState::Ready, NotifyState::Status(&status(&gateway, &listening).await)]);
     watchdog(&gateway);
     tracing::info!("serving at {}", listening.public.url);
     while signals.next().await == Told::Reload {
@@ -66,11 +66,28 @@ async fn serve(config: Config, path: PathBuf, replace_filter: log::ReplaceFilter
     if !cut.is_empty() {
         tracing::warn!("cut while stopping: {}", cut.join(", "));
     }
-    gateway.record(EventKind::GatewayStopped).await.map_err(start_failure)
+    record(&gateway, EventKind::GatewayStopped).await
 }
 
-fn status(listening: &Listening) -> String {
-    format!("serving at {}, operations at {}", listening.public.url, listening.operations.url)
+/// Records a start or a stop. A store that takes no writes, on a full disk, keeps neither from happening: nobody signs in then,
+/// but whoever is signed in goes on, what is there is read, and `/readyz` says what is wrong.
+async fn record(gateway: &Gateway, kind: EventKind) -> Result<(), Failure> {
+    let Err(error) = gateway.record(kind).await else { return Ok(()) };
+    match gateway.ready().check().await {
+        Ok(()) => Err(start_failure(error)),
+        Err(reason) => {
+            tracing::warn!("`{}` was not recorded, the daemon is read-only: {reason}", kind.name());
+            Ok(())
+        }
+    }
+}
+
+async fn status(gateway: &Gateway, listening: &Listening) -> String {
+    let serving = match gateway.ready().check().await {
+        Ok(()) => "serving".to_owned(),
+        Err(reason) => format!("read-only ({reason}), serving"),
+    };
+    format!("{serving} at {}, operations at {}", listening.public.url, listening.operations.url)
 }
 
 async fn reload_once(gateway: &Gateway, reload: &Reload) {
@@ -98,16 +115,17 @@ fn tell(states: &[NotifyState<'_>]) {
     }
 }
 
-/// Tells systemd's watchdog that the daemon lives, each time after the store has answered.
+/// Tells systemd's watchdog that the daemon lives, each time after the store was read. A store that takes no writes is no
+/// reason to be killed: a start does not make a disk less full, and would end what still works.
 fn watchdog(gateway: &Gateway) {
     let Some(period) = sd_notify::watchdog_enabled() else { return };
     let gateway = gateway.clone();
     gateway.tasks().clone().every("watchdog", period / 2, move || {
-        let ready = gateway.ready();
+        let gateway = gateway.clone();
         async move {
-            match ready.check().await {
+            match gateway.answers().await {
                 Ok(()) => tell(&[NotifyState::Watchdog]),
-                Err(reason) => tracing::error!("the watchdog is not fed: {reason}"),
+                Err(error) => tracing::error!("the watchdog is not fed: {}", Chain(&error)),
             }
         }
     });

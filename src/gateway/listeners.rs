@@ -84,6 +84,15 @@ impl Gateway {
         Ready(self.ledger.store().clone())
     }
 
+    /// Whether the gateway answers at all: its store can be read. One that takes no writes is no reason to start anew.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn answers(&self) -> Result<(), Error> {
+        self.ledger.store().engine().head().await?;
+        Ok(())
+    }
+
     /// Starts the listeners and the background work.
     ///
     /// # Errors

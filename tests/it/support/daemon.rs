@@ -169,13 +169,27 @@ impl Daemon {
 
     /// Starts the daemon without waiting, for starts that must fail.
     pub fn launch(&mut self) {
-        assert!(self.child.is_none(), "the daemon runs already");
         let log = File::options().create(true).append(true).open(self.path("log")).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cleargate"));
+        self.spawn(Command::new(env!("CARGO_BIN_EXE_cleargate")), log, &[]);
+    }
+
+    /// Starts the daemon without waiting, where no file takes more than its first 4 KiB: the header of a store is
+    /// overwritten in its place, everything else is refused, as on a full disk. Its log is lost. It is told to tell a service manager at `socket` that it lives, within so many microseconds.
+    pub fn launch_on_a_full_disk(&mut self, socket: &Path, watchdog_us: u32) {
+        let mut command = Command::new("sh");
+        // Who ignores the signal gets an error instead; this and the limit outlast `exec`.
+        command.args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_cleargate")]);
+        let notify = [("NOTIFY_SOCKET", socket.display().to_string()), ("WATCHDOG_USEC", watchdog_us.to_string())];
+        self.spawn(command, File::options().write(true).open("/dev/null").unwrap(), &notify);
+    }
+
+    fn spawn(&mut self, mut command: Command, log: File, environment: &[(&str, String)]) {
+        assert!(self.child.is_none(), "the daemon runs already");
         for name in ["CLEARGATE_CONFIG", "CLEARGATE_LOG", "CREDENTIALS_DIRECTORY", "JOURNAL_STREAM", "NOTIFY_SOCKET"] {
             command.env_remove(name);
         }
         command.arg("serve").arg("--config").arg(self.config());
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         self.child = Some(command.spawn().unwrap());
     }
@@ -254,6 +268,32 @@ async fn the_daemon_serves_until_told_to_stop_and_serves_again() {
     daemon.kill().await;
     daemon.start().await;
     assert_eq!(daemon.admin().get("/api/v1/users").send().await.status, 200);
+}
+
+#[tokio::test]
+async fn on_a_full_disk_the_daemon_starts_read_only_says_so_and_is_not_killed_for_it() {
+    let mut daemon = Daemon::serving("").await;
+    assert_eq!(daemon.terminate().await, Some(0), "{}", daemon.log());
+    let path = daemon.path("notify.sock");
+    let socket = tokio::net::UnixDatagram::bind(&path).unwrap();
+    daemon.launch_on_a_full_disk(&path, 200_000);
+    let (mut is_ready, mut fed) = (false, 0);
+    while !is_ready || fed < 3 {
+        let mut bytes = [0; 4096];
+        let told = tokio::time::timeout(PATIENCE, socket.recv(&mut bytes)).await;
+        let length = told.unwrap_or_else(|_| panic!("ready: {is_ready}, fed {fed} times")).unwrap();
+        let told = std::str::from_utf8(&bytes[..length]).unwrap();
+        is_ready |= told.contains("READY=1") && told.contains("STATUS=read-only");
+        fed += u32::from(told.contains("WATCHDOG=1"));
+    }
+    let answer = daemon.operations().get("/readyz").send().await;
+    assert_eq!(answer.status, 503);
+    assert!(answer.text().contains("the store refuses writes"), "{}", answer.text());
+    assert_eq!(daemon.client().get("/login").send().await.status, 200);
+    assert_eq!(daemon.admin().get("/api/v1/users").send().await.status, 200, "what is there is read");
+    assert_eq!(daemon.terminate().await, Some(0));
+    daemon.start().await;
+    assert_eq!(daemon.operations().get("/readyz").send().await.status, 200, "with room it is well again");
 }
 
 #[tokio::test]
