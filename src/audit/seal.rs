@@ -20,10 +20,10 @@ impl Sealer {
         Self { head: master.derive("ledger head"), entry: master.derive("ledger entry") }
     }
 
-    /// The tree that a head stands for; empty bytes are the head of an empty log.
+    /// The tree that a head stands for. No bytes are no head: who empties the log cannot make one for it.
     pub(super) fn open(&self, head: &[u8]) -> Result<Tree, Error> {
         if head.is_empty() {
-            return Ok(Tree::default());
+            return Err(corrupt("the ledger's head is gone, which every store has from its beginning"));
         }
         let (body, tag) = head.split_last_chunk::<32>().ok_or_else(|| corrupt("the ledger's head is cut short"))?;
         if !self.head.verify(body, tag) {
@@ -59,6 +59,10 @@ fn corrupt(reason: &str) -> Error {
 }
 
 impl Seal for Sealer {
+    fn empty(&self) -> Head {
+        self.close(&Tree::default())
+    }
+
     fn leaf(&self, sequence: u64, body: &[u8]) -> Leaf {
         let hash = tree::leaf(sequence, body);
         let mut tag = [0; 16];

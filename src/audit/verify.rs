@@ -1,7 +1,7 @@
 //! Verification: every entry against its mark, all of them against the head.
 //!
-//! What it finds without help: an entry that was altered, dropped, added or moved, a log that was cut off, a head that
-//! was edited or put back to an older state. What it cannot know by itself is that the whole file was replaced by an
+//! What it finds without help: an entry that was altered, dropped, added or moved, a log that was cut off or wiped, a head
+//! that was edited, removed or put back to an older state. What it cannot know by itself is that the whole file was replaced by an
 //! older copy of it; a [`Checkpoint`] kept elsewhere shows that.
 
 use std::fmt;
@@ -82,6 +82,9 @@ pub enum Problem {
         /// The first such entry.
         position: u64,
     },
+    /// Neither entries nor a head are there, which a store has from its beginning.
+    #[error("the ledger was wiped: the store has neither entries nor the head that it was made with")]
+    Wiped,
     /// Entries are there that the head does not count: it was put back to an older state, or they were added.
     #[error("entry {position} is not counted by the head")]
     Uncounted {
@@ -99,6 +102,7 @@ impl Problem {
             | Self::Head { position, .. }
             | Self::Missing { position }
             | Self::Uncounted { position } => *position,
+            Self::Wiped => 0,
         }
     }
 }
@@ -144,7 +148,8 @@ impl FromStr for Checkpoint {
 /// # Errors
 /// The store's, when it cannot be read. A ledger that was tampered with is a [`Report`] with a problem.
 pub async fn verify(store: &Store, sealer: &Sealer, since: Option<Checkpoint>) -> Result<Report, Error> {
-    let (expected, unreadable) = match sealer.open(&store.engine().head().await?) {
+    let head = store.engine().head().await?;
+    let (expected, unreadable) = match sealer.open(&head) {
         Ok(tree) => (tree, None),
         Err(Error::Corrupt { reason, .. }) => (Tree::default(), Some(reason)),
         Err(error) => return Err(error),
@@ -155,6 +160,7 @@ pub async fn verify(store: &Store, sealer: &Sealer, since: Option<Checkpoint>) -
     let mut problem = run.read(store, sealer, limit).await?;
     if problem.is_none() {
         problem = match unreadable {
+            Some(_) if head.is_empty() && run.tree.size() == 0 => Some(Problem::Wiped),
             Some(reason) => Some(Problem::Head { position: run.tree.size(), reason }),
             None => ending(store, sealer, &run.tree, &expected).await?,
         };

@@ -200,9 +200,11 @@ pub type Head = Vec<u8>;
 /// Gives log entries their hashes. The ledger implements it, the engine's writer calls it inside the commit, so that
 /// the log is no point of conflict between writers.
 pub trait Seal: Send + Sync {
+    /// The head of a log without entries, with which a store is made. A store without any head was tampered with.
+    fn empty(&self) -> Head;
     /// What marks an entry at a position.
     fn leaf(&self, sequence: u64, body: &[u8]) -> Leaf;
-    /// The head after appending `leaves` to the log whose head was `head` (empty bytes for an empty log).
+    /// The head after appending `leaves` to the log whose head was `head`.
     ///
     /// # Errors
     /// `Corrupt` when the old head cannot be read or does not verify: the writer must refuse the commit.
@@ -243,7 +245,7 @@ pub trait Engine: Send + Sync {
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Committed, Error>>;
     /// At most `limit` log rows from sequence `from` on.
     fn log(&self, from: u64, limit: usize) -> BoxFuture<'_, Result<Vec<LogRow>, Error>>;
-    /// The log's head, empty when nothing was ever appended.
+    /// The log's head; empty bytes when there is none, which is damage.
     fn head(&self) -> BoxFuture<'_, Result<Head, Error>>;
     /// Tells the version of the newest commit; a receiver sees every later one, perhaps several as one.
     fn changes(&self) -> watch::Receiver<u64>;
@@ -252,7 +254,8 @@ pub trait Engine: Send + Sync {
     /// Deletes at most `limit` rows that have expired and tells how many. Readers do not see a difference, so it is no
     /// commit: neither the version nor the log moves.
     fn sweep(&self, limit: usize) -> BoxFuture<'_, Result<u64, Error>>;
-    /// Opens the files again after a failed commit has made the engine refuse writes; does nothing when it is well.
+    /// Opens the files again after a failed commit has made the engine refuse writes; does nothing when it is well. Fails
+    /// where only another start of the program can tell what is on the disk.
     fn reopen(&self) -> BoxFuture<'_, Result<(), Error>>;
     /// How the engine is.
     fn health(&self) -> Health;

@@ -5,12 +5,14 @@
 //! because opening one costs more than most reads; the writer opens the next one before it answers, so that whoever was
 //! answered reads what was written. No other read transaction lives across an await, because one that stays behind
 //! keeps the file growing. After a failed commit the engine refuses writes until it is reopened: whether
-//! that commit reached the disk is not known before.
+//! that commit reached the disk is not known before. When it failed for another reason than a full disk, the engine stays
+//! read-only until the program is started again.
 
 use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -19,7 +21,7 @@ use futures_util::future::{BoxFuture, ready};
 #[cfg(test)]
 use redb::StorageBackend;
 use redb::{
-    Builder, Database, DatabaseError, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, Table,
+    Builder, CommitError, Database, DatabaseError, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, Table,
     TableDefinition, TableError, WriteTransaction,
 };
 use tokio::sync::watch;
@@ -72,7 +74,7 @@ impl Embedded {
 
     fn start(path: PathBuf, opener: Box<Opener>, clock: Clock, seal: Arc<dyn Seal>) -> Result<Self, OpenError> {
         let database = opener().map_err(|error| open_error(&path, error))?;
-        prepare(&path, &database)?;
+        prepare(&path, &database, &*seal)?;
         let disk = Arc::new(Disk {
             path: path.clone(),
             opener,
@@ -81,6 +83,7 @@ impl Embedded {
             database: RwLock::new(None),
             newest: RwLock::new(None),
             failure: Mutex::new(None),
+            is_doubtful: AtomicBool::new(false),
             transactions: AtomicU64::new(0),
             changes: watch::Sender::new(0),
         });
@@ -106,6 +109,9 @@ struct Disk {
     newest: RwLock<Option<Arc<Rows>>>,
     /// Why writes are refused.
     failure: Mutex<Option<String>>,
+    /// They are until the program is started again: what a commit wrote may be in memory of the system and not on the
+    /// disk, and no read tells.
+    is_doubtful: AtomicBool,
     transactions: AtomicU64,
     changes: watch::Sender<u64>,
 }
@@ -156,7 +162,26 @@ impl Disk {
 
     fn fail(&self, error: &Error) {
         tracing::error!(store.path = %self.path.display(), error = %error, "the store refuses writes from now on");
-        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+        let mut reason = error.to_string();
+        if self.is_doubtful.load(Ordering::SeqCst) {
+            reason.push_str("; what reached the disk is not certain: look at the disk, then start the service again");
+        }
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+    }
+
+    /// What a failed commit leaves behind. A disk that was full has refused, and keeps what it had; after any other failure
+    /// the system may have dropped what it could not write, and shows it as written.
+    fn commit_failed(&self, error: CommitError) -> Error {
+        let error: redb::Error = error.into();
+        let is_refusal =
+            |kind| matches!(kind, ErrorKind::FileTooLarge | ErrorKind::QuotaExceeded | ErrorKind::StorageFull);
+        let is_doubtful = match &error {
+            redb::Error::Io(error) => !is_refusal(error.kind()),
+            redb::Error::PreviousIo => true,
+            _ => false,
+        };
+        self.is_doubtful.fetch_or(is_doubtful, Ordering::SeqCst);
+        failed(error)
     }
 
     /// Serves from `database` and tells readers where it stands.
@@ -196,7 +221,7 @@ impl Disk {
             transaction.set_quick_repair(true);
             match work(&transaction)? {
                 Some(value) => {
-                    let committed = transaction.commit().map_err(failed);
+                    let committed = transaction.commit().map_err(|error| self.commit_failed(error));
                     self.renew(committed.is_ok().then_some(database));
                     committed?;
                     self.transactions.fetch_add(1, Ordering::Relaxed);
@@ -319,8 +344,14 @@ impl Storage for Disk {
     }
 
     fn reopen(&self) -> Result<(), Error> {
-        if self.failure().is_none() {
-            return Ok(());
+        let Some(reason) = self.failure() else { return Ok(()) };
+        if self.is_doubtful.load(Ordering::SeqCst) {
+            // What is there can be read at least, also where the disk did not let it be opened at first.
+            let is_closed = self.database.read().unwrap_or_else(PoisonError::into_inner).is_none();
+            if is_closed && let Err(error) = self.open_again() {
+                tracing::error!(error = %error, "the store cannot be read again either");
+            }
+            return Err(Error::Unavailable { reason });
         }
         let opened = self.open_again();
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) =
@@ -551,7 +582,7 @@ fn create_file(path: &Path) -> std::io::Result<()> {
 }
 
 /// Creates the tables of a new file and refuses a file that is not ours or is of a newer release.
-fn prepare(path: &Path, database: &Database) -> Result<(), OpenError> {
+fn prepare(path: &Path, database: &Database, seal: &dyn Seal) -> Result<(), OpenError> {
     let storage = |error: Error| OpenError::Storage { path: path.to_owned(), source: Box::new(error) };
     let reading = database.begin_read().map_err(|error| storage(failed(error)))?;
     let format = match reading.open_table(META) {
@@ -561,7 +592,7 @@ fn prepare(path: &Path, database: &Database) -> Result<(), OpenError> {
                 return Err(OpenError::Foreign { path: path.to_owned() });
             }
             drop(reading);
-            return create_tables(database).map_err(storage);
+            return create_tables(database, seal).map_err(storage);
         }
         Err(_) => None,
     };
@@ -572,9 +603,13 @@ fn prepare(path: &Path, database: &Database) -> Result<(), OpenError> {
     }
 }
 
-fn create_tables(database: &Database) -> Result<(), Error> {
+/// Format and head are there together or not at all, so that a store without a head was tampered with.
+fn create_tables(database: &Database, seal: &dyn Seal) -> Result<(), Error> {
     let transaction = database.begin_write().map_err(failed)?;
-    Tables::open(&transaction)?.set_meta(META_FORMAT, &FORMAT.to_be_bytes())?;
+    let mut tables = Tables::open(&transaction)?;
+    tables.set_meta(META_FORMAT, &FORMAT.to_be_bytes())?;
+    tables.set_meta(META_HEAD, &seal.empty())?;
+    drop(tables);
     transaction.commit().map_err(failed)
 }
 
@@ -634,7 +669,7 @@ fn open_error(path: &Path, error: DatabaseError) -> OpenError {
     let path = path.to_owned();
     match error {
         DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => OpenError::Busy { path },
-        DatabaseError::Storage(redb::StorageError::Io(error)) if error.kind() == std::io::ErrorKind::InvalidData => {
+        DatabaseError::Storage(redb::StorageError::Io(error)) if error.kind() == ErrorKind::InvalidData => {
             OpenError::Foreign { path }
         }
         other => OpenError::Storage { path, source: Box::new(other) },

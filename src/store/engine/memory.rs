@@ -35,7 +35,8 @@ struct Rows {
 impl Memory {
     /// An empty engine.
     pub fn new(clock: Clock, seal: Arc<dyn Seal>) -> Self {
-        Self { clock, seal, rows: RwLock::default(), changes: watch::Sender::new(0) }
+        let rows = Rows { head: seal.empty(), ..Rows::default() };
+        Self { clock, seal, rows: RwLock::new(rows), changes: watch::Sender::new(0) }
     }
 
     fn read(&self) -> Result<RwLockReadGuard<'_, Rows>, Error> {

@@ -177,8 +177,49 @@ async fn a_head_that_was_put_back_leaves_entries_that_it_does_not_count() {
     record(&path, 5).await;
     set_head(&path, &old);
     assert_eq!(report(&path, None).await.problem, Some(Problem::Uncounted { position: 7 }));
-    set_head(&path, &[]);
-    assert_eq!(report(&path, None).await.problem, Some(Problem::Uncounted { position: 0 }));
+}
+
+fn remove_head(path: &Path) {
+    let database = Database::open(path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    drop(transaction.open_table(META).unwrap().remove("head").unwrap());
+    transaction.commit().unwrap();
+}
+
+#[tokio::test]
+async fn a_ledger_without_its_head_is_not_believed_whatever_is_left_of_it() {
+    for count in [0, 12] {
+        for keep in [0, count / 2, count] {
+            for is_removed in [false, true] {
+                let (_folder, path) = recorded(count).await;
+                let end = u64::try_from(keep).unwrap();
+                edit(&path, |log| log.retain(|position, _| position < end).unwrap());
+                if is_removed {
+                    remove_head(&path)
+                } else {
+                    set_head(&path, &[])
+                }
+                let found = report(&path, None).await;
+                let place = format!("{keep} of {count}, removed: {is_removed}: {found:?}");
+                match found.problem {
+                    Some(Problem::Wiped) => assert_eq!(keep, 0, "{place}"),
+                    Some(Problem::Head { position, .. }) => assert_eq!(position, end, "{place}"),
+                    _ => panic!("{place}"),
+                }
+                let (store, ledger) = open_with(&path, sealer());
+                assert!(!store.engine().health().writable, "{place}");
+                assert!(ledger.record(event(EventKind::UserCreated)).await.is_err(), "{place}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_ledger_that_was_put_back_to_one_without_entries_needs_the_key() {
+    let (_folder, path) = recorded(12).await;
+    edit(&path, |log| log.retain(|_, _| false).unwrap());
+    set_head(&path, &Sealer::new(&MacKey::new(&[8; 32])).empty());
+    assert!(matches!(report(&path, None).await.problem, Some(Problem::Head { position: 0, .. })));
 }
 
 #[tokio::test]
@@ -206,7 +247,7 @@ async fn a_head_that_was_edited_or_made_without_the_key_is_not_believed() {
     edits.push(good[..good.len() - 1].to_vec());
     edits.push(vec![1]);
     let stranger = Sealer::new(&MacKey::new(&[8; 32]));
-    edits.push(stranger.advance(&[], &[stranger.leaf(0, b"x")]).unwrap());
+    edits.push(stranger.advance(&stranger.empty(), &[stranger.leaf(0, b"x")]).unwrap());
     for edited in edits {
         set_head(&path, &edited);
         let found = report(&path, None).await;

@@ -76,3 +76,23 @@ fn a_store_that_is_in_use_is_a_conflict() {
     let (code, out, err) = verify(folder.path(), &[]);
     assert_eq!((code, out.as_str()), (6, ""), "{err}");
 }
+
+#[test]
+fn a_ledger_that_was_wiped_is_told_and_not_served_from() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), 3);
+    let database = redb::Database::open(folder.path().join("cleargate.redb")).unwrap();
+    let transaction = database.begin_write().unwrap();
+    let log: redb::TableDefinition<'_, u64, &[u8]> = redb::TableDefinition::new("log");
+    let meta: redb::TableDefinition<'_, &str, &[u8]> = redb::TableDefinition::new("meta");
+    transaction.open_table(log).unwrap().retain(|_, _| false).unwrap();
+    transaction.open_table(meta).unwrap().insert("head", [].as_slice()).unwrap();
+    transaction.commit().unwrap();
+    drop(database);
+    let (code, out, err) = verify(folder.path(), &[]);
+    assert!(code == 1 && out.contains("wiped") && err.contains("wiped"), "{code} {out} {err}");
+    let config = folder.path().join("cleargate.toml");
+    std::fs::write(&config, "public_url = \"http://127.0.0.1:8080\"\nstore.path = \"cleargate.redb\"\n").unwrap();
+    let (code, _, err) = ended(&["serve", "--config", config.to_str().unwrap()]);
+    assert!(code == 1 && err.contains("the ledger does not verify"), "{code} {err}");
+}

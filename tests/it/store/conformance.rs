@@ -221,7 +221,7 @@ async fn what_is_over_a_limit_is_refused_and_what_is_at_it_is_not() {
 #[tokio::test]
 async fn the_log_gives_positions_without_gaps_and_reads_from_anywhere() {
     each(async |bench| {
-        assert_eq!(bench.engine.head().await.unwrap(), Vec::<u8>::new(), "{}", bench.name);
+        assert!(!bench.engine.head().await.unwrap().is_empty(), "{}: a head from the beginning", bench.name);
         assert_eq!(bench.engine.commit(events(&["a", "b"])).await.unwrap().first_event, Some(0));
         assert_eq!(bench.engine.commit(writes([put("k", "v")])).await.unwrap().first_event, None);
         let head = bench.engine.head().await.unwrap();

@@ -11,6 +11,7 @@ use crate::store::{Write, engine::Batch};
 struct Platter {
     bytes: Arc<Mutex<Vec<u8>>>,
     is_full: Arc<AtomicBool>,
+    loses_writes: Arc<AtomicBool>,
 }
 
 impl Platter {
@@ -44,6 +45,9 @@ impl StorageBackend for Platter {
     }
 
     fn sync_data(&self) -> std::io::Result<()> {
+        if self.loses_writes.load(Ordering::SeqCst) {
+            return Err(std::io::Error::other("input/output error"));
+        }
         self.refuse()
     }
 
@@ -59,6 +63,10 @@ impl StorageBackend for Platter {
 struct Count;
 
 impl Seal for Count {
+    fn empty(&self) -> Head {
+        vec![0; 8]
+    }
+
     fn leaf(&self, _: u64, _: &[u8]) -> Leaf {
         Leaf { hash: [1; 32], tag: [2; 16] }
     }
@@ -105,6 +113,28 @@ async fn a_failed_commit_makes_the_engine_read_only_until_it_is_opened_again() {
     assert_eq!(engine.get(b"key").await.unwrap().unwrap().value, b"one", "what failed is not there");
     assert_eq!(engine.commit(batch("four")).await.unwrap().first_event, Some(1));
     assert_eq!(engine.get(b"key").await.unwrap().unwrap().value, b"four");
+}
+
+#[tokio::test]
+async fn after_a_disk_that_may_have_lost_writes_only_a_new_start_writes_again() {
+    let platter = Platter::default();
+    let engine = engine(&platter);
+    engine.commit(batch("one")).await.unwrap();
+    platter.loses_writes.store(true, Ordering::SeqCst);
+    engine.commit(batch("two")).await.unwrap_err();
+    platter.loses_writes.store(false, Ordering::SeqCst);
+    for _ in 0..2 {
+        let refused = engine.reopen().await;
+        assert!(matches!(&refused, Err(Error::Unavailable { reason }) if reason.contains("start the service")));
+    }
+    let health = engine.health();
+    assert!(!health.writable && health.reason.unwrap().contains("input/output error"));
+    assert!(engine.commit(batch("three")).await.is_err());
+    assert!(engine.get(b"key").await.unwrap().is_some(), "it is read");
+    drop(engine);
+    let engine = self::engine(&platter);
+    assert!(engine.health().writable, "somebody has looked and started it again");
+    engine.commit(batch("four")).await.unwrap();
 }
 
 #[tokio::test]
