@@ -388,13 +388,16 @@ impl Directory {
         moved: &Moved,
     ) -> Result<(), Error> {
         let Some(owner) = owner.filter(|owner| self.rules.any_for(owner)) else { return Ok(()) };
-        let users = self.users_below(&moved.touched).await?;
+        let users = self.users_below(change, &moved.touched).await?;
         if users.len() > MAX_REEVALUATED {
             let reason = format!("would change the roles of more than {MAX_REEVALUATED} users at once");
             return Err(Error::Invalid { field: "members".to_owned(), reason });
         }
         let overlay = Overlay { group: group.id, added: &moved.added, removed: &moved.removed };
         let ids: Vec<UserId> = users.into_iter().collect();
+        for user in &ids {
+            self.take_turn(change, *user, [Some(owner), None]).await?;
+        }
         for user in self.users_by_id(&ids).await?.iter().filter(|user| user.owner.as_ref() == Some(owner)) {
             self.stage_rules_over(change, permit, user, Some(overlay), Some(group)).await?;
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::tables::{MEMBER_COUNTS, MEMBER_OF, MEMBERS};
+use super::tables::{GROUPS, MEMBER_COUNTS, MEMBER_OF, MEMBERS};
 use super::{Directory, Error, MAX_NESTING, MAX_PAGE};
 use crate::audit::Change;
 use crate::model::{GroupId, MAX_DISPLAY_BYTES, Membership, SourceId, UserId};
@@ -249,13 +249,15 @@ impl Directory {
     /// # Errors
     /// `Store`.
     pub async fn group_paths(&self, user: UserId) -> Result<Vec<Vec<GroupId>>, Error> {
-        self.group_paths_over(user, None).await
+        self.group_paths_over(user, None, None).await
     }
 
+    /// The same with rows that a change is about to write, which fails when a group on the way changes before its commit.
     pub(super) async fn group_paths_over(
         &self,
         user: UserId,
         overlay: Option<Overlay<'_>>,
+        mut change: Option<&mut Change>,
     ) -> Result<Vec<Vec<GroupId>>, Error> {
         let mut seen = BTreeSet::new();
         let mut paths = Vec::new();
@@ -266,6 +268,9 @@ impl Directory {
             }
             for group in self.parents(member, overlay).await? {
                 if seen.insert(group) {
+                    if let Some(change) = change.as_deref_mut() {
+                        change.hold(&GROUPS, self.organisation, &group).await?;
+                    }
                     let mut way: Vec<GroupId> = path.clone();
                     way.push(group);
                     paths.push(way.clone());
@@ -289,8 +294,8 @@ impl Directory {
         Ok(groups)
     }
 
-    /// Every user at or below a member.
-    pub(super) async fn users_below(&self, members: &[Member]) -> Result<BTreeSet<UserId>, Error> {
+    /// Every user at or below a member, as part of a change that fails when a group on the way changes before its commit.
+    pub(super) async fn users_below(&self, change: &mut Change, members: &[Member]) -> Result<BTreeSet<UserId>, Error> {
         let mut users = BTreeSet::new();
         let mut seen = BTreeSet::new();
         let mut queue: VecDeque<Member> = members.iter().copied().collect();
@@ -299,7 +304,10 @@ impl Directory {
                 Member::User(id) => {
                     users.insert(id);
                 }
-                Member::Group(id) if seen.insert(id) => queue.extend(self.all_members(id).await?),
+                Member::Group(id) if seen.insert(id) => {
+                    change.hold(&GROUPS, self.organisation, &id).await?;
+                    queue.extend(self.all_members(id).await?);
+                }
                 Member::Group(_) => {}
             }
         }
@@ -329,6 +337,7 @@ impl Directory {
         let row = Membership { display: display.map(str::to_owned), ..row };
         change.put(&MEMBERS, self.organisation, &(group, member), &row)?;
         change.add(&MEMBER_COUNTS, self.organisation, &group, 1);
+        self.touch(change, member).await?;
         Ok(Join::Added)
     }
 
@@ -340,6 +349,18 @@ impl Directory {
         change.delete(&MEMBERS, self.organisation, &(group, member));
         change.delete(&MEMBER_OF, self.organisation, &(member, group));
         change.add(&MEMBER_COUNTS, self.organisation, &group, -1);
+        self.touch(change, member).await?;
         Ok(true)
+    }
+
+    /// Writes the record of a nested group as it is: its members' roles follow from where it is, so that a change of its
+    /// members must not be committed beside this one.
+    async fn touch(&self, change: &mut Change, member: Member) -> Result<(), Error> {
+        if let Member::Group(id) = member
+            && let Some(group) = change.find(&GROUPS, self.organisation, &id).await?
+        {
+            change.put(&GROUPS, self.organisation, &id, &group)?;
+        }
+        Ok(())
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::membership::Overlay;
+use super::tables::RULE_TURNS;
 use super::{Directory, Error};
 use crate::access::{self, Permit, RuleGrant};
 use crate::audit::Change;
@@ -69,10 +70,27 @@ impl Rules {
 impl Directory {
     /// Makes the rule grants of a user whom a source owns what they must be, in the caller's change.
     pub(super) async fn stage_rules(&self, change: &mut Change, permit: &Permit, user: &User) -> Result<(), Error> {
+        self.take_turn(change, user.id, [user.owner.as_ref(), None]).await?;
         self.stage_rules_over(change, permit, user, None, None).await
     }
 
-    /// The same, with membership rows and a group that the change is about to write.
+    /// Makes two changes that look at what a user's rule grants follow from lose the race against each other, where rules
+    /// are about people of one of `owners`: one writes the record and reads the memberships, the other the reverse.
+    /// To be called before either is read.
+    pub(super) async fn take_turn(
+        &self,
+        change: &mut Change,
+        user: UserId,
+        owners: [Option<&SourceId>; 2],
+    ) -> Result<(), Error> {
+        if owners.into_iter().flatten().any(|owner| self.rules.any_for(owner)) {
+            change.hold(&RULE_TURNS, self.organisation, &user).await?;
+            change.add(&RULE_TURNS, self.organisation, &user, 1);
+        }
+        Ok(())
+    }
+
+    /// The same, with membership rows and a group that the change is about to write. The caller has taken the user's turn.
     pub(super) async fn stage_rules_over(
         &self,
         change: &mut Change,
@@ -84,7 +102,7 @@ impl Directory {
         let Some(owner) = user.owner.as_ref().filter(|owner| self.rules.any_for(owner)) else {
             return Ok(());
         };
-        let paths = self.group_paths_over(user.id, overlay).await?;
+        let paths = self.group_paths_over(user.id, overlay, Some(change)).await?;
         let ids: Vec<GroupId> = paths.iter().filter_map(|path| path.last().copied()).collect();
         let mut groups = self.groups_by_id(&ids).await?;
         if let Some(changed) = changed.filter(|changed| ids.contains(&changed.id)) {

@@ -52,9 +52,11 @@ pub(super) const OBJECTS: Table<(String, ObjectId), Object> = Table::new(0x15, "
 pub(super) const OBJECT_LINKS: Table<((SourceId, String), String, ObjectId), ()> = Table::new(0x16, "object links");
 /// Unique: resource type, attribute and value of an attribute that a configured schema makes unique, to the resource.
 pub(super) const UNIQUE_VALUES: Table<(String, String, String), ObjectId> = Table::new(0x17, "unique values");
+/// Counts the changes of what a user's rule grants follow from: the record, memberships.
+pub(super) const RULE_TURNS: Table<UserId, i64> = Table::new(0x18, "rule turns");
 
 /// Every tag of this module with its table's name.
-pub const ALL: [(u8, &str); 22] = [
+pub const ALL: [(u8, &str); 23] = [
     (0x01, USERS.name()),
     (0x02, USER_NAMES.name()),
     (0x03, USER_LINKS.name()),
@@ -77,4 +79,5 @@ pub const ALL: [(u8, &str); 22] = [
     (0x15, OBJECTS.name()),
     (0x16, OBJECT_LINKS.name()),
     (0x17, UNIQUE_VALUES.name()),
+    (0x18, RULE_TURNS.name()),
 ];

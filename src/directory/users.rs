@@ -301,6 +301,7 @@ impl Directory {
                     return Err(Error::Owned { owner: before.owner });
                 }
                 self.stage_removal(&mut change, permit, Removal::Deleted(Kind::Users)).await?;
+                self.take_turn(&mut change, id, [before.owner.as_ref(), None]).await?;
                 for (group, _) in self.groups_of(Member::User(id)).await? {
                     self.stage_leave(&mut change, group, Member::User(id)).await?;
                 }
@@ -418,6 +419,7 @@ impl Directory {
                 let mut event =
                     permit.event(now, kind).on("user", after.id, &after.user_name).detail("fields", fields.join(","));
                 if let Some(before) = existing {
+                    self.take_turn(change, after.id, [before.owner.as_ref(), after.owner.as_ref()]).await?;
                     if before.user_name != after.user_name {
                         event = event.detail("before", &before.user_name);
                     }

@@ -1,5 +1,7 @@
 //! People, groups and membership through the directory's own interface.
 
+mod skew;
+
 use cleargate::directory::{Error, GroupDraft, Member, MemberChange};
 use cleargate::model::{Attributes, Group};
 
