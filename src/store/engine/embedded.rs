@@ -21,8 +21,8 @@ use futures_util::future::{BoxFuture, ready};
 #[cfg(test)]
 use redb::StorageBackend;
 use redb::{
-    Builder, CommitError, Database, DatabaseError, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, Table,
-    TableDefinition, TableError, WriteTransaction,
+    Builder, CommitError, Database, DatabaseError, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable,
+    Table, TableDefinition, TableError, WriteTransaction,
 };
 use tokio::sync::watch;
 
