@@ -66,9 +66,8 @@ impl Client {
             Value::Null
         } else {
             let parsed = serde_json::from_slice(&response.body);
-            parsed.map_err(|error| {
-                Failed::while_doing(&format!("{asked} (answered {} without JSON)", response.status.as_u16()), &error)
-            })?
+            let doing = || format!("{asked} (answered {} without JSON)", response.status.as_u16());
+            parsed.map_err(|error| Failed::while_doing(doing(), &error))?
         };
         let request_id = response.headers.get("x-request-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
         Ok(Answer { asked, status: response.status.as_u16(), body, request_id })

@@ -206,7 +206,7 @@ impl Secrets {
             Ok(bytes) => {
                 let kept = match bytes.len() {
                     0 => None,
-                    ..=MAX_ANSWER_BYTES => serde_json::from_slice(&bytes).ok().map(|value: Value| self.value(&value)),
+                    1..=MAX_ANSWER_BYTES => serde_json::from_slice(&bytes).ok().map(|value: Value| self.value(&value)),
                     length => Some(format!("({length} bytes)")),
                 };
                 (Response::from_parts(parts, Body::from(bytes)), kept)
