@@ -99,6 +99,7 @@
 //! # Checks
 //!
 //! `./run test` runs every test with its peers; `.ci/run` adds formatting, lints, documentation and the supply chain.
+//! `./run fuzz` makes up inputs for the targets in `fuzz/`.
 
 pub mod access;
 pub mod api;

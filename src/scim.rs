@@ -15,6 +15,8 @@ mod cursor;
 mod discovery;
 mod error;
 mod etag;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod groups;
 mod journal;
 mod json;
