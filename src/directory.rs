@@ -58,6 +58,9 @@ pub enum Error {
         /// The value.
         value: String,
     },
+    /// An administrator disabled the account, and somebody else wants to enable it.
+    #[error("the account was disabled by an administrator, who alone enables it again: `cleargate user activate`")]
+    Disabled,
     /// A value is not acceptable.
     #[error("`{field}` {reason}")]
     Invalid {
@@ -75,7 +78,7 @@ pub enum Error {
         id: String,
     },
     /// Another source owns it.
-    #[error("owned by {}", .owner.as_ref().map_or("the organisation itself", SourceId::as_str))]
+    #[error("owned by {}", .owner.as_ref().map_or("the organization itself", SourceId::as_str))]
     Owned {
         /// Who owns it; `None` when it is kept by hand.
         owner: Option<SourceId>,

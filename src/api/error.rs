@@ -221,9 +221,10 @@ impl From<directory::Error> for Error {
             directory::Error::Conflict { field, .. } => Self::Conflict { field: Some(field.to_string()), detail },
             directory::Error::Invalid { field, reason } => Self::Invalid { field, reason },
             directory::Error::NotFound { what, .. } => Self::NotFound { what },
-            directory::Error::Owned { .. } | directory::Error::Paused { .. } | directory::Error::Retired => {
-                Self::Conflict { field: None, detail }
-            }
+            directory::Error::Disabled
+            | directory::Error::Owned { .. }
+            | directory::Error::Paused { .. }
+            | directory::Error::Retired => Self::Conflict { field: None, detail },
             directory::Error::Revision { current } => Self::Revision { current },
             directory::Error::Store(error) => Self::Store(error),
         }

@@ -131,7 +131,8 @@ fn create(record: &SourceRecord, authority: &Authority, id: UserId, now: Timesta
         created: now,
         changed: now,
         revision: 1,
-        by_hand: matches!(authority, Authority::Administrator).then_some(true),
+        by_hand: Some(*authority == Authority::Administrator),
+        disabled_by_hand: (*authority == Authority::Administrator && record.active == Some(false)).then_some(true),
     }
 }
 
@@ -145,6 +146,10 @@ fn change(user: &User, record: &SourceRecord, authority: &Authority, now: Timest
         }
         after.owner = Some(source.clone());
     }
+    // Sources leave a link when they make an account; without one only an administrator can have made it.
+    if matches!(authority, Authority::SignIn(_)) && user.owner.is_none() && user.links.is_empty() {
+        after.by_hand = Some(true);
+    }
     if let Some(source) = authority.source() {
         relink(&mut after, source, record.external_id.as_deref());
     }
@@ -157,11 +162,7 @@ fn change(user: &User, record: &SourceRecord, authority: &Authority, now: Timest
     }
     if !matches!(authority, Authority::SignIn(_)) {
         after.user_name = record.user_name.clone();
-        after.status = match (record.active, user.status) {
-            (Some(false), _) => Status::Inactive,
-            (Some(true), _) => Status::Active,
-            (None, status) => status,
-        };
+        set_status(&mut after, record.active, authority)?;
     }
     let fields = differences(user, &after);
     if fields.is_empty() {
@@ -175,6 +176,28 @@ fn change(user: &User, record: &SourceRecord, authority: &Authority, now: Timest
     after.changed = now;
     after.revision = user.revision.saturating_add(1);
     Ok(UserPlan::Change { after: Box::new(after), kind, fields })
+}
+
+/// Whether the account is enabled. What an administrator disabled only an administrator enables: a directory that is
+/// pulled says "enabled" of it at every run and is passed over, a client that asks for it is told.
+fn set_status(after: &mut User, active: Option<bool>, authority: &Authority) -> Result<(), Error> {
+    let is_by_hand = *authority == Authority::Administrator;
+    match active {
+        None => {}
+        Some(false) => {
+            after.status = Status::Inactive;
+            if is_by_hand {
+                after.disabled_by_hand = Some(true);
+            }
+        }
+        Some(true) if is_by_hand || after.disabled_by_hand != Some(true) => {
+            after.status = Status::Active;
+            after.disabled_by_hand = None;
+        }
+        Some(true) if authority.is_exclusive() => {}
+        Some(true) => return Err(Error::Disabled),
+    }
+    Ok(())
 }
 
 /// Who may touch whom. A provisioning source takes over an account that a sign-in created; what another source owns, or
@@ -193,6 +216,12 @@ fn check_reach(user: &User, record: &SourceRecord, authority: &Authority) -> Res
         }
         _ => Ok(()),
     }
+}
+
+/// Whether what is stored of an account without owner does not tell who made it: a sign-in, or an administrator before
+/// its first sign-in.
+pub(super) fn is_of_unknown_origin(user: &User) -> bool {
+    user.owner.is_none() && user.by_hand.is_none() && !user.links.is_empty()
 }
 
 fn relink(user: &mut User, source: &SourceId, external_id: Option<&str>) {
@@ -221,6 +250,7 @@ fn differences(before: &User, after: &User) -> Vec<String> {
     note(before.status != after.status, "active");
     note(before.links != after.links, "externalId");
     note(before.owner != after.owner, "owner");
+    note(before.disabled_by_hand != after.disabled_by_hand, "disabledByHand");
     for (name, value) in &after.attributes.0 {
         note(before.attributes.0.get(name) != Some(value), name);
     }

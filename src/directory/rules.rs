@@ -14,7 +14,7 @@ use super::{Directory, Error};
 use crate::access::{self, Permit, RuleGrant};
 use crate::audit::Change;
 use crate::filter::{Filter, NoSchema};
-use crate::model::{Attributes, Group, GroupId, RoleId, Scope, SourceId, Subject, User, UserId, UserName};
+use crate::model::{Attributes, Group, GroupId, Origin, RoleId, Scope, SourceId, Subject, User, UserId, UserName};
 use crate::store;
 
 /// One rule: where it holds, a role is given.
@@ -51,6 +51,11 @@ impl Rules {
     pub fn given_by(&self, source: &SourceId) -> impl Iterator<Item = (&RoleId, Option<&Scope>)> {
         let is_about = move |rule: &&Rule| rule.source == *source;
         self.0.iter().filter(is_about).map(|rule| (&rule.role, rule.scope.as_ref()))
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// The roles that the rules of `source` give to whom `record` describes.
@@ -142,6 +147,12 @@ impl Directory {
     ) -> Result<(), Error> {
         self.grants.replace_rule_grants(change, permit, user, source, &[]).await.map_err(of_access)?;
         Ok(())
+    }
+
+    /// Whether an administrator gave the user a role.
+    pub(super) async fn holds_grant_by_hand(&self, user: UserId) -> Result<bool, Error> {
+        let grants = self.grants.list(Subject::User(user)).await.map_err(of_access)?;
+        Ok(grants.iter().any(|grant| matches!(grant.origin, Origin::ByHand(_))))
     }
 
     /// Takes every grant from a user who is being deleted.

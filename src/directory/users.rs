@@ -3,7 +3,7 @@
 use super::brake::{Kind, Removal};
 use super::connections::taken_over;
 use super::membership::Member;
-use super::reconcile::{Authority, SourceRecord, UserPlan, plan};
+use super::reconcile::{Authority, SourceRecord, UserPlan, is_of_unknown_origin, plan};
 use super::tables::{
     RETIRED_NAMES, RETIRED_SUBJECTS, TOMBSTONES, TOTALS, USER_EMAILS, USER_LINKS, USER_NAMES, USER_SUBJECTS, USERS,
 };
@@ -363,6 +363,11 @@ impl Directory {
     ) -> Result<Staged, Error> {
         self.check_running(change, permit).await?;
         let (authority, now) = (self.authority(permit), self.clock.now());
+        if let (Authority::Provisioning { .. }, Some(user)) = (&authority, existing)
+            && !authority.takes_over(None)
+        {
+            self.check_origin(user).await?;
+        }
         let plan = plan(existing, record, &authority, UserId::new(now, &self.ids), now)?;
         self.stage_plan(change, permit, existing, plan).await
     }
@@ -381,7 +386,13 @@ impl Directory {
         let (authority, now) = (self.authority(permit), self.clock.now());
         let mut rid = existing.clone();
         rid.links.retain(|link| existing.owner.as_ref() == Some(&link.source) || stays(&link.source));
-        let plan = plan(Some(&rid), record, &authority, existing.id, now)?;
+        let mut plan = plan(Some(&rid), record, &authority, existing.id, now)?;
+        // Links that are cut do not make it an account that never had any.
+        if let UserPlan::Change { after, .. } = &mut plan
+            && !existing.links.is_empty()
+        {
+            after.by_hand = existing.by_hand;
+        }
         let mut staged = self.stage_plan(change, permit, Some(existing), plan).await?;
         let ended = self.belongings.shut(change, existing.id).await?;
         staged.event = staged.event.map(|event| with_ended(event, ended));
@@ -470,6 +481,15 @@ impl Directory {
             event = with_ended(event, ended);
         }
         Ok(event)
+    }
+
+    /// An account of which nothing tells whether an administrator made it counts as kept by hand when an administrator
+    /// gave it a role.
+    async fn check_origin(&self, user: &User) -> Result<(), Error> {
+        if is_of_unknown_origin(user) && self.holds_grant_by_hand(user.id).await? {
+            return Err(Error::Owned { owner: None });
+        }
+        Ok(())
     }
 
     /// Remembers the name and the stable ids of a deleted user.
@@ -568,7 +588,7 @@ fn record_of(user: &User, permit: &Permit) -> SourceRecord {
     SourceRecord {
         external_id: Authority::of(permit).source().and_then(|source| user.external_id(source)).map(str::to_owned),
         user_name: user.user_name.clone(),
-        active: Some(user.status != Status::Inactive),
+        active: None,
         attributes: user.attributes.clone(),
     }
 }

@@ -70,9 +70,13 @@ pub struct User {
     /// Counts changes, from 1; the ETag.
     #[n(9)]
     pub revision: u64,
-    /// Whether an administrator made it; records of before this was kept do not say.
+    /// Whether an administrator made the account, or it was linked by a sign-in when nobody but an administrator can
+    /// have made it. Records of before this was kept do not say.
     #[n(10)]
     pub by_hand: Option<bool>,
+    /// Whether an administrator disabled the account; then only an administrator enables it. `None` is no.
+    #[n(11)]
+    pub disabled_by_hand: Option<bool>,
 }
 
 impl User {

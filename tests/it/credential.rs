@@ -70,6 +70,7 @@ fn user(number: u8, name: &str) -> User {
         changed: START,
         revision: 1,
         by_hand: None,
+        disabled_by_hand: None,
     }
 }
 

@@ -71,7 +71,7 @@ fn a_source_may_not_touch_what_another_owns() {
 }
 
 #[test]
-fn a_source_does_not_adopt_an_account_kept_by_hand() {
+fn a_source_does_not_adopt_an_account_by_hand() {
     let user = created(&Authority::Administrator);
     assert!(matches!(replan(&user, &record("ada"), &scim("okta")), Err(Error::Owned { owner: None })));
 }
@@ -168,4 +168,75 @@ fn a_source_takes_over_from_those_it_was_told_to_and_from_nobody_else() {
     ] {
         assert_eq!([&of_corp, &by_hand, &linked].map(|user| takes(&authority, user)), expected, "{authority:?}");
     }
+}
+
+#[test]
+fn an_account_kept_by_hand_stays_so_when_a_sign_in_links_it() {
+    let mut made = created(&Authority::Administrator);
+    for remembered in [Some(true), None] {
+        made.by_hand = remembered;
+        let UserPlan::Change { after, .. } = replan(&made, &record("ada"), &sign_in()).unwrap() else { panic!() };
+        assert_eq!((after.links.len(), after.by_hand), (1, Some(true)));
+        assert!(matches!(replan(&after, &record("eve"), &scim("okta")), Err(Error::Owned { owner: None })));
+    }
+    assert_eq!(created(&sign_in()).by_hand, Some(false));
+}
+
+#[test]
+fn the_origin_of_a_linked_account_is_unknown_only_where_it_was_not_remembered() {
+    let mut user = created(&sign_in());
+    assert!(!is_of_unknown_origin(&user));
+    user.by_hand = None;
+    assert!(is_of_unknown_origin(&user));
+    user.links.clear();
+    assert!(!is_of_unknown_origin(&user), "without a link it is an administrator's");
+    user = created(&scim("okta"));
+    user.by_hand = None;
+    assert!(!is_of_unknown_origin(&user), "a source owns it");
+}
+
+#[test]
+fn what_an_administrator_disabled_only_an_administrator_enables() {
+    let takes_over = TakesOver::default();
+    let pulled = Authority::Provisioning { source: source("corp"), exclusive: true, takes_over };
+    for owner in [scim("okta"), pulled] {
+        let mut off = record("ada");
+        off.active = Some(false);
+        let user = created(&owner);
+        let UserPlan::Change { after: disabled, .. } = replan(&user, &off, &Authority::Administrator).unwrap() else {
+            panic!()
+        };
+        assert_eq!(disabled.disabled_by_hand, Some(true));
+        // A source may say that it is disabled too; that changes nothing about who enables it.
+        assert_eq!(replan(&disabled, &off, &owner).unwrap(), UserPlan::Nothing);
+        match replan(&disabled, &record("ada"), &owner) {
+            Ok(plan) => assert_eq!((plan, owner.is_exclusive()), (UserPlan::Nothing, true)),
+            Err(error) => assert!(matches!(error, Error::Disabled) && !owner.is_exclusive(), "{error}"),
+        }
+        let mut renamed = record("ada.l");
+        renamed.active = None;
+        let UserPlan::Change { after, .. } = replan(&disabled, &renamed, &owner).unwrap() else { panic!() };
+        assert_eq!((after.status, after.disabled_by_hand), (Status::Inactive, Some(true)));
+        let UserPlan::Change { after, kind, .. } =
+            replan(&disabled, &record("ada"), &Authority::Administrator).unwrap()
+        else {
+            panic!()
+        };
+        assert_eq!((after.disabled_by_hand, kind), (None, EventKind::UserActivated));
+        let UserPlan::Change { after, .. } = replan(&after, &off, &owner).unwrap() else { panic!() };
+        assert_eq!(after.disabled_by_hand, None, "a source's word is not an administrator's");
+    }
+}
+
+#[test]
+fn an_administrator_who_disables_what_a_source_disabled_is_remembered() {
+    let mut off = record("ada");
+    off.active = Some(false);
+    let mut user = created(&scim("okta"));
+    user.status = Status::Inactive;
+    let UserPlan::Change { after, fields, .. } = replan(&user, &off, &Authority::Administrator).unwrap() else {
+        panic!()
+    };
+    assert_eq!((after.disabled_by_hand, fields), (Some(true), vec!["disabledByHand".to_owned()]));
+    assert!(matches!(replan(&after, &record("ada"), &scim("okta")), Err(Error::Disabled)));
 }

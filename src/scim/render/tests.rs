@@ -28,6 +28,7 @@ fn user(attributes: Value) -> User {
         changed: Timestamp::from_seconds(1_800_000_001),
         revision: 3,
         by_hand: None,
+        disabled_by_hand: None,
     }
 }
 

@@ -57,7 +57,8 @@ pub fn applied(snapshot: &Snapshot) -> Existing {
             created: Timestamp::default(),
             changed: Timestamp::default(),
             revision: 1,
-            by_hand: None,
+            by_hand: Some(false),
+            disabled_by_hand: None,
         };
         existing.people.insert(id.clone(), user);
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use cleargate::clock::ManualClock;
-use cleargate::directory::{GroupDraft, Member, MemberChange};
+use cleargate::directory::{Error, GroupDraft, Member, MemberChange};
 use cleargate::model::{Attributes, User};
 use cleargate::sandbox::saml::{Idp, IdpKey, KeyKind, Person, Request};
 use cleargate::secret::IdSource;
@@ -243,4 +243,26 @@ async fn a_role_ends_with_the_membership_that_gave_it() {
     assert_eq!(roles(&mut browser).await, serde_json::json!(["compliance_officer"]));
     directory.delete_group(&okta, outer.id, None).await.unwrap();
     assert_eq!(roles(&mut browser).await, serde_json::json!([]));
+}
+
+#[tokio::test]
+async fn an_account_kept_by_hand_is_taken_over_by_no_connection_after_its_holder_signed_in() {
+    let stage = Stage::new().await;
+    let root = stage.gateway.user("root@example.org", None).await;
+    for name in ["root@example.org", "ada@example.org"] {
+        let mut browser = stage.gateway.visitor();
+        assert_eq!(stage.sign_in(&mut browser, name, &[]).await.status, StatusCode::SEE_OTHER);
+    }
+    let (directory, okta) = (stage.gateway.gateway.directory(), stage.gateway.connection("okta").await);
+    assert_eq!(directory.load_user(root.id).await.unwrap().links.len(), 1, "the sign-in has linked it");
+    let refused = directory.set_active(&okta, root.id, false).await;
+    assert!(matches!(refused, Err(Error::Owned { owner: None })), "{refused:?}");
+    let refused = directory.change_user::<Error>(&okta, root.id, None, |_, record| {
+        record.user_name = "mallory@example.org".parse().unwrap();
+        Ok(())
+    });
+    assert!(matches!(refused.await, Err(Error::Owned { owner: None })));
+    let ada = stage.find("ada@example.org").await.unwrap();
+    let taken = directory.set_active(&okta, ada.id, false).await.unwrap();
+    assert_eq!(taken.owner.unwrap().as_str(), "okta", "what a sign-in made is taken over");
 }

@@ -49,3 +49,28 @@ async fn an_account_kept_by_hand_is_not_adopted() {
     okta.delete(&format!("/Users/{}", root.id)).await.expect_error(409, None);
     assert_eq!(ground.directory.load_user(root.id).await.unwrap().revision, 1);
 }
+
+#[tokio::test]
+async fn an_account_that_an_administrator_disabled_is_enabled_by_an_administrator_only() {
+    let ground = Ground::new();
+    let okta = ground.client("okta").await;
+    let body = json!({"schemas": [USER], "userName": "ada", "active": true});
+    let id = okta.post("/Users", &body).await.expect(201).id().to_owned();
+    let path = format!("/Users/{id}");
+    let permit = ground.access.task_permit("test", None);
+    let ada = id.parse().unwrap();
+    ground.directory.set_active(&permit, ada, false).await.unwrap();
+    let on = json!([{"op": "replace", "value": {"active": true}}]);
+    for answer in [okta.patch(&path, on.clone()).await, okta.put(&path, &body).await] {
+        let answer = answer.expect_error(409, None);
+        assert!(answer.body["detail"].as_str().unwrap().contains("administrator"), "{}", answer.body);
+    }
+    let title = json!([{"op": "replace", "path": "title", "value": "Dr"}]);
+    assert_eq!(okta.patch(&path, title).await.expect(200).body["active"], false, "the rest may change");
+    let quiet = json!({"schemas": [USER], "userName": "ada"});
+    assert_eq!(okta.put(&path, &quiet).await.expect(200).body["active"], false);
+    ground.directory.set_active(&permit, ada, true).await.unwrap();
+    let off = json!([{"op": "replace", "path": "active", "value": false}]);
+    assert_eq!(okta.patch(&path, off).await.expect(200).body["active"], false);
+    assert_eq!(okta.patch(&path, on).await.expect(200).body["active"], true, "what it disabled itself it enables");
+}
