@@ -1,5 +1,7 @@
 //! Groups: looking them up and changing them together with their membership rows.
 
+use std::collections::BTreeSet;
+
 use super::brake::{Kind, Removal};
 use super::connections::taken_over;
 use super::membership::{Join, Member, MemberChange, Overlay, Wish};
@@ -9,7 +11,7 @@ use super::{Directory, Error, MAX_PAGE};
 use crate::access::Permit;
 use crate::audit::{Change, EventKind};
 use crate::model::{
-    Attributes, FoldedName, Group, GroupId, GroupName, OrganisationId, SourceId, Subject, UserId, fold,
+    Attributes, FoldedName, Group, GroupId, GroupName, OrganisationId, SourceId, Subject, User, UserId, fold,
 };
 use crate::store::{self, Range, Retryable};
 
@@ -135,7 +137,7 @@ impl Directory {
                 change.add(&TOTALS, self.organisation, "groups", 1);
                 self.count_owner(&mut change, Kind::Groups, None, group.owner.as_ref());
                 let moved = self.stage_members(&mut change, permit, &group, &draft.members).await?;
-                self.reevaluate(&mut change, permit, &group, &moved).await?;
+                self.reevaluate(&mut change, permit, &group, None, &moved).await?;
                 let event = permit.event(now, EventKind::GroupCreated).on("group", group.id, &group.name);
                 change.commit(moved.describe(event)).await?;
                 Ok(group)
@@ -203,16 +205,15 @@ impl Directory {
         }
         change.put(&GROUPS, self.organisation, &after.id, &after)?;
         if is_renamed {
-            // A rule may name the group by what has just changed.
-            let moved = Moved { touched: self.all_members(after.id).await?, ..moved.clone() };
-            self.reevaluate(&mut change, permit, &after, &moved).await?;
-            if before.owner != after.owner {
-                // The old owner's rules see it no longer.
-                self.reevaluate_of(before.owner.as_ref(), &mut change, permit, &after, &moved).await?;
-                self.count_owner(&mut change, Kind::Groups, before.owner.as_ref(), after.owner.as_ref());
-            }
+            // A rule may name the group by what has just changed: whoever was in it and whoever is in it now.
+            let mut touched = self.all_members(after.id).await?;
+            touched.extend_from_slice(&moved.added);
+            let moved = Moved { touched, ..moved.clone() };
+            // The old owner's rules see it no longer.
+            self.reevaluate(&mut change, permit, &after, before.owner.as_ref(), &moved).await?;
+            self.count_owner(&mut change, Kind::Groups, before.owner.as_ref(), after.owner.as_ref());
         } else {
-            self.reevaluate(&mut change, permit, &after, &moved).await?;
+            self.reevaluate(&mut change, permit, &after, None, &moved).await?;
         }
         let kind = if is_renamed { EventKind::GroupChanged } else { EventKind::MembershipChanged };
         let event = permit.event(now, kind).on("group", after.id, &after.name);
@@ -247,7 +248,7 @@ impl Directory {
                 change.delete(&MEMBER_COUNTS, self.organisation, &id);
                 change.add(&TOTALS, self.organisation, "groups", -1);
                 self.count_owner(&mut change, Kind::Groups, before.owner.as_ref(), None);
-                self.reevaluate(&mut change, permit, &before, &moved).await?;
+                self.reevaluate(&mut change, permit, &before, None, &moved).await?;
                 let event = permit.event(self.clock.now(), EventKind::GroupDeleted).on("group", id, &before.name);
                 let event = taken_over(event, before.owner.as_ref(), self.authority(permit).owner(), true);
                 change.commit(moved.describe(event)).await?;
@@ -367,27 +368,23 @@ impl Directory {
         Err(Error::Invalid { field: "members".to_owned(), reason: format!("names no {kind} that exists: {id}") })
     }
 
-    /// Makes the rule grants of everybody whom a change of membership touches what they must be after it.
+    /// Makes the rule grants of everybody whom a change of membership touches what they must be after it: of the people
+    /// of each source, for it may be another source's group in which this one is nested.
     async fn reevaluate(
         &self,
         change: &mut Change,
         permit: &Permit,
         group: &Group,
+        former: Option<&SourceId>,
         moved: &Moved,
     ) -> Result<(), Error> {
-        self.reevaluate_of(group.owner.as_ref(), change, permit, group, moved).await
-    }
-
-    /// The same for the people of one source.
-    async fn reevaluate_of(
-        &self,
-        owner: Option<&SourceId>,
-        change: &mut Change,
-        permit: &Permit,
-        group: &Group,
-        moved: &Moved,
-    ) -> Result<(), Error> {
-        let Some(owner) = owner.filter(|owner| self.rules.any_for(owner)) else { return Ok(()) };
+        if moved.touched.is_empty() || self.rules.is_empty() {
+            return Ok(());
+        }
+        let owners = self.owners_above(group, former).await?;
+        if owners.is_empty() {
+            return Ok(());
+        }
         let users = self.users_below(change, &moved.touched).await?;
         if users.len() > MAX_REEVALUATED {
             let reason = format!("would change the roles of more than {MAX_REEVALUATED} users at once");
@@ -396,12 +393,22 @@ impl Directory {
         let overlay = Overlay { group: group.id, added: &moved.added, removed: &moved.removed };
         let ids: Vec<UserId> = users.into_iter().collect();
         for user in &ids {
-            self.take_turn(change, *user, [Some(owner), None]).await?;
+            self.take_turn(change, *user, [owners.first(), None]).await?;
         }
-        for user in self.users_by_id(&ids).await?.iter().filter(|user| user.owner.as_ref() == Some(owner)) {
+        let is_concerned = |user: &&User| user.owner.as_ref().is_some_and(|owner| owners.contains(owner));
+        for user in self.users_by_id(&ids).await?.iter().filter(is_concerned) {
             self.stage_rules_over(change, permit, user, Some(overlay), Some(group)).await?;
         }
         Ok(())
+    }
+
+    /// The sources that have rules and own, or owned, the group or one in which it is nested:
+    /// rules look at no others' groups.
+    async fn owners_above(&self, group: &Group, former: Option<&SourceId>) -> Result<BTreeSet<SourceId>, Error> {
+        let mut above = self.groups_above(group.id).await?;
+        above.push(group.clone());
+        let owners = above.into_iter().filter_map(|group| group.owner).chain(former.cloned());
+        Ok(owners.filter(|owner| self.rules.any_for(owner)).collect())
     }
 }
 

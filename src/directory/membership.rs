@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::tables::{GROUPS, MEMBER_COUNTS, MEMBER_OF, MEMBERS};
 use super::{Directory, Error, MAX_NESTING, MAX_PAGE};
 use crate::audit::Change;
-use crate::model::{GroupId, MAX_DISPLAY_BYTES, Membership, SourceId, UserId};
+use crate::model::{Group, GroupId, MAX_DISPLAY_BYTES, Membership, SourceId, UserId};
 use crate::store::{self, Key, KeyWriter, Range};
 
 /// Rows read first: so few that the engine reads them without a change of thread, and more than most groups have.
@@ -292,6 +292,25 @@ impl Directory {
             }
         }
         Ok(groups)
+    }
+
+    /// Every group in which a group is, directly or through others, as it is stored.
+    pub(super) async fn groups_above(&self, group: GroupId) -> Result<Vec<Group>, Error> {
+        let mut seen = BTreeSet::from([group]);
+        let mut level = vec![group];
+        for _ in 0..MAX_NESTING {
+            let mut next = Vec::new();
+            for group in level {
+                let parents = self.groups_of(Member::Group(group)).await?;
+                next.extend(parents.into_iter().map(|(parent, _)| parent).filter(|parent| seen.insert(*parent)));
+            }
+            if next.is_empty() {
+                break;
+            }
+            level = next;
+        }
+        seen.remove(&group);
+        self.groups_by_id(&seen.into_iter().collect::<Vec<_>>()).await
     }
 
     /// Every user at or below a member, as part of a change that fails when a group on the way changes before its commit.

@@ -1,5 +1,6 @@
 //! People, groups and membership through the directory's own interface.
 
+mod mapped;
 mod skew;
 
 use cleargate::directory::{Error, GroupDraft, Member, MemberChange};
