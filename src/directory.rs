@@ -37,7 +37,7 @@ pub use groups::GroupDraft;
 pub use membership::{Member, MemberChange};
 pub use objects::ObjectDraft;
 pub use reconcile::{Authority, SourceRecord, UserPlan, plan};
-pub use rules::{Rule, Rules, rule_record};
+pub use rules::{Rule, Rules, is_like_an_id, rule_record};
 pub use tables::ALL as TABLES;
 use unique::Uniques;
 pub use users::{Staged, parse_user_name};

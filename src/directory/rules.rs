@@ -177,7 +177,10 @@ pub fn rule_record<'a>(
     record.insert("userName".to_owned(), user_name.as_str().into());
     let mut names: Vec<Value> = Vec::new();
     for group in groups {
-        names.push(group.name.as_str().into());
+        // Whoever may name a group must not be able to name it like another one's id.
+        if !is_like_an_id(group.name.as_str()) {
+            names.push(group.name.as_str().into());
+        }
         names.extend(group.external_id.as_deref().map(Value::from));
         names.extend(group.attributes.0.get("dn").filter(|dn| dn.is_string()).cloned());
     }
@@ -185,9 +188,77 @@ pub fn rule_record<'a>(
     record
 }
 
+/// Whether the name of a group looks like what identifies groups: a UUID, an id of 389 Directory Server, or a
+/// distinguished name. Such a name is matched by no rule; the group's own id and DN are.
+pub fn is_like_an_id(name: &str) -> bool {
+    let name = name.trim();
+    is_hexadecimal(name, &[8, 4, 4, 4, 12]) || is_hexadecimal(name, &[8, 8, 8, 8]) || starts_like_a_dn(name)
+}
+
+/// Whether the text is groups of hexadecimal digits of these lengths, with hyphens between them.
+fn is_hexadecimal(text: &str, lengths: &[usize]) -> bool {
+    let text = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or(text);
+    let is_digits = |part: &str, length: usize| part.len() == length && part.bytes().all(|b| b.is_ascii_hexdigit());
+    text.split('-').count() == lengths.len()
+        && text.split('-').zip(lengths).all(|(part, length)| is_digits(part, *length))
+}
+
+/// Whether the text begins with an attribute type and `=` (RFC 4514 section 3): more than are names, none less.
+fn starts_like_a_dn(text: &str) -> bool {
+    let Some((kind, _)) = text.split_once('=') else { return false };
+    let kind = kind.trim();
+    !kind.is_empty() && kind.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b';'))
+}
+
 fn of_access(error: access::Error) -> Error {
     match error {
         access::Error::Store(error) => Error::Store(error),
         other => Error::Store(store::Error::Unavailable { reason: other.to_string() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::model::OrganisationId;
+
+    fn group(name: &str, external_id: Option<&str>, dn: Option<&str>) -> Group {
+        let mut attributes = Attributes::default();
+        attributes.0.extend(dn.map(|dn| ("dn".to_owned(), dn.into())));
+        Group {
+            id: GroupId::from_bytes([1; 16]),
+            organisation: OrganisationId::DEFAULT,
+            name: name.parse().unwrap(),
+            owner: None,
+            external_id: external_id.map(str::to_owned),
+            attributes,
+            created: Timestamp::default(),
+            changed: Timestamp::default(),
+            revision: 1,
+        }
+    }
+
+    #[test]
+    fn a_group_is_not_matched_by_a_name_that_looks_like_the_id_or_dn_of_another() {
+        let id = "6f1b0c9a-103d-4b5a-8b5a-0b1c2d3e4f50";
+        let groups = [
+            group("Admins", Some(id), Some("cn=admins,dc=x")),
+            group(&id.to_uppercase(), Some("other"), None),
+            group(&format!("{{{id}}}"), None, None),
+            group("CN=Admins, DC=x", None, None),
+            group("2.5.4.3=Admins", None, None),
+        ];
+        let record = rule_record(&Attributes::default(), &"ada".parse().unwrap(), groups.iter());
+        assert_eq!(record["groups"], json!(["Admins", id, "cn=admins,dc=x", "other"]));
+    }
+
+    #[test]
+    fn names_that_people_give_are_no_ids() {
+        for name in ["Admins", "a-b-c-d-e", "R&D + Sales = all", "=", "8e8f0c9a-6f1b-103d-8b5a-0b1c2d3e4f5"] {
+            assert!(!is_like_an_id(name), "{name}");
+        }
     }
 }

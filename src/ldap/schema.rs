@@ -183,13 +183,20 @@ impl Schema {
     }
 
     /// Whether the directory says that the account is disabled.
-    pub fn is_disabled(&self, entry: &Entry) -> bool {
+    ///
+    /// # Errors
+    /// Why that cannot be told: a number that every account has is not shown, or is none. Who may not read it must not
+    /// take everybody for enabled. Where only disabled accounts have a mark, none is no.
+    pub fn is_disabled(&self, entry: &Entry) -> Result<bool, String> {
         match self.disabled {
             Disabled::Bit(name, bit) => {
-                let number = entry.text(name).and_then(|text| text.parse::<i64>().ok());
-                number.is_some_and(|number| number & i64::from(bit) != 0)
+                let text = entry.text(name);
+                let text =
+                    text.ok_or_else(|| format!("no `{name}`; the service account must be allowed to read it"))?;
+                let number: i64 = text.parse().map_err(|_| format!("`{name}` is no number"))?;
+                Ok(number & i64::from(bit) != 0)
             }
-            Disabled::Value(name, value) => entry.texts(name).any(|text| text.eq_ignore_ascii_case(value)),
+            Disabled::Value(name, value) => Ok(entry.texts(name).any(|text| text.eq_ignore_ascii_case(value))),
         }
     }
 
@@ -276,18 +283,27 @@ mod tests {
     #[test]
     fn each_kind_of_server_says_disabled_in_its_own_way() {
         for (schema, attribute, value, expected) in [
-            (&OPENLDAP, "pwdAccountLockedTime", "000001010000Z", true),
-            (&OPENLDAP, "pwdAccountLockedTime", "20261122010203Z", false),
-            (&DS389, "nsAccountLock", "TRUE", true),
-            (&DS389, "nsAccountLock", "false", false),
-            (&ACTIVE_DIRECTORY, "userAccountControl", "514", true),
-            (&ACTIVE_DIRECTORY, "userAccountControl", "512", false),
-            (&ACTIVE_DIRECTORY, "userAccountControl", "-2147483646", true),
-            (&ACTIVE_DIRECTORY, "userAccountControl", "what", false),
+            (&OPENLDAP, "pwdAccountLockedTime", "000001010000Z", Some(true)),
+            (&OPENLDAP, "pwdAccountLockedTime", "20261122010203Z", Some(false)),
+            (&DS389, "nsAccountLock", "TRUE", Some(true)),
+            (&DS389, "nsAccountLock", "false", Some(false)),
+            (&ACTIVE_DIRECTORY, "userAccountControl", "514", Some(true)),
+            (&ACTIVE_DIRECTORY, "userAccountControl", "512", Some(false)),
+            (&ACTIVE_DIRECTORY, "userAccountControl", "-2147483646", Some(true)),
+            (&ACTIVE_DIRECTORY, "userAccountControl", "what", None),
+            (&ACTIVE_DIRECTORY, "userAccountControl", " ", None),
         ] {
-            assert_eq!(schema.is_disabled(&entry(&[(attribute, &[value])])), expected, "{attribute}={value}");
-            assert!(!schema.is_disabled(&entry(&[])));
+            assert_eq!(schema.is_disabled(&entry(&[(attribute, &[value])])).ok(), expected, "{attribute}={value}");
             assert!(schema.person_attributes().contains(&attribute), "it is read");
+        }
+    }
+
+    #[test]
+    fn a_mark_that_every_account_has_must_be_readable() {
+        let unseen = ACTIVE_DIRECTORY.is_disabled(&entry(&[])).unwrap_err();
+        assert!(unseen.contains("userAccountControl") && unseen.contains("allowed to read"), "{unseen}");
+        for schema in [&OPENLDAP, &DS389] {
+            assert_eq!(schema.is_disabled(&entry(&[])), Ok(false), "only disabled accounts have one");
         }
     }
 

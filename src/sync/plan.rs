@@ -147,9 +147,11 @@ pub fn plan(source: &SourceId, snapshot: &Snapshot, existing: &Existing) -> Plan
         Authority::Provisioning { source: source.clone(), exclusive: true, takes_over: TakesOver::default() };
     for (id, person) in &snapshot.people {
         let known = existing.people.get(id);
-        let step = match &person.record {
-            Ok(record) => person_step(id, record, known, &authority),
-            Err(reason) => Err(reason.clone()),
+        let step = match (&person.record, known) {
+            (Ok(record), known) => person_step(id, record, known, &authority),
+            // Whatever else is wrong with the entry, who is disabled must not keep what others would lose.
+            (Err(_), Some(user)) if person.is_disabled && is_active_of(user, source) => Ok(Some(gone((id, user)))),
+            (Err(reason), _) => Err(reason.clone()),
         };
         match step {
             Ok(Some(step)) => plan.people.push(step),
@@ -171,6 +173,10 @@ pub fn plan(source: &SourceId, snapshot: &Snapshot, existing: &Existing) -> Plan
     plan
 }
 
+fn is_active_of(user: &User, source: &SourceId) -> bool {
+    user.owner.as_ref() == Some(source) && user.status == Status::Active
+}
+
 fn person_step(
     id: &str,
     record: &SourceRecord,
@@ -188,7 +194,8 @@ fn person_step(
     Ok(Some(PersonStep { external_id: id.to_owned(), user, record: record.clone(), kind }))
 }
 
-/// The step for somebody who is no longer there: everything stays, the account becomes inactive.
+/// The step for somebody who is no longer there, or is disabled and cannot be read otherwise: everything stays, the
+/// account becomes inactive.
 fn gone((id, user): (&String, &User)) -> PersonStep {
     debug_assert!(user.status == Status::Active);
     PersonStep {
@@ -211,18 +218,19 @@ fn plan_groups(snapshot: &Snapshot, existing: &Existing, plan: &mut Plan) {
     let ids = MemberIds { people: existing.people_by_id(), groups: existing.groups_by_id() };
     for (id, found) in &snapshot.groups {
         let known = existing.groups.get(id);
-        match &found.name {
-            Ok(name) => {
-                let step = group_step(id, name, found, known, &people, &ids);
-                if step.is_changed || !step.added.is_empty() || !step.removed.is_empty() {
-                    plan.counts.groups_created += usize::from(known.is_none());
-                    plan.counts.groups_updated += usize::from(known.is_some() && step.is_changed);
-                    plan.counts.memberships_added += step.added.len();
-                    plan.counts.memberships_removed += step.removed.len();
-                    plan.groups.push(step);
-                }
-            }
-            Err(reason) => plan.skipped.push(Skipped { dn: found.dn.to_string(), reason: reason.clone() }),
+        if let Err(reason) = &found.name {
+            plan.skipped.push(Skipped { dn: found.dn.to_string(), reason: reason.clone() });
+        }
+        // A group that is known keeps its name where the new one cannot be used; who leaves it leaves it all the same.
+        let name = found.name.as_ref().ok().or_else(|| known.map(|known| &known.group.name));
+        let Some(name) = name else { continue };
+        let step = group_step(id, name, found, known, &people, &ids);
+        if step.is_changed || !step.added.is_empty() || !step.removed.is_empty() {
+            plan.counts.groups_created += usize::from(known.is_none());
+            plan.counts.groups_updated += usize::from(known.is_some() && step.is_changed);
+            plan.counts.memberships_added += step.added.len();
+            plan.counts.memberships_removed += step.removed.len();
+            plan.groups.push(step);
         }
     }
     for (id, known) in &existing.groups {

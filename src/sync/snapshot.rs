@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::directory::SourceRecord;
+use crate::directory::{self, SourceRecord};
 use crate::ldap::{Dn, Entry, Schema};
 use crate::model::{FoldedName, GroupName, UserName, fold};
 
@@ -26,6 +26,8 @@ pub struct Person {
     pub dn: Dn,
     /// What it says.
     pub record: Result<SourceRecord, String>,
+    /// Whether it says that the account is disabled, which counts even where the rest cannot be used.
+    pub is_disabled: bool,
 }
 
 /// A group, or why its name cannot be used.
@@ -56,28 +58,27 @@ impl Snapshot {
     /// make everybody look new.
     pub fn build(schema: &Schema, people: &[Entry], groups: &[Entry]) -> Result<Self, Error> {
         let mut snapshot = Self::default();
-        let mut ids: HashMap<Dn, MemberRef> = HashMap::with_capacity(people.len() + groups.len());
+        let mut ids = Names::with_capacity(people.len() + groups.len());
         for entry in people {
             let id = stable_id(schema, entry)?;
-            ids.insert(entry.dn().clone(), MemberRef::Person(id.clone()));
-            let person = Person { dn: entry.dn().clone(), record: record(schema, entry, &id) };
-            insert(&mut snapshot.people, id, person)?;
+            note(&mut ids, entry.dn(), MemberRef::Person(id.clone()));
+            let (dn, is_disabled) = (entry.dn().clone(), matches!(schema.is_disabled(entry), Ok(true)));
+            insert(&mut snapshot.people, id.clone(), Person { dn, record: record(schema, entry, &id), is_disabled })?;
         }
         for entry in groups {
             let id = stable_id(schema, entry)?;
             if snapshot.people.contains_key(&id) {
                 return Err(twice(&id));
             }
-            ids.insert(entry.dn().clone(), MemberRef::Group(id.clone()));
+            note(&mut ids, entry.dn(), MemberRef::Group(id.clone()));
             let group =
                 FoundGroup { dn: entry.dn().clone(), name: group_name(schema, entry), members: BTreeSet::new() };
             insert(&mut snapshot.groups, id, group)?;
         }
         for entry in groups {
-            let Some(MemberRef::Group(id)) = ids.get(entry.dn()) else { continue };
             let (members, unresolved) = members(schema, entry, &ids);
             snapshot.unresolved_members += unresolved;
-            if let Some(group) = snapshot.groups.get_mut(id) {
+            if let Some(group) = snapshot.groups.get_mut(&stable_id(schema, entry)?) {
                 group.members = members;
             }
         }
@@ -107,6 +108,13 @@ impl Snapshot {
             }
         }
     }
+}
+
+/// Whom a name means; `None` when two entries have it in our folded spelling, so that it means neither.
+type Names = HashMap<Dn, Option<MemberRef>>;
+
+fn note(names: &mut Names, dn: &Dn, member: MemberRef) {
+    names.entry(dn.clone()).and_modify(|known| *known = None).or_insert(Some(member));
 }
 
 fn repeated(names: impl Iterator<Item = FoldedName>) -> BTreeSet<FoldedName> {
@@ -150,7 +158,7 @@ fn record(schema: &Schema, entry: &Entry, id: &str) -> Result<SourceRecord, Stri
         return Err(format!("more than one `{}`", schema.login));
     }
     let user_name: UserName = login.parse().map_err(|error| format!("`{}` {error}", schema.login))?;
-    let active = Some(!schema.is_disabled(entry));
+    let active = Some(!schema.is_disabled(entry)?);
     Ok(SourceRecord { external_id: Some(id.to_owned()), user_name, active, attributes: schema.attributes(entry) })
 }
 
@@ -160,14 +168,18 @@ fn group_name(schema: &Schema, entry: &Entry) -> Result<GroupName, String> {
     let own = entry.dn().folded();
     names.sort_unstable_by_key(|name| (!own.starts_with(&format!("cn={},", fold(name).as_str())), *name));
     let name = names.first().ok_or_else(|| format!("no `{}`", schema.group_name))?;
+    // Rules name groups by name, id and DN alike: a name must not be able to pass for another group's id or DN.
+    if directory::is_like_an_id(name) || name.parse::<Dn>().is_ok_and(|dn| !dn.is_root()) {
+        return Err(format!("`{}` looks like the id or DN of a group: {name}", schema.group_name));
+    }
     name.parse().map_err(|error| format!("`{}` {error}", schema.group_name))
 }
 
-fn members(schema: &Schema, entry: &Entry, ids: &HashMap<Dn, MemberRef>) -> (BTreeSet<MemberRef>, usize) {
+fn members(schema: &Schema, entry: &Entry, ids: &Names) -> (BTreeSet<MemberRef>, usize) {
     let (mut members, mut unresolved) = (BTreeSet::new(), 0);
     for attribute in schema.members {
         for value in entry.texts(attribute) {
-            let found = without_unique_id(value).parse::<Dn>().ok().and_then(|dn| ids.get(&dn));
+            let found = without_unique_id(value).parse::<Dn>().ok().and_then(|dn| ids.get(&dn)?.as_ref());
             match found {
                 Some(member) => {
                     members.insert(member.clone());

@@ -46,8 +46,10 @@ impl Bind {
             Err(BindError::Failed(error)) => return Err(unavailable(&error)),
         }
         // Not every server refuses the bind of an account that is disabled.
-        if self.tree.schema.is_disabled(&entry) {
-            return Err(declined(Refusal::Disabled));
+        match self.tree.schema.is_disabled(&entry) {
+            Ok(false) => {}
+            Ok(true) => return Err(declined(Refusal::Disabled)),
+            Err(reason) => return Err(Error::Refused { rule: "shape", reason: format!("`{}`: {reason}", entry.dn()) }),
         }
         self.assertion(&entry)
     }

@@ -19,7 +19,8 @@ fn record(id: &str, active: bool) -> SourceRecord {
 pub fn snapshot(people: &[&str], groups: &[(&str, &[MemberRef])]) -> Snapshot {
     let mut snapshot = Snapshot::default();
     for id in people {
-        let person = Person { dn: format!("uid={id}").parse().unwrap(), record: Ok(record(id, true)) };
+        let dn = format!("uid={id}").parse().unwrap();
+        let person = Person { dn, record: Ok(record(id, true)), is_disabled: false };
         snapshot.people.insert((*id).to_owned(), person);
     }
     for (id, members) in groups {
@@ -199,4 +200,32 @@ fn a_group_is_no_member_of_itself_and_strangers_leave() {
     members.extend([Member::User(UserId::from_bytes(number("a"))), stranger]);
     let plan = plan(&source(), &snapshot, &existing);
     assert_eq!((&plan.groups[0].added[..], &plan.groups[0].removed[..]), (&[][..], &[stranger][..]));
+}
+
+#[test]
+fn who_is_disabled_loses_access_even_when_the_rest_of_the_entry_cannot_be_used() {
+    let mut before = snapshot(&["a", "b", "c"], &[]);
+    before.people.get_mut("c").unwrap().record = Ok(record("c", false));
+    let mut after = snapshot(&["a", "b", "c", "new"], &[]);
+    for (id, is_disabled) in [("a", true), ("b", false), ("c", true), ("new", true)] {
+        let person = after.people.get_mut(id).unwrap();
+        (person.record, person.is_disabled) = (Err("no `uid`".to_owned()), is_disabled);
+    }
+    let plan = plan(&source(), &after, &applied(&before));
+    assert_eq!(kinds(&plan), [("a", EventKind::UserDeactivated)]);
+    assert_eq!(plan.people[0].record.active, Some(false));
+    assert_eq!((plan.counts.deactivated, plan.skipped.len()), (1, 3));
+}
+
+#[test]
+fn a_known_group_whose_name_cannot_be_used_keeps_it_and_loses_who_leaves() {
+    let before = snapshot(&["a", "b"], &[("g", &[person("a"), person("b")])]);
+    let mut after = snapshot(&["a", "b"], &[("g", &[person("b")]), ("new", &[person("a")])]);
+    for id in ["g", "new"] {
+        after.groups.get_mut(id).unwrap().name = Err("no `cn`".to_owned());
+    }
+    let plan = plan(&source(), &after, &applied(&before));
+    assert_eq!((plan.groups.len(), plan.skipped.len()), (1, 2));
+    let step = &plan.groups[0];
+    assert_eq!((step.name.as_str(), step.removed.len(), step.added.len()), ("group g", 1, 0));
 }

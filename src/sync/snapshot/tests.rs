@@ -1,5 +1,5 @@
 use super::*;
-use crate::ldap::schema::OPENLDAP;
+use crate::ldap::schema::{ACTIVE_DIRECTORY, OPENLDAP};
 
 /// A UUID that is easy to tell.
 pub fn uuid(number: u32) -> String {
@@ -98,4 +98,76 @@ fn a_disabled_account_is_not_active() {
     let snapshot = build(&[locked, person(2, "b")], &[]).unwrap();
     let active = |number: u32| snapshot.people[&uuid(number)].record.as_ref().unwrap().active;
     assert_eq!((active(1), active(2)), (Some(false), Some(true)));
+}
+
+#[test]
+fn a_disabled_account_is_known_to_be_so_whatever_else_is_wrong_with_its_entry() {
+    let locked = |number: u32, uid: &[&str]| {
+        let id = uuid(number);
+        let lock: &[&str] = &["000001010000Z"];
+        entry(&format!("cn=n{number},dc=x"), &[("entryUUID", &[&id]), ("uid", uid), ("pwdAccountLockedTime", lock)])
+    };
+    let people = [locked(1, &[]), locked(2, &["b", "bee"]), locked(3, &["twin"]), person(4, "twin")];
+    let snapshot = build(&people, &[]).unwrap();
+    for (number, expected) in [(1, true), (2, true), (3, true), (4, false)] {
+        let person = &snapshot.people[&uuid(number)];
+        assert_eq!((person.record.is_err(), person.is_disabled), (true, expected), "{number}");
+    }
+}
+
+#[test]
+fn who_may_not_read_whether_accounts_are_enabled_enables_nobody() {
+    let entry = |number: u8, control: &[&str]| {
+        let mut attributes = vec![
+            ("objectGUID".to_owned(), vec![vec![number; 16]]),
+            ("sAMAccountName".to_owned(), vec![format!("p{number}").into_bytes()]),
+        ];
+        let values: Vec<Vec<u8>> = control.iter().map(|value| value.as_bytes().to_vec()).collect();
+        attributes.extend((!values.is_empty()).then(|| ("userAccountControl".to_owned(), values)));
+        Entry::new(&format!("cn=p{number},dc=x"), attributes).unwrap()
+    };
+    let people = [entry(1, &[]), entry(2, &["what"]), entry(3, &["512"]), entry(4, &["514"])];
+    let snapshot = Snapshot::build(&ACTIVE_DIRECTORY, &people, &[]).unwrap();
+    let active: Vec<Option<bool>> =
+        snapshot.people.values().map(|person| person.record.as_ref().ok().and_then(|record| record.active)).collect();
+    assert_eq!(active, [None, None, Some(true), Some(false)]);
+    assert!(snapshot.people.values().next().unwrap().record.as_ref().unwrap_err().contains("userAccountControl"));
+}
+
+#[test]
+fn a_group_is_not_named_like_the_id_or_place_of_another() {
+    let named = |number: u32, cn: &str| {
+        let id = uuid(number);
+        entry(&format!("ou=n{number},dc=x"), &[("entryUUID", &[&id]), ("cn", &[cn])])
+    };
+    let bad = [
+        uuid(99),
+        "DE7D2E01-5E1811F0-8A3BB9F3-1B1D6A55".to_owned(),
+        "CN=Domain Admins, DC=x".to_owned(),
+        "cn=top".to_owned(),
+    ];
+    let groups: Vec<Entry> = (1..).zip(&bad).map(|(number, name)| named(number, name)).collect();
+    let snapshot = build(&[], &groups).unwrap();
+    for group in snapshot.groups.values() {
+        assert!(group.name.as_ref().unwrap_err().contains("looks like the id or DN"), "{:?}", group.name);
+    }
+    let fine = build(&[], &[named(1, "Sales (EMEA), 2026"), named(2, "deadbeef-cafe"), named(3, "a = b, c")]).unwrap();
+    assert_eq!(fine.groups.values().filter(|group| group.name.is_ok()).count(), 2, "a pair with `=` reads as a DN");
+}
+
+#[test]
+fn a_member_whose_name_two_entries_have_is_neither() {
+    let twin = |number: u32, dn: &str, uid: &str| {
+        let id = uuid(number);
+        entry(dn, &[("entryUUID", &[&id]), ("uid", &[uid])])
+    };
+    let people = [twin(1, "uid=Ada,ou=p,dc=x", "ada"), twin(2, "UID=ada, ou=P,dc=x", "eve"), person(3, "bob")];
+    let groups = [group(10, "g", &["uid=ada,ou=p,dc=x", "uid=bob,ou=p,dc=x"]), group(11, "h", &["cn=g,ou=g,dc=x"])];
+    let snapshot = build(&people, &groups).unwrap();
+    assert_eq!(snapshot.groups[&uuid(10)].members, BTreeSet::from([MemberRef::Person(uuid(3))]));
+    assert_eq!(snapshot.unresolved_members, 1);
+    let same = [group(10, "g", &["uid=bob,ou=p,dc=x"]), group(11, "G", &["cn=g,ou=g,dc=x"])];
+    let snapshot = build(&people, &same).unwrap();
+    assert_eq!(snapshot.groups[&uuid(10)].members.len(), 1, "each has its own members");
+    assert!(snapshot.groups[&uuid(11)].members.is_empty());
 }
