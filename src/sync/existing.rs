@@ -59,6 +59,12 @@ impl Existing {
         self.people.iter().filter(move |(_, user)| is_ours(user))
     }
 
+    /// People whom the source owns and made inactive itself.
+    pub(super) fn inactive<'a>(&'a self, source: &'a SourceId) -> impl Iterator<Item = &'a User> {
+        let is_ours = move |user: &&User| user.owner.as_ref() == Some(source) && user.status == Status::Inactive;
+        self.people.values().filter(is_ours).filter(|user| user.disabled_by_hand != Some(true))
+    }
+
     /// The source's id of each user.
     pub(super) fn people_by_id(&self) -> BTreeMap<UserId, &str> {
         self.people.iter().map(|(external_id, user)| (user.id, external_id.as_str())).collect()

@@ -1,7 +1,7 @@
 //! The brake: what a plan takes away, and whether that is more than a directory loses in its ordinary life. Empty and
 //! halved directories are mostly broken permissions, wrong filters or servers in repair.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::audit::EventKind;
 use crate::config::Percent;
@@ -16,17 +16,20 @@ use super::{Existing, MemberRef, Plan, Snapshot};
 pub const ADVICE: &str = "Look at the directory server first: permissions of the service account, base and filter. If \
      people and groups are really gone, raise `guard` of the source, run the sync once and put the limit back";
 
-/// Members that a mapped role may lose in one run in any case.
+/// Members that a mapped role may lose, or gain, in one run in any case.
 const ROLE_AT_LEAST: u64 = 5;
-/// The share of its members that a mapped role may lose in one run.
+/// For one person who may go in any case, so many memberships of people who stay may.
+const MEMBERSHIPS_EACH: u64 = 10;
+/// The share of its members that a mapped role may lose, or gain, in one run.
 const ROLE_SHARE: Percent = Percent::whole(20);
 
 /// How much one run may take away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The share of known people, and of known groups, that one run may remove.
+    /// The share of known people, of known groups, and of memberships that one run may remove; of inactive people, that
+    /// it may make active again.
     pub removals: Percent,
-    /// Removals up to this number are always allowed.
+    /// Up to this number that is always allowed.
     pub at_least: u64,
 }
 
@@ -44,26 +47,53 @@ pub struct Effect {
     pub people: u64,
     /// Of them, those who become inactive.
     pub people_removed: u64,
+    /// Inactive people before, those apart whom an administrator disabled.
+    pub people_inactive: u64,
+    /// Of them, those who become active again.
+    pub people_reactivated: u64,
     /// People in the snapshot, usable or not.
     pub people_found: u64,
     /// Groups before.
     pub groups: u64,
     /// Of them, those that are deleted.
     pub groups_removed: u64,
-    /// By role and place: how many people have it by rules before, and how many of them lose it.
-    pub roles: BTreeMap<String, (u64, u64)>,
+    /// Direct memberships before.
+    pub memberships: u64,
+    /// Of them, those that go although group and member stay.
+    pub memberships_removed: u64,
+    /// By role and place, what happens to those who have it by rules.
+    pub roles: BTreeMap<String, RoleEffect>,
+}
+
+/// What a plan does to a mapped role.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RoleEffect {
+    /// How many active people have it before.
+    pub members: u64,
+    /// Of them, those who lose it.
+    pub lost: u64,
+    /// Of those, who lose it because they become inactive.
+    pub left: u64,
+    /// How many people who are active before and after get it.
+    pub gained: u64,
+    /// How many have it afterwards, new people included.
+    pub after: u64,
 }
 
 impl Effect {
     /// What `plan` does.
     pub fn of(source: &SourceId, rules: &Rules, existing: &Existing, snapshot: &Snapshot, plan: &Plan) -> Self {
-        let removed = plan.people.iter().filter(|step| step.kind == EventKind::UserDeactivated).count();
+        let steps = |kind: EventKind| count(plan.people.iter().filter(|step| step.kind == kind).count());
         Self {
             people: count(existing.active(source).count()),
-            people_removed: count(removed),
+            people_removed: steps(EventKind::UserDeactivated),
+            people_inactive: count(existing.inactive(source).count()),
+            people_reactivated: steps(EventKind::UserActivated),
             people_found: count(snapshot.people.len()),
             groups: count(existing.groups.len()),
             groups_removed: count(plan.deleted_groups.len()),
+            memberships: existing.groups.values().map(|known| count(known.members.len())).sum(),
+            memberships_removed: memberships_removed(plan),
             roles: if rules.any_for(source) { roles(source, rules, existing, snapshot, plan) } else { BTreeMap::new() },
         }
     }
@@ -74,59 +104,106 @@ impl Effect {
         if self.people_found == 0 {
             reasons.push("the source shows no people at all".to_owned());
         }
-        let mut over = |what: &str, removed: u64, total: u64| {
-            let allowed = limits.at_least.max(limits.removals.of(total));
-            if removed > allowed {
-                reasons.push(format!("{removed} of {total} {what} would go, {allowed} are allowed"));
-            } else if removed > limits.at_least && removed.saturating_mul(2) > total {
-                reasons.push(format!("more than half of {what} would go: {removed} of {total}"));
+        let mut over = |what: &str, would: &str, concerned: u64, total: u64, at_least: u64| {
+            let allowed = at_least.max(limits.removals.of(total));
+            if concerned > allowed {
+                reasons.push(format!("{concerned} of {total} {what} would {would}, {allowed} are allowed"));
+            } else if concerned > limits.at_least && concerned.saturating_mul(2) > total {
+                reasons.push(format!("more than half of {what} would {would}: {concerned} of {total}"));
             }
         };
-        over("people", self.people_removed, self.people);
-        over("groups", self.groups_removed, self.groups);
-        for (role, (members, lost)) in &self.roles {
-            let allowed = ROLE_AT_LEAST.max(ROLE_SHARE.of(*members));
-            if *lost > allowed {
-                reasons.push(format!("{lost} of {members} people would lose the role {role}, {allowed} may"));
-            }
+        let memberships_at_least = limits.at_least.saturating_mul(MEMBERSHIPS_EACH);
+        over("people", "go", self.people_removed, self.people, limits.at_least);
+        let (back, inactive) = (self.people_reactivated, self.people_inactive);
+        over("inactive people", "become active again", back, inactive, limits.at_least);
+        over("groups", "go", self.groups_removed, self.groups, limits.at_least);
+        over("memberships", "go", self.memberships_removed, self.memberships, memberships_at_least);
+        for (role, effect) in &self.roles {
+            reasons.extend(effect.check(role, limits));
         }
         reasons
     }
+}
+
+impl RoleEffect {
+    /// The limit that is broken, in words.
+    fn check(&self, role: &str, limits: &Limits) -> Option<String> {
+        let Self { members, lost, left, gained, after } = *self;
+        let allowed = ROLE_AT_LEAST.max(ROLE_SHARE.of(members)).max(limits.removals.of(members));
+        if lost > allowed {
+            return Some(format!("{lost} of {members} people would lose the role {role}, {allowed} may"));
+        }
+        if members > 0 && gained > allowed {
+            return Some(format!("{gained} people would gain the role {role}, which {members} have; {allowed} may"));
+        }
+        // Who leaves takes roles along; that a group or a rule stops giving one to anybody is mostly a mistake.
+        let is_emptied = members > 0 && after == 0 && lost > left;
+        let may_all_go = limits.removals.of(members) == members;
+        (is_emptied && !may_all_go).then(|| format!("nobody would have the role {role} any more, which {members} have"))
+    }
+}
+
+/// How many memberships go of people and groups that stay, in groups that stay. Those of leavers and of deleted groups
+/// are counted with them.
+fn memberships_removed(plan: &Plan) -> u64 {
+    let leavers = plan.people.iter().filter(|step| step.kind == EventKind::UserDeactivated);
+    let gone: BTreeSet<Member> = leavers
+        .filter_map(|step| step.user.map(Member::User))
+        .chain(plan.deleted_groups.iter().map(|(id, _)| Member::Group(*id)))
+        .collect();
+    let removed = plan.groups.iter().flat_map(|step| &step.removed);
+    count(removed.filter(|member| !gone.contains(member)).count())
 }
 
 fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
 
-/// Who has which role by rules before, and how many lose it.
+/// Who has which role by rules before and after.
 fn roles(
     source: &SourceId,
     rules: &Rules,
     existing: &Existing,
     snapshot: &Snapshot,
     plan: &Plan,
-) -> BTreeMap<String, (u64, u64)> {
+) -> BTreeMap<String, RoleEffect> {
     let before = Side::before(existing);
     let after = Side::after(existing, snapshot);
     let changed: BTreeMap<&str, _> = plan.people.iter().map(|step| (step.external_id.as_str(), step)).collect();
-    let mut roles: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    let mut roles: BTreeMap<String, RoleEffect> = BTreeMap::new();
     for (id, user) in existing.active(source) {
         let had = before.roles(source, rules, id, &user.attributes, &user.user_name);
-        if had.is_empty() {
-            continue;
-        }
-        let has = match changed.get(id.as_str()) {
-            Some(step) if step.kind == EventKind::UserDeactivated => Vec::new(),
-            Some(step) => after.roles(source, rules, id, &step.record.attributes, &step.record.user_name),
-            None => after.roles(source, rules, id, &user.attributes, &user.user_name),
+        let (leaves, has) = match changed.get(id.as_str()) {
+            Some(step) if step.kind == EventKind::UserDeactivated => (true, Vec::new()),
+            Some(step) => (false, after.roles(source, rules, id, &step.record.attributes, &step.record.user_name)),
+            None => (false, after.roles(source, rules, id, &user.attributes, &user.user_name)),
         };
-        for role in had {
-            let lost = u64::from(!has.contains(&role));
-            let entry = roles.entry(role).or_default();
-            *entry = (entry.0 + 1, entry.1 + lost);
+        for role in &had {
+            let lost = u64::from(!has.contains(role));
+            let effect = roles.entry(role.clone()).or_default();
+            effect.members += 1;
+            effect.lost += lost;
+            effect.left += if leaves { lost } else { 0 };
+        }
+        for role in has {
+            let gained = u64::from(!had.contains(&role));
+            let effect = roles.entry(role).or_default();
+            effect.gained += gained;
+            effect.after += 1;
+        }
+    }
+    let arrivals = plan.people.iter().filter(|step| arrives(step.kind));
+    for step in arrivals {
+        for role in after.roles(source, rules, &step.external_id, &step.record.attributes, &step.record.user_name) {
+            roles.entry(role).or_default().after += 1;
         }
     }
     roles
+}
+
+/// Whether a step makes somebody active who was not.
+fn arrives(kind: EventKind) -> bool {
+    matches!(kind, EventKind::UserActivated | EventKind::UserCreated)
 }
 
 /// Groups and memberships on one side of a plan.
@@ -175,8 +252,8 @@ impl<'a> Side<'a> {
                     changed: known.as_ref().map(|known| known.changed).unwrap_or_default(),
                     revision: 0,
                 },
-                // It stays as it is, members included; counting its members by the snapshot is near enough.
-                (Err(_), Some(known)) => known,
+                // It keeps its name.
+                (Err(_), Some(known)) => Group { attributes: attributes_of(found), ..known },
                 (Err(_), None) => continue,
             };
             side.groups.insert(id, group);
