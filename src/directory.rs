@@ -34,7 +34,7 @@ pub use belongings::Belongings;
 pub use brake::{Brake, Kind, Load, Pause};
 pub use connections::{Connection, Connections};
 pub use groups::GroupDraft;
-pub use membership::{Member, MemberChange};
+pub use membership::{MAX_GROUPS_OF_MEMBER, Member, MemberChange};
 pub use objects::ObjectDraft;
 pub use reconcile::{Authority, SourceRecord, UserPlan, plan};
 pub use rules::{Rule, Rules, is_like_an_id, rule_record};

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use super::brake::{Kind, Removal};
 use super::connections::taken_over;
 use super::membership::{Join, Member, MemberChange, Overlay, Wish};
-use super::tables::{GROUP_LINKS, GROUP_NAMES, GROUPS, MEMBER_COUNTS, OWNED_GROUP_NAMES, TOTALS, USERS};
+use super::tables::{
+    GROUP_LINKS, GROUP_NAMES, GROUPS, MEMBER_COUNTS, MEMBER_OF_COUNTS, OWNED_GROUP_NAMES, TOTALS, USERS,
+};
 use super::users::suffix_id;
 use super::{Directory, Error, MAX_PAGE};
 use crate::access::Permit;
@@ -246,6 +248,7 @@ impl Directory {
                 self.stage_no_grants(&mut change, permit, Subject::Group(id)).await?;
                 change.delete(&GROUPS, self.organisation, &id);
                 change.delete(&MEMBER_COUNTS, self.organisation, &id);
+                change.delete(&MEMBER_OF_COUNTS, self.organisation, &Member::Group(id));
                 change.add(&TOTALS, self.organisation, "groups", -1);
                 self.count_owner(&mut change, Kind::Groups, before.owner.as_ref(), None);
                 self.reevaluate(&mut change, permit, &before, None, &moved).await?;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::tables::{GROUPS, MEMBER_COUNTS, MEMBER_OF, MEMBERS};
+use super::tables::{GROUPS, MEMBER_COUNTS, MEMBER_OF, MEMBER_OF_COUNTS, MEMBERS};
 use super::{Directory, Error, MAX_NESTING, MAX_PAGE};
 use crate::audit::Change;
 use crate::model::{Group, GroupId, MAX_DISPLAY_BYTES, Membership, SourceId, UserId};
@@ -14,6 +14,10 @@ const FIRST: usize = 500;
 const WALK: usize = 5_000;
 /// Most rows that one walk reads.
 const MAX_WALK: usize = 500_000;
+
+/// Most groups that one member is directly in: every decision about somebody reads them. A logon to Windows bears about
+/// as many.
+pub const MAX_GROUPS_OF_MEMBER: u64 = 1_024;
 
 /// What can be in a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -351,11 +355,16 @@ impl Directory {
             change.put(&MEMBERS, self.organisation, &(group, member), &row)?;
             return Ok(Join::Renamed);
         }
+        let groups = store::counter(self.store(), &MEMBER_OF_COUNTS.key(self.organisation, &member)).await?;
+        if u64::try_from(groups).is_ok_and(|groups| groups >= MAX_GROUPS_OF_MEMBER) {
+            return Err(too_many_groups(member));
+        }
         let row = Membership { source: source.cloned(), since: self.clock.now(), display: None };
         change.put(&MEMBER_OF, self.organisation, &(member, group), &row)?;
         let row = Membership { display: display.map(str::to_owned), ..row };
         change.put(&MEMBERS, self.organisation, &(group, member), &row)?;
         change.add(&MEMBER_COUNTS, self.organisation, &group, 1);
+        change.add(&MEMBER_OF_COUNTS, self.organisation, &member, 1);
         self.touch(change, member).await?;
         Ok(Join::Added)
     }
@@ -368,6 +377,7 @@ impl Directory {
         change.delete(&MEMBERS, self.organisation, &(group, member));
         change.delete(&MEMBER_OF, self.organisation, &(member, group));
         change.add(&MEMBER_COUNTS, self.organisation, &group, -1);
+        change.add(&MEMBER_OF_COUNTS, self.organisation, &member, -1);
         self.touch(change, member).await?;
         Ok(true)
     }
@@ -382,4 +392,13 @@ impl Directory {
         }
         Ok(())
     }
+}
+
+fn too_many_groups(member: Member) -> Error {
+    let (kind, id) = match member {
+        Member::Group(id) => ("group", id.to_string()),
+        Member::User(id) => ("user", id.to_string()),
+    };
+    let reason = format!("the {kind} {id} is directly in {MAX_GROUPS_OF_MEMBER} groups, and may be in no more");
+    Error::Invalid { field: "members".to_owned(), reason }
 }

@@ -39,6 +39,8 @@ pub(super) const TOMBSTONES: Table<UserId, User> = Table::new(0x0e, "tombstones"
 pub(super) const RETIRED_NAMES: Table<FoldedName, UserId> = Table::new(0x0f, "retired names");
 /// Stable ids of deleted users, likewise.
 pub(super) const RETIRED_SUBJECTS: Table<(SourceId, String), UserId> = Table::new(0x10, "retired subjects");
+/// Kept number of groups that a member is directly in.
+pub(super) const MEMBER_OF_COUNTS: Table<Member, i64> = Table::new(0x19, "member of counts");
 
 /// Connections that are paused.
 pub(super) const PAUSES: Table<SourceId, Pause> = Table::new(0x11, "pauses");
@@ -56,7 +58,7 @@ pub(super) const UNIQUE_VALUES: Table<(String, String, String), ObjectId> = Tabl
 pub(super) const RULE_TURNS: Table<UserId, i64> = Table::new(0x18, "rule turns");
 
 /// Every tag of this module with its table's name.
-pub const ALL: [(u8, &str); 23] = [
+pub const ALL: [(u8, &str); 24] = [
     (0x01, USERS.name()),
     (0x02, USER_NAMES.name()),
     (0x03, USER_LINKS.name()),
@@ -80,4 +82,5 @@ pub const ALL: [(u8, &str); 23] = [
     (0x16, OBJECT_LINKS.name()),
     (0x17, UNIQUE_VALUES.name()),
     (0x18, RULE_TURNS.name()),
+    (0x19, MEMBER_OF_COUNTS.name()),
 ];

@@ -5,7 +5,8 @@ use super::connections::taken_over;
 use super::membership::Member;
 use super::reconcile::{Authority, SourceRecord, UserPlan, is_of_unknown_origin, plan};
 use super::tables::{
-    RETIRED_NAMES, RETIRED_SUBJECTS, TOMBSTONES, TOTALS, USER_EMAILS, USER_LINKS, USER_NAMES, USER_SUBJECTS, USERS,
+    MEMBER_OF_COUNTS, RETIRED_NAMES, RETIRED_SUBJECTS, TOMBSTONES, TOTALS, USER_EMAILS, USER_LINKS, USER_NAMES,
+    USER_SUBJECTS, USERS,
 };
 use super::{Directory, Error, MAX_PAGE};
 use crate::access::Permit;
@@ -312,6 +313,7 @@ impl Directory {
                 let ended = self.belongings.shut(&mut change, id).await?;
                 self.belongings.forget(&mut change, id);
                 change.delete(&USERS, self.organisation, &id);
+                change.delete(&MEMBER_OF_COUNTS, self.organisation, &Member::User(id));
                 let tombstone = User { status: Status::Tombstone, changed: self.clock.now(), ..before.clone() };
                 change.put(&TOMBSTONES, self.organisation, &id, &tombstone)?;
                 change.add(&TOTALS, self.organisation, "users", -1);

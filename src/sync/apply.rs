@@ -1,6 +1,6 @@
 //! Taking the steps of a plan, in bounded batches.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -8,7 +8,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use crate::access::Permit;
 use crate::audit::EventKind;
 use crate::directory::{Directory, Error, GroupDraft, Member, MemberChange, SourceRecord};
-use crate::model::{GroupId, User, UserId};
+use crate::model::{GroupId, GroupName, User, UserId};
 
 use super::plan::{Counts, GroupStep, PersonStep, Plan, Skipped};
 use super::{Existing, MemberRef};
@@ -47,9 +47,10 @@ pub(super) async fn apply(
     let refused = work.people(&again).await?;
     work.skip(refused);
     work.new_people(new).await?;
-    for (group, _) in &plan.deleted_groups {
-        work.directory.delete_group(permit, *group, None).await?;
-        work.counts.groups_deleted += 1;
+    let members: BTreeMap<GroupId, &BTreeSet<Member>> =
+        existing.groups.values().map(|known| (known.group.id, &known.members)).collect();
+    for (group, name) in &plan.deleted_groups {
+        work.delete(*group, name, members.get(group).copied()).await?;
     }
     let mut waiting = Vec::new();
     for step in &plan.groups {
@@ -139,32 +140,85 @@ impl Work<'_> {
                 Ok(Some(group.id))
             }
             Err(error) if is_about_one(&error) => {
-                self.skipped.push(Skipped { dn: step.name.to_string(), reason: error.to_string() });
+                self.skip_group(&step.name, error.to_string());
                 Ok(step.group)
             }
             Err(error) => Err(error),
         }
     }
 
+    /// Who leaves goes first, so that nobody who cannot join keeps somebody in.
     async fn members(&mut self, group: GroupId, step: &GroupStep) -> Result<(), Error> {
-        let added = step.added.iter().filter_map(|member| self.resolve(member)).map(|member| (member, true));
-        let moves: Vec<(Member, bool)> = step.removed.iter().map(|member| (*member, false)).chain(added).collect();
-        for batch in moves.chunks(MEMBERS_PER_BATCH) {
-            let edit = |_: &_, draft: &mut GroupDraft| {
-                for (member, joins) in batch {
-                    if *joins {
-                        draft.members.add(*member);
-                    } else {
-                        draft.members.remove(*member);
-                    }
-                }
-                Ok::<(), Error>(())
-            };
-            self.directory.change_group(self.permit, group, None, edit).await?;
-            let joined = batch.iter().filter(|(_, joins)| *joins).count();
-            self.counts.memberships_added += joined;
-            self.counts.memberships_removed += batch.len() - joined;
+        let removed: Vec<(Member, bool)> = step.removed.iter().map(|member| (*member, false)).collect();
+        let added = step.added.iter().filter_map(|member| self.resolve(member)).map(|member| (member, true)).collect();
+        self.moves(group, &step.name, removed).await?;
+        self.moves(group, &step.name, added).await
+    }
+
+    /// Deletes a group; a large one loses its members in batches first, so that each is a commit of bounded size.
+    async fn delete(
+        &mut self,
+        group: GroupId,
+        name: &GroupName,
+        members: Option<&BTreeSet<Member>>,
+    ) -> Result<(), Error> {
+        let counts = self.counts;
+        let moves: Vec<(Member, bool)> = members.into_iter().flatten().map(|member| (*member, false)).collect();
+        if moves.len() > MEMBERS_PER_BATCH {
+            self.moves(group, name, moves).await?;
         }
+        match self.directory.delete_group(self.permit, group, None).await {
+            Ok(()) => self.counts = Counts { groups_deleted: counts.groups_deleted + 1, ..counts },
+            Err(error) if is_about_one(&error) => self.skip_group(name, error.to_string()),
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn skip_group(&mut self, name: &GroupName, reason: String) {
+        self.skipped.push(Skipped { dn: name.to_string(), reason });
+    }
+
+    /// Moves members in or out, batch by batch; when a batch fails for one, each by itself.
+    async fn moves(&mut self, group: GroupId, name: &GroupName, moves: Vec<(Member, bool)>) -> Result<(), Error> {
+        for batch in moves.chunks(MEMBERS_PER_BATCH) {
+            match self.move_all(group, batch).await {
+                Err(error) if is_about_one(&error) => self.move_each(group, name, batch).await?,
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn move_each(&mut self, group: GroupId, name: &GroupName, moves: &[(Member, bool)]) -> Result<(), Error> {
+        let mut refused = Vec::new();
+        for one in moves {
+            match self.move_all(group, std::slice::from_ref(one)).await {
+                Err(error) if is_about_one(&error) => refused.push(error),
+                other => other?,
+            }
+        }
+        if let Some(first) = refused.first() {
+            self.skip_group(name, format!("{} of its members stay as they are: {first}", refused.len()));
+        }
+        Ok(())
+    }
+
+    async fn move_all(&mut self, group: GroupId, batch: &[(Member, bool)]) -> Result<(), Error> {
+        let edit = |_: &_, draft: &mut GroupDraft| {
+            for (member, joins) in batch {
+                if *joins {
+                    draft.members.add(*member);
+                } else {
+                    draft.members.remove(*member);
+                }
+            }
+            Ok::<(), Error>(())
+        };
+        self.directory.change_group(self.permit, group, None, edit).await?;
+        let joined = batch.iter().filter(|(_, joins)| *joins).count();
+        self.counts.memberships_added += joined;
+        self.counts.memberships_removed += batch.len() - joined;
         Ok(())
     }
 

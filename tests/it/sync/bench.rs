@@ -18,6 +18,7 @@ pub struct Bench {
     pub access: Access,
     pub directory: Directory,
     pub sync: Sync,
+    source: Source,
 }
 
 pub fn source() -> SourceId {
@@ -47,8 +48,16 @@ impl Bench {
             Arc::new(directory.clone()) as Arc<dyn Memberships>,
         );
         let source = Source { id: source(), tree, limits: Limits::default() };
-        let sync = Sync::new(source, directory.clone(), access.clone(), ground.ledger.clone(), clock);
-        Self { ground, access, directory, sync }
+        let sync = Sync::new(source.clone(), directory.clone(), access.clone(), ground.ledger.clone(), clock);
+        Self { ground, access, directory, sync, source }
+    }
+
+    /// The same with another guard.
+    pub fn with_limits(self, limits: Limits) -> Self {
+        let source = Source { limits, ..self.source.clone() };
+        let (directory, access, clock) = (self.directory.clone(), self.access.clone(), self.ground.clock.clock());
+        let sync = Sync::new(source, directory, access, self.ground.ledger.clone(), clock);
+        Self { sync, ..self }
     }
 
     /// The permit of work that is no source's.

@@ -1,7 +1,8 @@
 use cleargate::audit::EventKind;
+use cleargate::directory::MAX_GROUPS_OF_MEMBER;
 use cleargate::model::Status;
 use cleargate::sandbox::directory::Record;
-use cleargate::sync::Counts;
+use cleargate::sync::{Counts, Limits};
 
 use super::bench::{Bench, source, tree};
 use crate::ldap::directory::{PEOPLE, Sandbox, records};
@@ -146,6 +147,11 @@ async fn groups_follow_and_deleted_ones_take_their_roles_along() {
     let mut records = records(20);
     records.push(group("inner", &[&dn(1), &dn(2)]));
     sandbox.directory.set_records(records);
+    let refused = bench.sync.run().await.unwrap_err().to_string();
+    assert!(refused.contains("nobody would have the role `data_analyst` any more"), "{refused}");
+    assert_eq!(bench.roles("p0001").await, ["data_analyst"]);
+    let all = Limits { removals: "100%".parse().unwrap(), ..Limits::default() };
+    let bench = bench.with_limits(all);
     let counts = bench.sync.run().await.unwrap().counts;
     assert_eq!((counts.groups_deleted, counts.memberships_added, counts.memberships_removed), (1, 1, 1));
     assert_eq!(bench.groups("p0002").await, ["inner"]);
@@ -168,4 +174,63 @@ async fn an_account_kept_by_hand_is_left_alone_and_reported() {
     assert_eq!((outcome.counts.created, outcome.skipped.len()), (19, 1));
     assert!(outcome.skipped[0].reason.contains("userName"), "{:?}", outcome.skipped);
     assert_eq!(bench.user("p0004").await, by_hand);
+}
+
+#[tokio::test]
+async fn somebody_whom_an_administrator_disabled_stays_disabled_whatever_the_directory_says() {
+    let (sandbox, bench) = start().await;
+    bench.sync.run().await.unwrap();
+    let id = bench.user("p0003").await.id;
+    bench.directory.set_active(&bench.by_hand(), id, false).await.unwrap();
+    assert_eq!(bench.sync.run().await.unwrap().counts.changes(), 0, "nothing is tried at every run");
+    assert_eq!(bench.status("p0003").await, Status::Inactive);
+    let renamed = company().into_iter().map(|record| match record.dn().as_str() == dn(3) {
+        true => record.with("title", &["Chief"]),
+        false => record,
+    });
+    sandbox.directory.set_records(renamed.collect());
+    let outcome = bench.sync.run().await.unwrap();
+    assert_eq!((outcome.counts.updated, outcome.counts.reactivated), (1, 0), "the rest follows");
+    assert_eq!(bench.status("p0003").await, Status::Inactive);
+    bench.directory.set_active(&bench.by_hand(), id, true).await.unwrap();
+    bench.sync.run().await.unwrap();
+    assert_eq!(bench.status("p0003").await, Status::Active);
+}
+
+#[tokio::test]
+async fn somebody_disabled_whose_entry_cannot_be_used_loses_access() {
+    let (sandbox, bench) = start().await;
+    bench.sync.run().await.unwrap();
+    let spoiled = company().into_iter().map(|record| match record.dn().as_str() == dn(0) {
+        true => record.with("uid", &["two", "names"]).with("pwdAccountLockedTime", &["000001010000Z"]),
+        false => record,
+    });
+    sandbox.directory.set_records(spoiled.collect());
+    let outcome = bench.sync.run().await.unwrap();
+    assert_eq!((outcome.counts.deactivated, outcome.counts.changes()), (1, 1));
+    assert_eq!(bench.status("p0000").await, Status::Inactive);
+}
+
+#[tokio::test]
+async fn what_one_group_cannot_take_is_skipped_and_the_others_follow() {
+    let sandbox = Sandbox::start(0).await;
+    // Without rules, whose cost for one person grows with the person's groups.
+    let bench = Bench::new(tree(sandbox.settings.clone(), BASE), &[]);
+    let many = |inner: &[&str]| {
+        let mut records = records(20);
+        records.push(group("inner", inner));
+        records.extend((0..=MAX_GROUPS_OF_MEMBER).map(|index| group(&format!("many {index}"), &[&dn(7), &dn(8)])));
+        records
+    };
+    sandbox.directory.set_records(many(&[&dn(0), &dn(1)]));
+    let outcome = bench.sync.run().await.unwrap();
+    assert_eq!(outcome.skipped.len(), 1, "{:?}", outcome.skipped);
+    assert!(outcome.skipped[0].reason.contains("2 of its members"), "{:?}", outcome.skipped);
+    let most = usize::try_from(MAX_GROUPS_OF_MEMBER).unwrap();
+    assert_eq!(bench.groups("p0007").await.len(), most);
+    sandbox.directory.set_records(many(&[&dn(1)]));
+    let outcome = bench.sync.run().await.unwrap();
+    assert_eq!((outcome.counts.memberships_removed, outcome.skipped.len()), (1, 1));
+    assert!(bench.groups("p0000").await.is_empty(), "who leaves another group has left it");
+    assert_eq!(bench.groups("p0008").await.len(), most);
 }
