@@ -7,6 +7,7 @@
 //! belongs, a plain value where an object with `value` belongs.
 
 mod change;
+mod size;
 
 use std::collections::HashSet;
 
@@ -34,6 +35,7 @@ pub const MAX_VALUES: usize = 500;
 pub fn resource(shape: &Shape<'_>, body: &Map<String, Value>) -> Result<Resource, Error> {
     let out = canonical(shape, body)?;
     check_required(shape, None, &out)?;
+    size::check(None, &out)?;
     Ok(out)
 }
 
@@ -117,6 +119,18 @@ pub fn value_of(attribute: &Attribute, value: &Value) -> Result<Option<Value>, E
 /// # Errors
 /// As [`value_of`].
 pub fn single(attribute: &Attribute, value: &Value) -> Result<Option<Value>, Error> {
+    within(None, attribute, value)
+}
+
+/// The canonical value of a sub-attribute.
+///
+/// # Errors
+/// As [`value_of`].
+pub fn part(parent: &Attribute, sub: &Attribute, value: &Value) -> Result<Option<Value>, Error> {
+    if sub.multi_valued { value_of(sub, value) } else { within(Some(parent), sub, value) }
+}
+
+fn within(parent: Option<&Attribute>, attribute: &Attribute, value: &Value) -> Result<Option<Value>, Error> {
     let wrong = |expected: &str| Err(Error::InvalidValue(format!("`{}` must be {expected}", attribute.name)));
     match (attribute.kind, value) {
         (_, Value::Null) => Ok(None),
@@ -143,7 +157,9 @@ pub fn single(attribute: &Attribute, value: &Value) -> Result<Option<Value>, Err
         (Type::DateTime, Value::String(text)) if text.parse::<Timestamp>().is_err() => {
             wrong("a time with its zone, such as 2026-11-22T08:00:00Z")
         }
-        (Type::Binary | Type::DateTime | Type::Reference | Type::String, Value::String(_)) => Ok(Some(value.clone())),
+        (Type::Binary | Type::DateTime | Type::Reference | Type::String, Value::String(value)) => {
+            size::text(parent, attribute, value)
+        }
         (Type::Binary | Type::DateTime | Type::Reference | Type::String, _) => wrong("a string"),
     }
 }
@@ -152,7 +168,7 @@ fn complex(attribute: &Attribute, map: &Map<String, Value>) -> Result<Option<Val
     let mut out = Map::new();
     for (key, value) in map {
         let Some(sub) = attribute.sub(key).filter(|sub| sub.mutability != Mutability::ReadOnly) else { continue };
-        if let Some(value) = value_of(sub, value)? {
+        if let Some(value) = part(attribute, sub, value)? {
             insert_once(&mut out, &sub.name, value)?;
         }
     }

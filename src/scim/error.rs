@@ -89,6 +89,9 @@ pub enum Error {
     /// More would have to be read than one request may cost.
     #[error("too many resources would have to be read; narrow the filter by userName, externalId, emails or id")]
     TooMany,
+    /// The groups of one answer would show more members than it may.
+    #[error("too many members would be shown; ask with excludedAttributes=members, or for fewer groups by count")]
+    TooManyMembers,
     /// Too many requests.
     #[error(transparent)]
     TooManyRequests(#[from] Retry),
@@ -147,7 +150,7 @@ impl Error {
             Self::Nobody | Self::NotFound => answer(StatusCode::NOT_FOUND, None),
             Self::Precondition => answer(StatusCode::PRECONDITION_FAILED, None),
             Self::TooLarge => answer(StatusCode::PAYLOAD_TOO_LARGE, None),
-            Self::TooMany => answer(StatusCode::BAD_REQUEST, Some("tooMany")),
+            Self::TooMany | Self::TooManyMembers => answer(StatusCode::BAD_REQUEST, Some("tooMany")),
             Self::TooManyRequests(_) => answer(StatusCode::TOO_MANY_REQUESTS, None),
             Self::Unauthorized => answer(StatusCode::UNAUTHORIZED, None),
             Self::Unavailable => answer(StatusCode::SERVICE_UNAVAILABLE, None),

@@ -20,6 +20,9 @@ use crate::model::{Group, GroupId, UserId};
 /// a large group does not list the whole group.
 const MAX_SHOWN_MEMBERS: u64 = 100;
 
+/// Most members that one request's value filters look at, each counted once for each filter.
+const MAX_EXAMINED: usize = 500_000;
+
 impl Scim {
     /// `POST /Groups`.
     pub(super) async fn create_group(&self, call: &Call, body: &Map<String, Value>) -> Result<Created, Error> {
@@ -115,6 +118,7 @@ impl Scim {
         let known = self.existing_members(named.map(|member| &member.id)).await?;
         let mut change = MemberChange::default();
         let mut added: Vec<group::Shown> = Vec::new();
+        let (mut stored, mut examined): (Option<Vec<group::Shown>>, usize) = (None, 0);
         for step in steps {
             match step {
                 MemberStep::Add(members) | MemberStep::Replace(members) => {
@@ -132,10 +136,16 @@ impl Scim {
                     ids.iter().flat_map(|id| possible_members(id)).for_each(|member| change.remove(member));
                 }
                 MemberStep::RemoveWhere(filter) => {
-                    let stored = match group {
-                        Some(group) => self.shown_members(group).await?,
-                        None => Vec::new(),
+                    let stored = match (&mut stored, group) {
+                        (Some(stored), _) => stored,
+                        (none, Some(group)) => none.insert(self.shown_members(group).await?),
+                        (none, None) => none.insert(Vec::new()),
                     };
+                    examined = examined.saturating_add(stored.len()).saturating_add(added.len());
+                    if examined > MAX_EXAMINED {
+                        let reason = "too many members to look through; name those that leave by `value eq`";
+                        return Err(Error::InvalidFilter(reason.to_owned()));
+                    }
                     let candidates = stored.iter().chain(&added);
                     candidates.filter(|m| self.is_selected(m, filter)).for_each(|(m, _)| change.remove(*m));
                 }

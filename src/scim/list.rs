@@ -21,6 +21,8 @@ use selection::{Order, Selection, Window};
 const BATCH: usize = 1000;
 /// Most records that one request may read.
 const MAX_READ: usize = 50_000;
+/// Most members that the groups of one answer show together.
+const MAX_SHOWN_MEMBERS: u64 = 50_000;
 
 impl Scim {
     /// `GET /{endpoint}`, `POST /{endpoint}/.search` and, over all kinds, `POST /.search`.
@@ -49,12 +51,17 @@ impl Scim {
             query::Page::Index(start) => Some(*start),
         };
         let around = Around { total: page.total, start, shown: page.records.len(), next: next.as_deref() };
-        let mut out = around.begin();
+        let (mut out, mut members_shown) = (around.begin(), 0_u64);
         // A page has its resources kind by kind unless it is sorted.
         for records in page.records.chunk_by(|a, b| a.kind() == b.kind()) {
             let Some(kind) = records.first().map(Record::kind) else { continue };
             let projection = query.projection(&self.catalogue.shape(kind));
-            let related = self.related(records, &Rows::shown(&projection, kind)).await?;
+            let rows = Rows::shown(&projection, kind);
+            members_shown = members_shown.saturating_add(self.members_shown(records, &rows).await?);
+            if members_shown > MAX_SHOWN_MEMBERS {
+                return Err(Error::TooManyMembers);
+            }
+            let related = self.related(records, &rows).await?;
             let renderer = self.renderer(source, kind, &projection);
             for (record, related) in records.iter().zip(&related) {
                 comma(&mut out);

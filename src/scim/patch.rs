@@ -19,6 +19,8 @@ use super::schema::{Attribute, Mutability, Schema, Shape, Target, Type};
 use crate::filter::{self, Filter, Path};
 
 pub use apply::apply;
+use member::selected;
+
 pub use member::{MemberStep, NamedMember, members, named};
 pub use secret::password;
 
@@ -28,6 +30,9 @@ pub const PATCH_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 pub const MAX_OPERATIONS: usize = 1_000;
 /// Most steps of one request, after those without path are taken apart.
 pub const MAX_STEPS: usize = 10_000;
+
+/// Most steps of one request that look for values by a filter; members that are named by their ids apart.
+pub const MAX_SELECTIONS: usize = 100;
 
 /// What an operation does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +66,15 @@ pub struct Step<'a> {
     value: Option<Value>,
 }
 
+impl Step<'_> {
+    /// Whether it goes through a list to find what its filter selects.
+    fn searches(&self) -> bool {
+        let is_named =
+            || self.attribute.name == "members" && self.filter.as_ref().is_some_and(|f| selected(f).is_some());
+        self.filter.is_some() && !is_named()
+    }
+}
+
 /// Reads a request's body.
 ///
 /// # Errors
@@ -86,6 +100,10 @@ pub fn parse<'a>(shape: &Shape<'a>, body: &Map<String, Value>) -> Result<Vec<Ste
         if steps.len() > MAX_STEPS {
             return Err(Error::InvalidSyntax(format!("a request may change at most {MAX_STEPS} attributes")));
         }
+    }
+    if steps.iter().filter(|step| step.searches()).count() > MAX_SELECTIONS {
+        let reason = format!("a request may select values by a filter at most {MAX_SELECTIONS} times");
+        return Err(Error::InvalidSyntax(reason));
     }
     Ok(steps)
 }

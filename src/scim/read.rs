@@ -184,6 +184,17 @@ impl Scim {
         Ok(related)
     }
 
+    /// How many members these records show with these rows; kept, not counted.
+    pub(super) async fn members_shown(&self, records: &[Record], rows: &Rows) -> Result<u64, Error> {
+        let mut shown = 0_u64;
+        for record in records {
+            if let (Record::Group(group), Rows::All) = (record, rows) {
+                shown = shown.saturating_add(self.directory.count_members(group.id).await?);
+            }
+        }
+        Ok(shown)
+    }
+
     async fn members_of(&self, group: GroupId, rows: &Rows) -> Result<Option<Vec<group::Shown>>, Error> {
         match rows {
             Rows::None => Ok(None),

@@ -40,6 +40,7 @@ pub fn settle(shape: &Shape<'_>, before: &Resource, mut after: Resource, manner:
         }
     }
     check_required(shape, Some(before), &after)?;
+    super::size::check(Some(before), &after)?;
     Ok(after)
 }
 

@@ -1,5 +1,6 @@
 use serde_json::json;
 
+use super::size::{MAX_BINARY_BYTES, MAX_TEXT_BYTES};
 use super::*;
 use crate::scim::schema::{PERSON, TEAM};
 
@@ -94,4 +95,37 @@ fn wrong_resources_are_refused_by_name() {
         resource(&PERSON, &Map::from_iter([("userName".into(), json!("a"))])),
         Err(Error::InvalidSyntax(_))
     ));
+}
+
+#[test]
+fn texts_and_whole_resources_have_limits_that_name_the_attribute() {
+    let text = |bytes: usize| Value::String("x".repeat(bytes));
+    for (body, expected) in [
+        (json!({"userName": "ada", "title": text(MAX_TEXT_BYTES)}), None),
+        (json!({"userName": "ada", "title": text(MAX_TEXT_BYTES + 1)}), Some("`title` must have at most 4096 bytes")),
+        (json!({"userName": "ada", "emails": [{"value": text(MAX_TEXT_BYTES + 1)}]}), Some("`emails.value`")),
+        (json!({"userName": "ada", "photos": [{"value": text(MAX_BINARY_BYTES)}]}), None),
+        (json!({"userName": "ada", "photos": [{"display": text(MAX_TEXT_BYTES + 1)}]}), Some("`photos.display`")),
+        (
+            json!({"userName": "ada", "photos": text(MAX_BINARY_BYTES + 1)}),
+            Some("`photos.value` must have at most 65536"),
+        ),
+        (json!({"userName": "ada", "x509Certificates": [{"value": text(MAX_BINARY_BYTES)}]}), None),
+        (
+            json!({"userName": "ada", "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":
+                {"department": text(MAX_TEXT_BYTES + 1)}}),
+            Some("`department`"),
+        ),
+    ] {
+        match (read(&PERSON, body), expected) {
+            (Ok(_), None) => {}
+            (Err(Error::InvalidValue(reason)), Some(expected)) => assert!(reason.contains(expected), "{reason}"),
+            (result, expected) => panic!("{result:?}, not {expected:?}"),
+        }
+    }
+    let roles: Vec<Value> = (0..40).map(|n| json!({"value": format!("{n}{}", "x".repeat(4000))})).collect();
+    let refused = read(&PERSON, json!({"userName": "ada", "title": "Dr", "roles": roles}));
+    let Err(Error::InvalidValue(reason)) = refused else { panic!("{refused:?}") };
+    assert!(reason.contains("at most 131072 bytes") && reason.contains("`roles`"), "{reason}");
+    assert!(read(&PERSON, json!({"userName": "ada", "roles": roles[..30]})).is_ok());
 }

@@ -85,7 +85,7 @@ impl Step<'_> {
 
     /// `element` with the sub-attribute set; `None` when nothing is left of it.
     fn with_sub(&self, sub: &Attribute, element: Value) -> Result<Option<Value>, Error> {
-        Ok(match body::value_of(sub, self.value())? {
+        Ok(match body::part(self.attribute, sub, self.value())? {
             Some(value) => Some(merged(element, Value::Object(Map::from_iter([(sub.name.to_string(), value)])))),
             None => without(element, &sub.name),
         })

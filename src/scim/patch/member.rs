@@ -95,7 +95,7 @@ fn named_one(member: &Value) -> Result<NamedMember, Error> {
 }
 
 /// The ids that `value eq "…"` selects, alone or joined by `or`.
-fn selected(filter: &Filter) -> Option<Vec<String>> {
+pub(super) fn selected(filter: &Filter) -> Option<Vec<String>> {
     match filter {
         Filter::Compare { path, operator: Operator::Equal, value } if path.is("value") => {
             value.as_str().map(|id| vec![id.to_owned()])

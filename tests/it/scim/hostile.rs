@@ -164,3 +164,42 @@ async fn ids_that_are_none_are_not_found() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_patch_does_not_grow_a_resource_beyond_its_limits() {
+    let client = client().await;
+    let path = format!("/Users/{}", client.user("ada").await);
+    let set = |path: &str, bytes: usize| json!([{"op": "add", "path": path, "value": "x".repeat(bytes)}]);
+    for (attribute, bytes) in
+        [("title", 5000), ("emails[type eq \"work\"].value", 5000), ("photos[type eq \"photo\"].value", 70_000)]
+    {
+        let answer = client.patch(&path, set(attribute, bytes)).await.expect_error(400, Some("invalidValue"));
+        assert!(answer.body["detail"].as_str().unwrap().contains("bytes"), "{}", answer.body);
+    }
+    client.patch(&path, set("photos[type eq \"photo\"].value", 60_000)).await.expect(200);
+    client.patch(&path, set("photos[type eq \"thumbnail\"].value", 60_000)).await.expect(200);
+    let answer = client.patch(&path, set("x509Certificates", 20_000)).await.expect_error(400, Some("invalidValue"));
+    assert!(answer.body["detail"].as_str().unwrap().contains("`photos`"), "{}", answer.body);
+}
+
+#[tokio::test]
+async fn a_patch_searches_lists_a_bounded_number_of_times() {
+    let client = client().await;
+    let path = format!("/Users/{}", client.user("ada").await);
+    let searches = |count: usize| -> Value {
+        (0..count).map(|_| json!({"op": "add", "path": "emails[type eq \"work\"].value", "value": "a@x"})).collect()
+    };
+    let answer = client.patch(&path, searches(101)).await.expect_error(400, Some("invalidSyntax"));
+    assert!(answer.body["detail"].as_str().unwrap().contains("at most 100 times"), "{}", answer.body);
+    client.patch(&path, searches(100)).await.expect(200);
+    let mut ids = Vec::new();
+    for number in 0..120 {
+        ids.push(client.user(&format!("user{number}")).await);
+    }
+    let all: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let group = format!("/Groups/{}", client.group("all", &all).await);
+    let named: Value =
+        all.iter().map(|id| json!({"op": "remove", "path": format!("members[value eq \"{id}\"]")})).collect();
+    assert_eq!(client.patch(&group, named).await.status, 200, "each names whom it removes");
+    assert!(client.get(&group).await.body.get("members").is_none());
+}

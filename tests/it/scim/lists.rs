@@ -1,8 +1,9 @@
 //! Lists and searches: filters, order, pages.
 
+use cleargate::directory::{GroupDraft, Member, MemberChange};
 use serde_json::json;
 
-use super::{Client, ENTERPRISE, GROUP, LIST, NOBODY, SEARCH, USER, client, encoded};
+use super::{Client, ENTERPRISE, GROUP, Ground, LIST, NOBODY, SEARCH, USER, client, encoded};
 
 async fn staff() -> Client {
     let client = client().await;
@@ -228,4 +229,31 @@ async fn a_search_at_the_root_finds_users_and_groups() {
     client.post("/.search", &json!({"filter": "id pr"})).await.expect_error(400, Some("invalidSyntax"));
     client.get("/.search").await.expect_error(405, None);
     client.get("/Users/.search").await.expect_error(405, None);
+}
+
+#[tokio::test]
+async fn a_list_shows_a_bounded_number_of_members() {
+    let ground = Ground::new();
+    let (client, permit) = (ground.client("okta").await, ground.access.task_permit("test", None));
+    let record = |number: usize| cleargate::directory::SourceRecord {
+        external_id: None,
+        user_name: format!("user{number}").parse().unwrap(),
+        active: Some(true),
+        attributes: Default::default(),
+    };
+    let records: Vec<_> = (0..1_000).map(|number| (None, record(number))).collect();
+    let users = ground.directory.apply_users(&permit, &records).await.unwrap();
+    let mut members = MemberChange::default();
+    users.iter().for_each(|user| members.add(Member::User(user.id)));
+    for number in 0..51 {
+        let name = format!("group {number}").parse().unwrap();
+        let draft = GroupDraft { name, external_id: None, attributes: Default::default(), members: members.clone() };
+        ground.directory.create_group(&permit, &draft).await.unwrap();
+        ground.wait();
+    }
+    let refused = client.get("/Groups").await.expect_error(400, Some("tooMany"));
+    assert!(refused.body["detail"].as_str().unwrap().contains("excludedAttributes=members"), "{}", refused.body);
+    let all = client.get("/Groups?excludedAttributes=members").await.expect(200);
+    assert_eq!(all.body["Resources"].as_array().unwrap().len(), 51);
+    client.get("/Groups?count=2").await.expect(200);
 }
