@@ -21,6 +21,8 @@ use crate::secret::Secret;
 
 /// Longest DN or password that is sent in a bind, in bytes.
 const MAX_CREDENTIAL_BYTES: usize = 8 * 1024;
+/// What an entry, an attribute or a value takes besides its bytes: a server could send a great many empty ones.
+const OVERHEAD_BYTES: usize = 64;
 /// How long the farewell to a server may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -325,6 +327,10 @@ fn next_page(result: &LdapResult) -> Result<Vec<u8>, Error> {
 }
 
 impl Found {
+    fn charge(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_add(bytes).saturating_add(OVERHEAD_BYTES);
+    }
+
     fn add(&mut self, item: ResultEntry, limits: Limits) -> Result<(), Error> {
         let shape = || Error::Protocol { reason: "an entry of another shape than RFC 4511 gives it".to_owned() };
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).map_err(|_| shape());
@@ -337,10 +343,11 @@ impl Found {
             let values = parts.next().and_then(|part| part.expect_constructed()).ok_or_else(shape)?;
             let values: Option<Vec<Vec<u8>>> = values.into_iter().map(|value| value.expect_primitive()).collect();
             let values = values.ok_or_else(shape)?;
-            self.bytes = values.iter().fold(self.bytes + name.len(), |sum, value| sum.saturating_add(value.len()));
+            self.charge(name.len());
+            values.iter().for_each(|value| self.charge(value.len()));
             attributes.push((name, values));
         }
-        self.bytes = self.bytes.saturating_add(dn.len());
+        self.charge(dn.len());
         if self.entries.len() >= limits.max_entries {
             return Err(Error::Incomplete { reason: format!("more than {} entries", limits.max_entries) });
         }

@@ -1,6 +1,11 @@
 //! What a search returned: a name and attributes, looked up without regard to case and with options taken apart.
 
+use std::collections::HashSet;
+
 use super::name::{Dn, NotADn};
+
+/// Most attributes that an entry has, several times what any directory's schema gives one.
+const MAX_ATTRIBUTES: usize = 1_024;
 
 /// Why an entry cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -8,6 +13,9 @@ pub enum EntryError {
     /// An attribute came twice, so that neither can be believed.
     #[error("attribute `{0}` came twice")]
     Duplicate(String),
+    /// More attributes than an entry has.
+    #[error("it has more than {MAX_ATTRIBUTES} attributes")]
+    Crowded,
     /// The name is no distinguished name.
     #[error(transparent)]
     Name(#[from] NotADn),
@@ -37,7 +45,11 @@ impl Entry {
     /// # Errors
     /// Every variant of [`EntryError`].
     pub fn new(dn: &str, described: Vec<(String, Vec<Vec<u8>>)>) -> Result<Self, EntryError> {
+        if described.len() > MAX_ATTRIBUTES {
+            return Err(EntryError::Crowded);
+        }
         let mut attributes: Vec<Attribute> = Vec::with_capacity(described.len());
+        let mut seen = HashSet::with_capacity(described.len());
         for (description, values) in described {
             let description = description.to_ascii_lowercase();
             let mut parts = description.split(';');
@@ -49,7 +61,7 @@ impl Entry {
             if !options.is_empty() {
                 continue;
             }
-            if attributes.iter().any(|attribute| attribute.name == name) {
+            if !seen.insert(name.clone()) {
                 return Err(EntryError::Duplicate(name));
             }
             attributes.push(Attribute { name, values });
@@ -177,6 +189,13 @@ mod tests {
         assert_eq!(cut, Err(EntryError::Range("member".into())));
         assert_eq!(entry(&[("cn", &[b"a"]), ("CN", &[b"b"])]), Err(EntryError::Duplicate("cn".into())));
         assert!(matches!(Entry::new("no name", Vec::new()), Err(EntryError::Name(_))));
+    }
+
+    #[test]
+    fn an_entry_of_more_attributes_than_any_has_is_unusable() {
+        let described = |count: usize| (0..count).map(|number| (format!("a{number}"), Vec::new())).collect();
+        assert!(Entry::new("cn=a", described(MAX_ATTRIBUTES)).is_ok());
+        assert_eq!(Entry::new("cn=a", described(MAX_ATTRIBUTES + 1)), Err(EntryError::Crowded));
     }
 
     #[test]

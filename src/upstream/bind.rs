@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -19,6 +20,13 @@ use crate::secret::Secret;
 /// Idle connections of the service account that are kept for the next sign-in.
 const MAX_IDLE: usize = 4;
 
+/// Entries that the search for one login name brings: one more than may be there.
+const MAX_FOUND: usize = 2;
+/// Most bytes that they take.
+const MAX_FOUND_BYTES: usize = 1024 * 1024;
+/// How long the search for one login name may take.
+const SEARCH_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Sign-in by bind at one directory.
 pub struct Bind {
     id: SourceId,
@@ -29,7 +37,12 @@ pub struct Bind {
 impl Bind {
     /// Sign-in for the people of `tree`, as source `id`: the same id under which the directory is synced, so that the
     /// stable ids name the same people.
-    pub fn new(id: SourceId, tree: Tree) -> Self {
+    pub fn new(id: SourceId, mut tree: Tree) -> Self {
+        // The limits of the source are those of reading everybody; somebody waits for this.
+        let settings = &mut tree.settings;
+        settings.max_entries = settings.max_entries.min(MAX_FOUND);
+        settings.max_result_bytes = settings.max_result_bytes.min(MAX_FOUND_BYTES);
+        settings.search_timeout = settings.search_timeout.min(SEARCH_TIMEOUT);
         Self { id, tree, idle: Mutex::default() }
     }
 

@@ -132,6 +132,16 @@ async fn limits_of_the_settings_end_a_search() {
     let mut connection = Connection::open(&sandbox.settings).await.unwrap();
     let error = connection.search_all(PEOPLE, Scope::Subtree, &everybody(), &["*"]).await.unwrap_err();
     assert!(matches!(&error, Error::Incomplete { reason } if reason.contains("500 bytes")), "{error}");
+    // Each value costs more than its bytes: what is empty is not free.
+    let hollow: Vec<String> = (0..1_000).map(|number| format!("{number}")).collect();
+    let values: Vec<&str> = hollow.iter().map(String::as_str).collect();
+    let mut records = sandbox.directory.records().to_vec();
+    records = records.into_iter().map(|record| record.with("description", &values)).collect();
+    sandbox.directory.set_records(records);
+    sandbox.settings.max_result_bytes = 500_000;
+    let mut connection = Connection::open(&sandbox.settings).await.unwrap();
+    let error = connection.search_all(PEOPLE, Scope::Subtree, &everybody(), &["description"]).await.unwrap_err();
+    assert!(matches!(&error, Error::Incomplete { reason } if reason.contains("500000 bytes")), "{error}");
 }
 
 #[tokio::test]

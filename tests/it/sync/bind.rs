@@ -66,9 +66,18 @@ async fn two_people_of_one_name_are_nobody() {
     let mut records = sandbox.directory.records().to_vec();
     let twin = records[3].clone().renamed("uid=p0000,dc=example,dc=org").unwrap();
     records.push(twin);
-    sandbox.directory.set_records(records);
+    sandbox.directory.set_records(records.clone());
     let bind = Bind::new(source(), tree(sandbox.settings.clone(), "dc=example,dc=org"));
     assert!(matches!(ask(&bind, "p0000", "password-0").await, Err(Error::Declined { .. })));
+    ask(&bind, "p0001", "password-1").await.unwrap();
+    // No more is read than tells that there are several.
+    for number in 0..3 {
+        let dn = format!("uid=p0000,ou=n{number},dc=example,dc=org");
+        records.push(records[3].clone().renamed(&dn).unwrap());
+    }
+    sandbox.directory.set_records(records);
+    let error = ask(&bind, "p0000", "password-0").await.unwrap_err();
+    assert!(matches!(&error, Error::Unavailable { reason } if reason.contains("more than 2 entries")), "{error}");
     ask(&bind, "p0001", "password-1").await.unwrap();
 }
 
