@@ -15,9 +15,11 @@ use crate::http::outbound::Outbound;
 use crate::model::UserName;
 use crate::upstream::{Assertion, Error};
 
+/// The claim that names those which a provider keeps elsewhere (OpenID Connect Core section 5.6.2).
+const ELSEWHERE: &str = "_claim_names";
 /// Claims of the protocol, which say nothing about the person.
 const PROTOCOL: [&str; 16] = [
-    "_claim_names",
+    ELSEWHERE,
     "_claim_sources",
     "acr",
     "amr",
@@ -85,6 +87,15 @@ pub(super) fn merge(claims: VerifiedClaims, more: Map<String, Value>) -> Map<Str
     // Whether an address is verified is said by whoever names the address.
     let names_address = merged.contains_key("email") && merged.get("email") != more.get("email");
     for (name, value) in more {
+        // Which claims are kept elsewhere has to be known, so that none of them counts as said.
+        if name == ELSEWHERE {
+            match (merged.get_mut(ELSEWHERE), value) {
+                (Some(Value::Object(known)), Value::Object(more)) => known.extend(more),
+                (_, value @ Value::Object(_)) => drop(merged.insert(name, value)),
+                _ => {}
+            }
+            continue;
+        }
         let is_said = merged.contains_key(&name) || (name == "email_verified" && names_address);
         if !is_said && !PROTOCOL.contains(&name.as_str()) {
             merged.insert(name, value);
@@ -151,7 +162,7 @@ fn display_name(name: Option<&str>, given: Option<&str>, family: Option<&str>) -
 /// The groups: a list of texts or one text. A reference to another place is refused, because the person would sign in
 /// without the groups that they have.
 fn groups(claims: &Map<String, Value>, name: &str) -> Result<Vec<String>, Error> {
-    let is_elsewhere = claims.get("_claim_names").is_some_and(|names| names.get(name).is_some());
+    let is_elsewhere = claims.get(ELSEWHERE).is_some_and(|names| names.get(name).is_some());
     match claims.get(name) {
         None if is_elsewhere => {
             Err(refused("groups", "the groups are too many for the token and have to be fetched elsewhere"))

@@ -191,6 +191,24 @@ async fn groups_that_have_to_be_fetched_elsewhere_are_refused() {
 }
 
 #[tokio::test]
+async fn groups_that_the_user_info_keeps_elsewhere_are_refused_too() {
+    for in_token in [json!({}), json!({ "address": "src2" }), json!("none")] {
+        let spoil = Spoil::document(Endpoint::UserInfo, |document| {
+            let claims = document.as_object_mut().unwrap();
+            claims.remove("groups");
+            claims.insert("_claim_names".into(), json!({ "groups": "src1" }));
+        });
+        let spoil = spoil.and_claims(move |claims| {
+            claims.remove("groups");
+            if in_token != json!({}) {
+                claims.insert("_claim_names".into(), in_token.clone());
+            }
+        });
+        is_refused(spoil, "groups").await;
+    }
+}
+
+#[tokio::test]
 async fn a_login_name_that_cannot_be_seen_is_refused() {
     let spoil = Spoil::claims(|claims| {
         claims.insert("email_verified".into(), json!(false));
