@@ -20,7 +20,7 @@ use crate::http::Metrics;
 use crate::limit::Limits;
 use crate::lockout::Lockout;
 use crate::login::{self, Login};
-use crate::model::{OrganisationId, SourceId};
+use crate::model::{OrganisationId, RoleId, Scope, SourceId};
 use crate::scim;
 use crate::scim::Journal;
 use crate::secret::{IdSource, MacKey};
@@ -226,6 +226,10 @@ impl Gateway {
         let connectors = sources::connectors(&config, &foundation)?;
         let (syncs, binds) = sources::directories(&config, &foundation, &directory, &access, &ledger).await?;
         let login = Login::new(services, connectors, binds, master, &config.public_url);
+        let pruned = prune_grants(&access, directory.rules()).await?;
+        if pruned > 0 {
+            tracing::info!(grants = pruned, "took {pruned} roles that no mapping rule gives any more");
+        }
         Ok(Self {
             config: Arc::new(config),
             foundation,
@@ -322,6 +326,17 @@ pub fn check(config: &Config) -> Vec<(String, String)> {
         problems.push((format!("ldap.{}.bind", ldap.id), reason));
     }
     problems
+}
+
+/// Takes what rules gave that are gone from the configuration. Whoever is left alone by rules that have changed only in
+/// their condition is looked at when something about the person changes.
+async fn prune_grants(access: &Access, rules: &Rules) -> Result<usize, Error> {
+    let permit = access.task_permit("gateway", None);
+    let is_in_force = |source: &SourceId, role: &RoleId, scope: Option<&Scope>| {
+        rules.given_by(source).any(|(given, place)| given == role && place == scope)
+    };
+    let pruned = access.grants().prune(&permit, is_in_force).await;
+    pruned.map_err(Error::Access)
 }
 
 fn rules(config: &Config, pack: &access::Pack) -> Result<Rules, Error> {

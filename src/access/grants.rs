@@ -3,6 +3,8 @@
 //! A grant is a row below its holder, so that one read finds what somebody holds; an index leads from the id to the
 //! holder, and a kept count per holder tells without a read which of a user's groups hold anything at all.
 
+mod prune;
+
 use futures_util::future::try_join_all;
 
 use super::{Error, GroupPath, Permit, RoleBook};

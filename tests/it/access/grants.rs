@@ -152,3 +152,35 @@ async fn grants_of_one_holder_are_not_those_of_another_kind_with_the_same_id() {
     assert_eq!(bench.access.grants().list(Subject::User(ada)).await.unwrap(), []);
     assert_eq!(bench.access.standing(ada).await.unwrap().held, []);
 }
+
+#[tokio::test]
+async fn what_no_rule_gives_any_more_is_taken_and_nothing_else() {
+    let bench = Bench::new("clearpoint-systems");
+    let (ada, bob) = (bench.user(1, &[]), bench.user(2, &[]));
+    let by_hand = bench.give_user(ada, "viewer", None).await;
+    let scoped = rule("data_analyst", Some("department:finance"), "c:3");
+    replace(&bench, ada, "corp", &[rule("viewer", None, "c:1"), scoped.clone()]).await;
+    replace(&bench, ada, "okta", &[rule("viewer", None, "c:2")]).await;
+    let many: Vec<RuleGrant> = (0..700).map(|number| rule("viewer", None, &format!("c:{number}"))).collect();
+    replace(&bench, bob, "gone", &many).await;
+    let grants = bench.access.grants();
+    let okta: SourceId = "okta".parse().unwrap();
+    let in_force = |source: &SourceId, role: &cleargate::model::RoleId, scope: Option<&cleargate::model::Scope>| {
+        *source == okta || (role.as_str() == "data_analyst" && scope == scoped.scope.as_ref())
+    };
+    assert_eq!(grants.prune(&bench.task(), in_force).await.unwrap(), 701);
+    assert_eq!(grants.prune(&bench.task(), in_force).await.unwrap(), 0, "again nothing");
+    assert!(grants.list(Subject::User(bob)).await.unwrap().is_empty());
+    let held = grants.list(Subject::User(ada)).await.unwrap();
+    let mut origins: Vec<String> = held
+        .iter()
+        .map(|grant| match &grant.origin {
+            Origin::Rule(source, _) => format!("{} of {source}", grant.role),
+            Origin::ByHand(_) => format!("{} by hand", grant.role),
+        })
+        .collect();
+    origins.sort();
+    assert_eq!(origins, ["data_analyst of corp", "viewer by hand", "viewer of okta"]);
+    assert!(held.contains(&by_hand));
+    assert_eq!(bench.ground.events_of(EventKind::GrantDeleted).await.len(), 701);
+}
