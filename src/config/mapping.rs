@@ -2,7 +2,7 @@
 
 use super::document::Span;
 use super::section::Section;
-use crate::filter::{self, Filter};
+use crate::filter::{self, AttributePath, Filter, Operator};
 use crate::model::{RoleId, Scope, SourceId};
 
 /// What a mapping gives.
@@ -54,7 +54,16 @@ impl MappedGrant {
 fn condition(section: &Section<'_>) -> Option<Filter> {
     let text: String = section.required("when")?;
     let error = match text.parse() {
-        Ok(filter) => return Some(filter),
+        Ok(filter) => {
+            if let Some(path) = holds_by_absence(&filter, Says::Holds) {
+                let reason = format!(
+                    "also holds for people of whom the source does not say `{path}`, or does no longer; name what must \
+                     be there with `eq`"
+                );
+                section.warn("when", &reason);
+            }
+            return Some(filter);
+        }
         Err(error) => error,
     };
     let position = match &error {
@@ -67,6 +76,31 @@ fn condition(section: &Section<'_>) -> Option<Filter> {
     let help = "an expression is such as `groups eq \"CN=Finance,OU=Groups,DC=corp,DC=example\"`";
     section.reader.error(at, &key, format!("`{key}` is no expression: {error}"), Some(help.to_owned()));
     None
+}
+
+/// What a part of a condition must do so that the whole holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Says {
+    Holds,
+    Fails,
+}
+
+/// An attribute without which a part of a condition says what makes the whole hold: whoever keeps the source from
+/// saying it would gain what the rule gives.
+fn holds_by_absence(filter: &Filter, wanted: Says) -> Option<&AttributePath> {
+    let absent = |filter: &Filter| match filter {
+        Filter::Compare { operator: Operator::NotEqual, value, .. } => !value.is_null(),
+        Filter::Compare { operator: Operator::Equal, value, .. } => value.is_null(),
+        _ => false,
+    };
+    match filter {
+        Filter::And(parts) | Filter::Or(parts) => parts.iter().find_map(|part| holds_by_absence(part, wanted)),
+        Filter::Not(part) => holds_by_absence(part, if wanted == Says::Holds { Says::Fails } else { Says::Holds }),
+        Filter::Compare { path, .. } => (absent(filter) == (wanted == Says::Holds)).then_some(path),
+        Filter::Present(path) | Filter::Element { path, .. } if wanted == Says::Fails => Some(path),
+        Filter::Element { filter, .. } => holds_by_absence(filter, wanted),
+        Filter::Present(_) => None,
+    }
 }
 
 /// Where the character at `position`, counted from 1, of a text without escapes is.

@@ -15,8 +15,11 @@ use super::{
 };
 
 /// Ids that mean something already, and what.
-const RESERVED: [(&str, &str); 2] =
-    [("password", "sign-in by password"), (BY_HAND, "what administrators keep by hand")];
+const RESERVED: [(&str, &str); 3] = [
+    ("link", "sign-in by a one-time link"),
+    ("password", "sign-in by password"),
+    (BY_HAND, "what administrators keep by hand"),
+];
 
 /// Gives the values of `file` their meaning and reads the secrets that they refer to.
 ///

@@ -83,6 +83,7 @@ fn ids_are_unique_among_sources_and_connectors_and_some_are_reserved() {
         "5:6 `scim[1].id` is `a`, which is taken at cleargate.toml:3",
     );
     check("[[scim]]\nid = \"password\"\n", "3:6 `scim[0].id` `password` is reserved for sign-in by password");
+    check("[[scim]]\nid = \"link\"\n", "3:6 `scim[0].id` `link` is reserved for sign-in by a one-time link");
     check("[[scim]]\nid = \"Okta\"\n", "3:6 `scim[0].id` must consist of a-z, 0-9, - and _, starting with a letter");
     check("[[scim]]\nid = \"../x\"\n", "3:6 `scim[0].id` must consist of a-z, 0-9, - and _, starting with a letter");
     check("[[scim]]\n", "2:1 `scim[0].id` is missing; it must be an id in a-z, 0-9, - and _, starting with a letter");
@@ -384,4 +385,31 @@ fn a_connection_takes_over_only_from_who_owns_something() {
         "[[scim]]\nid = \"okta\"\npasswords = \"take\"\n",
         "4:13 `scim[0].passwords` must be one of `ignore` and `set`",
     );
+}
+
+#[test]
+fn a_rule_that_holds_where_nothing_is_said_gives_a_warning() {
+    for (when, named) in [
+        ("groups eq \"ops\"", None),
+        ("groups eq \"ops\" and emails[type eq \"work\"] and title sw \"Dr\"", None),
+        ("not (userType ne \"Employee\")", None),
+        ("title pr and userType ne null", None),
+        ("groups eq \"ops\" and userType ne \"Contractor\"", Some("userType")),
+        ("not (groups eq \"outside\")", Some("groups")),
+        ("not (title pr)", Some("title")),
+        ("title eq null", Some("title")),
+        ("groups eq \"ops\" or not (emails[type eq \"home\"])", Some("emails")),
+        ("emails[type ne \"home\"]", Some("type")),
+    ] {
+        let mapping = format!("[[mapping]]\nfrom = \"okta\"\nwhen = '{when}'\ngrant = {{ role = \"viewer\" }}\n");
+        let config = read_with(&format!("[[scim]]\nid = \"okta\"\n{mapping}")).unwrap();
+        let warnings = print(&config.warnings);
+        match named {
+            None => assert!(config.warnings.is_empty(), "{when}: {warnings}"),
+            Some(named) => {
+                let expected = format!("of whom the source does not say `{named}`");
+                assert!(config.warnings.len() == 1 && warnings.contains(&expected), "{when}: {warnings}");
+            }
+        }
+    }
 }
