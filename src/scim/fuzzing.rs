@@ -100,3 +100,24 @@ fn sample() -> Resource {
         _ => Resource::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    /// What once was worth keeping stays good, without the engine that found it.
+    #[test]
+    fn everything_in_the_corpus_holds() {
+        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+        let targets: [(&str, fn(&[u8])); 3] =
+            [("filter", super::filter), ("path", super::path), ("patch", super::patch)];
+        for (name, target) in targets {
+            let inputs: Vec<_> = fs::read_dir(corpus.join(name)).unwrap().map(|entry| entry.unwrap().path()).collect();
+            assert!((20..=50).contains(&inputs.len()), "{name} has {} inputs", inputs.len());
+            for input in inputs {
+                target(&fs::read(&input).unwrap());
+            }
+        }
+    }
+}

@@ -46,7 +46,11 @@ pub(super) async fn me(State(scim): State<Scim>, visit: Visit) -> Response {
 
 impl Scim {
     async fn me(&self, visit: &Visit) -> Result<Response, Error> {
-        let Actor::Token { user: Some(id), .. } = &visit.actor else { return Err(Error::Nobody) };
+        let Actor::Token { user: Some(id), maker, .. } = &visit.actor else { return Err(Error::Nobody) };
+        // A token ends with whoever made it.
+        if let Some(maker) = maker {
+            self.person(*maker).await?;
+        }
         let user = self.person(*id).await?;
         if !visit.method.is_safe() {
             return Err(Error::OwnReadOnly);

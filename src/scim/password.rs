@@ -86,6 +86,8 @@ impl Scim {
         keeper
             .ledger
             .retry(|mut change| async move {
+                // Somebody who was deleted meanwhile gets no password.
+                let user = &self.directory.user_in(&mut change, user.id).await?;
                 let event = keeper.credentials.set_in(&mut change, permit, user, prepared)?;
                 if account == Account::Known {
                     let ended = keeper.sessions.end_all(&mut change, user.id).await?;

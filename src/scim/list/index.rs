@@ -35,13 +35,24 @@ impl Scim {
                 None => Vec::new(),
             },
             (Index::ExternalId, Kind::User) => {
-                users(directory.find_users_by_external_id(source, value, MAX_INDEXED).await?)
+                let found = directory.find_users_by_external_id(source, value, MAX_INDEXED).await?;
+                // More may have it: a walk finds all of them, or says that it cannot.
+                if found.len() >= MAX_INDEXED {
+                    return Ok(None);
+                }
+                users(found)
             }
             (Index::ExternalId, Kind::Object(_)) => {
                 objects(kind, directory.find_objects_by_external_id(self.name(kind), source, value).await?)
             }
             (Index::ExternalId, Kind::Group) => groups(directory.find_groups_by_external_id(source, value).await?),
-            (Index::Email, _) => users(directory.find_users_by_email(value, MAX_INDEXED).await?),
+            (Index::Email, _) => {
+                let found = directory.find_users_by_email(value, MAX_INDEXED).await?;
+                if found.len() >= MAX_INDEXED {
+                    return Ok(None);
+                }
+                users(found)
+            }
             (Index::DisplayName, _) => groups(directory.find_groups_by_name(value).await?),
             (Index::Membership, Kind::Group) => {
                 let mut ids: Vec<GroupId> = Vec::new();

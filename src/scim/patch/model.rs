@@ -170,7 +170,7 @@ impl Wish {
                     return Err(Refused);
                 }
                 for value in added {
-                    let place = list.iter().position(|old| is_same(old, &value)).unwrap_or(list.len());
+                    let place = list.iter().position(|old| is_alike(old, &value)).unwrap_or(list.len());
                     match list.get_mut(place) {
                         Some(old) => merge(old, &value),
                         None => list.push(value),
@@ -257,6 +257,15 @@ fn is_same(one: &Map<String, Value>, other: &Map<String, Value>) -> bool {
         || (one.contains_key("value")
             && one.get("value") == other.get("value")
             && one.get("type").unwrap_or(&json!("")) == other.get("type").unwrap_or(&json!("")))
+}
+
+/// The same where upper and lower case do not differ (section 2.2): what is added to a value that is there.
+fn is_alike(one: &Map<String, Value>, other: &Map<String, Value>) -> bool {
+    let lower = |map: &Map<String, Value>| -> Map<String, Value> {
+        let value = |value: &Value| value.as_str().map_or_else(|| value.clone(), |text| json!(text.to_lowercase()));
+        map.iter().map(|(name, has)| (name.clone(), value(has))).collect()
+    };
+    is_same(&lower(one), &lower(other))
 }
 
 /// The values without repetitions, and whether two of them are primary.
