@@ -176,8 +176,9 @@ impl Service {
     async fn cursor_to_the_middle(&self) -> Option<String> {
         let mut connection = self.connection();
         let (mut cursor, mut passed) = (String::new(), 0);
+        let count = (self.people.len() / 4).clamp(1, 1_000);
         while passed < self.people.len() / 2 {
-            let path = format!("{}/Users?attributes=userName&count=1000&cursor={cursor}", self.prefix);
+            let path = format!("{}/Users?attributes=userName&count={count}&cursor={cursor}", self.prefix);
             // Who knows no cursors may say so.
             let call = Call { expected: &[200, 400, 501], ..Call::get(path) };
             let page = connection.json(&call).await;
