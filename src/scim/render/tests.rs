@@ -46,7 +46,10 @@ fn group(attributes: Value) -> Group {
     }
 }
 
-fn projections() -> Vec<(Option<Vec<&'static str>>, Option<Vec<&'static str>>)> {
+/// `attributes` or `excludedAttributes`.
+type Names = Option<Vec<&'static str>>;
+
+fn projections() -> Vec<(Names, Names)> {
     vec![
         (None, None),
         (Some(vec![]), None),

@@ -14,7 +14,7 @@ type World = BTreeMap<Place, u8>;
 fn place(number: u16) -> Place {
     let mut id = [0; 16];
     id[..2].copy_from_slice(&number.to_be_bytes());
-    Place { kind: u8::from(number % 3 == 0), id }
+    Place { kind: u8::from(number.is_multiple_of(3)), id }
 }
 
 fn mark(order: Order, place: Place, letter: u8) -> Mark {
