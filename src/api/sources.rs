@@ -22,17 +22,43 @@ use crate::sync::{self, Outcome, Sync};
 /// How long an answer waits for a run; less than a request may take.
 const PATIENCE: Duration = Duration::from_secs(45);
 
-/// The newest run of each source that somebody asked for, and what it said in the end.
+/// The newest run, and the newest plan, of each source that somebody asked for, and what each said in the end.
 #[derive(Clone, Default)]
-pub(super) struct Runs(Arc<Mutex<BTreeMap<SourceId, watch::Receiver<Option<Value>>>>>);
+pub(super) struct Runs(Arc<Mutex<Asked>>);
+
+/// What a run says in the end.
+type Told = watch::Receiver<Option<Value>>;
+
+#[derive(Default)]
+struct Asked {
+    /// By source and whether it is a plan only, with the number of the request.
+    runs: BTreeMap<(SourceId, bool), (u64, Told)>,
+    count: u64,
+}
 
 impl Runs {
-    fn find(&self, source: &SourceId) -> Option<watch::Receiver<Option<Value>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(source).cloned()
+    /// What was asked for last.
+    fn find(&self, source: &SourceId) -> Option<Told> {
+        let asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = |dry_run| asked.runs.get(&(source.clone(), dry_run));
+        of(false).into_iter().chain(of(true)).max_by_key(|(number, _)| *number).map(|(_, told)| told.clone())
     }
 
-    fn put(&self, source: SourceId, run: watch::Receiver<Option<Value>>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(source, run);
+    /// The run that is under way; else a new one, with what it has to tell its end by. Whoever asks while one is under
+    /// way waits for that one: a directory is not read twice at a time because somebody asks twice.
+    fn join(&self, source: &SourceId, dry_run: bool) -> (Told, Option<watch::Sender<Option<Value>>>) {
+        let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (source.clone(), dry_run);
+        // A channel without a sender is that of a run that was stopped.
+        let is_under_way = |told: &Told| told.borrow().is_none() && told.has_changed().is_ok();
+        if let Some((_, told)) = asked.runs.get(&key).filter(|(_, told)| is_under_way(told)) {
+            return (told.clone(), None);
+        }
+        let (sender, told) = watch::channel(None);
+        asked.count += 1;
+        let number = asked.count;
+        asked.runs.insert(key, (number, told.clone()));
+        (told, Some(sender))
     }
 }
 
@@ -104,13 +130,14 @@ pub(super) async fn run(
     api.permit(&caller, if dry_run { "sync:read" } else { "sync:run" }, None).await?;
     let sync = api.sync(&id)?.clone();
     let source = sync.id().clone();
-    let (sender, mut receiver) = watch::channel(None);
-    api.runs.put(source.clone(), receiver.clone());
-    // The run outlives the request: stopping it half way because a client left would leave half a sync.
-    api.services.tasks.spawn(format!("sync-on-demand:{source}"), async move {
-        let outcome = if dry_run { plan(&sync).await } else { pull(&sync).await };
-        sender.send_replace(Some(outcome));
-    });
+    let (mut receiver, sender) = api.runs.join(&source, dry_run);
+    if let Some(sender) = sender {
+        // The run outlives the request: stopping it half way because a client left would leave half a sync.
+        api.services.tasks.spawn(format!("sync-on-demand:{source}"), async move {
+            let outcome = if dry_run { plan(&sync).await } else { pull(&sync).await };
+            sender.send_replace(Some(outcome));
+        });
+    }
     let ended = tokio::time::timeout(PATIENCE, receiver.wait_for(Option::is_some)).await;
     let answer = match ended {
         Ok(Ok(outcome)) => state(&source, outcome.as_ref()),
@@ -187,5 +214,28 @@ impl Api {
         let missing = || Error::NotFound { what: "directory source" };
         let id: SourceId = id.parse().map_err(|_| missing())?;
         self.services.syncs.get(&id).ok_or_else(missing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asks_while_a_run_is_under_way_waits_for_it() {
+        let (runs, corp): (Runs, SourceId) = (Runs::default(), "corp".parse().unwrap());
+        let (_, first) = runs.join(&corp, false);
+        assert!(runs.join(&corp, false).1.is_none());
+        let (_, plan) = runs.join(&corp, true);
+        assert!(plan.is_some(), "a plan is no run");
+        let first = first.unwrap();
+        first.send_replace(Some(json!({"outcome": "applied"})));
+        let (_, second) = runs.join(&corp, false);
+        assert!(second.is_some(), "the first one has ended");
+        drop(second);
+        assert!(runs.join(&corp, false).1.is_some(), "the second one was stopped");
+        let other = "other".parse().unwrap();
+        assert!(runs.join(&other, false).1.is_some());
+        assert!(runs.find(&"nobody".parse().unwrap()).is_none());
     }
 }
