@@ -10,6 +10,14 @@ fn check(text: &str, expected: &str) {
 }
 
 #[test]
+fn a_number_stays_the_one_that_was_written() {
+    for text in ["18448446744476744473709551615", "0.1", "1e300", "-9007199254740993", "18446744073709551615"] {
+        let filter: Filter = format!("y le {text}").parse().unwrap();
+        assert_eq!(filter.to_string().parse::<Filter>().unwrap(), filter, "{filter}");
+    }
+}
+
+#[test]
 fn filters_print_in_one_canonical_form() {
     for (text, expected) in [
         (r#"userName Eq "bjensen""#, r#"userName eq "bjensen""#),
