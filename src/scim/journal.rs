@@ -2,8 +2,8 @@
 //!
 //! In memory, bounded in number and bytes, gone with the process. What must stay secret is blacked out before it is kept
 //! (bodies) or before it is shown (addresses): values of attributes that no answer ever has, passwords before all, and
-//! everything that looks like a token of ours. Of a successful read nothing but its address is kept, and that is a
-//! counted reference to what the request had anyway.
+//! everything that looks like a token of ours. Of a successful read nothing but its address is kept, copied: a reference
+//! would hold on to everything else that was read from the connection with it.
 
 mod redact;
 
@@ -15,7 +15,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use http::{Method, StatusCode, Uri};
+use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::schema::Catalogue;
@@ -56,7 +56,8 @@ struct Entry {
     at: Timestamp,
     request_id: Option<String>,
     method: Method,
-    uri: Uri,
+    /// Path and query, as they were sent.
+    address: Box<str>,
     status: StatusCode,
     took: Duration,
     token: TokenId,
@@ -137,8 +138,7 @@ impl Journal {
 impl Entry {
     fn bytes(&self) -> usize {
         let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-        let address = self.uri.path_and_query().map_or(0, |address| address.as_str().len());
-        ENTRY_BYTES + address + text(&self.request_id) + text(&self.request) + text(&self.answer)
+        ENTRY_BYTES + self.address.len() + text(&self.request_id) + text(&self.request) + text(&self.answer)
     }
 }
 
@@ -148,12 +148,16 @@ impl Inner {
     }
 
     fn render(&self, entry: &Entry) -> Value {
+        let (path, query) = match entry.address.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (&*entry.address, None),
+        };
         json!({
             "number": entry.number,
             "at": entry.at.to_string(),
             "request_id": entry.request_id,
             "method": entry.method.as_str(),
-            "path": self.secrets().address(entry.uri.path(), entry.uri.query()),
+            "path": self.secrets().address(path, query),
             "status": entry.status.as_u16(),
             "duration_us": u64::try_from(entry.took.as_micros()).unwrap_or(u64::MAX),
             "token": entry.token.to_string(),
@@ -169,14 +173,16 @@ pub(super) async fn keep(State(journal): State<Journal>, mut request: Request, n
     let trace = Trace::default();
     drop(trace.0.secrets.set(journal.0.secrets().clone()));
     request.extensions_mut().insert(trace.clone());
-    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let method = request.method().clone();
+    let address: Box<str> = request.uri().path_and_query().map_or("", |address| address.as_str()).into();
     let request_id = request.extensions().get::<RequestId>().map(|id| id.0.clone());
     let response = next.run(request).await;
     let Some((source, token)) = trace.0.connection.get().filter(|(source, _)| journal.0.rings.contains_key(source))
     else {
         return response;
     };
-    let is_read = method.is_safe() || uri.path().to_ascii_lowercase().ends_with("/.search");
+    let path = address.split('?').next().unwrap_or_default();
+    let is_read = method.is_safe() || path.to_ascii_lowercase().ends_with("/.search");
     let (status, took) = (response.status(), began.elapsed());
     let (response, answer) = match is_read && status.is_success() {
         true => (response, None),
@@ -187,7 +193,7 @@ pub(super) async fn keep(State(journal): State<Journal>, mut request: Request, n
         at: journal.0.clock.now(),
         request_id,
         method,
-        uri,
+        address,
         status,
         took,
         token: *token,

@@ -107,21 +107,24 @@ fn segment(text: &str) -> String {
 /// The text with every token of ours in it blacked out: `cg`, a letter, `_`, and what follows in the alphabet of tokens.
 fn without_tokens(text: &str) -> String {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    let (mut shown, mut rest) = (String::with_capacity(text.len()), text);
-    while let Some(start) = rest.to_ascii_lowercase().find("cg") {
-        let (before, from) = rest.split_at(start);
+    let lower = text.to_ascii_lowercase();
+    let (mut shown, mut done) = (String::with_capacity(text.len()), 0);
+    for (start, _) in lower.match_indices("cg") {
+        // Within a token that is hidden already.
+        let Some(before) = text.get(done..start) else { continue };
+        let from = text.get(start..).unwrap_or_default();
         let is_prefix = matches!(from.as_bytes(), [_, _, kind, b'_', ..] if kind.is_ascii_alphabetic());
+        if !is_prefix {
+            continue;
+        }
         let length = from.bytes().take_while(|byte| is_token(*byte)).count();
-        shown.push_str(before);
-        if is_prefix && length >= 4 + MIN_TOKEN {
+        if length >= 4 + MIN_TOKEN {
+            shown.push_str(before);
             shown.push_str(HIDDEN);
-            rest = from.get(length..).unwrap_or("");
-        } else {
-            shown.push_str(from.get(..2).unwrap_or(""));
-            rest = from.get(2..).unwrap_or("");
+            done = start + length;
         }
     }
-    shown.push_str(rest);
+    shown.push_str(text.get(done..).unwrap_or_default());
     shown
 }
 
