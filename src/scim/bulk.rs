@@ -22,6 +22,8 @@ const REQUEST_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
 const RESPONSE_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:BulkResponse";
 /// Most operations of one request (`maxOperations`).
 pub const MAX_OPERATIONS: usize = 1_000;
+/// Most references that the operations of one request have together; what waits for what is looked at again and again.
+const MAX_REFERENCES: usize = 10_000;
 /// Most bytes of one request's body (`maxPayloadSize`): 8 MiB.
 pub const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
 /// Most bulk requests that are read and done at once, over all connections; others wait with their bodies unread.
@@ -72,7 +74,7 @@ impl Scim {
     pub(super) async fn bulk(&self, call: &Call, body: Content) -> Result<Value, Error> {
         let _turn = self.bulk_turns.acquire().await.map_err(|_| Error::Unavailable)?;
         let request = Request::read(call.object(body).await?)?;
-        let outcomes = run::Run::new(self, call, &request).finish().await;
+        let outcomes = run::Run::new(self, call, &request)?.finish().await;
         let results = request.entries.iter().zip(outcomes).filter_map(|(entry, outcome)| Some(result(entry, outcome?)));
         Ok(json!({"schemas": [RESPONSE_SCHEMA], "Operations": results.collect::<Vec<_>>()}))
     }

@@ -13,7 +13,7 @@ use http::{Method, StatusCode, header};
 use serde_json::{Map, Value, json};
 
 use super::reference::{self, Ids};
-use super::{Entry, Operation, Outcome, Request, patch_of};
+use super::{Entry, MAX_REFERENCES, Operation, Outcome, Request, patch_of};
 use crate::model::{FoldedName, fold};
 use crate::scim::call::{Call, Content};
 use crate::scim::resource::Endpoint;
@@ -31,6 +31,8 @@ pub(super) struct Run<'a> {
     scim: &'a Scim,
     call: &'a Call,
     request: &'a Request,
+    /// What is wrong with the references of each operation.
+    wrong: Vec<Option<Outcome>>,
     /// What each operation refers to.
     needs: Vec<BTreeSet<String>>,
     outcomes: Vec<Option<Outcome>>,
@@ -46,33 +48,44 @@ pub(super) struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    pub(super) fn new(scim: &'a Scim, call: &'a Call, request: &'a Request) -> Self {
+    /// # Errors
+    /// `InvalidValue` for more than [`MAX_REFERENCES`].
+    pub(super) fn new(scim: &'a Scim, call: &'a Call, request: &'a Request) -> Result<Self, Error> {
         let count = request.entries.len();
-        Self {
+        let (mut wrong, mut needs, mut references) = (Vec::with_capacity(count), Vec::with_capacity(count), 0_usize);
+        for entry in &request.entries {
+            let names = match &entry.operation {
+                Ok(operation) => reference::names(operation, &|name| request.creators.contains_key(name)),
+                Err(_) => Ok(BTreeSet::new()),
+            };
+            wrong.push(names.as_ref().err().map(error_outcome));
+            let names = names.unwrap_or_default();
+            references = references.saturating_add(names.len());
+            needs.push(names);
+        }
+        if references > MAX_REFERENCES {
+            let text =
+                format!("the operations refer to others {references} times, at most {MAX_REFERENCES} are allowed");
+            return Err(Error::InvalidValue(text));
+        }
+        Ok(Self {
             scim,
             call,
             request,
-            needs: Vec::with_capacity(count),
+            wrong,
+            needs,
             outcomes: vec![None; count],
             ids: Ids::new(),
             failed: HashSet::new(),
             waiting: BTreeSet::new(),
             unfinished: Vec::new(),
             errors: 0,
-        }
+        })
     }
 
     /// Does everything; an operation that was not done, for there were too many errors, has no outcome.
     pub(super) async fn finish(mut self) -> Vec<Option<Outcome>> {
-        let mut wrong = Vec::with_capacity(self.request.entries.len());
-        for entry in &self.request.entries {
-            let names = match &entry.operation {
-                Ok(operation) => reference::names(operation, &|name| self.request.creators.contains_key(name)),
-                Err(_) => Ok(BTreeSet::new()),
-            };
-            wrong.push(names.as_ref().err().map(error_outcome));
-            self.needs.push(names.unwrap_or_default());
-        }
+        let mut wrong = std::mem::take(&mut self.wrong);
         let mut index = 0;
         while index < wrong.len() && !self.is_stopped() {
             let together = self.together(index, &wrong);

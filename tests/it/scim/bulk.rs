@@ -298,6 +298,21 @@ async fn both_limits_are_named_where_one_is_exceeded() {
 }
 
 #[tokio::test]
+async fn a_request_refers_to_others_a_bounded_number_of_times() {
+    let client = client().await;
+    let names: Vec<String> = (0..600).map(|number| format!("u{number}")).collect();
+    let members: Vec<String> = names.iter().map(|name| format!("bulkId:{name}")).collect();
+    let members: Vec<&str> = members.iter().map(String::as_str).collect();
+    let mut operations: Vec<Value> = names.iter().map(|name| post_user(name, name)).collect();
+    operations.extend((0..17).map(|number| post_group(&format!("g{number}"), &format!("G{number}"), &members)));
+    let body = json!({"schemas": [REQUEST], "Operations": operations});
+    let refused = client.post("/Bulk", &body).await.expect(400);
+    assert_eq!(refused.body["scimType"], "invalidValue", "{}", refused.body);
+    assert!(refused.body["detail"].as_str().unwrap().contains("10200 times, at most 10000"), "{}", refused.body);
+    assert_eq!(client.get("/Users").await.expect(200).body["totalResults"], 0, "nothing was done");
+}
+
+#[tokio::test]
 async fn a_thousand_users_are_created_in_shared_commits() {
     let ground = Ground::new();
     let client = ground.client("okta").await;
