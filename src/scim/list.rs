@@ -34,18 +34,19 @@ impl Scim {
         if let Some(sort) = &query.sort {
             sort.check(&shapes)?;
         }
-        let binding = self.binding(source, kinds, query);
+        // A page by number has no cursor to bind.
+        let binding = || self.binding(source, kinds, query);
         let begin = match &query.page {
             query::Page::Index(start) => Begin::Index(start.saturating_sub(1)),
             query::Page::Cursor(None) => Begin::Walk,
-            query::Page::Cursor(Some(text)) => Begin::Resume(self.cursors.read(&binding, text)?),
+            query::Page::Cursor(Some(text)) => Begin::Resume(self.cursors.read(&binding(), text)?),
         };
         let page = match (&query.filter, &query.sort, &begin) {
             (None, None, Begin::Index(skip)) => self.page_of_all(kinds, *skip, query.count).await?,
             (None, None, _) => self.page_after(kinds, begin.after(), query.count).await?,
             _ => self.page_of_matches(source, kinds, query, &begin).await?,
         };
-        let next = page.next.as_ref().map(|next| self.cursors.issue(&binding, next)).transpose()?;
+        let next = page.next.as_ref().map(|next| self.cursors.issue(&binding(), next)).transpose()?;
         let start = match &query.page {
             query::Page::Cursor(_) => None,
             query::Page::Index(start) => Some(*start),

@@ -4,6 +4,7 @@
 //! The only grant is `client_credentials`; the client shows its id and secret by HTTP Basic (`client_secret_basic`) or in
 //! the body (`client_secret_post`), one of them. There is no refresh token (section 4.4.3) and nothing to redirect to.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Router;
@@ -137,13 +138,12 @@ impl Form {
         let bytes = Bytes::from_request(Request::new(body), &()).await;
         let bytes = bytes.map_err(|_| Error::Request("the body cannot be read"))?;
         let mut form = Self::default();
-        let mut names: Vec<String> = Vec::new();
+        let mut names = BTreeSet::new();
         for (name, value) in form_urlencoded::parse(&bytes) {
             // Section 3.2: a parameter stands once; one without a value counts as left out.
-            if names.iter().any(|seen| *seen == name) {
+            if !names.insert(name.to_string()) {
                 return Err(Error::Request("a parameter stands twice"));
             }
-            names.push(name.to_string());
             let value = Some(value.into_owned()).filter(|value| !value.is_empty());
             match &*name {
                 "grant_type" => form.grant_type = value,
