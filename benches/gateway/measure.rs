@@ -12,12 +12,19 @@ pub struct Measure {
     pub per_second: f64,
     /// Microseconds of the server's CPU time, user and system, for one operation.
     pub cpu_us: f64,
+    /// How many of them its writing thread took: the durable commit.
+    pub commit_us: f64,
 }
 
 impl Measure {
-    pub fn of(count: u64, wall: Duration, cpu_seconds: f64) -> Self {
+    pub fn of(count: u64, wall: Duration, cpu_seconds: f64, commit_seconds: f64) -> Self {
         assert!(count > 0, "nothing was done");
-        Self { per_second: count as f64 / wall.as_secs_f64(), cpu_us: cpu_seconds * 1e6 / count as f64 }
+        let each = |seconds: f64| seconds * 1e6 / count as f64;
+        Self {
+            per_second: count as f64 / wall.as_secs_f64(),
+            cpu_us: each(cpu_seconds),
+            commit_us: each(commit_seconds),
+        }
     }
 
     pub fn try_median(measures: Vec<Self>) -> Option<Self> {
@@ -31,7 +38,11 @@ impl Measure {
             figures.sort_by(f64::total_cmp);
             figures[figures.len() / 2]
         };
-        Self { per_second: middle(|measure| measure.per_second), cpu_us: middle(|measure| measure.cpu_us) }
+        Self {
+            per_second: middle(|measure| measure.per_second),
+            cpu_us: middle(|measure| measure.cpu_us),
+            commit_us: middle(|measure| measure.commit_us),
+        }
     }
 }
 
@@ -40,16 +51,18 @@ pub struct Watch {
     process: u32,
     began: Instant,
     cpu: f64,
+    commits: f64,
 }
 
 impl Watch {
     pub fn start(process: u32) -> Self {
-        Self { process, cpu: cpu_seconds(process), began: Instant::now() }
+        Self { process, cpu: cpu_seconds(process), commits: commit_seconds(process), began: Instant::now() }
     }
 
     pub fn stop(self, count: u64) -> Measure {
         let wall = self.began.elapsed();
-        Measure::of(count, wall, cpu_seconds(self.process) - self.cpu)
+        let (cpu, commits) = (cpu_seconds(self.process), commit_seconds(self.process));
+        Measure::of(count, wall, cpu - self.cpu, commits - self.commits)
     }
 }
 
@@ -58,6 +71,16 @@ fn cpu_seconds(process: u32) -> f64 {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
     (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / TICKS
+}
+
+/// CPU time of the threads of a process that write its store; none in other services.
+fn commit_seconds(process: u32) -> f64 {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).unwrap().flatten().map(|thread| thread.path());
+    let read = |path| fs::read_to_string(path).unwrap_or_default();
+    let writers = threads.filter(|thread| read(thread.join("comm")).trim() == "store");
+    let nanoseconds =
+        |thread: std::path::PathBuf| read(thread.join("schedstat")).split(' ').next()?.parse::<f64>().ok();
+    writers.filter_map(nanoseconds).sum::<f64>() / 1e9
 }
 
 /// Memory of a process that is in RAM.

@@ -124,7 +124,11 @@ async fn by_saml(daemon: &Daemon, provider: &Idp, count: usize) -> Measure {
         connection.send(answer).await;
     }
     let ends = watch.stop(count as u64);
-    Measure { per_second: 1.0 / (1.0 / starts.per_second + 1.0 / ends.per_second), cpu_us: starts.cpu_us + ends.cpu_us }
+    Measure {
+        per_second: 1.0 / (1.0 / starts.per_second + 1.0 / ends.per_second),
+        cpu_us: starts.cpu_us + ends.cpu_us,
+        commit_us: starts.commit_us + ends.commit_us,
+    }
 }
 
 fn answer(provider: &Idp, number: usize, location: &str) -> Call {

@@ -33,13 +33,14 @@ impl Table {
     }
 
     pub fn markdown(&self) -> String {
-        let mut out = format!("| {} people | Cleargate, a second | CPU each |", self.people);
+        let mut out = format!("| {} people | Cleargate, a second | CPU each | of it the commit |", self.people);
         for kind in Kind::ALL {
             write!(out, " {}, a second | times as fast |", kind.name()).unwrap();
         }
-        out.push_str("\n| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n");
+        out.push_str("\n| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n");
         for Row { name, ours, theirs } in &self.rows {
-            write!(out, "| {name} | {} | {} |", rate(ours.per_second), cpu(ours.cpu_us)).unwrap();
+            let (each, commit) = (cpu(ours.cpu_us), commit(ours));
+            write!(out, "| {name} | {} | {each} | {commit} |", rate(ours.per_second)).unwrap();
             for theirs in theirs {
                 match theirs {
                     Some(theirs) => {
@@ -57,17 +58,22 @@ impl Table {
 
 /// The same operations with more people: what they cost, and how many times what they cost with fewer.
 pub fn growth(people: usize, rows: &[(String, Measure, f64)]) -> String {
-    let mut out =
-        format!("| {people} people | Cleargate, a second | CPU each | times the CPU |\n| --- | ---: | ---: | ---: |\n");
+    let mut out = format!("| {people} people | Cleargate, a second | CPU each | of it the commit | times the CPU |\n");
+    out.push_str("| --- | ---: | ---: | ---: | ---: |\n");
     for (name, measure, times) in rows {
-        let (rate, cpu) = (rate(measure.per_second), cpu(measure.cpu_us));
-        writeln!(out, "| {name} | {rate} | {cpu} | {times:.1} |").unwrap();
+        let (rate, cpu, commit) = (rate(measure.per_second), cpu(measure.cpu_us), commit(measure));
+        writeln!(out, "| {name} | {rate} | {cpu} | {commit} | {times:.1} |").unwrap();
     }
     out
 }
 
 fn rate(per_second: f64) -> String {
     if per_second < 10.0 { format!("{per_second:.1}") } else { format!("{per_second:.0}") }
+}
+
+/// Empty where nothing was written.
+fn commit(measure: &Measure) -> String {
+    if measure.commit_us < 1.0 { String::new() } else { cpu(measure.commit_us) }
 }
 
 fn cpu(us: f64) -> String {
