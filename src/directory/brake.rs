@@ -14,7 +14,7 @@ use crate::access::Permit;
 use crate::audit::{Change, EventKind, Housekeeping, Outcome};
 use crate::clock::Timestamp;
 use crate::config::{Guard, Percent};
-use crate::model::{Actor, SourceId};
+use crate::model::{Actor, Kept, SourceId};
 use crate::store;
 
 /// The time in which removals add up, in minutes.
@@ -215,7 +215,7 @@ impl Directory {
         let mut change = self.ledger.change();
         let mut after = None;
         loop {
-            let page = self.list_users(after, MAX_PAGE).await?;
+            let page = self.list_users::<Kept>(after, MAX_PAGE).await?;
             page.iter().for_each(|user| self.count_owner(&mut change, Kind::Users, None, user.owner.as_ref()));
             after = page.last().map(|user| user.id);
             if page.len() < MAX_PAGE {

@@ -12,7 +12,7 @@ use super::{Directory, Error, MAX_PAGE};
 use crate::access::Permit;
 use crate::audit::{Change, Event, EventKind, Housekeeping};
 use crate::config::TakesOver;
-use crate::model::{Actor, FoldedName, SourceId, Status, Subject, User, UserId, UserName, fold};
+use crate::model::{Actor, FoldedName, Kept, SourceId, Status, Subject, User, UserId, UserName, fold};
 use crate::store::{self, Range, Row};
 
 /// What a change of one user will be once its transaction is committed.
@@ -47,6 +47,17 @@ impl Directory {
     /// `Store`.
     pub async fn find_user(&self, id: UserId) -> Result<Option<User>, Error> {
         Ok(self.store().find(&USERS, self.organisation, &id).await?)
+    }
+
+    /// The same, with attributes that are only passed on.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn find_kept_user(&self, id: UserId) -> Result<Option<User<Kept>>, Error> {
+        match self.store().engine().get(&USERS.key(self.organisation, &id)).await? {
+            Some(stored) => Ok(Some(store::decode(USERS.name(), &stored.value)?)),
+            None => Ok(None),
+        }
     }
 
     /// The user with this id.
@@ -92,12 +103,15 @@ impl Directory {
     ///
     /// # Errors
     /// `Store`.
-    pub async fn find_users_by_external_id(
+    pub async fn find_users_by_external_id<A>(
         &self,
         source: &SourceId,
         external_id: &str,
         limit: usize,
-    ) -> Result<Vec<User>, Error> {
+    ) -> Result<Vec<User<A>>, Error>
+    where
+        A: for<'b> minicbor::Decode<'b, ()>,
+    {
         let prefix = USER_LINKS.prefix(self.organisation, &(source.clone(), external_id.to_owned()));
         self.users_of_index(USER_LINKS.name(), prefix, limit).await
     }
@@ -106,12 +120,18 @@ impl Directory {
     ///
     /// # Errors
     /// `Store`.
-    pub async fn find_users_by_email(&self, email: &str, limit: usize) -> Result<Vec<User>, Error> {
+    pub async fn find_users_by_email<A>(&self, email: &str, limit: usize) -> Result<Vec<User<A>>, Error>
+    where
+        A: for<'b> minicbor::Decode<'b, ()>,
+    {
         let prefix = USER_EMAILS.prefix(self.organisation, &fold(email));
         self.users_of_index(USER_EMAILS.name(), prefix, limit).await
     }
 
-    async fn users_of_index(&self, table: &'static str, prefix: Vec<u8>, limit: usize) -> Result<Vec<User>, Error> {
+    async fn users_of_index<A>(&self, table: &'static str, prefix: Vec<u8>, limit: usize) -> Result<Vec<User<A>>, Error>
+    where
+        A: for<'b> minicbor::Decode<'b, ()>,
+    {
         let rows = self.store().range(Range::prefix(prefix, limit.min(MAX_PAGE))).await?;
         let ids = rows.iter().map(|(key, _)| suffix_id(table, key)).collect::<Result<Vec<UserId>, _>>()?;
         self.users_by_id(&ids).await
@@ -121,15 +141,24 @@ impl Directory {
     ///
     /// # Errors
     /// `Store`.
-    pub async fn users_by_id(&self, ids: &[UserId]) -> Result<Vec<User>, Error> {
-        Ok(self.store().find_many(&USERS, self.organisation, ids).await?.into_iter().flatten().collect())
+    pub async fn users_by_id<A>(&self, ids: &[UserId]) -> Result<Vec<User<A>>, Error>
+    where
+        A: for<'b> minicbor::Decode<'b, ()>,
+    {
+        let keys: Vec<Vec<u8>> = ids.iter().map(|id| USERS.key(self.organisation, id)).collect();
+        let found = self.store().engine().multi_get(&keys).await?;
+        found.iter().flatten().map(|stored| Ok(store::decode(USERS.name(), &stored.value)?)).collect()
     }
 
-    /// Users in the order of their creation, after `after`, at most `limit` and [`MAX_PAGE`].
+    /// Users in the order of their creation, after `after`, at most `limit` and [`MAX_PAGE`], with their attributes held
+    /// as the caller needs them.
     ///
     /// # Errors
     /// `Store`.
-    pub async fn list_users(&self, after: Option<UserId>, limit: usize) -> Result<Vec<User>, Error> {
+    pub async fn list_users<A>(&self, after: Option<UserId>, limit: usize) -> Result<Vec<User<A>>, Error>
+    where
+        A: for<'b> minicbor::Decode<'b, ()>,
+    {
         let mut range = Range::prefix(USERS.prefix(self.organisation, &()), limit.min(MAX_PAGE));
         if let Some(after) = after {
             range = range.after(&USERS.key(self.organisation, &after));
@@ -139,11 +168,11 @@ impl Directory {
     }
 
     /// Users in the order of their creation, without the first `skip`, at most `limit` and [`MAX_PAGE`]. Those before are
-    /// walked over but not decoded.
+    /// walked over but not decoded; attributes are only passed on.
     ///
     /// # Errors
     /// `Store`.
-    pub async fn list_users_from(&self, skip: usize, limit: usize) -> Result<Vec<User>, Error> {
+    pub async fn list_users_from(&self, skip: usize, limit: usize) -> Result<Vec<User<Kept>>, Error> {
         let rows = self.rows_from(USERS.prefix(self.organisation, &()), "users", skip, limit).await?;
         rows.iter().map(|(_, stored)| Ok(store::decode(USERS.name(), &stored.value)?)).collect()
     }

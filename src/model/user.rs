@@ -35,10 +35,10 @@ pub struct Link {
     pub external_id: String,
 }
 
-/// A person's account.
+/// A person's account; `A` is how its attributes are held, [`Kept`](super::Kept) where they are only passed on.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 #[cbor(map)]
-pub struct User {
+pub struct User<A = Attributes> {
     /// Internal id.
     #[n(0)]
     pub id: UserId,
@@ -60,7 +60,7 @@ pub struct User {
     pub links: Vec<Link>,
     /// Everything else, by RFC 7643 name: `name`, `displayName`, `emails`, extensions by URN. Never a password.
     #[n(6)]
-    pub attributes: Attributes,
+    pub attributes: A,
     /// When it was created.
     #[n(7)]
     pub created: Timestamp,
@@ -79,13 +79,20 @@ pub struct User {
     pub disabled_by_hand: Option<bool>,
 }
 
-impl User {
+impl<A> User<A> {
     /// Whether administrators keep it: no source owns it, and it is not there because somebody signed in. Linking it to
     /// a connector at a sign-in later does not change that.
     pub fn is_by_hand(&self) -> bool {
         self.owner.is_none() && (self.links.is_empty() || self.by_hand == Some(true))
     }
 
+    /// The id under which `source` knows the user.
+    pub fn external_id(&self, source: &SourceId) -> Option<&str> {
+        self.links.iter().find(|link| link.source == *source).map(|link| link.external_id.as_str())
+    }
+}
+
+impl User {
     /// The name to show: `displayName`, else `name.formatted`, else given and family name, else `userName`.
     pub fn display_name(&self) -> String {
         let text =
@@ -99,11 +106,6 @@ impl User {
                 (given, family) => given.or(family),
             })
             .unwrap_or_else(|| self.user_name.as_str().to_owned())
-    }
-
-    /// The id under which `source` knows the user.
-    pub fn external_id(&self, source: &SourceId) -> Option<&str> {
-        self.links.iter().find(|link| link.source == *source).map(|link| link.external_id.as_str())
     }
 
     /// The primary e-mail address, else the first.

@@ -29,6 +29,153 @@ impl<'b, C> Decode<'b, C> for Attributes {
     }
 }
 
+/// Attributes as they stand in a record, for readers that pass them on: no value is made of them. Whatever is inside was
+/// checked when the record was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept(Vec<u8>);
+
+/// One value among [`Kept`] attributes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeptValue<'a>(&'a [u8]);
+
+/// Names and values, in the order they came.
+#[derive(Clone, Debug)]
+pub struct Entries<'a> {
+    decoder: Decoder<'a>,
+    left: u64,
+}
+
+impl<'b, C> Decode<'b, C> for Kept {
+    fn decode(decoder: &mut Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
+        let start = decoder.position();
+        check_map(decoder, MAX_DEPTH)?;
+        Ok(Self(decoder.input().get(start..decoder.position()).unwrap_or_default().to_vec()))
+    }
+}
+
+impl Kept {
+    /// Every attribute.
+    pub fn entries(&self) -> Entries<'_> {
+        Entries::of(&self.0)
+    }
+
+    /// The attribute of this very name.
+    pub fn get(&self, name: &str) -> Option<KeptValue<'_>> {
+        self.entries().find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+}
+
+impl<'a> KeptValue<'a> {
+    /// Whether it is no value at all.
+    pub fn is_null(self) -> bool {
+        Decoder::new(self.0).null().is_ok()
+    }
+
+    /// What an object has; nothing for every other value.
+    pub fn entries(self) -> Entries<'a> {
+        Entries::of(self.0)
+    }
+
+    /// The value as any reader takes it.
+    pub fn to_value(self) -> Value {
+        decode_value(&mut Decoder::new(self.0), MAX_DEPTH).unwrap_or(Value::Null)
+    }
+
+    /// Appends the value as JSON, without spaces.
+    ///
+    /// # Errors
+    /// When the bytes are no value, which was checked.
+    pub fn write_json(self, out: &mut Vec<u8>) -> Result<(), minicbor::decode::Error> {
+        write_json(&mut Decoder::new(self.0), out)
+    }
+}
+
+impl<'a> Entries<'a> {
+    fn of(bytes: &'a [u8]) -> Self {
+        let mut decoder = Decoder::new(bytes);
+        let left = decoder.map().ok().flatten().unwrap_or(0);
+        Self { decoder, left }
+    }
+}
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = (&'a str, KeptValue<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
+        let name = self.decoder.str().ok()?;
+        let start = self.decoder.position();
+        self.decoder.skip().ok()?;
+        Some((name, KeptValue(self.decoder.input().get(start..self.decoder.position())?)))
+    }
+}
+
+fn check_map(decoder: &mut Decoder<'_>, depth: u8) -> Result<(), minicbor::decode::Error> {
+    let depth = deeper(depth)?;
+    for _ in 0..known(decoder.map()?)? {
+        decoder.str()?;
+        check_value(decoder, depth)?;
+    }
+    Ok(())
+}
+
+fn check_value(decoder: &mut Decoder<'_>, depth: u8) -> Result<(), minicbor::decode::Error> {
+    match decoder.datatype()? {
+        Type::Array => {
+            let depth = deeper(depth)?;
+            (0..known(decoder.array()?)?).try_for_each(|_| check_value(decoder, depth))
+        }
+        Type::Map => check_map(decoder, depth),
+        Type::Null => decoder.null(),
+        Type::Bool => decoder.bool().map(drop),
+        Type::F64 => decoder.f64().map(drop),
+        Type::String => decoder.str().map(drop),
+        _ => decoder.i64().map(drop),
+    }
+}
+
+fn write_json(decoder: &mut Decoder<'_>, out: &mut Vec<u8>) -> Result<(), minicbor::decode::Error> {
+    match decoder.datatype()? {
+        Type::Array => {
+            out.push(b'[');
+            for number in 0..known(decoder.array()?)? {
+                if number > 0 {
+                    out.push(b',');
+                }
+                write_json(decoder, out)?;
+            }
+            out.push(b']');
+            Ok(())
+        }
+        Type::Map => {
+            out.push(b'{');
+            for number in 0..known(decoder.map()?)? {
+                if number > 0 {
+                    out.push(b',');
+                }
+                write_text(decoder.str()?, out)?;
+                out.push(b':');
+                write_json(decoder, out)?;
+            }
+            out.push(b'}');
+            Ok(())
+        }
+        Type::String => write_text(decoder.str()?, out),
+        _ => {
+            let value = decode_value(decoder, 1)?;
+            serde_json::to_writer(out, &value).map_err(minicbor::decode::Error::custom)
+        }
+    }
+}
+
+fn write_text(text: &str, out: &mut Vec<u8>) -> Result<(), minicbor::decode::Error> {
+    serde_json::to_writer(out, text).map_err(minicbor::decode::Error::custom)
+}
+
+fn known(length: Option<u64>) -> Result<u64, minicbor::decode::Error> {
+    length.ok_or_else(|| minicbor::decode::Error::message("a value of known length"))
+}
+
 fn encode_map<W: minicbor::encode::Write>(
     map: &serde_json::Map<String, Value>,
     encoder: &mut Encoder<W>,
@@ -68,7 +215,7 @@ fn length(len: usize) -> u64 {
 
 fn decode_map(decoder: &mut Decoder<'_>, depth: u8) -> Result<serde_json::Map<String, Value>, minicbor::decode::Error> {
     let depth = deeper(depth)?;
-    let len = decoder.map()?.ok_or_else(|| minicbor::decode::Error::message("a map of known length"))?;
+    let len = known(decoder.map()?)?;
     // A record of ours is small, whatever a damaged one says.
     let mut map = serde_json::Map::with_capacity(usize::try_from(len).unwrap_or(0).min(32));
     for _ in 0..len {
@@ -90,7 +237,7 @@ fn decode_value(decoder: &mut Decoder<'_>, depth: u8) -> Result<Value, minicbor:
         Type::String => decoder.str().map(Value::from),
         Type::Array => {
             let depth = deeper(depth)?;
-            let len = decoder.array()?.ok_or_else(|| minicbor::decode::Error::message("an array of known length"))?;
+            let len = known(decoder.array()?)?;
             (0..len).map(|_| decode_value(decoder, depth)).collect::<Result<Vec<_>, _>>().map(Value::Array)
         }
         Type::Map => decode_map(decoder, depth).map(Value::Object),
@@ -102,16 +249,50 @@ fn decode_value(decoder: &mut Decoder<'_>, depth: u8) -> Result<Value, minicbor:
 mod tests {
     use super::*;
 
-    #[test]
-    fn every_kind_of_value_survives_a_record() {
+    fn attributes() -> Attributes {
         let Value::Object(map) = serde_json::json!({
-            "title": "Dr", "n": -3, "d": 1.5, "on": true, "nothing": null,
-            "emails": [{"value": "a@b", "primary": true}], "urn:x:1": {"manager": {"value": "9"}}
+            "title": "Dr \"\u{1}\u{2028}é", "n": -3, "d": 1.5, "on": true, "nothing": null, "none": [], "empty": {},
+            "emails": [{"value": "a@b", "primary": true}, "c"], "urn:x:1": {"manager": {"value": "9"}, "n": [1, 2]}
         }) else {
             unreachable!()
         };
-        let attributes = Attributes(map);
-        let bytes = minicbor::to_vec(&attributes).unwrap();
-        assert_eq!(minicbor::decode::<Attributes>(&bytes).unwrap(), attributes);
+        Attributes(map)
+    }
+
+    #[test]
+    fn every_kind_of_value_survives_a_record() {
+        let bytes = minicbor::to_vec(attributes()).unwrap();
+        assert_eq!(minicbor::decode::<Attributes>(&bytes).unwrap(), attributes());
+    }
+
+    #[test]
+    fn what_is_passed_on_unread_is_what_reading_gives() {
+        let bytes = minicbor::to_vec(attributes()).unwrap();
+        let kept = minicbor::decode::<Kept>(&bytes).unwrap();
+        let names: Vec<&str> = kept.entries().map(|(name, _)| name).collect();
+        assert_eq!(names, attributes().0.keys().collect::<Vec<_>>());
+        for (name, value) in kept.entries() {
+            let read = &attributes().0[name];
+            let mut json = Vec::new();
+            value.write_json(&mut json).unwrap();
+            assert_eq!(String::from_utf8(json).unwrap(), read.to_string(), "{name}");
+            assert_eq!((&value.to_value(), value.is_null()), (read, read.is_null()), "{name}");
+            assert_eq!(value.entries().count(), read.as_object().map_or(0, |map| map.len()), "{name}");
+        }
+        assert!(kept.get("on").is_some() && kept.get("ON").is_none());
+    }
+
+    #[test]
+    fn damaged_attributes_are_refused_whether_they_are_read_or_passed_on() {
+        let bytes = minicbor::to_vec(attributes()).unwrap();
+        let mut deep = vec![0xa1, 0x61, b'a'];
+        deep.extend([0x81; 12]);
+        deep.push(0xf6);
+        let not_text = vec![0xa1, 0x61, b'a', 0x61, 0xff];
+        let endless = vec![0xbf, 0xff];
+        for damaged in [bytes[..bytes.len() - 1].to_vec(), deep, not_text, endless, vec![0x01]] {
+            assert!(minicbor::decode::<Attributes>(&damaged).is_err(), "{damaged:?}");
+            assert!(minicbor::decode::<Kept>(&damaged).is_err(), "{damaged:?}");
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! A request as the handlers see it: authenticated, its body read within limits.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::FromRequestParts;
 use http::request::Parts;
@@ -45,10 +47,10 @@ pub struct Call {
     trace: Option<Trace>,
 }
 
-impl FromRequestParts<Scim> for Call {
+impl FromRequestParts<Arc<Scim>> for Call {
     type Rejection = Error;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Scim) -> Result<Self, Error> {
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Scim>) -> Result<Self, Error> {
         let actor = parts.extensions.get::<Actor>().cloned().ok_or(Error::Unauthorized)?;
         let Actor::Connection { source, .. } = &actor else { return Err(Error::Unauthorized) };
         let media_type = parts.headers.get(header::CONTENT_TYPE);

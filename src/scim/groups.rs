@@ -14,7 +14,7 @@ use super::routes::{Answered, Created, Patched};
 use super::{Error, Scim, body};
 use crate::directory::{GroupDraft, Member, MemberChange};
 use crate::filter::Filter;
-use crate::model::{Group, GroupId, UserId};
+use crate::model::{Group, GroupId, Kept, UserId};
 
 /// Up to this many members, the answer to a PATCH shows the group; above it is empty (204), so that adding somebody to
 /// a large group does not list the whole group.
@@ -167,7 +167,7 @@ impl Scim {
         let ids: Vec<&String> = ids.collect();
         let users: Vec<UserId> = ids.iter().filter_map(|id| id.parse().ok()).collect();
         let mut known = HashMap::new();
-        for user in self.directory.users_by_id(&users).await? {
+        for user in self.directory.users_by_id::<Kept>(&users).await? {
             known.insert(user.id.to_string(), Member::User(user.id));
         }
         let others: Vec<GroupId> =

@@ -13,7 +13,7 @@ use super::render::{Around, comma};
 use super::resource::{Kind, Needed};
 use super::schema::Shape;
 use super::{Error, Scim};
-use crate::model::{GroupId, ObjectId, SourceId, UserId};
+use crate::model::{GroupId, Kept, ObjectId, SourceId, User, UserId};
 pub(super) use selection::{Mark, Place};
 use selection::{Order, Selection, Window};
 
@@ -87,7 +87,7 @@ impl Scim {
                     Kind::Object(_) => {
                         objects(*kind, self.directory.list_objects_from(self.name(*kind), skip, room).await?)
                     }
-                    Kind::User => users(self.directory.list_users_from(skip, room).await?),
+                    Kind::User => kept(self.directory.list_users_from(skip, room).await?),
                 });
             }
         }
@@ -217,7 +217,7 @@ impl Scim {
                     found.map(|object| Record::Object(*kind, object))
                 }
                 (None, Some(Kind::User)) => {
-                    self.directory.find_user(UserId::from_bytes(place.id)).await?.map(Record::User)
+                    self.directory.find_kept_user(UserId::from_bytes(place.id)).await?.map(Record::Kept)
                 }
                 (None, None) => None,
             };
@@ -248,7 +248,7 @@ impl Scim {
                 let after = after.map(ObjectId::from_bytes);
                 objects(kind, self.directory.list_objects(self.name(kind), after, limit).await?)
             }
-            Kind::User => users(self.directory.list_users(after.map(UserId::from_bytes), limit).await?),
+            Kind::User => kept(self.directory.list_users(after.map(UserId::from_bytes), limit).await?),
         })
     }
 
@@ -271,15 +271,15 @@ fn objects(kind: Kind, objects: Vec<crate::model::Object>) -> Vec<Record> {
     objects.into_iter().map(|object| Record::Object(kind, object)).collect()
 }
 
-fn users(users: Vec<crate::model::User>) -> Vec<Record> {
-    users.into_iter().map(Record::User).collect()
+fn kept(users: Vec<User<Kept>>) -> Vec<Record> {
+    users.into_iter().map(Record::Kept).collect()
 }
 
 fn place_of(number: u8, record: &Record) -> Place {
     let id = match record {
         Record::Group(group) => *group.id.as_bytes(),
         Record::Object(_, object) => *object.id.as_bytes(),
-        Record::User(user) => *user.id.as_bytes(),
+        Record::Kept(User { id, .. }) | Record::User(User { id, .. }) => *id.as_bytes(),
     };
     Place { kind: number, id }
 }

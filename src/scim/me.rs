@@ -3,6 +3,8 @@
 //! It refuses every write: a person's attributes belong to their source, or to an administrator. A connection stands for
 //! nobody, so that it finds nothing here; a personal token finds nothing anywhere else.
 
+use std::sync::Arc;
+
 use axum::extract::{FromRequestParts, State};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
@@ -26,10 +28,10 @@ pub(super) struct Visit {
     query: Option<String>,
 }
 
-impl FromRequestParts<Scim> for Visit {
+impl FromRequestParts<Arc<Scim>> for Visit {
     type Rejection = Error;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Scim) -> Result<Self, Error> {
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Scim>) -> Result<Self, Error> {
         Ok(Self {
             actor: parts.extensions.get::<Actor>().cloned().ok_or(Error::Unauthorized)?,
             conditions: Conditions::read(&parts.headers),
@@ -40,7 +42,7 @@ impl FromRequestParts<Scim> for Visit {
 }
 
 /// Any method of `/Me`.
-pub(super) async fn me(State(scim): State<Scim>, visit: Visit) -> Response {
+pub(super) async fn me(State(scim): State<Arc<Scim>>, visit: Visit) -> Response {
     scim.me(&visit).await.into_response()
 }
 
@@ -86,9 +88,6 @@ impl Scim {
                 return Err(Error::Unavailable);
             }
         }
-        match self.find(Kind::User, &id.to_string()).await? {
-            Some(Record::User(user)) => Ok(user),
-            _ => Err(Error::Unauthorized),
-        }
+        self.directory.find_user(id).await?.ok_or(Error::Unauthorized)
     }
 }

@@ -10,7 +10,7 @@ use super::resource::{Kind, Needed, group, object, user};
 use super::{Error, Scim};
 use crate::directory::Member;
 use crate::filter::{Filter, Operator};
-use crate::model::{Group, GroupId, Object, ObjectId, SourceId, User, UserId};
+use crate::model::{Group, GroupId, Kept, Object, ObjectId, SourceId, User, UserId};
 
 /// A record of any kind.
 #[derive(Clone, Debug)]
@@ -18,6 +18,8 @@ pub(super) enum Record {
     Group(Group),
     Object(Kind, Object),
     User(User),
+    /// A user of whom nothing but the answer is made.
+    Kept(User<Kept>),
 }
 
 impl Record {
@@ -25,7 +27,7 @@ impl Record {
         match self {
             Self::Group(_) => Kind::Group,
             Self::Object(kind, _) => *kind,
-            Self::User(_) => Kind::User,
+            Self::Kept(_) | Self::User(_) => Kind::User,
         }
     }
 
@@ -34,6 +36,7 @@ impl Record {
             Self::Group(group) => group.revision,
             Self::Object(_, object) => object.revision,
             Self::User(user) => user.revision,
+            Self::Kept(user) => user.revision,
         }
     }
 
@@ -42,6 +45,7 @@ impl Record {
             Self::Group(group) => group.id.to_string(),
             Self::Object(_, object) => object.id.to_string(),
             Self::User(user) => user.id.to_string(),
+            Self::Kept(user) => user.id.to_string(),
         }
     }
 }
@@ -100,6 +104,15 @@ pub(super) enum Related {
     Nothing,
 }
 
+impl Related {
+    pub(super) fn groups(&self) -> &[Arc<Group>] {
+        match self {
+            Self::Groups(groups) => groups,
+            Self::Members(_) | Self::Nothing => &[],
+        }
+    }
+}
+
 /// The attribute that membership rows become.
 fn rows_attribute(kind: Kind) -> Option<&'static str> {
     match kind {
@@ -129,7 +142,7 @@ impl Scim {
                 Err(_) => None,
             },
             Kind::User => match id.parse::<UserId>() {
-                Ok(id) => self.directory.find_user(id).await?.map(Record::User),
+                Ok(id) => self.directory.find_kept_user(id).await?.map(Record::Kept),
                 Err(_) => None,
             },
         })
@@ -144,14 +157,17 @@ impl Scim {
         needed: &Needed,
     ) -> Result<Map<String, Value>, Error> {
         let (place, related) = (self.place(), self.related(std::slice::from_ref(record), rows).await?.pop());
-        Ok(match (record, related) {
-            (Record::Group(group), Some(Related::Members(members))) => {
-                group::picture(place, source, group, &members, needed)
-            }
+        let related = related.unwrap_or(Related::Nothing);
+        Ok(match (record, &related) {
+            (Record::Group(group), Related::Members(members)) => group::picture(place, source, group, members, needed),
             (Record::Group(group), _) => group::picture(place, source, group, &[], needed),
             (Record::Object(kind, object), _) => object::picture(place, *kind, source, object, needed),
-            (Record::User(user), Some(Related::Groups(groups))) => user::picture(place, source, user, &groups, needed),
-            (Record::User(user), _) => user::picture(place, source, user, &[], needed),
+            (Record::User(user), related) => {
+                user::picture(place, user::facts(user), user::fields(user, Some(source)), related.groups(), needed)
+            }
+            (Record::Kept(user), related) => {
+                user::picture(place, user::facts(user), user::kept_fields(user, Some(source)), related.groups(), needed)
+            }
         })
     }
 
@@ -166,7 +182,7 @@ impl Scim {
         for record in records {
             let of = match record {
                 Record::Group(_) | Record::Object(..) => Vec::new(),
-                Record::User(user) => self.group_ids(user.id, rows).await?,
+                Record::Kept(User { id, .. }) | Record::User(User { id, .. }) => self.group_ids(*id, rows).await?,
             };
             all.extend(of.iter().copied());
             ids.push(of);
@@ -178,7 +194,9 @@ impl Scim {
             related.push(match record {
                 Record::Group(group) => Related::Members(self.members_of(group.id, rows).await?.unwrap_or_default()),
                 Record::Object(..) => Related::Nothing,
-                Record::User(_) => Related::Groups(ids.iter().filter_map(|id| groups.get(id).cloned()).collect()),
+                Record::Kept(_) | Record::User(_) => {
+                    Related::Groups(ids.iter().filter_map(|id| groups.get(id).cloned()).collect())
+                }
             });
         }
         Ok(related)

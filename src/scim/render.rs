@@ -75,17 +75,25 @@ impl Renderer<'_> {
     /// # Errors
     /// `Unavailable` when a value cannot be written, which no value brings about.
     pub(super) fn write(&self, out: &mut Vec<u8>, record: &Record, related: &Related) -> Result<(), Error> {
-        let (facts, attributes) = match record {
-            Record::Group(group) => (group::facts(group), &group.attributes),
-            Record::Object(kind, object) => (object::facts(*kind, object), &object.attributes),
-            Record::User(user) => (user::facts(user), &user.attributes),
+        let facts = match record {
+            Record::Group(group) => group::facts(group),
+            Record::Kept(user) => user::facts(user),
+            Record::Object(kind, object) => object::facts(*kind, object),
+            Record::User(user) => user::facts(user),
+        };
+        let has = |name: &str| match record {
+            Record::Group(group) => group.attributes.0.contains_key(name),
+            Record::Kept(user) => user.attributes.get(name).is_some(),
+            Record::Object(_, object) => object.attributes.0.contains_key(name),
+            Record::User(user) => user.attributes.0.contains_key(name),
         };
         out.push(b'{');
-        self.own(out, "schemas", |out| put(out, &self.place.schemas(facts.kind, &attributes.0)))?;
+        self.own(out, "schemas", |out| put(out, &self.place.schemas(facts.kind, has)))?;
         self.own(out, "id", |out| put(out, &facts.id))?;
         match record {
             Record::Group(group) => self.fields(out, group::fields(group, self.source))?,
             Record::Object(_, object) => self.fields(out, object::fields(object, self.source))?,
+            Record::Kept(user) => self.fields(out, user::kept_fields(user, self.source))?,
             Record::User(user) => self.fields(out, user::fields(user, self.source))?,
         }
         match related {
@@ -103,27 +111,42 @@ impl Renderer<'_> {
     fn fields<'f>(&self, out: &mut Vec<u8>, fields: impl Iterator<Item = (&'f str, Field<'f>)>) -> Result<(), Error> {
         for (name, field) in fields {
             match (self.shape.extension(name), field) {
-                (None, Field::Flag(flag)) => self.own(out, name, |out| put(out, &flag))?,
-                (None, Field::Stored(value)) => self.own(out, name, |out| put(out, value))?,
-                (None, Field::Text(text)) => self.own(out, name, |out| put(out, text))?,
+                (None, field) => self.own(out, name, |out| write_field(out, field))?,
+                (Some(schema), Field::Kept(value)) => {
+                    let inner = value.entries().map(|(name, value)| (name, Field::Kept(value)));
+                    self.extension(out, schema, name, inner)?;
+                }
                 (Some(schema), Field::Stored(Value::Object(inner))) => {
-                    let before = out.len();
-                    key(out, name)?;
-                    out.push(b'{');
-                    let opened = out.len();
-                    for (sub, value) in inner {
-                        if let Some(attribute) = schema.attribute(sub) {
-                            self.attribute(out, Some(schema), attribute, sub, |out| put(out, value))?;
-                        }
-                    }
-                    if out.len() == opened {
-                        out.truncate(before);
-                    } else {
-                        out.push(b'}');
-                    }
+                    let inner = inner.iter().map(|(name, value)| (name.as_str(), Field::Stored(value)));
+                    self.extension(out, schema, name, inner)?;
                 }
                 (Some(_), _) => {}
             }
+        }
+        Ok(())
+    }
+
+    /// What an extension adds, below its URN; nothing where nothing of it is shown.
+    fn extension<'f>(
+        &self,
+        out: &mut Vec<u8>,
+        schema: &Schema,
+        urn: &str,
+        fields: impl Iterator<Item = (&'f str, Field<'f>)>,
+    ) -> Result<(), Error> {
+        let before = out.len();
+        key(out, urn)?;
+        out.push(b'{');
+        let opened = out.len();
+        for (name, field) in fields {
+            if let Some(attribute) = schema.attribute(name) {
+                self.attribute(out, Some(schema), attribute, name, |out| write_field(out, field))?;
+            }
+        }
+        if out.len() == opened {
+            out.truncate(before);
+        } else {
+            out.push(b'}');
         }
         Ok(())
     }
@@ -220,6 +243,15 @@ impl Renderer<'_> {
 /// A value as JSON.
 fn put<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) -> Result<(), Error> {
     serde_json::to_writer(out, value).map_err(|_| Error::Unavailable)
+}
+
+fn write_field(out: &mut Vec<u8>, field: Field<'_>) -> Result<(), Error> {
+    match field {
+        Field::Flag(flag) => put(out, &flag),
+        Field::Kept(value) => value.write_json(out).map_err(|_| Error::Unavailable),
+        Field::Stored(value) => put(out, value),
+        Field::Text(text) => put(out, text),
+    }
 }
 
 /// Separates what follows from what stands before it in an object or a list, if anything does.

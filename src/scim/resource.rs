@@ -12,6 +12,7 @@ use super::etag;
 use super::schema::Catalogue;
 use crate::clock::Timestamp;
 use crate::filter::{AttributePath, Comparison, Filter};
+use crate::model::KeptValue;
 
 /// A resource type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +95,8 @@ pub struct Facts {
 pub enum Field<'a> {
     /// True or false.
     Flag(bool),
+    /// As it stands in the record.
+    Kept(KeptValue<'a>),
     /// Kept as it came.
     Stored(&'a Value),
     /// Text.
@@ -105,6 +108,7 @@ impl Field<'_> {
     pub fn to_value(self) -> Value {
         match self {
             Self::Flag(flag) => Value::Bool(flag),
+            Self::Kept(value) => value.to_value(),
             Self::Stored(value) => value.clone(),
             Self::Text(text) => Value::from(text),
         }
@@ -148,11 +152,11 @@ fn collect<'a>(fields: impl Iterator<Item = (&'a str, Field<'a>)>) -> Map<String
 }
 
 impl Place<'_> {
-    /// The schemas of a resource with these attributes.
-    pub fn schemas(&self, kind: Kind, attributes: &Map<String, Value>) -> Vec<&str> {
+    /// The schemas of a resource, told which attributes it has.
+    pub fn schemas(&self, kind: Kind, has: impl Fn(&str) -> bool) -> Vec<&str> {
         let of = self.catalogue.of(kind);
         let extensions = of.extensions.iter().map(|extension| &*extension.schema.id);
-        std::iter::once(&*of.core.id).chain(extensions.filter(|id| attributes.contains_key(*id))).collect()
+        std::iter::once(&*of.core.id).chain(extensions.filter(|id| has(id))).collect()
     }
 }
 
@@ -160,7 +164,7 @@ impl Place<'_> {
 fn framed(place: Place<'_>, facts: &Facts, attributes: Map<String, Value>, needed: &Needed) -> Map<String, Value> {
     let mut out = attributes;
     if needed.has("schemas") {
-        out.insert("schemas".to_owned(), json!(place.schemas(facts.kind, &out)));
+        out.insert("schemas".to_owned(), json!(place.schemas(facts.kind, |name| out.contains_key(name))));
     }
     if needed.has("id") {
         out.insert("id".to_owned(), json!(facts.id));

@@ -91,7 +91,7 @@ fn rendered(status: StatusCode, body: Vec<u8>) -> Response {
 }
 
 /// Every route of the surface.
-pub fn table() -> Vec<Route<Scim>> {
+pub fn table() -> Vec<Route<Arc<Scim>>> {
     const METHODS: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
     let mut table = Vec::new();
     for method in METHODS {
@@ -118,7 +118,7 @@ pub fn table() -> Vec<Route<Scim>> {
 /// The surface's router. Every address below `/scim/v2` is answered here, errors included.
 pub fn routes(scim: Scim, admit: Arc<dyn Admit>) -> Router {
     let (kept, catalogue) = (scim.journal.clone(), Arc::clone(&scim.catalogue));
-    let router = router(table(), scim, admit).method_not_allowed_fallback(wrong_method);
+    let router = router(table(), Arc::new(scim), admit).method_not_allowed_fallback(wrong_method);
     match kept {
         Some(kept) => {
             kept.learn(&catalogue);
@@ -136,7 +136,7 @@ async fn nowhere() -> Error {
     Error::NotFound
 }
 
-async fn bulk(State(scim): State<Scim>, call: Call, body: Body) -> Response {
+async fn bulk(State(scim): State<Arc<Scim>>, call: Call, body: Body) -> Response {
     let answer = at_bulk(&scim, &call, Content::Raw(body)).await.into_response();
     scim.note(&call, "Bulk", None, &answer);
     answer
@@ -150,7 +150,7 @@ async fn at_bulk(scim: &Scim, call: &Call, body: Content) -> Result<Response, Er
 }
 
 async fn collection(
-    State(scim): State<Scim>,
+    State(scim): State<Arc<Scim>>,
     path: Result<Path<String>, PathRejection>,
     call: Call,
     body: Body,
@@ -210,7 +210,7 @@ pub(super) async fn at_collection(scim: &Scim, endpoint: &str, call: &Call, body
 }
 
 async fn resource(
-    State(scim): State<Scim>,
+    State(scim): State<Arc<Scim>>,
     path: Result<Path<(String, String)>, PathRejection>,
     call: Call,
     body: Body,
@@ -223,7 +223,7 @@ async fn resource(
 
 /// An address of this surface behind its own base address: what stands there itself.
 async fn pasted(
-    state: State<Scim>,
+    state: State<Arc<Scim>>,
     path: Result<Path<(String, String)>, PathRejection>,
     call: Call,
     body: Body,

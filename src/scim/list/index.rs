@@ -1,6 +1,6 @@
 //! The records that an index finds for a filter.
 
-use super::{MAX_READ, groups, objects, users};
+use super::{MAX_READ, groups, kept, objects};
 use crate::directory::Member;
 use crate::filter::{self, Filter};
 use crate::model::{GroupId, SourceId, UserId};
@@ -31,7 +31,7 @@ impl Scim {
         Ok(Some(match (index, kind) {
             (Index::Id, _) => self.find(kind, value).await?.into_iter().collect(),
             (Index::UserName, _) => match directory.find_user_id(value).await? {
-                Some(id) => directory.find_user(id).await?.into_iter().map(Record::User).collect(),
+                Some(id) => directory.find_kept_user(id).await?.into_iter().map(Record::Kept).collect(),
                 None => Vec::new(),
             },
             (Index::ExternalId, Kind::User) => {
@@ -40,7 +40,7 @@ impl Scim {
                 if found.len() >= MAX_INDEXED {
                     return Ok(None);
                 }
-                users(found)
+                kept(found)
             }
             (Index::ExternalId, Kind::Object(_)) => {
                 objects(kind, directory.find_objects_by_external_id(self.name(kind), source, value).await?)
@@ -51,7 +51,7 @@ impl Scim {
                 if found.len() >= MAX_INDEXED {
                     return Ok(None);
                 }
-                users(found)
+                kept(found)
             }
             (Index::DisplayName, _) => groups(directory.find_groups_by_name(value).await?),
             (Index::Membership, Kind::Group) => {
@@ -71,7 +71,7 @@ impl Scim {
                     Member::Group(_) => None,
                 };
                 let ids: Vec<UserId> = members.into_iter().filter_map(is_user).take(MAX_READ + 1).collect();
-                users(directory.users_by_id(&ids).await?)
+                kept(directory.users_by_id(&ids).await?)
             }
         }))
     }

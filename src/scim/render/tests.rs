@@ -2,7 +2,7 @@ use serde_json::{Map, json};
 
 use super::*;
 use crate::clock::Timestamp;
-use crate::model::{Attributes, GroupId, Link, OrganisationId, Status, User, UserId};
+use crate::model::{Attributes, GroupId, Kept, Link, OrganisationId, Status, User, UserId};
 use crate::scim::projection::apply;
 use crate::scim::resource::Needed;
 use crate::scim::schema::Catalogue;
@@ -30,6 +30,10 @@ fn user(attributes: Value) -> User {
         by_hand: None,
         disabled_by_hand: None,
     }
+}
+
+fn kept(user: &User) -> User<Kept> {
+    minicbor::decode(&minicbor::to_vec(user).unwrap()).unwrap()
 }
 
 fn group(attributes: Value) -> Group {
@@ -80,6 +84,8 @@ fn the_bytes_are_those_of_the_projected_resource() {
         ENTERPRISE: {"department": "R", "manager": {"value": "7"}, "stray": 1}});
     let empty = json!({"emails": [], "name": {}, ENTERPRISE: {}});
     let records = [
+        (Record::Kept(kept(&user(full.clone()))), Related::Groups(groups.clone())),
+        (Record::Kept(kept(&user(empty.clone()))), Related::Nothing),
         (Record::User(user(full.clone())), Related::Groups(groups.clone())),
         (Record::User(user(full)), Related::Nothing),
         (Record::User(user(empty)), Related::Groups(Vec::new())),
@@ -91,10 +97,14 @@ fn the_bytes_are_those_of_the_projected_resource() {
             (Record::Group(group), Related::Members(members)) => {
                 group::picture(place, &source, group, members, &Needed::default())
             }
-            (Record::User(user), Related::Groups(groups)) => {
-                user::picture(place, &source, user, groups, &Needed::default())
+            (Record::Kept(user), related) => {
+                let fields = user::kept_fields(user, Some(&source));
+                user::picture(place, user::facts(user), fields, related.groups(), &Needed::default())
             }
-            (Record::User(user), _) => user::picture(place, &source, user, &[], &Needed::default()),
+            (Record::User(user), related) => {
+                let fields = user::fields(user, Some(&source));
+                user::picture(place, user::facts(user), fields, related.groups(), &Needed::default())
+            }
             (Record::Object(kind, object), _) => object::picture(place, *kind, &source, object, &Needed::default()),
             (Record::Group(group), _) => group::picture(place, &source, group, &[], &Needed::default()),
         };

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Facts, Field, Kind, Needed, Place, collect, framed};
 use crate::directory::{SourceRecord, parse_user_name};
-use crate::model::{Attributes, Group, SourceId, Status, User};
+use crate::model::{Attributes, Group, Kept, KeptValue, SourceId, Status, User};
 use crate::scim::Error;
 use crate::scim::body::Resource;
 
@@ -21,14 +21,30 @@ pub enum Silence {
 
 /// The user's fields, with the `externalId` of `source`.
 pub fn fields<'a>(user: &'a User, source: Option<&SourceId>) -> impl Iterator<Item = (&'a str, Field<'a>)> {
+    let has_no_active = || user.attributes.0.get("active") == Some(&Value::Null);
+    let others = user.attributes.0.iter().map(|(name, value)| (name.as_str(), Field::Stored(value)));
+    all_fields(user, source, has_no_active, others)
+}
+
+/// The same of a user whose attributes are passed on.
+pub fn kept_fields<'a>(user: &'a User<Kept>, source: Option<&SourceId>) -> impl Iterator<Item = (&'a str, Field<'a>)> {
+    let has_no_active = || user.attributes.get("active").is_some_and(KeptValue::is_null);
+    let others = user.attributes.entries().map(|(name, value)| (name, Field::Kept(value)));
+    all_fields(user, source, has_no_active, others)
+}
+
+fn all_fields<'a, A>(
+    user: &'a User<A>,
+    source: Option<&SourceId>,
+    has_no_active: impl FnOnce() -> bool,
+    others: impl Iterator<Item = (&'a str, Field<'a>)>,
+) -> impl Iterator<Item = (&'a str, Field<'a>)> {
     let external_id = source.and_then(|source| user.external_id(source)).map(|id| ("externalId", Field::Text(id)));
     let user_name = ("userName", Field::Text(user.user_name.as_str()));
     // An `active` that was taken away is kept as null among the attributes of a disabled user.
     let is_active = user.status != Status::Inactive;
-    let has_active = is_active || user.attributes.0.get("active") != Some(&Value::Null);
-    let active = has_active.then_some(("active", Field::Flag(is_active)));
-    let others = user.attributes.0.iter().filter(|(name, _)| *name != "active");
-    let others = others.map(|(name, value)| (name.as_str(), Field::Stored(value)));
+    let active = (is_active || !has_no_active()).then_some(("active", Field::Flag(is_active)));
+    let others = others.filter(|(name, _)| *name != "active");
     external_id.into_iter().chain([user_name]).chain(active).chain(others)
 }
 
@@ -38,7 +54,7 @@ pub fn canonical(user: &User, source: &SourceId) -> Resource {
 }
 
 /// What `id` and `meta` say of the user.
-pub fn facts(user: &User) -> Facts {
+pub fn facts<A>(user: &User<A>) -> Facts {
     Facts {
         kind: Kind::User,
         id: user.id.to_string(),
@@ -71,14 +87,14 @@ pub fn record(mut resource: Resource, silence: Silence) -> Result<SourceRecord, 
 
 /// The resource with what a filter looks at, and with the groups that the user is directly in where they were
 /// read.
-pub fn picture(
+pub fn picture<'a>(
     place: Place<'_>,
-    source: &SourceId,
-    user: &User,
+    facts: Facts,
+    fields: impl Iterator<Item = (&'a str, Field<'a>)>,
     groups: &[Arc<Group>],
     needed: &Needed,
 ) -> Map<String, Value> {
-    let mut attributes = collect(fields(user, Some(source)).filter(|(name, _)| needed.has(name)));
+    let mut attributes = collect(fields.filter(|(name, _)| needed.has(name)));
     if !groups.is_empty() {
         let value = |group: &Arc<Group>| {
             let id = group.id.to_string();
@@ -87,5 +103,5 @@ pub fn picture(
         };
         attributes.insert("groups".to_owned(), groups.iter().map(value).collect());
     }
-    framed(place, &facts(user), attributes, needed)
+    framed(place, &facts, attributes, needed)
 }

@@ -82,7 +82,7 @@ async fn a_connection_that_removed_too_much_is_shown_and_released() {
     for name in ["ada", "grace"] {
         directory.create_user(&okta, &record(name)).await.unwrap();
     }
-    let users = directory.list_users(None, 10).await.unwrap();
+    let users = directory.list_users::<cleargate::model::Attributes>(None, 10).await.unwrap();
     directory.delete_user(&okta, users[0].id, None).await.unwrap();
     let shown = good(root.get("/api/v1/sources/okta").await, StatusCode::OK);
     assert_eq!(shown["users"], json!({"owned": 1, "removed": 1, "limit": 1}));
