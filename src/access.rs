@@ -20,7 +20,7 @@ use futures_util::future::BoxFuture;
 
 pub use explain::{Explanation, HeldRole, Level, Right, Step};
 pub use grants::{Grants, NewGrant, RuleChanges, RuleGrant};
-pub use pack::{LoginRule, Matrix, MatrixCell, MatrixRow, Pack, RoleNameRule};
+pub use pack::{Chosen, LoginRule, Matrix, MatrixCell, MatrixRow, Options, Pack, RoleNameRule};
 pub use permit::Permit;
 pub use policy::{Question, Standing};
 pub use rank::{Reach, Reached, can_take_away};

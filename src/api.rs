@@ -19,6 +19,7 @@ mod me;
 mod rank;
 mod render;
 mod requests;
+mod roles;
 mod routes;
 mod sessions;
 mod sources;

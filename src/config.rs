@@ -32,7 +32,7 @@ pub use listen::{Listen, Tls};
 pub use lockout::{Lockout, LockoutPreset};
 pub use mapping::{MappedGrant, Mapping};
 pub use password::{CharacterClass, Hashing, Password, PasswordPreset};
-pub use policy::{Pack, Policy};
+pub use policy::{Pack, PackOption, Policy};
 pub use problem::{Position, Problem, Severity};
 pub use resolve::{resolve, schema};
 pub use schema::{MAX_RESOURCE_TYPES, MAX_SCHEMAS};

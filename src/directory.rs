@@ -10,6 +10,7 @@ mod brake;
 mod connections;
 mod groups;
 mod membership;
+mod names;
 mod objects;
 mod pages;
 mod reconcile;
@@ -35,6 +36,7 @@ pub use brake::{Brake, Kind, Load, Pause};
 pub use connections::{Connection, Connections};
 pub use groups::GroupDraft;
 pub use membership::{MAX_GROUPS_OF_MEMBER, Member, MemberChange};
+pub use names::NameRule;
 pub use objects::ObjectDraft;
 pub use reconcile::{Authority, SourceRecord, UserPlan, plan};
 pub use rules::{Rule, Rules, is_like_an_id, rule_record};
@@ -127,6 +129,7 @@ pub struct Directory {
     rules: Rules,
     grants: Grants,
     connections: Connections,
+    names: NameRule,
     uniques: Uniques,
     belongings: Arc<dyn Belongings>,
     pages: pages::Pages,
@@ -145,6 +148,7 @@ impl Directory {
             rules,
             grants,
             connections: Connections::default(),
+            names: NameRule::default(),
             uniques: Uniques::default(),
             belongings: Arc::new(belongings::Nothing),
             pages: pages::Pages::default(),

@@ -172,7 +172,7 @@ impl Gateway {
         let Foundation { clock, ids, .. } = foundation.clone();
         let organisation = OrganisationId::DEFAULT;
         let ledger = Ledger::new(store, writer);
-        let pack = policies::pack(&config.policy.pack).map_err(Error::Access)?;
+        let pack = policies::pack(&config.policy).map_err(Error::Access)?;
         let hasher = Hasher::start(policies::cost(&config.password.hashing), clock.clone()).map_err(Error::Hasher)?;
         let credentials = Credentials::new(
             ledger.clone(),
@@ -204,8 +204,10 @@ impl Gateway {
             Err(other) => return Err(Error::configuration("store.path", other)),
         }
         let memberships = Arc::new(directory.clone());
-        let access =
-            Access::new(ledger.clone(), clock.clone(), ids.clone(), organisation, pack.roles().clone(), memberships);
+        let roles = pack.roles().clone();
+        let access = Access::new(ledger.clone(), clock.clone(), ids.clone(), organisation, roles, memberships);
+        directory.name_rule().replace(pack.login_rule());
+        let access = access.with_pack(pack);
         let tokens = Tokens::new(ledger.clone(), master, ids.clone(), clock.clone());
         let cursors = scim::Cursors::new(master, clock.clone());
         let limits = Limits::new(&policies::limits(&config.limits, &config.scim), &clock, &ids);
@@ -317,9 +319,9 @@ impl Gateway {
 /// What else is wrong with a configuration that reads well: a policy pack that cannot be used, roles that it does not
 /// have. Each is a place of the configuration (`cleargate.toml:31`, or a key) and the rest of a sentence about it.
 pub fn check(config: &Config) -> Vec<(String, String)> {
-    let mut problems = match policies::pack(&config.policy.pack) {
+    let mut problems = match policies::pack(&config.policy) {
         Ok(pack) => policies::unknown_roles(config, &pack),
-        Err(error) => vec![("policy.pack".to_owned(), Chain(&error).to_string())],
+        Err(error) => policies::pack_problems(&config.policy, &error),
     };
     for ldap in config.ldap.iter().filter(|ldap| ldap.bind.is_none()) {
         let reason = "is missing: directories are read with a service account".to_owned();

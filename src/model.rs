@@ -7,6 +7,7 @@ mod actor;
 mod group;
 mod id;
 mod name;
+pub mod near;
 mod network;
 mod object;
 mod permission;

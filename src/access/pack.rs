@@ -47,7 +47,27 @@ pub struct LoginRule {
     pub max_chars: usize,
     /// Whether it may be changed later.
     pub allows_rename: bool,
+    /// Whether the name of an account that is gone, or that has another name now, may be given to somebody else.
+    pub allows_reuse: bool,
 }
+
+/// A value that was chosen for an option of a pack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chosen {
+    /// The value.
+    pub value: String,
+    /// Where it was chosen, `cleargate.toml:31`, for messages.
+    pub place: Option<String>,
+}
+
+impl From<&str> for Chosen {
+    fn from(value: &str) -> Self {
+        Self { value: value.to_owned(), place: None }
+    }
+}
+
+/// Values by the name of the option, whose letters' case does not matter.
+pub type Options = BTreeMap<String, Chosen>;
 
 /// A loaded pack, its options chosen.
 #[derive(Clone, Debug)]
@@ -58,6 +78,8 @@ pub struct Pack {
     role_name: RoleNameRule,
     login: LoginRule,
     default_role: Option<RoleId>,
+    requires_role: bool,
+    options: BTreeMap<String, String>,
     scope_kinds: Vec<String>,
     password: String,
     lockout: String,
@@ -105,12 +127,32 @@ pub struct Matrix {
 }
 
 impl Pack {
+    /// A pack that has nothing but these roles.
+    pub fn of_roles(roles: RoleBook) -> Self {
+        Self {
+            name: String::new(),
+            title: String::new(),
+            roles,
+            role_name: RoleNameRule::default(),
+            login: LoginRule::default(),
+            default_role: None,
+            requires_role: false,
+            options: BTreeMap::new(),
+            scope_kinds: Vec::new(),
+            password: file::PASSWORD_PRESET.to_owned(),
+            lockout: file::LOCKOUT_PRESET.to_owned(),
+            headings: Vec::new(),
+            columns: Vec::new(),
+            rows: Vec::new(),
+        }
+    }
+
     /// A pack by name, or by the path of a file: what contains `/` or ends in `.toml` is a path. `options` choose
     /// variants that the pack offers; those not named keep the pack's default.
     ///
     /// # Errors
     /// `Pack` with every problem.
-    pub fn open(name: &str, options: &BTreeMap<String, String>) -> Result<Self, Error> {
+    pub fn open(name: &str, options: &Options) -> Result<Self, Error> {
         if let Some((name, text)) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name) {
             return Self::parse(name, text, options);
         }
@@ -132,7 +174,7 @@ impl Pack {
     ///
     /// # Errors
     /// As `open`.
-    pub fn parse(name: &str, text: &str, options: &BTreeMap<String, String>) -> Result<Self, Error> {
+    pub fn parse(name: &str, text: &str, options: &Options) -> Result<Self, Error> {
         file::load(name, text, options).map_err(|problems| Error::Pack { pack: name.to_owned(), problems })
     }
 
@@ -169,6 +211,16 @@ impl Pack {
     /// The role of a user for whom none is named.
     pub fn default_role(&self) -> Option<&RoleId> {
         self.default_role.as_ref()
+    }
+
+    /// Whether nobody is made a user without a role being named.
+    pub fn requires_role(&self) -> bool {
+        self.requires_role
+    }
+
+    /// The value of each of its options.
+    pub fn options(&self) -> &BTreeMap<String, String> {
+        &self.options
     }
 
     /// The kinds of scope: `department`, `scorecard`.
@@ -248,6 +300,20 @@ impl Matrix {
     pub fn allowed(&self, role: &str) -> usize {
         let Some(column) = self.columns.iter().position(|(id, _)| id == role) else { return 0 };
         self.rows.iter().filter(|row| row.cells.get(column).is_some_and(|cell| *cell != MatrixCell::No)).count()
+    }
+}
+
+impl Default for RoleNameRule {
+    /// What a pack says that says nothing.
+    fn default() -> Self {
+        Self { allows_spaces: true, max_chars: 64 }
+    }
+}
+
+impl Default for LoginRule {
+    /// What a pack says that says nothing: what every login name must be, and nothing more.
+    fn default() -> Self {
+        Self { allows_spaces: true, max_chars: 512, allows_rename: true, allows_reuse: true }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::Error;
-use crate::model::{Permission, Role, RoleId};
+use crate::model::{Permission, Role, RoleId, near};
 
 /// Every permission that exists, by resource. What is not in it is refused, in roles and in questions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,6 +30,12 @@ impl Catalogue {
             "*" => self.0.values().any(knows),
             resource => self.0.get(resource).is_some_and(knows),
         }
+    }
+
+    /// The permission that is written most like this one, where one is.
+    pub fn nearest(&self, text: &str) -> Option<Permission> {
+        let known: Vec<String> = self.iter().map(|permission| permission.to_string()).collect();
+        near::nearest(text, known.iter().map(String::as_str)).and_then(|near| near.parse().ok())
     }
 
     /// Every permission, sorted.
@@ -65,12 +71,25 @@ pub struct RoleEntry {
     pub heading: Option<String>,
     /// Depends on a feature that is off: gives nothing and is not offered.
     pub is_hidden: bool,
+    /// How many licenses an active holder counts for; 0 for whoever does not count. A flag counts for none.
+    pub seat: u32,
+    /// What people see as their level of access, where it is not the name.
+    pub badge: Option<String>,
+    /// What user interfaces show to its holders: handed out as it is, and never looked into.
+    pub ui_profile: BTreeMap<String, String>,
 }
 
 impl RoleEntry {
     /// A role that may be given anywhere.
     pub fn new(role: Role, kind: RoleKind) -> Self {
-        Self { role, kind, is_scoped_only: false, heading: None, is_hidden: false }
+        let seat = u32::from(kind != RoleKind::Flag);
+        let ui_profile = BTreeMap::new();
+        Self { role, kind, is_scoped_only: false, heading: None, is_hidden: false, seat, badge: None, ui_profile }
+    }
+
+    /// What people see as their level of access: `Scorecard Admin`.
+    pub fn badge(&self) -> &str {
+        self.badge.as_deref().unwrap_or(&self.role.name)
     }
 }
 
@@ -155,6 +174,12 @@ impl RoleBook {
     /// A role by id.
     pub fn find(&self, id: &RoleId) -> Option<&RoleEntry> {
         self.entries.get(id)
+    }
+
+    /// The end of a sentence about a role that there is not: the one that is written most like it, where one is.
+    pub fn hint(&self, id: &RoleId) -> String {
+        let given = self.entries.values().filter(|entry| !entry.is_hidden);
+        near::hint(id.as_str(), given.map(|entry| entry.role.id.as_str()))
     }
 
     /// Every role, by id.

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use super::explain::{self, Explanation, Level};
 use super::grants::{Grants, NewGrant};
 use super::policy::{self, Question, Standing};
-use super::{Error, Memberships, Permit, Reach, RoleBook};
+use super::{Error, Memberships, Pack, Permit, Reach, RoleBook};
 use crate::audit::{EventKind, Ledger, Outcome};
 use crate::clock::{Clock, Timestamp};
 use crate::model::{Actor, Circumstance, OrganisationId, Permission, Scope, SourceId, UserId};
@@ -19,6 +19,7 @@ pub struct Access {
     clock: Clock,
     grants: Grants,
     roles: Arc<RwLock<Arc<RoleBook>>>,
+    pack: Arc<RwLock<Arc<Pack>>>,
     memberships: Arc<dyn Memberships>,
     daemon_uid: u32,
 }
@@ -37,7 +38,26 @@ impl Access {
         let grants = Grants::new(ledger.clone(), clock.clone(), ids, organisation);
         // Unreadable, or not Linux: the superuser alone.
         let daemon_uid = std::fs::metadata("/proc/self").map_or(0, |metadata| metadata.uid());
-        Self { ledger, clock, grants, roles: Arc::new(RwLock::new(Arc::new(roles))), memberships, daemon_uid }
+        let pack = Arc::new(RwLock::new(Arc::new(Pack::of_roles(roles.clone()))));
+        Self { ledger, clock, grants, roles: Arc::new(RwLock::new(Arc::new(roles))), pack, memberships, daemon_uid }
+    }
+
+    /// The same with a whole pack in force: its roles, and its rules for names, defaults and options.
+    #[must_use]
+    pub fn with_pack(self, pack: Pack) -> Self {
+        self.replace_pack(pack);
+        self
+    }
+
+    /// The policy pack in force.
+    pub fn pack(&self) -> Arc<Pack> {
+        Arc::clone(&self.pack.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts another pack in force, for every decision from now on.
+    pub fn replace_pack(&self, pack: Pack) {
+        self.replace_roles(pack.roles().clone());
+        *self.pack.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(pack);
     }
 
     /// The stored grants.

@@ -12,7 +12,7 @@ use crate::access::{NewGrant, Permit};
 use crate::audit::EventKind;
 use crate::directory::{Member, SourceRecord, parse_user_name};
 use crate::filter::{Filter, NoSchema};
-use crate::model::{Attributes, Group, RoleId, Subject, User, UserId};
+use crate::model::{Attributes, Group, Subject, User, UserId};
 use crate::secret::Secret;
 
 /// Most accounts that one filtered page reads.
@@ -156,7 +156,7 @@ fn is_address(text: &str) -> bool {
 /// `POST /users`. Everything is checked before anything is written.
 pub(super) async fn create(State(api): State<Api>, caller: Caller, mut fields: Fields) -> Result<Response, Error> {
     let mut wish = Wish::take(&mut fields)?;
-    let role: Option<RoleId> = fields.parsed("role")?;
+    let role = api.role_of_new_user(fields.parsed("role")?)?;
     let groups = fields.list("access_groups")?;
     fields.end()?;
     let permit = api.permit(&caller, "users:create", None).await?;

@@ -40,11 +40,21 @@ impl LockoutPreset {
     }
 }
 
+impl LockoutPreset {
+    /// Every preset by its name.
+    pub const ALL: [(&'static str, Self); 2] = [("balanced", Self::Balanced), ("clearvantage", Self::Clearvantage)];
+
+    /// The preset of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, preset)| *preset)
+    }
+}
+
 impl Lockout {
-    pub(super) fn resolve(section: &Section<'_>) -> Self {
+    /// `preset` is the policy pack's, for where none is named.
+    pub(super) fn resolve(section: &Section<'_>, preset: LockoutPreset) -> Self {
         const DAY: Duration = Duration::from_secs(86_400);
-        let presets = [("balanced", LockoutPreset::Balanced), ("clearvantage", LockoutPreset::Clearvantage)];
-        let preset = section.choice("preset", LockoutPreset::Balanced, &presets);
+        let preset = section.choice("preset", preset, &LockoutPreset::ALL);
         let (attempts, lasts, extends) = preset.numbers();
         // NIST SP 800-63B-4 section 3.2.2: no more than a hundred consecutive failures.
         let lockout = Self {

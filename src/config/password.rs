@@ -91,16 +91,26 @@ impl PasswordPreset {
     }
 }
 
+impl PasswordPreset {
+    /// Every preset by its name.
+    pub const ALL: [(&'static str, Self); 4] = [
+        ("asvs5-l2", Self::Asvs5L2),
+        ("clearvantage", Self::Clearvantage),
+        ("nist-63b-4", Self::Nist63b4),
+        ("pci", Self::Pci),
+    ];
+
+    /// The preset of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, preset)| *preset)
+    }
+}
+
 impl Password {
-    pub(super) fn resolve(section: &Section<'_>) -> Self {
-        let presets = [
-            ("asvs5-l2", PasswordPreset::Asvs5L2),
-            ("clearvantage", PasswordPreset::Clearvantage),
-            ("nist-63b-4", PasswordPreset::Nist63b4),
-            ("pci", PasswordPreset::Pci),
-        ];
+    /// `preset` is the policy pack's, for where none is named.
+    pub(super) fn resolve(section: &Section<'_>, preset: PasswordPreset) -> Self {
         // A second factor is not asked for yet, so that the length for passwords alone holds.
-        let preset = section.choice("preset", PasswordPreset::Nist63b4, &presets);
+        let preset = section.choice("preset", preset, &PasswordPreset::ALL);
         let rules = preset.rules();
         let max_length = section.between("max_length", rules.max_length, 64, 1024);
         let password = Self {

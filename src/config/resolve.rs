@@ -66,8 +66,9 @@ fn read(reader: &Reader<'_>) -> Option<Config> {
     let oidc = collect(&root, "oidc", &mut ids, Oidc::resolve);
     let mappings = root.tables("mapping").iter().filter_map(|section| mapping(section, &ids)).collect();
     let schemas = super::schema::resolve(&root);
-    let lockout = Lockout::resolve(&root.table("lockout"));
-    let password = Password::resolve(&root.table("password"));
+    let (passwords, locks) = policy.pack.presets();
+    let lockout = Lockout::resolve(&root.table("lockout"), locks);
+    let password = Password::resolve(&root.table("password"), passwords);
     let session = Session::resolve(&root.table("session"));
     let limits = Limits::resolve(&root.table("limits"));
     let owners: Vec<&str> = named().chain(ldap.iter().map(|ldap| ldap.id.as_str())).collect();

@@ -1,6 +1,5 @@
 //! Reading one table: each key is asked for once, by its form; what nobody asked for is unknown.
 
-mod near;
 mod pick;
 mod read;
 
@@ -9,7 +8,8 @@ use std::cell::RefCell;
 use super::document::{Entry, File, Node, Span, Table, Value};
 use super::problem::{Problem, Severity};
 use super::secrets::Credentials;
-pub(super) use near::{list, nearest};
+use crate::model::near;
+pub(super) use crate::model::near::{list, nearest};
 pub(super) use pick::check_url;
 pub(super) use read::Size;
 

@@ -37,6 +37,8 @@ pub(super) const TOMBSTONES: Table<UserId, User> = Table::new(0x0e, "tombstones"
 
 /// Names of deleted users: a sign-in does not bring them back, a source or an administrator may use them again.
 pub(super) const RETIRED_NAMES: Table<FoldedName, UserId> = Table::new(0x0f, "retired names");
+/// Names that accounts gave up and that are not given to somebody else, where the policy pack says so.
+pub(super) const USED_NAMES: Table<FoldedName, UserId> = Table::new(0x1c, "used names");
 /// Stable ids of deleted users, likewise.
 pub(super) const RETIRED_SUBJECTS: Table<(SourceId, String), UserId> = Table::new(0x10, "retired subjects");
 /// Kept number of groups that a member is directly in.
@@ -58,7 +60,7 @@ pub(super) const UNIQUE_VALUES: Table<(String, String, String), ObjectId> = Tabl
 pub(super) const RULE_TURNS: Table<UserId, i64> = Table::new(0x18, "rule turns");
 
 /// Every tag of this module with its table's name.
-pub const ALL: [(u8, &str); 24] = [
+pub const ALL: [(u8, &str); 25] = [
     (0x01, USERS.name()),
     (0x02, USER_NAMES.name()),
     (0x03, USER_LINKS.name()),
@@ -83,4 +85,5 @@ pub const ALL: [(u8, &str); 24] = [
     (0x17, UNIQUE_VALUES.name()),
     (0x18, RULE_TURNS.name()),
     (0x19, MEMBER_OF_COUNTS.name()),
+    (0x1c, USED_NAMES.name()),
 ];

@@ -338,6 +338,7 @@ impl Directory {
                 self.unindex(&mut change, &before);
                 self.stage_unique(&mut change, "User", id, Some(&before.attributes), None).await?;
                 self.retire(&mut change, &before)?;
+                self.remember_name(&mut change, &before)?;
                 self.stage_no_grants(&mut change, permit, Subject::User(id)).await?;
                 let ended = self.belongings.shut(&mut change, id).await?;
                 self.belongings.forget(&mut change, id);
@@ -445,6 +446,7 @@ impl Directory {
             }
             UserPlan::Create(user) => {
                 self.revive(change, &user, &authority).await?;
+                self.stage_name(change, None, &user, &authority).await?;
                 self.index(change, &user, None, &authority).await?;
                 change.put(&USERS, self.organisation, &user.id, &*user)?;
                 change.add(&TOTALS, self.organisation, "users", 1);
@@ -456,6 +458,7 @@ impl Directory {
                 if kind == EventKind::UserDeactivated {
                     self.stage_removal(change, permit, Removal::Deactivated).await?;
                 }
+                self.stage_name(change, existing, &after, &authority).await?;
                 self.index(change, &after, existing, &authority).await?;
                 change.put(&USERS, self.organisation, &after.id, &*after)?;
                 let mut event =

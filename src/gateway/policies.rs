@@ -3,21 +3,42 @@
 use std::collections::BTreeMap;
 
 use super::Error;
-use crate::access::{self, Pack};
+use crate::access::{self, Chosen, Pack};
 use crate::config;
 use crate::credential::{Cost, PasswordPolicy, Rules, Unmet};
 use crate::directory::{Connection, Connections};
+use crate::error::Chain;
 use crate::limit::{Allowance, LimitSettings};
 use crate::lockout::Policy;
 
-pub(super) fn pack(pack: &config::Pack) -> Result<Pack, access::Error> {
-    let options = BTreeMap::new();
-    match pack {
+pub(super) fn pack(policy: &config::Policy) -> Result<Pack, access::Error> {
+    let mut options = BTreeMap::new();
+    for option in &policy.options {
+        let chosen = Chosen { value: option.value.clone(), place: Some(option.position.clone()) };
+        options.insert(option.name.clone(), chosen);
+    }
+    match &policy.pack {
         config::Pack::ClearpointStrategy => Pack::open("clearpoint-strategy", &options),
         config::Pack::ClearpointSystems => Pack::open("clearpoint-systems", &options),
         config::Pack::Clearvantage => Pack::open("clearvantage", &options),
         config::Pack::File(path) => Pack::open(&path.to_string_lossy(), &options),
     }
+}
+
+/// The problems of a pack, each where it is to be mended: an option of the configuration, or the pack.
+pub(super) fn pack_problems(policy: &config::Policy, error: &access::Error) -> Vec<(String, String)> {
+    let access::Error::Pack { pack, problems } = error else {
+        return vec![("policy.pack".to_owned(), Chain(error).to_string())];
+    };
+    let place = |problem: &String| {
+        let of_option = |option: &&config::PackOption| problem.starts_with(&format!("{}: ", option.position));
+        let option = policy.options.iter().find(of_option).map(|option| option.position.clone());
+        let reason = option.as_ref().and_then(|place| problem.strip_prefix(&format!("{place}: "))).map(str::to_owned);
+        let of_pack =
+            || ("policy.pack".to_owned(), format!("names the pack `{pack}`, which cannot be used: {problem}"));
+        option.zip(reason).unwrap_or_else(of_pack)
+    };
+    problems.iter().map(place).collect()
 }
 
 /// The mappings that name a role which the pack does not have: where, and what is wrong.

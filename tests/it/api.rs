@@ -5,6 +5,7 @@ mod forms;
 mod grants;
 mod ledger;
 mod me;
+mod policy;
 mod rank;
 mod sessions;
 mod sources;
@@ -52,6 +53,12 @@ impl Ground {
 
     async fn with(lines: &str) -> Self {
         Self::controlled(lines, Ok(Vec::new())).await
+    }
+
+    async fn with_files(lines: &str, files: &[(&str, &str)]) -> Self {
+        let test = TestGateway::with_files(lines, files).await;
+        let router = api::router(test.gateway.api_controlled_by(Arc::new(Reloads(Ok(Vec::new())))));
+        Self { test, router }
     }
 
     async fn controlled(lines: &str, reload: Result<Vec<String>, Vec<String>>) -> Self {

@@ -6,9 +6,11 @@ use std::ops::Range;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Catalogue, GATEWAY, LoginRule, Pack, RoleBook, RoleEntry, RoleKind, RoleNameRule, Row};
+use super::{Catalogue, Chosen, GATEWAY, LoginRule, Options, Pack, RoleBook, RoleEntry, RoleKind, RoleNameRule, Row};
 use crate::access::Error;
 use crate::access::roles::slug;
+use crate::config::{LockoutPreset, PasswordPreset};
+use crate::model::near::nearest;
 use crate::model::{Permission, Role, RoleId};
 
 type Text = Spanned<String>;
@@ -19,6 +21,9 @@ struct File {
     title: String,
     #[serde(default)]
     default_role: Option<Text>,
+    /// Nobody is made a user without a role being named.
+    #[serde(default)]
+    role_required: bool,
     #[serde(default)]
     scope_kinds: Vec<String>,
     #[serde(default)]
@@ -39,17 +44,21 @@ struct File {
     matrix: MatrixFile,
 }
 
-#[derive(Deserialize)]
+/// The preset of a pack that names none.
+pub(super) const PASSWORD_PRESET: &str = "nist-63b-4";
+/// The preset of a pack that names none.
+pub(super) const LOCKOUT_PRESET: &str = "balanced";
+
+/// Most entries of a role's profile for user interfaces.
+const MAX_PROFILE: usize = 64;
+/// Longest key and longest value of an entry, in characters.
+const MAX_PROFILE_CHARS: (usize, usize) = (64, 2000);
+
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Presets {
-    password: String,
-    lockout: String,
-}
-
-impl Default for Presets {
-    fn default() -> Self {
-        Self { password: "nist-63b-4".to_owned(), lockout: "balanced".to_owned() }
-    }
+    password: Option<Text>,
+    lockout: Option<Text>,
 }
 
 #[derive(Deserialize)]
@@ -60,11 +69,20 @@ struct Names {
     login_spaces: bool,
     login_max: usize,
     login_rename: bool,
+    login_reuse: bool,
 }
 
 impl Default for Names {
     fn default() -> Self {
-        Self { role_spaces: true, role_max: 64, login_spaces: true, login_max: 512, login_rename: true }
+        let (role, login) = (RoleNameRule::default(), LoginRule::default());
+        Self {
+            role_spaces: role.allows_spaces,
+            role_max: role.max_chars,
+            login_spaces: login.allows_spaces,
+            login_max: login.max_chars,
+            login_rename: login.allows_rename,
+            login_reuse: login.allows_reuse,
+        }
     }
 }
 
@@ -106,6 +124,14 @@ struct RoleFile {
     feature: Option<Text>,
     #[serde(default)]
     when: Vec<When>,
+    /// How many licenses its holder counts for.
+    #[serde(default)]
+    seat: Option<u32>,
+    /// What people see as their level of access; the name when it is absent.
+    #[serde(default)]
+    badge: Option<String>,
+    #[serde(default)]
+    ui_profile: BTreeMap<Text, Text>,
 }
 
 /// What a role has besides when an option has a value.
@@ -142,7 +168,7 @@ struct Reader<'a> {
     problems: Vec<String>,
 }
 
-pub(super) fn load(name: &str, text: &str, chosen: &BTreeMap<String, String>) -> Result<Pack, Vec<String>> {
+pub(super) fn load(name: &str, text: &str, chosen: &Options) -> Result<Pack, Vec<String>> {
     let file: File = toml::from_str(text).map_err(|error| {
         let at = error.span().map(|span| format!("line {}: ", line(text, &span))).unwrap_or_default();
         vec![format!("{at}{}", error.message())]
@@ -166,11 +192,14 @@ pub(super) fn load(name: &str, text: &str, chosen: &BTreeMap<String, String>) ->
     for role in file.role.iter().chain(&file.flag) {
         reader.known_roles(&role.includes, &known);
     }
+    let password = reader.preset(file.presets.password.as_ref(), PASSWORD_PRESET, &PasswordPreset::ALL);
+    let lockout = reader.preset(file.presets.lockout.as_ref(), LOCKOUT_PRESET, &LockoutPreset::ALL);
     let columns = reader.known_roles(&file.matrix.columns, &known);
     let default_role = reader.known_roles(file.default_role.as_slice(), &known).pop();
     let rows = file.matrix.row.iter().map(|row| reader.row(row)).collect();
     let book = RoleBook::new(reader.catalogue, entries).map_err(|error| reader.problems.push(brief(&error))).ok();
     let Some(roles) = book.filter(|_| reader.problems.is_empty()) else { return Err(reader.problems) };
+    let options = reader.options;
     Ok(Pack {
         name: name.to_owned(),
         title: file.title,
@@ -180,11 +209,14 @@ pub(super) fn load(name: &str, text: &str, chosen: &BTreeMap<String, String>) ->
             allows_spaces: names.login_spaces,
             max_chars: names.login_max,
             allows_rename: names.login_rename,
+            allows_reuse: names.login_reuse,
         },
         default_role,
+        requires_role: file.role_required,
+        options,
         scope_kinds: file.scope_kinds,
-        password: file.presets.password,
-        lockout: file.presets.lockout,
+        password,
+        lockout,
         headings: file.flag_headings,
         columns,
         rows,
@@ -228,21 +260,57 @@ impl Reader<'_> {
         }
     }
 
-    fn choose(&mut self, choices: &[Choice], chosen: &BTreeMap<String, String>) {
+    fn choose(&mut self, choices: &[Choice], chosen: &Options) {
         for choice in choices {
             if !choice.values.contains(choice.default.get_ref()) {
                 self.problem(choice.default.span(), "the default is none of the values");
             }
-            let value = chosen.get(&choice.name).unwrap_or(choice.default.get_ref());
-            if !choice.values.contains(value) {
+            let mut wanted = chosen.iter().filter(|(name, _)| name.eq_ignore_ascii_case(&choice.name));
+            let found = wanted.next();
+            if let Some((name, second)) = wanted.next() {
+                self.problems.push(placed(second, &format!("option `{name}` is given twice")));
+            }
+            let value = found.map_or(choice.default.get_ref(), |(_, chosen)| &chosen.value);
+            if let Some((_, chosen)) = found.filter(|_| !choice.values.contains(value)) {
                 let values = choice.values.join(", ");
-                self.problems.push(format!("option `{}` is `{value}`, must be one of {values}", choice.name));
+                let near = meant(nearest(value, choice.values.iter().map(String::as_str)));
+                let problem = format!("option `{}` is `{value}`, must be one of {values}{near}", choice.name);
+                self.problems.push(placed(chosen, &problem));
             }
             self.options.insert(choice.name.clone(), value.clone());
         }
-        for name in chosen.keys().filter(|name| !choices.iter().any(|choice| choice.name == **name)) {
-            self.problems.push(format!("there is no option `{name}` in this pack"));
+        let is_known = |name: &str| choices.iter().any(|choice| choice.name.eq_ignore_ascii_case(name));
+        for (name, chosen) in chosen.iter().filter(|(name, _)| !is_known(name)) {
+            let near = meant(nearest(name, choices.iter().map(|choice| choice.name.as_str())));
+            self.problems.push(placed(chosen, &format!("there is no option `{name}` in this pack{near}")));
         }
+    }
+
+    /// The name of a preset; an unknown one is a problem.
+    fn preset<T>(&mut self, written: Option<&Text>, default: &str, known: &[(&str, T)]) -> String {
+        let Some(text) = written else { return default.to_owned() };
+        let names = || known.iter().map(|(name, _)| *name);
+        if !names().any(|name| name == text.get_ref()) {
+            let near = meant(nearest(text.get_ref(), names()));
+            let list = names().collect::<Vec<_>>().join(", ");
+            self.problem(text.span(), &format!("there is no preset `{}`, only {list}{near}", text.get_ref()));
+        }
+        text.get_ref().clone()
+    }
+
+    fn profile(&mut self, written: &BTreeMap<Text, Text>) -> BTreeMap<String, String> {
+        let (max_key, max_value) = MAX_PROFILE_CHARS;
+        for (key, value) in written {
+            if key.get_ref().chars().count() > max_key || value.get_ref().chars().count() > max_value {
+                let problem =
+                    format!("ui_profile has keys of at most {max_key} and values of at most {max_value} characters");
+                self.problem(key.span(), &problem);
+            }
+        }
+        if let Some((key, _)) = written.iter().nth(MAX_PROFILE) {
+            self.problem(key.span(), &format!("ui_profile has at most {MAX_PROFILE} entries"));
+        }
+        written.iter().map(|(key, value)| (key.get_ref().clone(), value.get_ref().clone())).collect()
     }
 
     /// Whether an option has a value; an unknown option or value is a problem.
@@ -294,7 +362,11 @@ impl Reader<'_> {
             None => false,
         };
         let heading = file.heading.as_ref().map(|heading| heading.get_ref().clone());
-        Some(RoleEntry { role, kind, is_scoped_only: file.scoped_only, heading, is_hidden })
+        let entry = RoleEntry::new(role, kind);
+        let seat = file.seat.unwrap_or(entry.seat);
+        let ui_profile = self.profile(&file.ui_profile);
+        let badge = file.badge.clone();
+        Some(RoleEntry { is_scoped_only: file.scoped_only, heading, is_hidden, seat, badge, ui_profile, ..entry })
     }
 
     fn permissions(&mut self, texts: &[Text]) -> Vec<Permission> {
@@ -303,8 +375,7 @@ impl Reader<'_> {
             match text.get_ref().parse::<Permission>() {
                 Ok(permission) if self.catalogue.knows(&permission) => permissions.push(permission),
                 Ok(_) => {
-                    let near = self.nearest(text.get_ref());
-                    let hint = near.map(|near| format!("; is `{near}` meant?")).unwrap_or_default();
+                    let hint = meant(self.catalogue.nearest(text.get_ref()).map(|near| near.to_string()).as_deref());
                     self.problem(text.span(), &format!("`{}` is not in the catalogue{hint}", text.get_ref()));
                 }
                 Err(error) => self.problem(text.span(), &format!("`{}` {error}", text.get_ref())),
@@ -313,17 +384,15 @@ impl Reader<'_> {
         permissions
     }
 
-    fn nearest(&self, text: &str) -> Option<Permission> {
-        let near = self.catalogue.iter().map(|known| (distance(text, &known.to_string()), known));
-        near.min_by_key(|(distance, _)| *distance).filter(|(distance, _)| *distance <= 3).map(|(_, known)| known)
-    }
-
     fn known_roles(&mut self, texts: &[Text], known: &BTreeSet<RoleId>) -> Vec<RoleId> {
         let mut roles = Vec::new();
         for text in texts {
             match text.get_ref().parse::<RoleId>().ok().filter(|id| known.contains(id)) {
                 Some(id) => roles.push(id),
-                None => self.problem(text.span(), &format!("there is no role `{}`", text.get_ref())),
+                None => {
+                    let near = meant(nearest(text.get_ref(), known.iter().map(RoleId::as_str)));
+                    self.problem(text.span(), &format!("there is no role `{}`{near}", text.get_ref()));
+                }
             }
         }
         roles
@@ -334,22 +403,12 @@ impl Reader<'_> {
     }
 }
 
-/// How many characters must be inserted, removed or replaced to make one text of the other.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, a) in one.chars().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (cell, b) in row.iter_mut().skip(1).zip(&other) {
-            let best = if a == *b { diagonal } else { 1 + diagonal.min(left).min(*cell) };
-            diagonal = *cell;
-            *cell = best;
-            left = best;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or(0)
+/// `; is `x` meant?`
+fn meant(near: Option<&str>) -> String {
+    near.map(|near| format!("; is `{near}` meant?")).unwrap_or_default()
+}
+
+/// A problem of the configuration that chose, with its place.
+fn placed(chosen: &Chosen, problem: &str) -> String {
+    chosen.place.as_ref().map_or_else(|| problem.to_owned(), |place| format!("{place}: {problem}"))
 }

@@ -2,7 +2,7 @@ use super::*;
 use crate::access::policy::Decision;
 
 fn pack(name: &str, options: &[(&str, &str)]) -> Pack {
-    let options = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let options = options.iter().map(|(name, value)| ((*name).to_owned(), Chosen::from(*value))).collect();
     Pack::open(name, &options).unwrap()
 }
 
@@ -408,10 +408,12 @@ fn the_rules_for_names_and_presets_are_those_of_the_pack() {
     assert!(systems.role_name_rule().problem("Two Words").is_none());
     assert!(systems.login_rule().problem("ada.lovelace@example.org").is_none());
     assert_eq!(systems.default_role().unwrap().as_str(), "standard_user");
+    assert!(!systems.requires_role() && systems.login_rule().allows_reuse);
+    assert!(vantage.requires_role() && vantage.default_role().is_none() && !vantage.login_rule().allows_reuse);
 }
 
 fn problems(text: &str, options: &[(&str, &str)]) -> Vec<String> {
-    let options = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let options = options.iter().map(|(name, value)| ((*name).to_owned(), Chosen::from(*value))).collect();
     match Pack::parse("own", text, &options) {
         Err(Error::Pack { problems, .. }) => problems,
         other => panic!("{other:?}"),
@@ -476,6 +478,16 @@ fn hostile_and_broken_pack_files_are_refused() {
         assert!(found.iter().any(|problem| problem.starts_with(expected)), "{expected} in {found:?}");
     }
     assert_eq!(problems("title = \"x\"", &[("speed", "fast")]), ["there is no option `speed` in this pack"]);
+    let presets = "title = \"x\"\n[presets]\npassword = \"nist-63b\"\nlockout = \"soft\"";
+    assert_eq!(
+        problems(presets, &[]),
+        [
+            "line 3: there is no preset `nist-63b`, only asvs5-l2, clearvantage, nist-63b-4, pci; is `nist-63b-4` meant?",
+            "line 4: there is no preset `soft`, only balanced, clearvantage",
+        ]
+    );
+    let long = format!("ui_profile = {{ a = \"{}\" }}\n", "x".repeat(2001));
+    assert!(problems(&role(&long), &[])[0].starts_with("line 5: ui_profile has keys of at most"));
     let strategy = BUILT_IN[0].1;
     assert!(problems(strategy, &[("updater_scope", "all")])[0].contains("must be one of owned, permitted"));
 }
@@ -528,4 +540,26 @@ fn a_pack_of_ones_own_loads_from_its_path_and_an_unknown_name_does_not() {
     }
     std::fs::write(&path, vec![b' '; 1024 * 1024 + 1]).unwrap();
     assert!(Pack::open(path.to_str().unwrap(), &BTreeMap::new()).unwrap_err().to_string().contains("1048577 bytes"));
+}
+
+#[test]
+fn badges_and_seats_are_those_of_the_manuals() {
+    let pack = pack("clearpoint-strategy", &[]);
+    let shown: Vec<(&str, &str, u32)> =
+        pack.roles().iter().map(|entry| (entry.role.id.as_str(), entry.badge(), entry.seat)).collect();
+    let expected = [
+        ("administrator", "Administrator", 1),
+        ("browser", "Browser", 0),
+        ("by_group", "Group Access", 1),
+        ("by_scorecard", "By Scorecard", 1),
+        ("editor", "Editor", 1),
+        ("no_access", "No Access", 0),
+        ("scorecard_administrator", "Scorecard Admin", 1),
+        ("updater", "Updater", 1),
+    ];
+    assert_eq!(shown, expected);
+    let vantage = super::tests::pack("clearvantage", &[]);
+    for entry in vantage.roles().iter() {
+        assert_eq!(entry.seat, u32::from(entry.kind == RoleKind::Role), "a flag takes no seat: {}", entry.role.id);
+    }
 }

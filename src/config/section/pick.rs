@@ -10,7 +10,8 @@ use zeroize::Zeroizing;
 use super::super::document::{Span, Value};
 use super::super::problem::Severity;
 use super::super::secrets::Credentials;
-use super::{Section, near};
+use super::Section;
+use crate::model::near;
 use crate::secret::Secret;
 
 /// Largest secret, in bytes.
@@ -51,6 +52,35 @@ impl Section<'_> {
             self.error(name, &format!("must be one of {words}"), help);
         }
         found
+    }
+
+    /// The words of the table under `name`, whose keys are somebody else's to know: key, value, and where it is written.
+    /// `true` and `false` stand for `on` and `off`.
+    pub(in crate::config) fn words(&self, name: &'static str) -> Vec<(String, String, String)> {
+        let entry = self.ask(name, None);
+        let table = match entry.map(|entry| &entry.node.value) {
+            None | Some(Value::Broken) => return Vec::new(),
+            Some(Value::Table(table)) => table,
+            Some(other) => {
+                self.error(name, &format!("must be a table, not {}", other.kind()), None);
+                return Vec::new();
+            }
+        };
+        let mut words = Vec::new();
+        for entry in &table.0 {
+            let value = match &entry.node.value {
+                Value::Text(text) => text.clone(),
+                Value::Flag(flag) => (if *flag { "on" } else { "off" }).to_owned(),
+                other => {
+                    let key = format!("{}.{}", self.key(name), entry.name);
+                    let message = format!("`{key}` must be a word or true or false, not {}", other.kind());
+                    self.reader.error(entry.node.at, &key, message, None);
+                    continue;
+                }
+            };
+            words.push((entry.name.clone(), value, self.reader.file.place(entry.at)));
+        }
+        words
     }
 
     /// An address without user and fragment, over TLS, or plain to loopback.

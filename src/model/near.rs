@@ -1,14 +1,22 @@
-//! The nearest of some known words.
+//! The nearest of some known words, for messages about a word that nobody knows.
 
-/// The word that differs least from `word`, when it differs by at most a third of its length.
-pub(in crate::config) fn nearest<'w>(word: &str, known: impl Iterator<Item = &'w str>) -> Option<&'w str> {
-    let limit = word.chars().count().div_ceil(3).clamp(1, 3);
+/// The word that differs least from `word`, when it differs by at most a third of its length and three characters.
+pub fn nearest<'w>(word: &str, known: impl Iterator<Item = &'w str>) -> Option<&'w str> {
+    let length = word.chars().count();
+    let limit = length.div_ceil(3).clamp(1, 3);
+    // A word of somebody's may be very long; what is much longer or shorter is not near.
+    let known = known.filter(|candidate| candidate.chars().count().abs_diff(length) <= limit);
     let distances = known.map(|candidate| (distance(&word.to_lowercase(), candidate), candidate));
     distances.filter(|(distance, _)| *distance <= limit).min().map(|(_, candidate)| candidate)
 }
 
+/// `; did you mean \`finance\`?` for a word that is near, else nothing: the end of a sentence about an unknown word.
+pub fn hint<'w>(word: &str, known: impl Iterator<Item = &'w str>) -> String {
+    nearest(word, known).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
+}
+
 /// `a`, `b` and `c`, sorted.
-pub(in crate::config) fn list<'w>(known: impl Iterator<Item = &'w str>) -> String {
+pub fn list<'w>(known: impl Iterator<Item = &'w str>) -> String {
     let mut words: Vec<String> = known.map(|word| format!("`{word}`")).collect();
     words.sort();
     match words.pop() {

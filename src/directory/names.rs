@@ -1,0 +1,76 @@
+//! The policy pack's rule for login names: what a name that is given by hand must be, whether it may be changed, and
+//! whether a name that was somebody's may become somebody else's. Sources name their people as they like; what they
+//! give up is remembered all the same.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::reconcile::Authority;
+use super::tables::USED_NAMES;
+use super::{Directory, Error};
+use crate::access::LoginRule;
+use crate::audit::Change;
+use crate::model::User;
+
+/// The rule in force. Cloning shares it.
+#[derive(Clone, Default)]
+pub struct NameRule(Arc<RwLock<LoginRule>>);
+
+impl NameRule {
+    /// The rule.
+    pub fn current(&self) -> LoginRule {
+        *self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts another rule in force, for every name that is given from now on.
+    pub fn replace(&self, rule: LoginRule) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = rule;
+    }
+}
+
+impl Directory {
+    /// The rule for login names that are given by hand.
+    pub fn name_rule(&self) -> &NameRule {
+        &self.names
+    }
+
+    /// Checks the name that an account gets, where an administrator gives it, and remembers the one that it loses.
+    pub(super) async fn stage_name(
+        &self,
+        change: &mut Change,
+        before: Option<&User>,
+        after: &User,
+        authority: &Authority,
+    ) -> Result<(), Error> {
+        let name = after.user_name.folded();
+        if before.is_some_and(|before| before.user_name.folded() == name) {
+            return Ok(());
+        }
+        let rule = self.names.current();
+        if *authority == Authority::Administrator {
+            let invalid = |reason: String| Error::Invalid { field: "userName".to_owned(), reason };
+            if before.is_some() && !rule.allows_rename {
+                let hint = "cannot be changed: deactivate the account and make a new one under the new name";
+                return Err(invalid(hint.to_owned()));
+            }
+            if let Some(problem) = rule.problem(after.user_name.as_str()) {
+                return Err(invalid(problem));
+            }
+            if !rule.allows_reuse {
+                let used = change.find(&USED_NAMES, self.organisation, &name).await?;
+                if used.is_some_and(|id| id != after.id) {
+                    let value = format!("`{}` was somebody else's, and is not given again", after.user_name);
+                    return Err(Error::Conflict { field: "userName".into(), value });
+                }
+            }
+        }
+        before.map_or(Ok(()), |before| self.remember_name(change, before))
+    }
+
+    /// Remembers the name of an account that gives it up, where it is not to be given again.
+    pub(super) fn remember_name(&self, change: &mut Change, user: &User) -> Result<(), Error> {
+        if !self.names.current().allows_reuse {
+            change.put(&USED_NAMES, self.organisation, &user.user_name.folded(), &user.id)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,210 @@
+//! The policy pack in force: its options, its defaults, its rules for names, its presets.
+
+use cleargate::access::{Options, Pack};
+use cleargate::config::{self, Credentials, LockoutPreset, PasswordPreset};
+use cleargate::gateway;
+use http::StatusCode;
+use serde_json::json;
+
+use super::{Ground, good, refused};
+
+const SYSTEMS: &str = "policy.pack = \"clearpoint-systems\"";
+const VANTAGE: &str = "policy.pack = \"clearvantage\"";
+
+/// What is wrong with a configuration of these lines, and where.
+fn problems(lines: &str) -> Vec<(String, String)> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cleargate.toml");
+    std::fs::write(&path, format!("public_url = \"http://127.0.0.1:8080\"\n{lines}\n")).unwrap();
+    gateway::check(&config::load(&path, &Credentials::None).unwrap())
+}
+
+async fn may(ground: &Ground, user: &str, permission: &str) -> bool {
+    let path = format!("/api/v1/explain?user={user}&permission={permission}");
+    good(ground.root().get(&path).await, StatusCode::OK)["allowed"].as_bool().unwrap()
+}
+
+#[tokio::test]
+async fn the_options_of_a_pack_are_chosen_in_the_configuration() {
+    for (lines, role, permission, allowed) in [
+        ("", "updater", "update-fields:update", false),
+        ("policy.options.updater_scope = \"permitted\"", "updater", "update-fields:update", true),
+        ("policy.options.editor_manages_scorecards = true", "editor", "scorecards:delete", true),
+        ("policy.options.editor_manages_scorecards = \"off\"", "editor", "scorecards:delete", false),
+    ] {
+        let ground = Ground::with(lines).await;
+        ground.user("ada", &[role]).await;
+        assert_eq!(may(&ground, "ada", permission).await, allowed, "{lines}");
+    }
+    let refund = "cc-refunds:create";
+    for (value, allowed) in [("off", false), ("on", true)] {
+        let lines = format!("{VANTAGE}\n[policy.options]\nREFUND_RESTRICT_TO_ADMIN = \"{value}\"\niolta = \"{value}\"");
+        // No password: the pack's preset wants four classes of characters.
+        let ground = Ground::with(&lines).await;
+        let ada = ground.test.user("ada", None).await;
+        ground.grant(&ada, "staff").await;
+        ground.grant(&ada, "financial_administrator").await;
+        assert_eq!(may(&ground, "ada", refund).await, allowed, "{value}");
+        let user = ground.test.user("grace", None).await;
+        let body = json!({"user": user.id.to_string(), "role": "iolta_access"});
+        let given = ground.root().post("/api/v1/grants", body).await;
+        assert_eq!(
+            given.status == StatusCode::CREATED,
+            allowed,
+            "what is not configured is not offered: {}",
+            given.text
+        );
+    }
+}
+
+#[test]
+fn an_unknown_option_or_value_is_told_with_its_line_and_the_nearest_known() {
+    let found = problems("[policy.options]\nupdater_scop = \"owned\"\neditor_manages_scorecards = \"onn\"");
+    let expected = [
+        ("cleargate.toml:4", "option `editor_manages_scorecards` is `onn`, must be one of off, on; is `on` meant?"),
+        ("cleargate.toml:3", "there is no option `updater_scop` in this pack; is `updater_scope` meant?"),
+    ];
+    assert_eq!(found, expected.map(|(place, reason)| (place.to_owned(), reason.to_owned())));
+    assert_eq!(problems("[policy.options]\nUpdater_Scope = \"permitted\""), []);
+    let twice = problems("[policy.options]\nUpdater_Scope = \"permitted\"\nupdater_scope = \"owned\"");
+    assert!(twice[0].1.contains("is given twice"), "{twice:?}");
+}
+
+#[tokio::test]
+async fn a_user_for_whom_no_role_is_named_gets_the_default_of_the_pack() {
+    let ground = Ground::with(SYSTEMS).await;
+    good(ground.root().post("/api/v1/users", json!({"userName": "ada"})).await, StatusCode::CREATED);
+    let ada = good(ground.root().get("/api/v1/users/ada").await, StatusCode::OK);
+    assert_eq!(ada["roles"], json!(["standard_user"]));
+    assert!(may(&ground, "ada", "dashboards:read").await && !may(&ground, "ada", "users:read").await);
+    let body = json!({"userName": "grace", "role": "viewer"});
+    good(ground.root().post("/api/v1/users", body).await, StatusCode::CREATED);
+    let grace = good(ground.root().get("/api/v1/users/grace").await, StatusCode::OK);
+    assert_eq!(grace["roles"], json!(["viewer"]), "the default is for whom nothing is named");
+    // The default is given like any other role: by whoever may give it.
+    let clerk = ground.service(&["users:create", "users:read"]).await;
+    refused(&clerk.post("/api/v1/users", json!({"userName": "eve"})).await, 403, None);
+    refused(&ground.root().get("/api/v1/users/eve").await, 404, None);
+}
+
+#[tokio::test]
+async fn where_the_pack_wants_a_role_nobody_is_made_without_one() {
+    let ground = Ground::with(VANTAGE).await;
+    refused(&ground.root().post("/api/v1/users", json!({"userName": "ada"})).await, 422, Some("role"));
+    let body = json!({"userName": "ada", "role": "staff"});
+    good(ground.root().post("/api/v1/users", body).await, StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn login_names_given_by_hand_follow_the_rule_of_the_pack() {
+    let ground = Ground::with(VANTAGE).await;
+    let make = async |name: &str| ground.root().post("/api/v1/users", json!({"userName": name, "role": "staff"})).await;
+    for name in ["elevenchars", "a b"] {
+        refused(&make(name).await, 422, Some("userName"));
+    }
+    let ada = good(make("tencharsss").await, StatusCode::CREATED);
+    let path = "/api/v1/users/tencharsss";
+    let reply = ground.root().patch(path, json!({"userName": "other"})).await;
+    refused(&reply, 422, Some("userName"));
+    assert!(reply.json()["detail"].as_str().unwrap().contains("deactivate the account and make a new one"));
+    good(ground.root().patch(path, json!({"displayName": "Ada"})).await, StatusCode::OK);
+    // Once somebody's, a name is nobody else's.
+    let id = ada["id"].as_str().unwrap().parse().unwrap();
+    ground.test.gateway.directory().delete_user(&ground.test.task(), id, None).await.unwrap();
+    for name in ["tencharsss", "TENCHARSSS"] {
+        refused(&make(name).await, 409, Some("userName"));
+    }
+    // Sources name their people as they like.
+    let source = ground.test.sync_permit("corp");
+    let record = crate::support::gateway::record("a name of more than ten characters");
+    ground.test.gateway.directory().create_user(&source, &record).await.unwrap();
+}
+
+#[tokio::test]
+async fn elsewhere_names_are_changed_and_given_again() {
+    let ground = Ground::new().await;
+    let ada = ground.user("ada", &[]).await;
+    good(
+        ground.root().patch("/api/v1/users/ada", json!({"userName": "a name of 25 characters"})).await,
+        StatusCode::OK,
+    );
+    good(ground.root().post("/api/v1/users", json!({"userName": "ada"})).await, StatusCode::CREATED);
+    ground.test.gateway.directory().delete_user(&ground.test.task(), ada.id, None).await.unwrap();
+    let body = json!({"userName": "a name of 25 characters"});
+    good(ground.root().post("/api/v1/users", body).await, StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn the_presets_of_the_pack_hold_where_none_is_named() {
+    let ground = Ground::with(VANTAGE).await;
+    let make = async |name: &str, password: &str| {
+        ground.root().post("/api/v1/users", json!({"userName": name, "role": "staff", "password": password})).await
+    };
+    refused(&make("ada", "violet anchors drift at noon").await, 422, Some("password"));
+    good(make("ada", "Violet-anchors-7").await, StatusCode::CREATED);
+    for _ in 0..3 {
+        ground.test.visitor().sign_in("ada", "wrong").await;
+    }
+    let locked = good(ground.root().get("/api/v1/users/ada").await, StatusCode::OK);
+    assert_eq!(locked["locked_until"], "2026-11-22T08:30:00.000Z", "three attempts, thirty minutes");
+    let named = Ground::with(&format!("{VANTAGE}\npassword.preset = \"nist-63b-4\"")).await;
+    let body = json!({"userName": "ada", "role": "staff", "password": "violet anchors drift at noon"});
+    good(named.root().post("/api/v1/users", body).await, StatusCode::CREATED);
+}
+
+#[test]
+fn the_presets_are_those_that_the_packs_name_also_one_of_ones_own() {
+    let load = |pack: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let own = "title = \"Own\"\n[presets]\npassword = \"pci\"\nlockout = \"clearvantage\"\n";
+        std::fs::write(folder.path().join("own.toml"), own).unwrap();
+        let path = folder.path().join("cleargate.toml");
+        std::fs::write(&path, format!("public_url = \"http://127.0.0.1:8080\"\npolicy.pack = \"{pack}\"\n")).unwrap();
+        let config = config::load(&path, &Credentials::None).unwrap();
+        (config.password.preset, config.lockout.preset)
+    };
+    for name in Pack::built_in() {
+        let pack = Pack::open(name, &Options::new()).unwrap();
+        let named = (PasswordPreset::named(pack.password_preset()), LockoutPreset::named(pack.lockout_preset()));
+        assert_eq!((Some(load(name).0), Some(load(name).1)), named, "{name}");
+    }
+    assert_eq!(load("./own.toml"), (PasswordPreset::Pci, LockoutPreset::Clearvantage));
+}
+
+#[tokio::test]
+async fn a_pack_of_ones_own_is_served_like_the_others() {
+    let pack = r#"title = "Boats"
+default_role = "sailor"
+[names]
+login_max = 5
+[[option]]
+name = "night"
+values = ["off", "on"]
+default = "off"
+description = "Whether sailing at night is allowed"
+[catalogue]
+boats = ["sail", "paint", "sail-at-night"]
+[[role]]
+name = "Sailor"
+description = "Sails"
+permissions = ["boats:sail"]
+seat = 2
+badge = "Crew"
+ui_profile = { columns = "name,berth" }
+[[role.when]]
+option = "night"
+is = "on"
+permissions = ["boats:sail-at-night"]
+"#;
+    let lines = "policy = { pack = \"./boats.toml\", options = { night = true } }";
+    let ground = Ground::with_files(lines, &[("boats.toml", pack)]).await;
+    good(ground.root().post("/api/v1/users", json!({"userName": "ada"})).await, StatusCode::CREATED);
+    assert!(may(&ground, "ada", "boats:sail").await && may(&ground, "ada", "boats:sail-at-night").await);
+    assert!(!may(&ground, "ada", "boats:paint").await);
+    refused(&ground.root().post("/api/v1/users", json!({"userName": "sixsix"})).await, 422, Some("userName"));
+    let access = ground.test.gateway.access();
+    let roles = access.roles();
+    let sailor = roles.find(&"sailor".parse().unwrap()).unwrap();
+    assert_eq!((sailor.seat, sailor.badge(), sailor.ui_profile["columns"].as_str()), (2, "Crew", "name,berth"));
+    assert_eq!(access.pack().options()["night"], "on");
+}
