@@ -14,6 +14,7 @@ mod permit;
 pub mod policy;
 mod rank;
 mod roles;
+mod scopes;
 mod service;
 
 use futures_util::future::BoxFuture;
@@ -25,6 +26,7 @@ pub use permit::Permit;
 pub use policy::{Question, Standing};
 pub use rank::{Reach, Reached, can_take_away};
 pub use roles::{Catalogue, CustomRole, RoleBook, RoleEntry, RoleKind};
+pub use scopes::{MAX_DEPTH, MAX_SCOPES, NewScope, ScopeEdit, ScopeRecord, ScopeTree, Scopes};
 pub use service::Access;
 
 use crate::model::{GroupId, Status, UserId};
@@ -39,6 +41,14 @@ pub enum Error {
     /// The actor may not do this; the explanation says why and what would be needed.
     #[error("not permitted: {0}")]
     Denied(Box<Explanation>),
+    /// It cannot be done as things stand.
+    #[error("{detail}")]
+    Conflict {
+        /// Which field is in the way, when one is.
+        field: Option<&'static str>,
+        /// What is in the way and what to do.
+        detail: String,
+    },
     /// A field of what was given cannot be used.
     #[error("{field} {reason}")]
     Invalid {
@@ -47,10 +57,10 @@ pub enum Error {
         /// What is wrong with it, as the rest of a sentence that starts with the field.
         reason: String,
     },
-    /// There is no such user or grant.
+    /// There is no such thing.
     #[error("there is no such {what}")]
     NotFound {
-        /// `user` or `grant`.
+        /// `user`, `grant`, `scope`.
         what: &'static str,
     },
     /// A policy pack cannot be used; each problem names its line.
@@ -60,6 +70,12 @@ pub enum Error {
         pack: String,
         /// Everything that is wrong with it.
         problems: Vec<String>,
+    },
+    /// Somebody changed it since the caller has seen it.
+    #[error("revision {current} is current")]
+    Revision {
+        /// The current revision.
+        current: u64,
     },
     /// The store does not answer.
     #[error(transparent)]

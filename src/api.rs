@@ -21,6 +21,7 @@ mod render;
 mod requests;
 mod roles;
 mod routes;
+mod scopes;
 mod sessions;
 mod sources;
 mod status;

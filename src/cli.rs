@@ -17,6 +17,7 @@ mod log;
 mod output;
 mod password;
 mod scim;
+mod scope;
 mod serve;
 mod session;
 mod status;
@@ -97,6 +98,9 @@ enum Command {
     /// Provisioning connections
     #[command(subcommand)]
     Scim(scim::Command),
+    /// Departments, companies, scorecards and projects
+    #[command(subcommand)]
+    Scope(scope::Command),
     /// Run the daemon
     Serve,
     /// Signed-in browsers
@@ -156,6 +160,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Lock(command) => narrow(session::run_lock(command, Client::open(&options)?, output)),
         Command::Reload => narrow(status::reload(Client::open(&options)?, output)),
         Command::Scim(command) => narrow(scim::run(command, Client::open(&options)?, output)),
+        Command::Scope(command) => narrow(scope::run(command, Client::open(&options)?, output)),
         Command::Session(command) => narrow(session::run(command, Client::open(&options)?, output)),
         Command::Status => narrow(status::status(Client::open(&options)?, output)),
         Command::Sync(command) => narrow(sync::run(command, Client::open(&options)?, output)),

@@ -143,10 +143,12 @@ impl Scim {
                 tracing::warn!(error = %Chain(&error), "a connection could not be authorized");
                 Error::Unavailable
             }
-            access::Error::Denied(_)
+            access::Error::Conflict { .. }
+            | access::Error::Denied(_)
             | access::Error::Invalid { .. }
             | access::Error::NotFound { .. }
-            | access::Error::Pack { .. } => Error::Forbidden,
+            | access::Error::Pack { .. }
+            | access::Error::Revision { .. } => Error::Forbidden,
         })
     }
 }

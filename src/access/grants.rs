@@ -3,17 +3,23 @@
 //! A grant is a row below its holder, so that one read finds what somebody holds; an index leads from the id to the
 //! holder, and a kept count per holder tells without a read which of a user's groups hold anything at all.
 
+mod index;
 mod prune;
+
+use std::sync::Arc;
 
 use futures_util::future::try_join_all;
 
-use super::{Error, GroupPath, Permit, RoleBook};
+use super::scopes::SCOPES;
+use super::{Error, GroupPath, MAX_SCOPES, Permit, RoleBook, ScopeRecord, ScopeTree};
 use crate::access::policy::Held;
 use crate::audit::{Change, EventKind, Ledger};
 use crate::clock::{Clock, Timestamp};
 use crate::model::{Grant, GrantId, Id, Mode, OrganisationId, Origin, RoleId, Scope, SourceId, Subject, UserId};
 use crate::secret::{IdSource, sha256};
 use crate::store::{self, Key, KeyWriter, Range, Row, Store, Table, decode};
+
+pub(in crate::access) use index::count_in_scope;
 
 /// Grants by holder.
 const GRANTS: Table<(Holder, GrantId), Grant> = Table::new(0x20, "grants");
@@ -161,6 +167,10 @@ impl Grants {
         Self { ledger, clock, ids, organisation }
     }
 
+    pub(in crate::access) fn organisation(&self) -> OrganisationId {
+        self.organisation
+    }
+
     /// Makes a grant by hand. That the subject exists is the caller's to know; that the actor may give this much is
     /// what [`Access::permit_grant`](super::Access::permit_grant) has checked.
     ///
@@ -178,6 +188,8 @@ impl Grants {
             origin: Origin::ByHand(new.reason),
             starts: new.starts,
             ends: new.ends,
+            made: Some(now),
+            maker: Some(permit.actor().to_string()),
         };
         if self.list(grant.subject).await?.len() >= MAX_GRANTS {
             let reason = format!("holds {MAX_GRANTS} grants already; use a group or a wider role");
@@ -186,6 +198,9 @@ impl Grants {
         let (grants, grant_ref) = (self, &grant);
         self.ledger
             .retry(|mut change| async move {
+                if let Some(scope) = &grant_ref.scope {
+                    grants.check_scope(&mut change, scope).await?;
+                }
                 grants.put(&mut change, grant_ref)?;
                 change.commit(event(permit, now, EventKind::GrantCreated, grant_ref)).await?;
                 Ok::<_, Error>(())
@@ -268,6 +283,8 @@ impl Grants {
                 origin: Origin::Rule(source.clone(), rule.position.clone()),
                 starts: None,
                 ends: None,
+                made: Some(now),
+                maker: Some(permit.actor().to_string()),
             };
             let key = (Holder(grant.subject), grant.id);
             if change.find(&GRANTS, self.organisation, &key).await?.is_none() {
@@ -326,24 +343,39 @@ impl Grants {
         Ok(held)
     }
 
+    /// Refuses a scope that there is not, inside a change that fails when the scope goes before its commit.
+    async fn check_scope(&self, change: &mut Change, scope: &Scope) -> Result<(), Error> {
+        let key = (scope.kind().to_owned(), scope.slug().to_owned());
+        if change.find(&SCOPES, self.organisation, &key).await?.is_some() {
+            return Ok(());
+        }
+        let range = Range::prefix(SCOPES.prefix(self.organisation, &()), MAX_SCOPES);
+        let rows = self.ledger.store().range(range).await?;
+        let records = rows.iter().map(|(_, stored)| decode::<ScopeRecord>(SCOPES.name(), &stored.value).map(Arc::new));
+        let tree = ScopeTree::new(0, records.collect::<Result<Vec<_>, _>>()?);
+        let reason = format!("`{scope}` does not exist{}", tree.hint(scope));
+        Err(Error::Invalid { field: "scope", reason })
+    }
+
     fn put(&self, change: &mut Change, grant: &Grant) -> Result<(), store::Error> {
         change.put(&GRANTS, self.organisation, &(Holder(grant.subject), grant.id), grant)?;
         change.put(&HOLDERS, self.organisation, &grant.id, &grant.subject)?;
         change.add(&COUNTS, self.organisation, &Holder(grant.subject), 1);
-        Ok(())
+        self.index(change, grant)
     }
 
     fn remove(&self, change: &mut Change, grant: &Grant) {
         change.delete(&GRANTS, self.organisation, &(Holder(grant.subject), grant.id));
         change.delete(&HOLDERS, self.organisation, &grant.id);
         change.add(&COUNTS, self.organisation, &Holder(grant.subject), -1);
+        self.unindex(change, grant);
     }
 }
 
 fn check(new: &NewGrant, roles: &RoleBook, now: Timestamp) -> Result<(), Error> {
     let invalid = |field, reason: String| Err(Error::Invalid { field, reason });
     let Some(entry) = roles.find(&new.role).filter(|entry| !entry.is_hidden) else {
-        return invalid("role", format!("`{}` does not exist", new.role));
+        return invalid("role", format!("`{}` does not exist{}", new.role, roles.hint(&new.role)));
     };
     if entry.is_scoped_only && new.scope.is_none() {
         return invalid("scope", format!("is required: `{}` can be given within a scope only", new.role));

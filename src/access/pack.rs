@@ -279,6 +279,8 @@ impl Pack {
             origin: Origin::ByHand(String::new()),
             starts: None,
             ends: None,
+            made: None,
+            maker: None,
         };
         let held = vec![Held { grant, groups: Vec::new() }];
         let standing = Standing { status: Status::Active, held, limit: None };

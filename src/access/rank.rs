@@ -125,6 +125,8 @@ mod tests {
             origin: Origin::ByHand(String::new()),
             starts: starts.map(at),
             ends: ends.map(at),
+            made: None,
+            maker: None,
         };
         Held { grant, groups: Vec::new() }
     }

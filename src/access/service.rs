@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use super::explain::{self, Explanation, Level};
 use super::grants::{Grants, NewGrant};
 use super::policy::{self, Question, Standing};
-use super::{Error, Memberships, Pack, Permit, Reach, RoleBook};
+use super::{Error, Memberships, Pack, Permit, Reach, RoleBook, Scopes};
 use crate::audit::{EventKind, Ledger, Outcome};
 use crate::clock::{Clock, Timestamp};
 use crate::model::{Actor, Circumstance, OrganisationId, Permission, Scope, SourceId, UserId};
@@ -20,6 +20,7 @@ pub struct Access {
     grants: Grants,
     roles: Arc<RwLock<Arc<RoleBook>>>,
     pack: Arc<RwLock<Arc<Pack>>>,
+    scopes: Scopes,
     memberships: Arc<dyn Memberships>,
     daemon_uid: u32,
 }
@@ -35,11 +36,13 @@ impl Access {
         roles: RoleBook,
         memberships: Arc<dyn Memberships>,
     ) -> Self {
+        let scopes = Scopes::new(ledger.clone(), clock.clone(), organisation, &[]);
         let grants = Grants::new(ledger.clone(), clock.clone(), ids, organisation);
         // Unreadable, or not Linux: the superuser alone.
         let daemon_uid = std::fs::metadata("/proc/self").map_or(0, |metadata| metadata.uid());
         let pack = Arc::new(RwLock::new(Arc::new(Pack::of_roles(roles.clone()))));
-        Self { ledger, clock, grants, roles: Arc::new(RwLock::new(Arc::new(roles))), pack, memberships, daemon_uid }
+        let roles = Arc::new(RwLock::new(Arc::new(roles)));
+        Self { ledger, clock, grants, roles, pack, scopes, memberships, daemon_uid }
     }
 
     /// The same with a whole pack in force: its roles, and its rules for names, defaults and options.
@@ -58,6 +61,35 @@ impl Access {
     pub fn replace_pack(&self, pack: Pack) {
         self.replace_roles(pack.roles().clone());
         *self.pack.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(pack);
+    }
+
+    /// The same with these kinds of scope beside those that every organisation has.
+    #[must_use]
+    pub fn with_scope_kinds(self, kinds: &[String]) -> Self {
+        let organisation = self.grants.organisation();
+        let scopes = Scopes::new(self.ledger.clone(), self.clock.clone(), organisation, kinds);
+        Self { scopes, ..self }
+    }
+
+    /// Reads what decisions need in memory, and brings a store of a release before up to date. Once, before the first
+    /// decision; a store that takes no writes is read as it is.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn start(&self) -> Result<(), Error> {
+        self.scopes.load().await?;
+        if self.ledger.store().engine().health().writable {
+            let filled = self.grants.fill_indexes().await?;
+            if filled > 0 {
+                tracing::info!(grants = filled, "put the grants of a release before into the indexes");
+            }
+        }
+        Ok(())
+    }
+
+    /// The scopes and their tree.
+    pub fn scopes(&self) -> &Scopes {
+        &self.scopes
     }
 
     /// The stored grants.
@@ -125,7 +157,10 @@ impl Access {
         let permit = self.permit(actor, &create, scope, circumstance.clone()).await?;
         let roles = self.roles();
         if roles.find(&grant.role).is_none() {
-            return Err(Error::Invalid { field: "role", reason: format!("`{}` does not exist", grant.role) });
+            return Err(Error::Invalid {
+                field: "role",
+                reason: format!("`{}` does not exist{}", grant.role, roles.hint(&grant.role)),
+            });
         }
         let standings = self.standings_of(actor).await?;
         for permission in roles.catalogue().iter().filter(|permission| roles.gives(&grant.role, permission)) {

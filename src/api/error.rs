@@ -199,10 +199,12 @@ impl From<access::Error> for Error {
     fn from(error: access::Error) -> Self {
         match error {
             access::Error::Anonymous => Self::Unauthorized,
+            access::Error::Conflict { field, detail } => Self::Conflict { field: field.map(str::to_owned), detail },
             access::Error::Denied(explanation) => Self::Forbidden { detail: denial(&explanation) },
             access::Error::Invalid { field, reason } => Self::invalid(field, reason),
             access::Error::NotFound { what } => Self::NotFound { what },
             access::Error::Pack { .. } => Self::Internal("the policy pack was read again"),
+            access::Error::Revision { current } => Self::Revision { current },
             access::Error::Store(error) => Self::Store(error),
         }
     }

@@ -59,6 +59,11 @@ impl Fields {
         }
     }
 
+    /// Whether `name` is there, as null too.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     /// Refuses what nobody took.
     pub(super) fn end(self) -> Result<(), Error> {
         match self.0.keys().next() {

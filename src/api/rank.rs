@@ -78,6 +78,25 @@ impl Api {
         self.check_taking(caller, grant.subject, &grant.role, scope, grant.mode).await
     }
 
+    /// Checks that the caller may put a scope elsewhere: it has what the grants of the new place give within it, and where
+    /// a grant of the old or the new place takes rights away, everything.
+    pub(super) async fn check_move(&self, caller: &Caller, scope: &Scope, to: Option<&Scope>) -> Result<(), Error> {
+        let access = &self.services.access;
+        let (tree, roles) = (access.scopes().tree(), access.roles());
+        let before: Vec<&Scope> = tree.above(scope).collect();
+        let after: Vec<&Scope> = to.into_iter().chain(to.into_iter().flat_map(|to| tree.above(to))).collect();
+        let differs = before.iter().chain(&after).filter(|place| before.contains(place) != after.contains(place));
+        for place in differs {
+            for grant in access.grants().in_scope(place, usize::MAX).await? {
+                self.check_reach(caller, &Reach::of_role(&grant.role, Some(scope), &roles), None).await?;
+                if can_take_away(&grant.role, Some(place), grant.mode, &roles) {
+                    self.check_everything(caller).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     async fn check_reach(&self, caller: &Caller, reach: &Reach, scope: Option<&Scope>) -> Result<(), Error> {
         if reach.has_undefined {
             // What the role gave or took is not known: only who has everything cannot gain by it.

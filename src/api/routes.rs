@@ -12,11 +12,58 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 
 use super::admit::Gate;
 use super::error::Problem;
-use super::{Api, audit, explain, grants, groups, locks, me, requests, sessions, sources, status, tokens, users};
+use super::{
+    Api, audit, explain, grants, groups, locks, me, requests, scopes, sessions, sources, status, tokens, users,
+};
 use crate::http::{Access, Rate, RequestId, Route};
 
 /// Every route of the surface.
 pub fn table() -> Vec<Route<Api>> {
+    let mut routes = of_people();
+    routes.extend(of_scopes());
+    routes
+}
+
+/// The routes of departments, companies, scorecards, projects, and of every kind.
+fn of_scopes() -> Vec<Route<Api>> {
+    use Access::Management;
+    use scopes::{Company, Department, Project, Scorecard};
+    const API: Rate = Rate::Api;
+    const GET: Method = Method::GET;
+    const POST: Method = Method::POST;
+    const PATCH: Method = Method::PATCH;
+    const DELETE: Method = Method::DELETE;
+    vec![
+        Route::new(GET, "/api/v1/companies", Management, API, scopes::list::<Company>),
+        Route::new(POST, "/api/v1/companies", Management, API, scopes::create::<Company>),
+        Route::new(GET, "/api/v1/companies/{slug}", Management, API, scopes::show::<Company>),
+        Route::new(PATCH, "/api/v1/companies/{slug}", Management, API, scopes::change::<Company>),
+        Route::new(DELETE, "/api/v1/companies/{slug}", Management, API, scopes::delete::<Company>),
+        Route::new(GET, "/api/v1/departments", Management, API, scopes::list::<Department>),
+        Route::new(POST, "/api/v1/departments", Management, API, scopes::create::<Department>),
+        Route::new(GET, "/api/v1/departments/{slug}", Management, API, scopes::show::<Department>),
+        Route::new(PATCH, "/api/v1/departments/{slug}", Management, API, scopes::change::<Department>),
+        Route::new(DELETE, "/api/v1/departments/{slug}", Management, API, scopes::delete::<Department>),
+        Route::new(GET, "/api/v1/projects", Management, API, scopes::list::<Project>),
+        Route::new(POST, "/api/v1/projects", Management, API, scopes::create::<Project>),
+        Route::new(GET, "/api/v1/projects/{slug}", Management, API, scopes::show::<Project>),
+        Route::new(PATCH, "/api/v1/projects/{slug}", Management, API, scopes::change::<Project>),
+        Route::new(DELETE, "/api/v1/projects/{slug}", Management, API, scopes::delete::<Project>),
+        Route::new(GET, "/api/v1/scorecards", Management, API, scopes::list::<Scorecard>),
+        Route::new(POST, "/api/v1/scorecards", Management, API, scopes::create::<Scorecard>),
+        Route::new(GET, "/api/v1/scorecards/{slug}", Management, API, scopes::show::<Scorecard>),
+        Route::new(PATCH, "/api/v1/scorecards/{slug}", Management, API, scopes::change::<Scorecard>),
+        Route::new(DELETE, "/api/v1/scorecards/{slug}", Management, API, scopes::delete::<Scorecard>),
+        Route::new(GET, "/api/v1/scopes", Management, API, scopes::list_any),
+        Route::new(POST, "/api/v1/scopes", Management, API, scopes::create_any),
+        Route::new(GET, "/api/v1/scopes/{scope}", Management, API, scopes::show_any),
+        Route::new(PATCH, "/api/v1/scopes/{scope}", Management, API, scopes::change_any),
+        Route::new(DELETE, "/api/v1/scopes/{scope}", Management, API, scopes::delete_any),
+    ]
+}
+
+/// The routes of all else.
+fn of_people() -> Vec<Route<Api>> {
     use Access::{Management, Session};
     const API: Rate = Rate::Api;
     const GET: Method = Method::GET;

@@ -96,6 +96,12 @@ pub enum EventKind {
     ConnectionPaused,
     #[n(28)]
     ConnectionReleased,
+    #[n(32)]
+    ScopeCreated,
+    #[n(33)]
+    ScopeChanged,
+    #[n(34)]
+    ScopeDeleted,
     #[n(40)]
     ResourceChanged,
     #[n(41)]
@@ -127,6 +133,9 @@ impl EventKind {
             Self::ResourceChanged => "resource.update",
             Self::ResourceCreated => "resource.create",
             Self::ResourceDeleted => "resource.delete",
+            Self::ScopeChanged => "scope.update",
+            Self::ScopeCreated => "scope.create",
+            Self::ScopeDeleted => "scope.delete",
             Self::SessionCreated => "session.create",
             Self::SessionEnded => "session.end",
             Self::SignInFailed => "sign-in.fail",

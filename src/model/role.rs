@@ -155,4 +155,10 @@ pub struct Grant {
     /// Not at or after.
     #[n(7)]
     pub ends: Option<Timestamp>,
+    /// When it was made; absent in grants of releases before.
+    #[n(8)]
+    pub made: Option<Timestamp>,
+    /// Who made it, as [`Actor`](super::Actor) prints; absent likewise.
+    #[n(9)]
+    pub maker: Option<String>,
 }

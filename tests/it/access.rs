@@ -3,11 +3,12 @@
 mod explain;
 mod grants;
 mod permit;
+mod scopes;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
-use cleargate::access::{Access, GroupPath, Member, Memberships, NewGrant, Pack, Permit};
+use cleargate::access::{Access, GroupPath, Member, Memberships, NewGrant, NewScope, Pack, Permit};
 use cleargate::model::{
     Actor, Circumstance, Grant, GroupId, Id, OrganisationId, Permission, RoleId, Scope, Status, Subject, UserId,
 };
@@ -67,7 +68,19 @@ impl Bench {
         self.access.task_permit("test", None)
     }
 
+    /// Makes a scope, unless it is there.
+    pub async fn place(&self, scope: &Scope) {
+        let new = NewScope { scope: scope.clone(), name: scope.to_string(), description: String::new(), parent: None };
+        if self.access.scopes().tree().find(scope).is_none() {
+            self.access.scopes().create(&self.task(), new).await.unwrap();
+        }
+    }
+
+    /// Gives a role; the scope is made when it is not there.
     pub async fn give(&self, new: NewGrant) -> Grant {
+        if let Some(scope) = &new.scope {
+            self.place(scope).await;
+        }
         self.access.grants().create(&self.task(), self.pack.roles(), new).await.unwrap()
     }
 

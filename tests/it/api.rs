@@ -7,6 +7,7 @@ mod ledger;
 mod me;
 mod policy;
 mod rank;
+mod scopes;
 mod sessions;
 mod sources;
 mod tokens;

@@ -17,6 +17,8 @@ fn grant(number: u8, origin: Origin, role: &str, scope: Option<&str>) -> Grant {
         origin,
         starts: None,
         ends: None,
+        made: None,
+        maker: None,
     }
 }
 

@@ -17,6 +17,8 @@ fn standing(roles: &[&str]) -> Standing {
             origin: Origin::ByHand(String::new()),
             starts: None,
             ends: None,
+            made: None,
+            maker: None,
         },
         groups: Vec::new(),
     };

@@ -50,6 +50,8 @@ fn held(text: &str) -> Held {
             origin: Origin::ByHand(String::new()),
             starts: None,
             ends: None,
+            made: None,
+            maker: None,
         },
         groups: Vec::new(),
     }

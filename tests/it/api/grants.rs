@@ -9,6 +9,7 @@ use super::{Ground, good, refused};
 async fn a_grant_is_given_listed_explained_and_taken_away() {
     let ground = Ground::new().await;
     ground.user("ada", &[]).await;
+    ground.test.place(&["department:finance"]).await;
     let body = json!({"user": "ada", "role": "editor", "scope": "department:finance", "reason": "audit season"});
     let grant = good(ground.root().post("/api/v1/grants", body).await, StatusCode::CREATED);
     assert_eq!(grant["origin"], "by hand: audit season");
@@ -50,6 +51,7 @@ async fn a_grant_that_cannot_be_is_told_by_its_field() {
         (json!({"role": "editor"}), "user"),
         (json!({"user": "ada", "group": "x", "role": "editor"}), "user"),
         (json!({"user": "ada", "role": "editor", "scope": "finance"}), "scope"),
+        (json!({"user": "ada", "role": "editor", "scope": "department:nowhere"}), "scope"),
         (json!({"user": "ada", "role": "editor", "mode": "replace"}), "mode"),
         (json!({"user": "ada", "role": "editor", "ends": "tomorrow"}), "ends"),
     ] {

@@ -28,6 +28,7 @@ const PREFIX_OF_SECRETS: &str = "$argon2";
 async fn roles_that_hold_somewhere_are_told_with_their_place() {
     let ground = Ground::new().await;
     let (_, browser) = ground.browser("ada", &[]).await;
+    ground.test.place(&["department:finance"]).await;
     let body = json!({"user": "ada", "role": "editor", "scope": "department:finance"});
     good(ground.root().post("/api/v1/grants", body).await, StatusCode::CREATED);
     let me = good(browser.get("/api/v1/me").await, StatusCode::OK);

@@ -130,6 +130,7 @@ async fn an_administrator_who_is_disabled_or_not_yet_one_ranks_as_one() {
 async fn rights_are_taken_away_only_by_who_has_them() {
     let ground = Ground::new().await;
     let scope = "scorecard:x";
+    ground.test.place(&[scope]).await;
     ground.user("boss", &["administrator"]).await;
     ground.user("clerk", &["browser"]).await;
     let local = ground.user("local", &[]).await;

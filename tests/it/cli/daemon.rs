@@ -130,6 +130,18 @@ fn a_daemon_is_administered_from_its_machine() {
     let (code, told, _) = daemon.run(&["explain", "ada@example.com", "users:read"]);
     assert!(code == 0 && told.starts_with("denied: ") && told.contains("administrator"), "{told}");
 
+    assert_eq!(daemon.run(&["scope", "create", "finance", "--name", "Finance"]).0, 2);
+    let finance = daemon.object(&["scope", "create", "department:finance", "--name", "Finance"]);
+    assert_eq!(finance["id"], "department:finance");
+    daemon.object(&["scope", "create", "department:payroll", "--name", "Pay", "--parent", "finance"]);
+    assert_eq!(daemon.object(&["scope", "rename", "department:payroll", "Payroll"])["name"], "Payroll");
+    let circle = daemon.run(&["scope", "move", "department:finance", "--below", "payroll"]);
+    assert!(circle.0 == 1 && circle.2.contains("circle: department:finance below department:payroll"), "{circle:?}");
+    assert_eq!(daemon.run(&["scope", "delete", "department:finance"]).0, 6);
+    daemon.object(&["scope", "move", "department:payroll", "--top"]);
+    assert_eq!(daemon.list(&["scope", "list", "department"]).len(), 2);
+    assert_eq!(daemon.run(&["scope", "delete", "department:payroll"]).0, 0);
+
     let grant = daemon.object(&[
         "grant",
         "create",

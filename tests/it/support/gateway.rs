@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use cleargate::access::Permit;
+use cleargate::access::{NewScope, Permit};
 use cleargate::clock::{ManualClock, Timestamp};
 use cleargate::config::{self, Credentials};
 use cleargate::directory::SourceRecord;
@@ -88,6 +88,16 @@ impl TestGateway {
     /// The permit of a directory's sync.
     pub fn sync_permit(&self, source: &str) -> Permit {
         self.gateway.access().task_permit("test", Some(source.parse::<SourceId>().unwrap()))
+    }
+
+    /// Makes scopes, each below the one that is named after `<`: `department:payroll < department:finance`.
+    pub async fn place(&self, scopes: &[&str]) {
+        for text in scopes {
+            let (scope, parent) = text.split_once(" < ").map_or((*text, None), |(scope, parent)| (scope, Some(parent)));
+            let (scope, parent) = (scope.parse().unwrap(), parent.map(|parent| parent.parse().unwrap()));
+            let new = NewScope { scope, name: (*text).to_owned(), description: String::new(), parent };
+            self.gateway.access().scopes().create(&self.task(), new).await.unwrap();
+        }
     }
 
     /// Creates a user, with a password if one is given.

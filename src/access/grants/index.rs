@@ -1,0 +1,216 @@
+//! Grants by role and by scope: two indexes beside the rows, and kept counts of both.
+
+use super::{GRANTS, Grants, Holder, PAGE};
+use crate::access::Error;
+use crate::access::scopes::EPOCHS;
+use crate::audit::{Change, Housekeeping};
+use crate::model::{Grant, GrantId, GroupId, OrganisationId, RoleId, Scope, Subject, UserId};
+use crate::store::{self, Range, Store, Table, decode};
+
+/// Grants by role.
+const BY_ROLE: Table<(RoleId, (Holder, GrantId)), ()> = Table::new(0x26, "grants by role");
+/// Grants by the scope in which they are given.
+const BY_SCOPE: Table<(Scope, (Holder, GrantId)), ()> = Table::new(0x27, "grants by scope");
+/// How many grants a role or a scope has, by `role ID` or `scope KIND:SLUG`; kept counters.
+const USES: Table<String, i64> = Table::new(0x28, "grant uses");
+
+/// The epoch of the indexes: 1 once the grants of releases before are in them.
+const FILLED: &str = "grant indexes";
+
+fn use_of_role(role: &RoleId) -> String {
+    format!("role {role}")
+}
+
+fn use_of_scope(scope: &Scope) -> String {
+    format!("scope {scope}")
+}
+
+/// How many grants hold in this very scope, as part of a change that fails when one comes or goes before its commit.
+///
+/// # Errors
+/// `Corrupt`, `Unavailable`.
+pub(in crate::access) async fn count_in_scope(
+    change: &mut Change,
+    store: &Store,
+    organisation: OrganisationId,
+    scope: &Scope,
+) -> Result<u64, store::Error> {
+    count(change, store, organisation, &use_of_scope(scope)).await
+}
+
+async fn count(
+    change: &mut Change,
+    store: &Store,
+    organisation: OrganisationId,
+    name: &String,
+) -> Result<u64, store::Error> {
+    // Held first: a value that is newer than what is held fails the commit.
+    change.hold(&USES, organisation, name).await?;
+    let count = store::counter(store, &USES.key(organisation, name)).await?;
+    Ok(u64::try_from(count).unwrap_or(0))
+}
+
+/// Who holds the grant of an index row, and its id.
+fn holder_of(table: &'static str, key: &[u8]) -> Result<(Subject, GrantId), store::Error> {
+    let (holder, id) = key.last_chunk::<33>().and_then(|tail| tail.split_last_chunk::<16>()).unzip();
+    let subject = match (holder.and_then(|holder| holder.split_first()), id) {
+        (Some((0, group)), Some(id)) => {
+            group.try_into().ok().map(|group| (Subject::Group(GroupId::from_bytes(group)), *id))
+        }
+        (Some((1, user)), Some(id)) => user.try_into().ok().map(|user| (Subject::User(UserId::from_bytes(user)), *id)),
+        _ => None,
+    };
+    let (subject, id) = subject
+        .ok_or_else(|| store::Error::Corrupt { table, reason: "a key without a holder and a grant".to_owned() })?;
+    Ok((subject, GrantId::from_bytes(id)))
+}
+
+impl Grants {
+    /// The grants of a role, whoever holds them, groups first, in a stable order; at most `limit`.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn of_role(&self, role: &RoleId, limit: usize) -> Result<Vec<Grant>, Error> {
+        self.indexed(BY_ROLE.name(), BY_ROLE.prefix(self.organisation, role), None, limit).await
+    }
+
+    /// The grants in this very scope, whoever holds them, groups first, in a stable order; at most `limit`.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn in_scope(&self, scope: &Scope, limit: usize) -> Result<Vec<Grant>, Error> {
+        self.indexed(BY_SCOPE.name(), BY_SCOPE.prefix(self.organisation, scope), None, limit).await
+    }
+
+    /// The same after a grant of this holder, for the next page.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn in_scope_after(
+        &self,
+        scope: &Scope,
+        after: Option<(Subject, GrantId)>,
+        limit: usize,
+    ) -> Result<Vec<Grant>, Error> {
+        let after = after.map(|(subject, id)| BY_SCOPE.key(self.organisation, &(scope.clone(), (Holder(subject), id))));
+        self.indexed(BY_SCOPE.name(), BY_SCOPE.prefix(self.organisation, scope), after, limit).await
+    }
+
+    /// How many grants name a role, as part of a change that fails when one comes or goes before its commit.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn count_of_role(&self, change: &mut Change, role: &RoleId) -> Result<u64, Error> {
+        Ok(count(change, self.ledger.store(), self.organisation, &use_of_role(role)).await?)
+    }
+
+    async fn indexed(
+        &self,
+        table: &'static str,
+        prefix: Vec<u8>,
+        after: Option<Vec<u8>>,
+        limit: usize,
+    ) -> Result<Vec<Grant>, Error> {
+        let mut range = Range::prefix(prefix, limit.min(PAGE));
+        if let Some(after) = after {
+            range = range.after(&after);
+        }
+        let mut grants = Vec::new();
+        loop {
+            let rows = self.ledger.store().range(range.clone()).await?;
+            let mut keys = Vec::with_capacity(rows.len());
+            for (key, _) in &rows {
+                let (subject, id) = holder_of(table, key)?;
+                keys.push((Holder(subject), id));
+            }
+            // One that ended between the two reads is not there any more.
+            let found = self.ledger.store().find_many(&GRANTS, self.organisation, &keys).await?;
+            grants.extend(found.into_iter().flatten());
+            match rows.last() {
+                Some((key, _)) if rows.len() >= range.limit && grants.len() < limit => {
+                    range = range.after(key);
+                    range.limit = (limit - grants.len()).min(PAGE);
+                }
+                _ => return Ok(grants),
+            }
+        }
+    }
+
+    pub(super) fn index(&self, change: &mut Change, grant: &Grant) -> Result<(), store::Error> {
+        let row = || (Holder(grant.subject), grant.id);
+        change.put(&BY_ROLE, self.organisation, &(grant.role.clone(), row()), &())?;
+        change.add(&USES, self.organisation, &use_of_role(&grant.role), 1);
+        if let Some(scope) = &grant.scope {
+            change.put(&BY_SCOPE, self.organisation, &(scope.clone(), row()), &())?;
+            change.add(&USES, self.organisation, &use_of_scope(scope), 1);
+        }
+        Ok(())
+    }
+
+    pub(super) fn unindex(&self, change: &mut Change, grant: &Grant) {
+        let row = || (Holder(grant.subject), grant.id);
+        change.delete(&BY_ROLE, self.organisation, &(grant.role.clone(), row()));
+        change.add(&USES, self.organisation, &use_of_role(&grant.role), -1);
+        if let Some(scope) = &grant.scope {
+            change.delete(&BY_SCOPE, self.organisation, &(scope.clone(), row()));
+            change.add(&USES, self.organisation, &use_of_scope(scope), -1);
+        }
+    }
+
+    /// Puts the grants of releases before into the indexes, once, in commits of some hundred. What is there stays; a run
+    /// that was cut off is taken up again. Gives how many it found missing.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn fill_indexes(&self) -> Result<usize, Error> {
+        let store = self.ledger.store();
+        if store.find(&EPOCHS, self.organisation, FILLED).await?.is_some() {
+            return Ok(0);
+        }
+        let mut range = Range::prefix(GRANTS.prefix(self.organisation, &()), PAGE);
+        let mut filled = 0;
+        loop {
+            let rows = store.range(range.clone()).await?;
+            let grants: Vec<Grant> = rows
+                .iter()
+                .map(|(_, stored)| decode(GRANTS.name(), &stored.value))
+                .collect::<Result<_, store::Error>>()?;
+            filled += self.fill(&grants).await?;
+            match rows.last() {
+                Some((key, _)) if rows.len() >= PAGE => range = range.after(key),
+                _ => break,
+            }
+        }
+        self.ledger
+            .retry(|mut change| async move {
+                change.put(&EPOCHS, self.organisation, FILLED, &1)?;
+                change.commit_quietly(Housekeeping::SourceState).await
+            })
+            .await?;
+        Ok(filled)
+    }
+
+    async fn fill(&self, grants: &[Grant]) -> Result<usize, Error> {
+        let filled = self
+            .ledger
+            .retry(|mut change| async move {
+                let mut filled = 0;
+                for grant in grants {
+                    let key = (Holder(grant.subject), grant.id);
+                    let by_role = (grant.role.clone(), (Holder(grant.subject), grant.id));
+                    // Both read within the change: a grant that comes or goes meanwhile is counted once.
+                    let is_there = change.find(&GRANTS, self.organisation, &key).await?.is_some();
+                    if is_there && change.find(&BY_ROLE, self.organisation, &by_role).await?.is_none() {
+                        self.index(&mut change, grant)?;
+                        filled += 1;
+                    }
+                }
+                if filled > 0 {
+                    change.commit_quietly(Housekeeping::SourceState).await?;
+                }
+                Ok::<_, store::Error>(filled)
+            })
+            .await?;
+        Ok(filled)
+    }
+}

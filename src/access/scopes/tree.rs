@@ -1,0 +1,167 @@
+//! The scopes of an organisation as one value in memory: what lies below what.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::{MAX_DEPTH, ScopeRecord};
+use crate::model::{Scope, near};
+
+/// A scope in the tree, and the one above it.
+#[derive(Clone, Debug)]
+struct Node {
+    record: Arc<ScopeRecord>,
+    above: Option<u32>,
+    /// How many scopes lead to it, itself counted.
+    level: u8,
+}
+
+/// Every scope with a record, at one moment. Cloning is as dear as building; share it.
+#[derive(Clone, Debug, Default)]
+pub struct ScopeTree {
+    epoch: u64,
+    /// By scope.
+    nodes: Vec<Node>,
+    numbers: HashMap<Scope, u32>,
+}
+
+impl ScopeTree {
+    /// The tree of these records. A parent that is not among them, or that leads in a circle, counts as none: damage must
+    /// not widen anything.
+    pub fn new(epoch: u64, records: impl IntoIterator<Item = Arc<ScopeRecord>>) -> Self {
+        let mut nodes: Vec<Node> = records.into_iter().map(|record| Node { record, above: None, level: 1 }).collect();
+        nodes.sort_by(|one, other| one.record.scope.cmp(&other.record.scope));
+        nodes.dedup_by(|one, other| one.record.scope == other.record.scope);
+        let numbers: HashMap<Scope, u32> =
+            (0u32..).zip(&nodes).map(|(number, node)| (node.record.scope.clone(), number)).collect();
+        for node in &mut nodes {
+            node.above = node.record.parent.as_ref().and_then(|parent| numbers.get(parent).copied());
+        }
+        let mut tree = Self { epoch, nodes, numbers };
+        let levels: Vec<Option<u8>> = (0u32..).zip(&tree.nodes).map(|(number, _)| tree.walk(number)).collect();
+        for (node, level) in tree.nodes.iter_mut().zip(levels) {
+            match level {
+                Some(level) => node.level = level,
+                None => node.above = None,
+            }
+        }
+        tree
+    }
+
+    /// How many scopes lead to this one, itself counted; `None` when there is no end to them.
+    fn walk(&self, number: u32) -> Option<u8> {
+        let (mut level, mut at) = (1u8, self.node(number)?.above);
+        while let Some(above) = at {
+            level = level.checked_add(1).filter(|level| usize::from(*level) <= MAX_DEPTH)?;
+            at = self.node(above)?.above;
+        }
+        Some(level)
+    }
+
+    fn node(&self, number: u32) -> Option<&Node> {
+        self.nodes.get(usize::try_from(number).ok()?)
+    }
+
+    /// The same tree a change later: with this record in place of the one of its scope.
+    pub(super) fn with(&self, record: ScopeRecord) -> Self {
+        let others = self.nodes.iter().map(|node| &node.record).filter(|other| other.scope != record.scope).cloned();
+        let others: Vec<_> = others.collect();
+        Self::new(self.epoch.saturating_add(1), others.into_iter().chain([Arc::new(record)]))
+    }
+
+    /// The same tree a change later: without this scope.
+    pub(super) fn without(&self, scope: &Scope) -> Self {
+        let others = self.nodes.iter().map(|node| &node.record).filter(|other| other.scope != *scope).cloned();
+        Self::new(self.epoch.saturating_add(1), others.collect::<Vec<_>>())
+    }
+
+    /// How many changes made it.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// How many scopes there are.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// The record of a scope.
+    pub fn find(&self, scope: &Scope) -> Option<&ScopeRecord> {
+        Some(&*self.node(self.number(scope)?)?.record)
+    }
+
+    /// The scopes of a kind in the order of their slugs, after the slug `after`, at most `limit`.
+    pub fn list<'a>(
+        &'a self,
+        kind: &'a str,
+        after: Option<&'a str>,
+        limit: usize,
+    ) -> impl Iterator<Item = &'a ScopeRecord> {
+        let is_before = |scope: &Scope| (scope.kind(), scope.slug()) <= (kind, after.unwrap_or(""));
+        let start = self.nodes.partition_point(|node| is_before(&node.record.scope));
+        let rest = self.nodes.get(start..).unwrap_or_default().iter().map(|node| &*node.record);
+        rest.take_while(move |record| record.scope.kind() == kind).take(limit)
+    }
+
+    /// The scopes above one, nearest first.
+    pub fn above<'a>(&'a self, scope: &Scope) -> impl Iterator<Item = &'a Scope> + use<'a> {
+        let mut at = self.number(scope).and_then(|number| self.node(number)?.above);
+        std::iter::from_fn(move || {
+            let node = self.node(at?)?;
+            at = node.above;
+            Some(&node.record.scope)
+        })
+    }
+
+    /// The scopes directly below one, by slug.
+    pub fn children<'a>(&'a self, scope: &'a Scope) -> impl Iterator<Item = &'a Scope> {
+        let records = self.nodes.iter().map(|node| &*node.record);
+        records.filter(move |record| record.parent.as_ref() == Some(scope)).map(|record| &record.scope)
+    }
+
+    /// Every scope below one, and itself when it has a record.
+    pub fn at_or_below<'a>(&'a self, scope: &'a Scope) -> impl Iterator<Item = &'a Scope> {
+        let scopes = self.nodes.iter().map(|node| &node.record.scope);
+        scopes.filter(move |other| self.covers(Some(scope), Some(other)))
+    }
+
+    /// Whether what is given at `wide` holds at `narrow`: it is the same, lies above it, or is the organisation.
+    pub fn covers(&self, wide: Option<&Scope>, narrow: Option<&Scope>) -> bool {
+        match (wide, narrow) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(wide), Some(narrow)) => wide == narrow || self.above(narrow).any(|above| above == wide),
+        }
+    }
+
+    /// How many scopes lead to this one, itself counted; 1 for one without record.
+    pub fn level(&self, scope: &Scope) -> u8 {
+        self.number(scope).and_then(|number| self.node(number)).map_or(1, |node| node.level)
+    }
+
+    /// How many levels the deepest scope below this one has under it; 0 for one without children.
+    pub(super) fn height(&self, scope: &Scope) -> u8 {
+        let own = self.level(scope);
+        self.at_or_below(scope).map(|below| self.level(below)).max().unwrap_or(own).saturating_sub(own)
+    }
+
+    /// The end of a sentence about a scope that there is not: the one that is written most like it, where one is.
+    pub fn hint(&self, scope: &Scope) -> String {
+        let of_kind = self.list(scope.kind(), None, usize::MAX).map(|record| record.scope.slug());
+        match near::nearest(scope.slug(), of_kind) {
+            Some(slug) => format!("; did you mean `{}:{slug}`?", scope.kind()),
+            None => {
+                let known: Vec<String> = self.nodes.iter().map(|node| node.record.scope.to_string()).collect();
+                near::hint(&scope.to_string(), known.iter().map(String::as_str))
+            }
+        }
+    }
+
+    fn number(&self, scope: &Scope) -> Option<u32> {
+        self.numbers.get(scope).copied()
+    }
+}

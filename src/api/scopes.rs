@@ -1,0 +1,289 @@
+//! `/departments`, `/companies`, `/scorecards`, `/projects`, and `/scopes` for every kind.
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use http::{HeaderMap, StatusCode};
+use serde_json::{Value, json};
+
+use super::admit::Caller;
+use super::fields::{Fields, Params};
+use super::{Api, Error, render};
+use crate::access::{NewScope, Question, ScopeEdit, ScopeRecord};
+use crate::model::{Permission, RoleId, Scope};
+
+/// A kind of scope that has addresses of its own.
+pub(super) trait Kind: Send + Sync + 'static {
+    /// The kind, as in `department:finance`.
+    const NAME: &'static str;
+}
+
+/// Departments, a tree.
+pub(super) enum Department {}
+/// Companies.
+pub(super) enum Company {}
+/// Scorecards.
+pub(super) enum Scorecard {}
+/// Projects.
+pub(super) enum Project {}
+
+impl Kind for Department {
+    const NAME: &'static str = "department";
+}
+impl Kind for Company {
+    const NAME: &'static str = "company";
+}
+impl Kind for Scorecard {
+    const NAME: &'static str = "scorecard";
+}
+impl Kind for Project {
+    const NAME: &'static str = "project";
+}
+
+/// The permission to do something to scopes of a kind: `departments:read`; kinds of packs are `scopes`.
+fn permission(kind: &str, action: &str) -> String {
+    let resource = match kind {
+        "company" => "companies",
+        "department" => "departments",
+        "project" => "projects",
+        "scorecard" => "scorecards",
+        _ => "scopes",
+    };
+    format!("{resource}:{action}")
+}
+
+/// The scope of a path. A text that can be none is one that is not there.
+fn named(kind: &str, slug: &str) -> Result<Scope, Error> {
+    format!("{kind}:{slug}").parse().map_err(|_| Error::NotFound { what: "scope" })
+}
+
+pub(super) fn render(record: &ScopeRecord) -> Value {
+    json!({
+        "id": record.scope.to_string(),
+        "kind": record.scope.kind(),
+        "slug": record.scope.slug(),
+        "name": record.name,
+        "description": record.description,
+        "parent": record.parent.as_ref().map(ToString::to_string),
+        "source": record.source.as_ref().map(ToString::to_string),
+        "created": record.created.to_string(),
+        "changed": record.changed.to_string(),
+        "revision": record.revision,
+    })
+}
+
+impl Api {
+    /// A page of the scopes of a kind that the caller may read: all of them, or those below which it reads.
+    async fn page_of(&self, caller: &Caller, kind: &str, mut params: Params) -> Result<Response, Error> {
+        let page = params.page::<String>()?;
+        params.end()?;
+        let text = permission(kind, "read");
+        let read: Permission = text.parse().map_err(|_| Error::Internal("a permission that is none"))?;
+        let access = &self.services.access;
+        let everywhere = access.decide(&caller.actor, &Question::new(&read)).await?.allowed;
+        let tree = access.scopes().tree();
+        let (mut items, mut last) = (Vec::new(), None);
+        for record in tree.list(kind, page.after.as_deref(), usize::MAX) {
+            let question = Question::new(&read).within(Some(&record.scope));
+            if everywhere || access.decide(&caller.actor, &question).await?.allowed {
+                if items.len() == page.limit {
+                    return Ok(render::page(items, last));
+                }
+                items.push(render(record));
+                last = Some(record.scope.slug().to_owned());
+            }
+        }
+        if items.is_empty() && !everywhere {
+            self.permit(caller, &text, None).await?;
+        }
+        Ok(render::page(items, None))
+    }
+
+    async fn make_scope(&self, caller: &Caller, kind: &str, mut fields: Fields) -> Result<Response, Error> {
+        let (name, slug) = (fields.text("name")?, fields.text("slug")?);
+        let parent = self.parent(kind, fields.text("parent")?)?;
+        let description = fields.text("description")?.unwrap_or_default();
+        fields.end()?;
+        let permit = self.permit(caller, &permission(kind, "create"), parent.as_ref()).await?;
+        let name = name.ok_or_else(|| Error::invalid("name", "is required"))?;
+        let slug = match slug {
+            Some(slug) => slug,
+            None => slug_of(&name).ok_or_else(|| Error::invalid("name", "gives no slug; give `slug` too"))?,
+        };
+        let scope = format!("{kind}:{slug}")
+            .parse()
+            .map_err(|_| Error::invalid("slug", "must be lower-case letters, digits, - and _, at most 64"))?;
+        let new = NewScope { scope, name, description, parent };
+        let record = self.services.access.scopes().create(&permit, new).await?;
+        Ok(render::versioned(StatusCode::CREATED, &render(&record), record.revision))
+    }
+
+    /// A parent as it is written: a slug of the same kind, or `KIND:SLUG`.
+    fn parent(&self, kind: &str, text: Option<String>) -> Result<Option<Scope>, Error> {
+        let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
+        let full = if text.contains(':') { text } else { format!("{kind}:{text}") };
+        full.parse().map(Some).map_err(|error| Error::invalid("parent", error))
+    }
+
+    async fn one_scope(&self, caller: &Caller, scope: &Scope) -> Result<Response, Error> {
+        self.permit(caller, &permission(scope.kind(), "read"), Some(scope)).await?;
+        let tree = self.services.access.scopes().tree();
+        let record = tree.find(scope).ok_or(Error::NotFound { what: "scope" })?;
+        Ok(render::versioned(StatusCode::OK, &render(record), record.revision))
+    }
+
+    async fn change_scope(
+        &self,
+        caller: &Caller,
+        scope: &Scope,
+        headers: &HeaderMap,
+        mut fields: Fields,
+    ) -> Result<Response, Error> {
+        let revision = render::if_match(headers)?;
+        let (name, description) = (fields.text("name")?, fields.text("description")?);
+        let parent = if fields.has("parent") { Some(self.parent(scope.kind(), fields.text("parent")?)?) } else { None };
+        fields.end()?;
+        let update = permission(scope.kind(), "update");
+        let permit = self.permit(caller, &update, Some(scope)).await?;
+        let access = &self.services.access;
+        if let Some(parent) = &parent {
+            let tree = access.scopes().tree();
+            let before = tree.find(scope).ok_or(Error::NotFound { what: "scope" })?.parent.clone();
+            if before != *parent {
+                self.permit(caller, &update, before.as_ref()).await?;
+                self.permit(caller, &update, parent.as_ref()).await?;
+                self.check_move(caller, scope, parent.as_ref()).await?;
+            }
+        }
+        let record = access.scopes().change(&permit, scope, revision, ScopeEdit { name, description, parent }).await?;
+        Ok(render::versioned(StatusCode::OK, &render(&record), record.revision))
+    }
+
+    async fn remove_scope(&self, caller: &Caller, scope: &Scope, headers: &HeaderMap) -> Result<Response, Error> {
+        let revision = render::if_match(headers)?;
+        let permit = self.permit(caller, &permission(scope.kind(), "delete"), Some(scope)).await?;
+        let record = self.services.access.scopes().delete(&permit, scope, revision).await?;
+        Ok(render::answer(StatusCode::OK, &render(&record)))
+    }
+}
+
+/// `Finance Team` becomes `finance_team`, as the ids of roles do.
+fn slug_of(name: &str) -> Option<String> {
+    let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let slug = words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("_");
+    slug.parse::<RoleId>().ok().map(|_| slug)
+}
+
+/// `GET /departments?limit=&cursor=`, and the other kinds.
+pub(super) async fn list<K: Kind>(State(api): State<Api>, caller: Caller, params: Params) -> Result<Response, Error> {
+    api.page_of(&caller, K::NAME, params).await
+}
+
+/// `POST /departments`: `name`, `slug`, `parent`, `description`.
+pub(super) async fn create<K: Kind>(State(api): State<Api>, caller: Caller, fields: Fields) -> Result<Response, Error> {
+    api.make_scope(&caller, K::NAME, fields).await
+}
+
+/// `GET /departments/{slug}`.
+pub(super) async fn show<K: Kind>(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(slug): Path<String>,
+) -> Result<Response, Error> {
+    api.one_scope(&caller, &named(K::NAME, &slug)?).await
+}
+
+/// `PATCH /departments/{slug}`: `name`, `description`, `parent` (null: directly below the organisation).
+pub(super) async fn change<K: Kind>(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(slug): Path<String>,
+    headers: HeaderMap,
+    fields: Fields,
+) -> Result<Response, Error> {
+    api.change_scope(&caller, &named(K::NAME, &slug)?, &headers, fields).await
+}
+
+/// `DELETE /departments/{slug}`.
+pub(super) async fn delete<K: Kind>(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(slug): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    api.remove_scope(&caller, &named(K::NAME, &slug)?, &headers).await
+}
+
+/// The kind of scopes that is asked for; one that there is not is told with the nearest.
+fn known_kind(api: &Api, kind: Option<String>) -> Result<String, Error> {
+    let kind = kind.ok_or_else(|| Error::invalid("kind", "is required"))?;
+    let scopes = api.services.access.scopes();
+    if scopes.kinds().any(|known| known == kind) {
+        return Ok(kind);
+    }
+    let hint = crate::model::near::hint(&kind, scopes.kinds());
+    Err(Error::invalid("kind", format!("`{kind}` is none{hint}")))
+}
+
+/// `GET /scopes?kind=&limit=&cursor=`.
+pub(super) async fn list_any(State(api): State<Api>, caller: Caller, mut params: Params) -> Result<Response, Error> {
+    let kind = params.take("kind")?;
+    let Ok(kind) = known_kind(&api, kind.clone()) else {
+        api.permit(&caller, "scopes:read", None).await?;
+        return known_kind(&api, kind).map(|_| render::page(Vec::new(), None));
+    };
+    api.page_of(&caller, &kind, params).await
+}
+
+/// `POST /scopes`: `kind`, `name`, `slug`, `parent`, `description`.
+pub(super) async fn create_any(State(api): State<Api>, caller: Caller, mut fields: Fields) -> Result<Response, Error> {
+    let kind = fields.text("kind")?;
+    let Ok(kind) = known_kind(&api, kind.clone()) else {
+        api.permit(&caller, "scopes:create", None).await?;
+        return known_kind(&api, kind).map(|_| render::page(Vec::new(), None));
+    };
+    api.make_scope(&caller, &kind, fields).await
+}
+
+/// The scope of a path as a whole, `department:finance`. What is none is not there, to who may look.
+async fn whole(api: &Api, caller: &Caller, text: &str, action: &str) -> Result<Scope, Error> {
+    match text.parse() {
+        Ok(scope) => Ok(scope),
+        Err(_) => {
+            api.permit(caller, &permission("", action), None).await?;
+            Err(Error::NotFound { what: "scope" })
+        }
+    }
+}
+
+/// `GET /scopes/{scope}`.
+pub(super) async fn show_any(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(scope): Path<String>,
+) -> Result<Response, Error> {
+    let scope = whole(&api, &caller, &scope, "read").await?;
+    api.one_scope(&caller, &scope).await
+}
+
+/// `PATCH /scopes/{scope}`.
+pub(super) async fn change_any(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(scope): Path<String>,
+    headers: HeaderMap,
+    fields: Fields,
+) -> Result<Response, Error> {
+    let scope = whole(&api, &caller, &scope, "update").await?;
+    api.change_scope(&caller, &scope, &headers, fields).await
+}
+
+/// `DELETE /scopes/{scope}`.
+pub(super) async fn delete_any(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(scope): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    let scope = whole(&api, &caller, &scope, "delete").await?;
+    api.remove_scope(&caller, &scope, &headers).await
+}
