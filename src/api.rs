@@ -16,6 +16,8 @@ mod grants;
 mod groups;
 mod locks;
 mod me;
+mod named;
+mod protect;
 mod rank;
 mod render;
 mod requests;

@@ -7,6 +7,7 @@
 mod audit;
 mod check_config;
 mod client;
+mod confirm;
 mod demo;
 mod environment;
 mod explain;

@@ -103,6 +103,14 @@ struct Version {
 #[derive(Clone)]
 pub struct Prepared(Password);
 
+impl Prepared {
+    /// The same, to be changed at the next sign-in or not.
+    #[must_use]
+    pub fn must_change(self, must_change: bool) -> Self {
+        Self(Password { must_change, ..self.0 })
+    }
+}
+
 impl std::fmt::Debug for Prepared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Prepared(…)")

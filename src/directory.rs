@@ -9,6 +9,7 @@ mod belongings;
 mod brake;
 mod connections;
 mod groups;
+mod index;
 mod membership;
 mod names;
 mod objects;

@@ -13,7 +13,7 @@ use futures_util::future::try_join_all;
 use super::scopes::SCOPES;
 use super::{Error, GroupPath, MAX_SCOPES, Permit, RoleBook, ScopeRecord, ScopeTree};
 use crate::access::policy::Held;
-use crate::audit::{Change, EventKind, Ledger};
+use crate::audit::{Change, Event, EventKind, Ledger};
 use crate::clock::{Clock, Timestamp};
 use crate::model::{Grant, GrantId, Id, Mode, OrganisationId, Origin, RoleId, Scope, SourceId, Subject, UserId};
 use crate::secret::{IdSource, sha256};
@@ -177,15 +177,36 @@ impl Grants {
     /// # Errors
     /// `Invalid` naming `role`, `scope`, `ends`, `reason` or `subject`; `Store`.
     pub async fn create(&self, permit: &Permit, roles: &RoleBook, new: NewGrant) -> Result<Grant, Error> {
+        let (grants, new) = (self, &new);
+        self.ledger
+            .retry(|mut change| async move {
+                let (grant, event) = grants.create_in(&mut change, permit, roles, new).await?;
+                change.commit(event).await?;
+                Ok(grant)
+            })
+            .await
+    }
+
+    /// The same inside a change of the caller's, who commits it with the event that this gives.
+    ///
+    /// # Errors
+    /// As [`Grants::create`].
+    pub async fn create_in(
+        &self,
+        change: &mut Change,
+        permit: &Permit,
+        roles: &RoleBook,
+        new: &NewGrant,
+    ) -> Result<(Grant, Event), Error> {
         let now = self.clock.now();
-        check(&new, roles, now)?;
+        check(new, roles, now)?;
         let grant = Grant {
             id: Id::new(now, &self.ids),
             subject: new.subject,
-            role: new.role,
-            scope: new.scope,
+            role: new.role.clone(),
+            scope: new.scope.clone(),
             mode: new.mode,
-            origin: Origin::ByHand(new.reason),
+            origin: Origin::ByHand(new.reason.clone()),
             starts: new.starts,
             ends: new.ends,
             made: Some(now),
@@ -195,18 +216,12 @@ impl Grants {
             let reason = format!("holds {MAX_GRANTS} grants already; use a group or a wider role");
             return Err(Error::Invalid { field: "subject", reason });
         }
-        let (grants, grant_ref) = (self, &grant);
-        self.ledger
-            .retry(|mut change| async move {
-                if let Some(scope) = &grant_ref.scope {
-                    grants.check_scope(&mut change, scope).await?;
-                }
-                grants.put(&mut change, grant_ref)?;
-                change.commit(event(permit, now, EventKind::GrantCreated, grant_ref)).await?;
-                Ok::<_, Error>(())
-            })
-            .await?;
-        Ok(grant)
+        if let Some(scope) = &grant.scope {
+            self.check_scope(change, scope).await?;
+        }
+        self.put(change, &grant)?;
+        let event = event(permit, now, EventKind::GrantCreated, &grant);
+        Ok((grant, event))
     }
 
     /// Deletes a grant made by hand or by a rule; a rule's comes back with the next run of its source.

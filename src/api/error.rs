@@ -5,10 +5,12 @@ use std::time::Duration;
 use axum::response::{IntoResponse, Response};
 use http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, StatusCode};
+use serde_json::json;
 
 use crate::access::Explanation;
 use crate::error::Chain;
 use crate::limit::Retry;
+use crate::model::Group;
 use crate::store::{self, Retryable};
 use crate::{access, credential, directory, lockout, login, session, sync, tokens};
 
@@ -61,6 +63,12 @@ pub enum Error {
         /// What is wrong, as the rest of a sentence that starts with the field.
         reason: String,
     },
+    /// Several fields are not acceptable.
+    #[error("{}", fields.iter().map(|(field, reason)| format!("{field} {reason}")).collect::<Vec<_>>().join("; "))]
+    InvalidFields {
+        /// Which, and what is wrong with each; two at least.
+        fields: Vec<(String, String)>,
+    },
     /// The request is not in a form that can be read.
     #[error("{0}")]
     Malformed(String),
@@ -92,11 +100,34 @@ impl Error {
         Self::Invalid { field: field.to_owned(), reason: reason.to_string() }
     }
 
+    /// The refusal of these fields, where there are any.
+    pub(super) fn of_fields(mut fields: Vec<(String, String)>) -> Result<(), Self> {
+        match fields.len() {
+            0 => Ok(()),
+            1 => Err(fields.remove(0)).map_err(|(field, reason)| Self::Invalid { field, reason }),
+            _ => Err(Self::InvalidFields { fields }),
+        }
+    }
+
+    /// A failure of the directory about one group among several.
+    pub(super) fn of_group(error: directory::Error, group: &Group) -> Self {
+        match error {
+            directory::Error::Owned { owner } => {
+                let owner = owner.as_ref().map_or("the organization itself", |owner| owner.as_str());
+                let detail = format!("the members of `{}` are kept by {owner}; change them there", group.name);
+                Self::Conflict { field: None, detail }
+            }
+            other => other.into(),
+        }
+    }
+
     fn status(&self) -> StatusCode {
         match self {
             Self::Ambiguous { .. } | Self::Conflict { .. } => StatusCode::CONFLICT,
             Self::Busy { .. } | Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Configuration { .. } | Self::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Configuration { .. } | Self::Invalid { .. } | Self::InvalidFields { .. } => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             Self::Forbidden { .. } | Self::Foreign => StatusCode::FORBIDDEN,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
@@ -110,8 +141,18 @@ impl Error {
     fn field(&self) -> Option<&str> {
         match self {
             Self::Invalid { field, .. } => Some(field),
+            Self::InvalidFields { fields } => fields.first().map(|(field, _)| field.as_str()),
             Self::Conflict { field, .. } => field.as_deref(),
             _ => None,
+        }
+    }
+
+    /// Every field that is wrong, with what is wrong.
+    fn errors(&self) -> Vec<(String, String)> {
+        match self {
+            Self::Invalid { field, reason } => vec![(field.clone(), reason.clone())],
+            Self::InvalidFields { fields } => fields.clone(),
+            _ => Vec::new(),
         }
     }
 
@@ -144,12 +185,13 @@ pub(super) struct Problem {
     pub(super) status: StatusCode,
     pub(super) detail: String,
     pub(super) field: Option<String>,
+    pub(super) errors: Vec<(String, String)>,
 }
 
 impl Problem {
     /// The body.
     pub(super) fn render(&self, request_id: Option<&str>) -> serde_json::Value {
-        let mut body = serde_json::json!({
+        let mut body = json!({
             "type": "about:blank",
             "title": self.status.canonical_reason().unwrap_or("Error"),
             "status": self.status.as_u16(),
@@ -157,6 +199,10 @@ impl Problem {
         });
         if let Some(members) = body.as_object_mut() {
             members.extend(self.field.as_ref().map(|field| ("field".to_owned(), field.as_str().into())));
+            if !self.errors.is_empty() {
+                let errors = self.errors.iter().map(|(field, detail)| json!({"field": field, "detail": detail}));
+                members.insert("errors".to_owned(), errors.collect());
+            }
             members.extend(request_id.map(|id| ("request_id".to_owned(), id.into())));
         }
         body
@@ -170,7 +216,12 @@ impl IntoResponse for Error {
             Self::Internal(_) => tracing::error!("a management call failed: {self}"),
             _ => {}
         }
-        let problem = Problem { status: self.status(), detail: self.detail(), field: self.field().map(str::to_owned) };
+        let problem = Problem {
+            status: self.status(),
+            detail: self.detail(),
+            field: self.field().map(str::to_owned),
+            errors: self.errors(),
+        };
         let mut response = (problem.status, self.headers()).into_response();
         response.extensions_mut().insert(problem);
         response

@@ -64,6 +64,14 @@ impl Fields {
         self.0.contains_key(name)
     }
 
+    /// The same, where an empty list says something else than none.
+    pub(super) fn optional_list(&mut self, name: &str) -> Result<Option<Vec<String>>, Error> {
+        match self.0.remove(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => texts(name, value).map(Some),
+        }
+    }
+
     /// Refuses what nobody took.
     pub(super) fn end(self) -> Result<(), Error> {
         match self.0.keys().next() {

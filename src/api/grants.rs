@@ -76,6 +76,7 @@ pub(super) async fn delete(State(api): State<Api>, caller: Caller, Path(id): Pat
     let permit = api.permit(&caller, "grants:delete", scope).await?;
     if let Some(found) = &found {
         api.check_ending(&caller, found).await?;
+        api.check_own_rights(&caller, found.subject, &found.role)?;
     }
     let grant = access.grants().delete(&permit, id).await?;
     Ok(render::answer(StatusCode::OK, &render::grant(&grant)))

@@ -65,13 +65,23 @@ pub(super) fn brief(user: &User) -> Value {
 }
 
 pub(super) fn user(user: &User) -> Value {
-    let department = user.attributes.0.get(ENTERPRISE).and_then(|extension| extension.get("department"));
+    let attributes = &user.attributes.0;
+    let extension = |name: &str| attributes.get(ENTERPRISE).and_then(|extension| extension.get(name));
+    let name = |part: &str| attributes.get("name").and_then(|name| name.get(part));
+    let first = |list: &str| attributes.get(list).and_then(|values| values.get(0)?.get("value"));
     json!({
         "id": user.id.to_string(),
         "userName": user.user_name.as_str(),
         "displayName": user.display_name(),
+        "first_name": name("givenName"),
+        "last_name": name("familyName"),
         "email": user.email(),
-        "department": department,
+        "department": extension("department"),
+        "supervisor": extension("manager").and_then(|manager| manager.get("value")),
+        "language": attributes.get("preferredLanguage"),
+        "phone": first("phoneNumbers"),
+        "photo": first("photos"),
+        "timezone": attributes.get("timezone"),
         "status": status(user.status),
         "active": user.status == Status::Active,
         "source": user.owner.as_ref().map(ToString::to_string),

@@ -99,6 +99,7 @@ fn of_people() -> Vec<Route<Api>> {
         Route::new(POST, "/api/v1/users", Management, API, users::create),
         Route::new(GET, "/api/v1/users/{user}", Management, API, users::show),
         Route::new(PATCH, "/api/v1/users/{user}", Management, API, users::change),
+        Route::new(DELETE, "/api/v1/users/{user}", Management, API, users::delete),
         Route::new(GET, "/api/v1/users/{user}/permissions", Management, API, explain::permissions),
     ]
 }

@@ -235,6 +235,17 @@ impl Change {
         self.send().await
     }
 
+    /// Applies the change with the events that `also` was given, everything or nothing.
+    ///
+    /// # Errors
+    /// As `commit`; `Unavailable` when something would be written and nothing told of it.
+    pub async fn commit_told(self) -> Result<Committed, Error> {
+        if self.events.is_empty() {
+            return Err(Error::Unavailable { reason: "a change without an event".to_owned() });
+        }
+        self.send().await
+    }
+
     /// Applies a change that leaves no event, for the named reason. Events given by `also` are recorded all the same.
     ///
     /// # Errors

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::client::{Client, path};
+use super::client::{Client, path, with_query};
+use super::confirm::confirm;
 use super::output::Output;
 use super::{Failure, password};
 
@@ -21,12 +22,25 @@ pub(super) enum Command {
         after_help = "Examples:\n  cleargate user create ada@example.com --name 'Ada Lovelace' --role data_analyst\n  \
                             cleargate user create ada --email ada@example.com --password-file ./password --must-change-password"
     )]
-    Create(Create),
+    Create(Box<Create>),
     /// Disable an account everywhere, at once
     #[command(after_help = "Example:\n  cleargate user deactivate ada@example.com")]
     Deactivate {
         /// User name or id
         user: String,
+    },
+    /// Delete an account that should never have been; who leaves is deactivated instead
+    #[command(after_help = "Example:\n  cleargate user delete test@example.com --yes\n\n\
+                            The id stays taken, and the ledger goes on naming the account.")]
+    Delete {
+        /// User name or id
+        user: String,
+        /// Also when people, tokens or other things refer to it
+        #[arg(long)]
+        force: bool,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
     },
     /// List accounts
     #[command(
@@ -68,9 +82,33 @@ pub(super) struct Create {
     /// The person's name
     #[arg(long)]
     name: Option<String>,
+    /// First name; with it or the last name, both, an e-mail address and a role are required
+    #[arg(long)]
+    first_name: Option<String>,
+    /// Last name
+    #[arg(long)]
+    last_name: Option<String>,
     /// E-mail address
     #[arg(long)]
     email: Option<String>,
+    /// Department
+    #[arg(long)]
+    department: Option<String>,
+    /// Supervisor, by user name or id
+    #[arg(long, value_name = "USER")]
+    supervisor: Option<String>,
+    /// Language tag, such as en or de-CH
+    #[arg(long, value_name = "TAG")]
+    language: Option<String>,
+    /// Telephone number
+    #[arg(long, value_name = "NUMBER")]
+    phone: Option<String>,
+    /// Address of a photo
+    #[arg(long, value_name = "URL")]
+    photo: Option<String>,
+    /// Time zone, such as Europe/Berlin
+    #[arg(long, value_name = "NAME")]
+    timezone: Option<String>,
     /// Role for the whole organisation
     #[arg(long)]
     role: Option<String>,
@@ -88,8 +126,9 @@ pub(super) struct Create {
 pub(super) async fn run(command: Command, client: Client, output: &Output) -> Result<(), Failure> {
     match command {
         Command::Activate { user } => set_active(&client, &user, true, output).await,
-        Command::Create(create) => output.object(&client.post("/api/v1/users", &body(create)?).await?),
+        Command::Create(create) => output.object(&client.post("/api/v1/users", &body(*create)?).await?),
         Command::Deactivate { user } => set_active(&client, &user, false, output).await,
+        Command::Delete { user, force, yes } => delete(&client, &user, force, yes, output).await,
         Command::List { filter, limit } => {
             let query: Vec<(&str, &str)> = filter.as_deref().map(|filter| ("filter", filter)).into_iter().collect();
             let users = client.list("/api/v1/users", &query, limit).await?;
@@ -117,7 +156,15 @@ fn body(create: Create) -> Result<Value, Failure> {
     let mut body = json!({
         "userName": create.user_name,
         "name": create.name,
+        "first_name": create.first_name,
+        "last_name": create.last_name,
         "email": create.email,
+        "department": create.department,
+        "supervisor": create.supervisor,
+        "language": create.language,
+        "phone": create.phone,
+        "photo": create.photo,
+        "timezone": create.timezone,
         "role": create.role,
         "access_groups": create.groups,
     });
@@ -126,6 +173,18 @@ fn body(create: Create) -> Result<Value, Failure> {
         members.insert("must_change_password".to_owned(), create.must_change_password.into());
     }
     Ok(body)
+}
+
+async fn delete(client: &Client, user: &str, force: bool, yes: bool, output: &Output) -> Result<(), Failure> {
+    let found = client.get(&path("users", user, "")).await?;
+    let text = |name: &str| found.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (id, name) = (text("id"), text("userName"));
+    let roles = found.get("roles").and_then(Value::as_array).map_or(0, Vec::len);
+    let groups = found.get("groups").and_then(Value::as_array).map_or(0, Vec::len);
+    confirm(&format!("deletes the account {name} with its {roles} roles and {groups} memberships for ever"), yes)?;
+    let force = if force { "true" } else { "false" };
+    let answer = client.delete(&with_query(&path("users", &id, ""), &[("confirm", &name), ("force", force)])).await?;
+    output.result(&answer, &format!("{name} is deleted"))
 }
 
 async fn set_active(client: &Client, user: &str, active: bool, output: &Output) -> Result<(), Failure> {

@@ -11,7 +11,7 @@ use super::tables::{
 use super::users::suffix_id;
 use super::{Directory, Error, MAX_PAGE};
 use crate::access::Permit;
-use crate::audit::{Change, EventKind};
+use crate::audit::{Change, Event, EventKind};
 use crate::model::{
     Attributes, FoldedName, Group, GroupId, GroupName, OrganisationId, SourceId, Subject, User, UserId, fold,
 };
@@ -166,14 +166,7 @@ impl Directory {
         self.ledger
             .retry(|mut change| async move {
                 let before = self.group_in(&mut change, id, permit, revision).await?;
-                // A group's external id is its owner's word.
-                let is_own = before.owner.as_ref() == self.authority(permit).owner();
-                let mut draft = GroupDraft {
-                    name: before.name.clone(),
-                    external_id: before.external_id.clone().filter(|_| is_own),
-                    attributes: before.attributes.clone(),
-                    members: MemberChange::default(),
-                };
+                let mut draft = draft_of(&before, self.authority(permit).owner());
                 edit(&before, &mut draft)?;
                 Ok(self.apply_group(change, permit, before, draft).await?)
             })
@@ -187,6 +180,38 @@ impl Directory {
         before: Group,
         draft: GroupDraft,
     ) -> Result<Group, Error> {
+        let (group, event) = self.stage_group(&mut change, permit, before, draft).await?;
+        if let Some(event) = event {
+            change.commit(event).await?;
+        }
+        Ok(group)
+    }
+
+    /// Puts a member into a group inside a change of the caller's, who records the event; none when it is there.
+    ///
+    /// # Errors
+    /// `NotFound`, `Owned`, `Invalid`, `Store`.
+    pub(crate) async fn join_in(
+        &self,
+        change: &mut Change,
+        permit: &Permit,
+        group: GroupId,
+        member: Member,
+    ) -> Result<Option<Event>, Error> {
+        let before = self.group_in(change, group, permit, None).await?;
+        let mut draft = draft_of(&before, self.authority(permit).owner());
+        draft.members.add(member);
+        Ok(self.stage_group(change, permit, before, draft).await?.1)
+    }
+
+    /// Puts the difference between a group and its draft into a change, and tells what it will be and what happened.
+    async fn stage_group(
+        &self,
+        change: &mut Change,
+        permit: &Permit,
+        before: Group,
+        draft: GroupDraft,
+    ) -> Result<(Group, Option<Event>), Error> {
         let now = self.clock.now();
         let mut after = Group {
             name: draft.name,
@@ -195,15 +220,15 @@ impl Directory {
             attributes: draft.attributes,
             ..before.clone()
         };
-        let moved = self.stage_members(&mut change, permit, &after, &draft.members).await?;
+        let moved = self.stage_members(change, permit, &after, &draft.members).await?;
         let is_renamed = after != before;
         if !is_renamed && moved.is_empty() {
-            return Ok(before);
+            return Ok((before, None));
         }
         after.changed = now;
         after.revision = before.revision.saturating_add(1);
         if is_renamed {
-            self.index_group(&mut change, &after, Some(&before)).await?;
+            self.index_group(change, &after, Some(&before)).await?;
         }
         change.put(&GROUPS, self.organisation, &after.id, &after)?;
         if is_renamed {
@@ -212,10 +237,10 @@ impl Directory {
             touched.extend_from_slice(&moved.added);
             let moved = Moved { touched, ..moved.clone() };
             // The old owner's rules see it no longer.
-            self.reevaluate(&mut change, permit, &after, before.owner.as_ref(), &moved).await?;
-            self.count_owner(&mut change, Kind::Groups, before.owner.as_ref(), after.owner.as_ref());
+            self.reevaluate(change, permit, &after, before.owner.as_ref(), &moved).await?;
+            self.count_owner(change, Kind::Groups, before.owner.as_ref(), after.owner.as_ref());
         } else {
-            self.reevaluate(&mut change, permit, &after, None, &moved).await?;
+            self.reevaluate(change, permit, &after, None, &moved).await?;
         }
         let kind = if is_renamed { EventKind::GroupChanged } else { EventKind::MembershipChanged };
         let event = permit.event(now, kind).on("group", after.id, &after.name);
@@ -224,8 +249,8 @@ impl Directory {
             false => event.detail("before", &before.name),
         };
         let event = taken_over(event, before.owner.as_ref(), after.owner.as_ref(), true);
-        change.commit(moved.describe(event)).await?;
-        Ok(after)
+        let event = moved.describe(event);
+        Ok((after, Some(event)))
     }
 
     /// Deletes a group and its membership rows.
@@ -430,7 +455,7 @@ impl Moved {
         self.added.is_empty() && self.removed.is_empty() && self.renamed == 0
     }
 
-    fn describe(&self, event: crate::audit::Event) -> crate::audit::Event {
+    fn describe(&self, event: Event) -> Event {
         let list = |members: &[Member]| {
             let ids = members.iter().take(MAX_LISTED).map(|member| match member {
                 Member::Group(id) => format!("group:{id}"),
@@ -448,6 +473,16 @@ impl Moved {
             .fold(event, |event, (name, members)| {
                 event.detail(name, list(members)).detail(&format!("{name}_count"), members.len())
             })
+    }
+}
+
+/// The draft that leaves a group as it is. A group's external id is its owner's word.
+fn draft_of(group: &Group, owner: Option<&SourceId>) -> GroupDraft {
+    GroupDraft {
+        name: group.name.clone(),
+        external_id: group.external_id.clone().filter(|_| group.owner.as_ref() == owner),
+        attributes: group.attributes.clone(),
+        members: MemberChange::default(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The directory's tables. Tags 0x01 to 0x1f are its own and never reused.
+//! The directory's tables. Tags 0x01 to 0x1f and 0x40 to 0x4f are its own and never reused.
 
 use crate::model::{FoldedName, Group, GroupId, Membership, Object, ObjectId, SourceId, User, UserId};
 use crate::store::Table;
@@ -58,9 +58,11 @@ pub(super) const OBJECT_LINKS: Table<((SourceId, String), String, ObjectId), ()>
 pub(super) const UNIQUE_VALUES: Table<(String, String, String), ObjectId> = Table::new(0x17, "unique values");
 /// Counts the changes of what a user's rule grants follow from: the record, memberships.
 pub(super) const RULE_TURNS: Table<UserId, i64> = Table::new(0x18, "rule turns");
+/// Supervisor to the people whose `manager` it is (RFC 7643 section 4.3).
+pub(super) const REPORTS: Table<(UserId, UserId), ()> = Table::new(0x41, "reports");
 
 /// Every tag of this module with its table's name.
-pub const ALL: [(u8, &str); 25] = [
+pub const ALL: [(u8, &str); 26] = [
     (0x01, USERS.name()),
     (0x02, USER_NAMES.name()),
     (0x03, USER_LINKS.name()),
@@ -86,4 +88,5 @@ pub const ALL: [(u8, &str); 25] = [
     (0x18, RULE_TURNS.name()),
     (0x19, MEMBER_OF_COUNTS.name()),
     (0x1c, USED_NAMES.name()),
+    (0x41, REPORTS.name()),
 ];

@@ -12,7 +12,7 @@ use super::{Directory, Error, MAX_PAGE};
 use crate::access::Permit;
 use crate::audit::{Change, Event, EventKind, Housekeeping};
 use crate::config::TakesOver;
-use crate::model::{Actor, FoldedName, Kept, SourceId, Status, Subject, User, UserId, UserName, fold};
+use crate::model::{Actor, Kept, SourceId, Status, Subject, User, UserId, UserName, fold};
 use crate::store::{self, Range, Row};
 
 /// What a change of one user will be once its transaction is committed.
@@ -231,11 +231,25 @@ impl Directory {
     pub async fn create_user(&self, permit: &Permit, record: &SourceRecord) -> Result<User, Error> {
         self.ledger
             .retry(|mut change| async move {
-                let staged = self.stage_user(&mut change, permit, None, record).await?;
-                self.stage_rules(&mut change, permit, &staged.user).await?;
+                let staged = self.create_user_in(&mut change, permit, record).await?;
                 commit(change, staged).await
             })
             .await
+    }
+
+    /// The same inside a change of the caller's, who records the event.
+    ///
+    /// # Errors
+    /// As [`Directory::create_user`].
+    pub(crate) async fn create_user_in(
+        &self,
+        change: &mut Change,
+        permit: &Permit,
+        record: &SourceRecord,
+    ) -> Result<Staged, Error> {
+        let staged = self.stage_user(change, permit, None, record).await?;
+        self.stage_rules(change, permit, &staged.user).await?;
+        Ok(staged)
     }
 
     /// Changes a user: `edit` gets the record as it stands and leaves it as it should be; it may run more than once.
@@ -555,62 +569,6 @@ impl Directory {
         }
         Ok(())
     }
-
-    async fn index(
-        &self,
-        change: &mut Change,
-        after: &User,
-        before: Option<&User>,
-        authority: &Authority,
-    ) -> Result<(), Error> {
-        let name = after.user_name.folded();
-        if before.is_none_or(|b| b.user_name.folded() != name) {
-            if change.find(&USER_NAMES, self.organisation, &name).await?.is_some_and(|id| id != after.id) {
-                return Err(Error::Conflict { field: "userName".into(), value: after.user_name.to_string() });
-            }
-            change.put(&USER_NAMES, self.organisation, &name, &after.id)?;
-            if let Some(before) = before {
-                change.delete(&USER_NAMES, self.organisation, &before.user_name.folded());
-            }
-        }
-        let old_links = before.map(|b| b.links.as_slice()).unwrap_or_default();
-        for gone in old_links.iter().filter(|link| !after.links.contains(link)) {
-            let subject = (gone.source.clone(), gone.external_id.clone());
-            change.delete(&USER_LINKS, self.organisation, &(subject.0.clone(), subject.1.clone(), after.id));
-            change.delete(&USER_SUBJECTS, self.organisation, &subject);
-        }
-        for link in after.links.iter().filter(|link| !old_links.contains(link)) {
-            let subject = (link.source.clone(), link.external_id.clone());
-            if authority.is_exclusive() {
-                if change.find(&USER_SUBJECTS, self.organisation, &subject).await?.is_some_and(|id| id != after.id) {
-                    return Err(Error::Conflict { field: "externalId".into(), value: link.external_id.clone() });
-                }
-                change.put(&USER_SUBJECTS, self.organisation, &subject, &after.id)?;
-            }
-            change.put(&USER_LINKS, self.organisation, &(subject.0, subject.1, after.id), &())?;
-        }
-        let (old, new) = (before.map(emails).unwrap_or_default(), emails(after));
-        for gone in old.iter().filter(|email| !new.contains(email)) {
-            change.delete(&USER_EMAILS, self.organisation, &(gone.clone(), after.id));
-        }
-        for email in new.into_iter().filter(|email| !old.contains(email)) {
-            change.put(&USER_EMAILS, self.organisation, &(email, after.id), &())?;
-        }
-        let old = before.map(|before| &before.attributes);
-        self.stage_unique(change, "User", after.id, old, Some(&after.attributes)).await
-    }
-
-    fn unindex(&self, change: &mut Change, user: &User) {
-        change.delete(&USER_NAMES, self.organisation, &user.user_name.folded());
-        for link in &user.links {
-            let subject = (link.source.clone(), link.external_id.clone());
-            change.delete(&USER_SUBJECTS, self.organisation, &subject);
-            change.delete(&USER_LINKS, self.organisation, &(subject.0, subject.1, user.id));
-        }
-        for email in emails(user) {
-            change.delete(&USER_EMAILS, self.organisation, &(email, user.id));
-        }
-    }
 }
 
 fn with_ended(event: Event, sessions: usize) -> Event {
@@ -653,15 +611,6 @@ pub(super) fn suffix_id<K>(table: &'static str, key: &[u8]) -> Result<crate::mod
     let bytes = key.last_chunk::<16>().copied();
     let corrupt = || store::Error::Corrupt { table, reason: "a key without an id at its end".to_owned() };
     Ok(bytes.map(crate::model::Id::from_bytes).ok_or_else(corrupt)?)
-}
-
-fn emails(user: &User) -> Vec<FoldedName> {
-    let list = user.attributes.0.get("emails").and_then(|emails| emails.as_array());
-    let values = list.into_iter().flatten().filter_map(|email| email.get("value")?.as_str());
-    let mut folded: Vec<FoldedName> = values.filter(|value| !value.is_empty()).map(fold).collect();
-    folded.sort();
-    folded.dedup();
-    folded
 }
 
 /// Parses a login name, with the error that surfaces show.

@@ -1,5 +1,6 @@
 //! The management surface through its router: who may call, what is refused, what is changed.
 
+mod accounts;
 mod coverage;
 mod forms;
 mod grants;

@@ -79,6 +79,7 @@ const COMMANDS: &[&[&str]] = &[
     &["user", "activate"],
     &["user", "create"],
     &["user", "deactivate"],
+    &["user", "delete"],
     &["user", "list"],
     &["user", "set-password"],
     &["user", "show"],

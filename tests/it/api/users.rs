@@ -22,6 +22,7 @@ async fn a_user_is_created_with_everything_that_was_asked() {
         members: Default::default(),
     };
     ground.test.gateway.directory().create_group(&ground.test.task(), &group).await.unwrap();
+    good(ground.root().post("/api/v1/departments", json!({"name": "Analysis"})).await, StatusCode::CREATED);
     let body = json!({
         "email": "ada@example.com", "name": "Ada Lovelace", "department": "Analysis", "access_groups": ["ops"],
         "role": "editor", "password": PASSWORD, "must_change_password": true,

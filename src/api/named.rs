@@ -1,0 +1,57 @@
+//! What a body names: a name that is nobody's is a wrong value of its field, answered with the nearest that there is.
+
+use super::{Api, Error};
+use crate::model::near::{hint, nearest};
+use crate::model::{Group, RoleId};
+
+/// Most groups among whose names the nearest is looked for.
+const MAX_LOOKED_AT: usize = 1_000;
+
+impl Error {
+    /// The refusal of a name that nothing has.
+    pub(super) fn unknown<'n>(field: &str, name: &str, known: impl Iterator<Item = &'n str>) -> Self {
+        Self::invalid(field, format!("`{name}` does not exist{}", hint(name, known)))
+    }
+}
+
+impl Api {
+    /// Refuses a role that does not exist.
+    pub(super) fn known_role(&self, field: &str, role: &RoleId) -> Result<(), Error> {
+        let roles = self.services.access.roles();
+        if roles.find(role).is_some_and(|entry| !entry.is_hidden) {
+            return Ok(());
+        }
+        let known: Vec<String> = roles.iter().filter(|entry| !entry.is_hidden).map(|e| e.role.id.to_string()).collect();
+        Err(Error::unknown(field, role.as_str(), known.iter().map(String::as_str)))
+    }
+
+    /// The groups of these names or ids, as `access_groups` has them.
+    pub(super) async fn named_groups(&self, names: &[String]) -> Result<Vec<Group>, Error> {
+        let mut groups: Vec<Group> = Vec::new();
+        for name in names {
+            let group = match self.group(name).await {
+                Err(Error::NotFound { .. }) => return Err(self.unknown_group("access_groups", name).await?),
+                Err(Error::Ambiguous { .. }) => {
+                    let reason = format!("has `{name}`, a name of several groups; use the id");
+                    return Err(Error::invalid("access_groups", reason));
+                }
+                other => other?,
+            };
+            if !groups.iter().any(|other| other.id == group.id) {
+                groups.push(group);
+            }
+        }
+        Ok(groups)
+    }
+
+    /// The refusal of a group that is not there.
+    pub(super) async fn unknown_group(&self, field: &str, name: &str) -> Result<Error, Error> {
+        let groups = self.services.directory.list_groups(None, MAX_LOOKED_AT).await?;
+        let known: Vec<String> = groups.iter().map(|group| group.name.as_str().to_lowercase()).collect();
+        let folded = name.to_lowercase().replace('_', " ");
+        let near = nearest(&folded, known.iter().map(String::as_str));
+        let near = near.and_then(|near| groups.iter().find(|group| group.name.as_str().to_lowercase() == near));
+        let near = near.map(|group| format!("; did you mean `{}`?", group.name)).unwrap_or_default();
+        Ok(Error::invalid(field, format!("`{name}` does not exist{near}")))
+    }
+}

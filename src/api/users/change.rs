@@ -1,0 +1,90 @@
+//! `PATCH /users/{user}`.
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use http::{HeaderMap, StatusCode};
+use serde_json::Value;
+
+use super::profile::Wish;
+use crate::access::Permit;
+use crate::api::admit::Caller;
+use crate::api::fields::Fields;
+use crate::api::{Api, Error, render};
+use crate::audit::EventKind;
+use crate::directory::SourceRecord;
+use crate::model::User;
+use crate::secret::Secret;
+
+/// `PATCH /users/{id or name}`: members that are given replace, others stay. A password ends the user's sessions.
+pub(in crate::api) async fn change(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(user): Path<String>,
+    headers: HeaderMap,
+    mut fields: Fields,
+) -> Result<Response, Error> {
+    let revision = render::if_match(&headers)?;
+    let mut wish = Wish::take(&mut fields)?;
+    fields.end()?;
+    let mut permit = api.permit(&caller, "users:update", None).await?;
+    let mut user = api.user(&user).await?;
+    api.settle(&mut wish).await?;
+    if wish.renames() || wish.active.is_some() || wish.password.is_some() {
+        api.check_rank(&caller, user.id).await?;
+    }
+    if wish.active == Some(false) {
+        api.check_own_end(&caller, &user, "deactivate")?;
+    }
+    if let Some(password) = &wish.password {
+        permit = api.permit(&caller, "passwords:update", None).await?;
+        let mut record = record_of(&user);
+        wish.apply(&mut record)?;
+        api.check_password(record.user_name.as_str(), &record, password)?;
+    }
+    if wish.edits() || revision.is_some() {
+        let edit = |_: &User, record: &mut SourceRecord| wish.apply(record);
+        user = api.services.directory.change_user(&permit, user.id, revision, edit).await?;
+    }
+    if let Some(password) = &wish.password {
+        api.reset_password(&permit, &user, password, wish.must_change_password).await?;
+    }
+    let body = Value::Object(api.rendered(&user).await?);
+    Ok(render::versioned(StatusCode::OK, &body, user.revision))
+}
+
+fn record_of(user: &User) -> SourceRecord {
+    SourceRecord {
+        external_id: None,
+        user_name: user.user_name.clone(),
+        active: None,
+        attributes: user.attributes.clone(),
+    }
+}
+
+impl Api {
+    /// Sets another password and ends every session of the user, in one change.
+    async fn reset_password(
+        &self,
+        permit: &Permit,
+        user: &User,
+        password: &Secret,
+        must_change: bool,
+    ) -> Result<(), Error> {
+        let services = &self.services;
+        let prepared = &services.credentials.prepare_for(user, password, must_change).await?;
+        services
+            .ledger
+            .retry(|mut change| async move {
+                // Somebody who is deleted meanwhile gets no password.
+                let user = &services.directory.user_in(&mut change, user.id).await?;
+                let set = services.credentials.set_in(&mut change, permit, user, prepared)?;
+                change.also(set);
+                let ended = services.sessions.end_all(&mut change, user.id).await?;
+                let event = permit.event(services.clock.now(), EventKind::SessionEnded);
+                let event = event.on("user", user.id, &user.user_name).detail("reason", "password set");
+                change.commit(event.detail("sessions", ended)).await?;
+                Ok::<_, Error>(())
+            })
+            .await
+    }
+}

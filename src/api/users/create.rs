@@ -1,0 +1,227 @@
+//! `POST /users`: everything is checked, then written in one commit, or nothing is.
+
+use axum::extract::State;
+use axum::response::Response;
+use http::StatusCode;
+use serde_json::Value;
+
+use super::profile::Wish;
+use crate::access::{NewGrant, Permit};
+use crate::api::admit::Caller;
+use crate::api::fields::Fields;
+use crate::api::{Api, Error, render};
+use crate::audit::Change;
+use crate::credential::{Lane, Prepared};
+use crate::directory::{Member, SourceRecord, parse_user_name};
+use crate::model::{Attributes, Group, Mode, RoleId, Scope, Subject, User, UserId};
+use crate::secret::Secret;
+
+/// The role of who gets no scope where scopes were asked for.
+const NO_ACCESS: &str = "no_access";
+
+/// An account that is about to be made, all of it checked.
+pub(in crate::api) struct Plan {
+    pub(in crate::api) record: SourceRecord,
+    pub(in crate::api) groups: Vec<Group>,
+    pub(in crate::api) grants: Vec<NewGrant>,
+    pub(in crate::api) password: Option<Prepared>,
+}
+
+/// The permits under which accounts are made.
+pub(in crate::api) struct Permits {
+    pub(in crate::api) create: Permit,
+    /// Present when groups are joined.
+    pub(in crate::api) join: Option<Permit>,
+}
+
+/// `POST /users`: `userName` or `email`, the fields of a profile, `role` (or `user_type`), `scopes` within which the
+/// role holds, `access_groups`, `password`.
+pub(in crate::api) async fn create(
+    State(api): State<Api>,
+    caller: Caller,
+    mut fields: Fields,
+) -> Result<Response, Error> {
+    let mut wish = Wish::take(&mut fields)?;
+    let role: Option<RoleId> = fields.parsed("role")?;
+    let role = role.or(fields.parsed("user_type")?);
+    let scopes = fields.optional_list("scopes")?;
+    let groups = fields.list("access_groups")?;
+    fields.end()?;
+    api.check_missing(&wish, role.as_ref())?;
+    let role = api.role_of_new_user(role)?;
+    let create = api.permit(&caller, "users:create", None).await?;
+    let name = wish.user_name.clone().or_else(|| wish.email.clone()).unwrap_or_default();
+    wish.user_name = Some(name.clone());
+    api.settle(&mut wish).await?;
+    let mut record = blank(&name)?;
+    wish.apply(&mut record)?;
+    let grants = api.wanted_grants(role, scopes)?;
+    let groups = api.named_groups(&groups).await?;
+    let join = api.check_joining(&caller, &groups).await?;
+    if let Some(password) = &wish.password {
+        api.permit(&caller, "passwords:update", None).await?;
+        api.check_password(&name, &record, password)?;
+    }
+    for grant in &grants {
+        // Asked of somebody who does not exist yet: the answer depends on the role and the giver only.
+        api.services.access.permit_grant(&caller.actor, grant, caller.circumstance.clone()).await?;
+    }
+    let password = match &wish.password {
+        Some(password) => {
+            let prepared = api.services.credentials.prepare(password, Lane::Interactive).await?;
+            Some(prepared.must_change(wish.must_change_password))
+        }
+        None => None,
+    };
+    let (permits, plan) = (&Permits { create, join }, &Plan { record, groups, grants, password });
+    let (services, api_ref) = (&api.services, &api);
+    let user = services
+        .ledger
+        .retry(|mut change| async move {
+            let user = api_ref.stage_account(&mut change, permits, plan).await?;
+            change.commit_told().await?;
+            Ok::<_, Error>(user)
+        })
+        .await?;
+    let body = Value::Object(api.rendered(&user).await?);
+    let mut response = render::versioned(StatusCode::CREATED, &body, user.revision);
+    if let Ok(location) = format!("/api/v1/users/{}", user.id).parse() {
+        response.headers_mut().insert(http::header::LOCATION, location);
+    }
+    Ok(response)
+}
+
+/// A record with a name only.
+pub(in crate::api) fn blank(name: &str) -> Result<SourceRecord, Error> {
+    let user_name = parse_user_name(name)?;
+    Ok(SourceRecord { external_id: None, user_name, active: Some(true), attributes: Attributes::default() })
+}
+
+impl Api {
+    /// An account needs a name to sign in by. Where first and last names are told, it is the whole form, all of whose
+    /// fields are required; every missing one is named.
+    fn check_missing(&self, wish: &Wish, role: Option<&RoleId>) -> Result<(), Error> {
+        let is_blank = |text: &Option<String>| text.as_deref().is_none_or(|text| text.trim().is_empty());
+        let mut missing = Vec::new();
+        if wish.user_name.is_none() && wish.email.is_none() {
+            missing.push(("userName".to_owned(), "is required, or an email".to_owned()));
+        }
+        let is_form = wish.first_name.is_some() || wish.last_name.is_some();
+        if role.is_none() && (is_form || self.services.access.pack().requires_role()) {
+            missing.push(("role".to_owned(), "is required".to_owned()));
+        }
+        if is_form {
+            let fields = [
+                ("first_name", is_blank(&wish.first_name)),
+                ("last_name", is_blank(&wish.last_name)),
+                ("email", is_blank(&wish.email)),
+            ];
+            let absent = fields.into_iter().filter(|(_, is_missing)| *is_missing);
+            missing.extend(absent.map(|(field, _)| (field.to_owned(), "is required".to_owned())));
+        }
+        Error::of_fields(missing)
+    }
+
+    /// The grants of a new account: the role everywhere, or within each of the scopes. Who is asked for scopes and has
+    /// none gets no access.
+    pub(in crate::api) fn wanted_grants(
+        &self,
+        role: Option<RoleId>,
+        scopes: Option<Vec<String>>,
+    ) -> Result<Vec<NewGrant>, Error> {
+        // Whose the grants are is not known before the account is made.
+        let nobody = Subject::User(UserId::from_bytes([0; 16]));
+        let roles = self.services.access.roles();
+        if let Some(role) = &role {
+            self.known_role("role", role)?;
+        }
+        let no_access: Option<RoleId> = NO_ACCESS.parse().ok().filter(|role| roles.find(role).is_some());
+        let (role, scopes) = match (role, scopes) {
+            (None, None) => return Ok(Vec::new()),
+            (Some(role), None) => return Ok(vec![NewGrant::new(nobody, role)]),
+            (role, Some(scopes)) if scopes.is_empty() => {
+                return Ok(no_access.or(role).map(|role| NewGrant::new(nobody, role)).into_iter().collect());
+            }
+            (None, Some(_)) => return Err(Error::invalid("role", "is required with scopes")),
+            (Some(role), Some(scopes)) => (role, scopes),
+        };
+        let mut grants: Vec<NewGrant> = Vec::new();
+        for text in scopes {
+            let scope: Scope = text.parse().map_err(|error| Error::invalid("scopes", format!("`{text}` {error}")))?;
+            let tree = self.services.access.scopes().tree();
+            if tree.find(&scope).is_none() {
+                return Err(Error::invalid("scopes", format!("`{scope}` does not exist{}", tree.hint(&scope))));
+            }
+            let mut grant = NewGrant::new(nobody, role.clone());
+            grant.scope = Some(scope);
+            grant.mode = Mode::Add;
+            if !grants.iter().any(|other| other.scope == grant.scope) {
+                grants.push(grant);
+            }
+        }
+        Ok(grants)
+    }
+
+    /// The permit to put people into these groups, of which the caller may give all that they hold.
+    pub(in crate::api) async fn check_joining(
+        &self,
+        caller: &Caller,
+        groups: &[Group],
+    ) -> Result<Option<Permit>, Error> {
+        if groups.is_empty() {
+            return Ok(None);
+        }
+        let permit = self.permit(caller, "groups:update", None).await?;
+        for group in groups {
+            self.check_group(caller, group).await?;
+        }
+        Ok(Some(permit))
+    }
+
+    /// Puts an account with everything that belongs to it into a change, with the events.
+    pub(in crate::api) async fn stage_account(
+        &self,
+        change: &mut Change,
+        permits: &Permits,
+        plan: &Plan,
+    ) -> Result<User, Error> {
+        let services = &self.services;
+        let staged = services.directory.create_user_in(change, &permits.create, &plan.record).await?;
+        let user = staged.user;
+        staged.event.into_iter().for_each(|event| change.also(event));
+        for group in &plan.groups {
+            let Some(permit) = &permits.join else { break };
+            let joined = services.directory.join_in(change, permit, group.id, Member::User(user.id)).await;
+            let event = joined.map_err(|error| Error::of_group(error, group))?;
+            event.into_iter().for_each(|event| change.also(event));
+        }
+        let roles = services.access.roles();
+        for grant in &plan.grants {
+            let grant = NewGrant { subject: Subject::User(user.id), ..grant.clone() };
+            let (_, event) = services.access.grants().create_in(change, &permits.create, &roles, &grant).await?;
+            change.also(event);
+        }
+        if let Some(password) = &plan.password {
+            let event = services.credentials.set_in(change, &permits.create, &user, password)?;
+            change.also(event);
+        }
+        Ok(user)
+    }
+
+    /// Checks a password against the policy, with what is known of the person.
+    pub(in crate::api) fn check_password(
+        &self,
+        name: &str,
+        record: &SourceRecord,
+        password: &Secret,
+    ) -> Result<(), Error> {
+        let attributes = &record.attributes.0;
+        let email = attributes.get("emails").and_then(|emails| emails.get(0)?.get("value")?.as_str());
+        let shown = attributes.get("displayName").and_then(Value::as_str);
+        let part = |part: &str| attributes.get("name").and_then(|name| name.get(part)?.as_str());
+        let context = [Some(name), email, shown, part("givenName"), part("familyName")];
+        let context: Vec<&str> = context.into_iter().flatten().collect();
+        let unmet = self.services.credentials.policy().check(password, &context);
+        if unmet.is_empty() { Ok(()) } else { Err(crate::credential::Error::Invalid { unmet }.into()) }
+    }
+}

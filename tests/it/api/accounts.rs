@@ -1,0 +1,204 @@
+//! Accounts made, profiled and deleted by administrators.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::{Ground, PASSWORD, good, refused};
+
+async fn group(ground: &Ground, name: &str) {
+    let draft = cleargate::directory::GroupDraft {
+        name: name.parse().unwrap(),
+        external_id: None,
+        attributes: Default::default(),
+        members: Default::default(),
+    };
+    ground.test.gateway.directory().create_group(&ground.test.task(), &draft).await.unwrap();
+}
+
+fn fields(body: &Value) -> Vec<&str> {
+    body["errors"].as_array().unwrap().iter().map(|error| error["field"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn an_account_with_everything_is_one_commit_and_answers_with_roles_and_groups() {
+    let ground = Ground::new().await;
+    group(&ground, "Ops").await;
+    group(&ground, "Data Analysts").await;
+    let commits = || ground.test.gateway.ledger().store().engine().health().transactions;
+    let before = commits();
+    let body = json!({
+        "userName": "ada", "access_groups": ["Ops", "ops", "Data Analysts"], "role": "editor", "password": PASSWORD,
+    });
+    let user = good(ground.root().post("/api/v1/users", body).await, StatusCode::CREATED);
+    assert_eq!(commits() - before, 1, "user, memberships, grant and password together");
+    assert_eq!((&user["roles"], &user["groups"]), (&json!(["editor"]), &json!(["Data Analysts", "Ops"])));
+    let logs = good(ground.root().get("/api/v1/audit-logs?limit=5").await, StatusCode::OK);
+    let actions: Vec<&str> =
+        logs["logs"].as_array().unwrap().iter().map(|log| log["action"].as_str().unwrap()).collect();
+    let expected = ["password.set", "grant.create", "membership.update", "membership.update", "user.create"];
+    assert_eq!(actions, expected, "newest first");
+}
+
+#[tokio::test]
+async fn a_group_of_a_source_fails_the_whole_account() {
+    let ground = Ground::new().await;
+    let permit = ground.test.connection("okta").await;
+    let draft = cleargate::directory::GroupDraft {
+        name: "Theirs".parse().unwrap(),
+        external_id: None,
+        attributes: Default::default(),
+        members: Default::default(),
+    };
+    ground.test.gateway.directory().create_group(&permit, &draft).await.unwrap();
+    let body = json!({"userName": "ada", "access_groups": ["Theirs"], "role": "browser"});
+    let reply = ground.root().post("/api/v1/users", body).await;
+    refused(&reply, 409, None);
+    assert!(reply.text.contains("Theirs") && reply.text.contains("okta"), "{}", reply.text);
+    refused(&ground.root().get("/api/v1/users/ada").await, 404, None);
+}
+
+#[tokio::test]
+async fn a_name_that_is_nobodys_is_answered_with_the_nearest() {
+    let ground = Ground::new().await;
+    group(&ground, "Data Analysts").await;
+    let finance = json!({"name": "Finance Team", "slug": "finance"});
+    good(ground.root().post("/api/v1/departments", finance).await, StatusCode::CREATED);
+    good(
+        ground.root().post("/api/v1/users", json!({"userName": "eve", "department": "finance team"})).await,
+        StatusCode::CREATED,
+    );
+    for (body, field, near) in [
+        (json!({"userName": "ada", "role": "edtior"}), "role", "editor"),
+        (json!({"userName": "ada", "access_groups": ["Data Analyst"]}), "access_groups", "Data Analysts"),
+        (json!({"userName": "ada", "access_groups": ["data_analyst"]}), "access_groups", "Data Analysts"),
+        (json!({"userName": "ada", "supervisor": "nobody"}), "supervisor", "nobody"),
+        (json!({"userName": "ada", "department": "finanze"}), "department", "finance"),
+    ] {
+        let reply = ground.root().post("/api/v1/users", body).await;
+        refused(&reply, 422, Some(field));
+        assert!(reply.json()["detail"].as_str().unwrap().contains(near), "{}", reply.text);
+    }
+    let reply = ground.root().post("/api/v1/users", json!({"userName": "ada", "role": "zzzzzzzz"})).await;
+    assert!(!reply.text.contains("did you mean"), "nothing is near: {}", reply.text);
+}
+
+#[tokio::test]
+async fn every_missing_field_of_the_form_is_named() {
+    let ground = Ground::new().await;
+    let ask = |body| {
+        let root = ground.root();
+        async move { root.post("/api/v1/users", body).await }
+    };
+    let reply = ask(json!({"first_name": "Ada"})).await;
+    refused(&reply, 422, Some("userName"));
+    assert_eq!(fields(&reply.json()), ["userName", "role", "last_name", "email"]);
+    let reply = ask(json!({"first_name": "", "last_name": "Lovelace", "userName": "ada"})).await;
+    assert_eq!(fields(&reply.json()), ["role", "first_name", "email"]);
+    let reply =
+        ask(json!({"userName": "ada", "email": "x", "language": "??", "timezone": "/", "photo": "javascript:1"})).await;
+    assert_eq!(fields(&reply.json()), ["email", "language", "photo", "timezone"]);
+    let whole =
+        json!({"first_name": "Ada", "last_name": "Lovelace", "email": "ada@example.com", "user_type": "browser"});
+    let user = good(ask(whole).await, StatusCode::CREATED);
+    assert_eq!((&user["displayName"], &user["roles"]), (&json!("Ada Lovelace"), &json!(["browser"])));
+}
+
+#[tokio::test]
+async fn a_profile_is_kept_by_the_names_of_its_standard() {
+    let ground = Ground::with("[[scim]]\nid = \"okta\"").await;
+    let boss = ground.user("boss", &[]).await;
+    good(ground.root().post("/api/v1/departments", json!({"name": "Analysis"})).await, StatusCode::CREATED);
+    let profile = json!({
+        "userName": "ada", "supervisor": "boss", "language": "en-GB", "phone": "+44 20 7946 0000",
+        "photo": "https://example.com/ada.png", "timezone": "Europe/London", "department": "Analysis",
+    });
+    good(ground.root().post("/api/v1/users", profile.clone()).await, StatusCode::CREATED);
+    let shown = good(ground.root().get("/api/v1/users/ada").await, StatusCode::OK);
+    for name in ["language", "phone", "photo", "timezone", "department"] {
+        assert_eq!(shown[name], profile[name], "{name}");
+    }
+    assert_eq!(shown["supervisor"], boss.id.to_string());
+    let stored = ground.test.gateway.directory().find_user_by_name("ada").await.unwrap().unwrap().attributes.0;
+    assert_eq!((&stored["preferredLanguage"], &stored["timezone"]), (&json!("en-GB"), &json!("Europe/London")));
+    assert_eq!(stored["phoneNumbers"][0]["value"], "+44 20 7946 0000");
+    assert_eq!(stored["photos"][0]["value"], "https://example.com/ada.png");
+    let body = json!({"phone": "", "supervisor": "", "language": "fr"});
+    let changed = good(ground.root().patch("/api/v1/users/ada", body).await, StatusCode::OK);
+    assert_eq!((&changed["phone"], &changed["supervisor"]), (&Value::Null, &Value::Null));
+    assert_eq!((&changed["language"], &changed["department"]), (&json!("fr"), &json!("Analysis")));
+}
+
+#[tokio::test]
+async fn who_is_asked_for_scopes_and_has_none_gets_no_access() {
+    let ground = Ground::new().await;
+    let make = |name: &str, scopes: Value| {
+        let (root, body) = (ground.root(), json!({"userName": name, "role": "updater", "scopes": scopes}));
+        async move { root.post("/api/v1/users", body).await }
+    };
+    let user = good(make("ada", json!([])).await, StatusCode::CREATED);
+    assert_eq!(user["roles"], json!(["no_access"]), "the effective type is told");
+    good(ground.root().post("/api/v1/scorecards", json!({"name": "Sales"})).await, StatusCode::CREATED);
+    refused(&make("bob", json!(["scorecard:sale"])).await, 422, Some("scopes"));
+    good(make("bob", json!(["scorecard:sales", "scorecard:sales"])).await, StatusCode::CREATED);
+    let grants = good(ground.root().get("/api/v1/grants?user=bob").await, StatusCode::OK);
+    let grants = grants["items"].as_array().unwrap();
+    assert_eq!((grants.len(), &grants[0]["scope"]), (1, &json!("scorecard:sales")));
+    refused(&make("eve", json!(["sales"])).await, 422, Some("scopes"));
+}
+
+#[tokio::test]
+async fn a_deletion_is_confirmed_and_refused_while_something_refers_to_the_account() {
+    let ground = Ground::new().await;
+    let boss = ground.user("Boss", &[]).await;
+    let root = ground.root();
+    for path in ["/api/v1/users/boss", "/api/v1/users/boss?confirm=ada", "/api/v1/users/boss?force=true"] {
+        refused(&root.delete(path).await, 422, Some("confirm"));
+    }
+    good(root.post("/api/v1/users", json!({"userName": "ada", "supervisor": "boss"})).await, StatusCode::CREATED);
+    let body = json!({"name": "t", "scope": "users:read", "user": "boss"});
+    good(root.post("/api/v1/tokens", body).await, StatusCode::CREATED);
+    let reply = root.delete("/api/v1/users/boss?confirm=boss").await;
+    refused(&reply, 409, None);
+    assert!(reply.text.contains("supervisor of 1") && reply.text.contains("1 tokens"), "{}", reply.text);
+    good(root.get("/api/v1/users/boss").await, StatusCode::OK);
+    let gone = good(root.delete("/api/v1/users/boss?confirm=BOSS&force=true").await, StatusCode::OK);
+    assert_eq!((&gone["id"], &gone["status"]), (&json!(boss.id.to_string()), &json!("tombstone")));
+    refused(&root.get("/api/v1/users/boss").await, 404, None);
+    refused(&root.delete("/api/v1/users/boss?confirm=boss").await, 404, None);
+    // Nobody is left under somebody who left before.
+    good(root.patch("/api/v1/users/ada", json!({"supervisor": ""})).await, StatusCode::OK);
+    good(root.delete("/api/v1/users/ada?confirm=ada").await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_deletion_takes_the_rank_of_whom_it_deletes() {
+    let ground = Ground::new().await;
+    ground.user("boss", &["administrator"]).await;
+    let clerk = ground.service(&["users:read", "users:delete"]).await;
+    refused(&clerk.delete("/api/v1/users/boss?confirm=boss").await, 403, None);
+    ground.user("temp", &[]).await;
+    good(clerk.delete("/api/v1/users/temp?confirm=temp").await, StatusCode::OK);
+    refused(&ground.service(&["users:update"]).await.delete("/api/v1/users/boss?confirm=boss").await, 403, None);
+}
+
+#[tokio::test]
+async fn nobody_ends_their_own_account_or_rights_by_accident() {
+    let ground = Ground::new().await;
+    let (_, boss) = ground.browser("boss", &["administrator"]).await;
+    refused(&boss.patch("/api/v1/users/boss", json!({"active": false})).await, 409, None);
+    refused(&boss.delete("/api/v1/users/boss?confirm=boss").await, 409, None);
+    let grants = good(boss.get("/api/v1/grants?user=boss").await, StatusCode::OK);
+    let path = format!("/api/v1/grants/{}", grants["items"][0]["id"].as_str().unwrap());
+    refused(&boss.delete(&path).await, 409, None);
+    let token = good(boss.post("/api/v1/tokens", json!({"name": "ci", "scope": "admin"})).await, StatusCode::CREATED);
+    let token = ground.bearer(token["token"].as_str().unwrap());
+    refused(&token.patch("/api/v1/users/boss", json!({"active": false})).await, 409, None);
+    refused(&token.delete(&path).await, 409, None);
+    // What gives nothing to administer by is one's own to lay down.
+    good(boss.post("/api/v1/grants", json!({"user": "boss", "role": "browser"})).await, StatusCode::CREATED);
+    let grants = good(boss.get("/api/v1/grants?user=boss").await, StatusCode::OK);
+    let grants = grants["items"].as_array().unwrap().clone();
+    let small = grants.iter().find(|grant| grant["role"] == "browser").unwrap()["id"].as_str().unwrap().to_owned();
+    good(boss.delete(&format!("/api/v1/grants/{small}")).await, StatusCode::OK);
+    good(boss.get("/api/v1/users").await, StatusCode::OK);
+}
