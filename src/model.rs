@@ -27,7 +27,7 @@ pub use permission::{Permission, PermissionError};
 pub use role::{Grant, GrantId, Mode, Origin, Role, RoleId, Subject};
 pub use scope::{Scope, ScopeError};
 pub use user::{Link, Status, User};
-pub use value::{Attributes, Entries, Kept, KeptValue, Value};
+pub use value::{Attributes, Kept, KeptValue, Value};
 
 /// Id of a user, internal and never reused.
 pub type UserId = Id<User>;

@@ -1,5 +1,7 @@
 //! Attribute values as RFC 7643 section 2.3 has them, which are those of JSON, and their form in a record.
 
+use std::ops::Range;
+
 use minicbor::data::Type;
 use minicbor::{Decode, Decoder, Encode, Encoder};
 
@@ -29,39 +31,47 @@ impl<'b, C> Decode<'b, C> for Attributes {
     }
 }
 
-/// Attributes as they stand in a record, for readers that pass them on: no value is made of them. Whatever is inside was
-/// checked when the record was read.
+/// Attributes as they stand in a record, for readers that pass them on: no value is made of them. Where each begins and
+/// ends was found when the record was read; that texts are UTF-8 is checked where they are used.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kept(Vec<u8>);
+pub struct Kept {
+    bytes: Vec<u8>,
+    entries: Vec<Entry>,
+}
+
+/// Where a name and its value stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Entry {
+    name: Range<usize>,
+    value: Range<usize>,
+}
 
 /// One value among [`Kept`] attributes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeptValue<'a>(&'a [u8]);
 
-/// Names and values, in the order they came.
-#[derive(Clone, Debug)]
-pub struct Entries<'a> {
-    decoder: Decoder<'a>,
-    left: u64,
-}
-
 impl<'b, C> Decode<'b, C> for Kept {
     fn decode(decoder: &mut Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
-        let start = decoder.position();
-        check_map(decoder, MAX_DEPTH)?;
-        Ok(Self(decoder.input().get(start..decoder.position()).unwrap_or_default().to_vec()))
+        let bytes = decoder.input().get(decoder.position()..).unwrap_or_default();
+        let mut entries = Vec::new();
+        let end = walk_map(bytes, 0, MAX_DEPTH, &mut |entry| entries.push(entry));
+        let end = end.ok_or_else(|| minicbor::decode::Error::message("attributes that are none"))?;
+        decoder.set_position(decoder.position() + end);
+        Ok(Self { bytes: bytes.get(..end).unwrap_or_default().to_vec(), entries })
     }
 }
 
 impl Kept {
-    /// Every attribute.
-    pub fn entries(&self) -> Entries<'_> {
-        Entries::of(&self.0)
+    /// Every attribute, in the order they came; one whose name is no text is left out.
+    pub fn entries(&self) -> impl Iterator<Item = (&str, KeptValue<'_>)> {
+        self.entries.iter().filter_map(|entry| read_entry(&self.bytes, entry))
     }
 
     /// The attribute of this very name.
     pub fn get(&self, name: &str) -> Option<KeptValue<'_>> {
-        self.entries().find(|(known, _)| *known == name).map(|(_, value)| value)
+        let is_named = |entry: &&Entry| self.bytes.get(entry.name.clone()) == Some(name.as_bytes());
+        let entry = self.entries.iter().find(is_named)?;
+        self.bytes.get(entry.value.clone()).map(KeptValue)
     }
 }
 
@@ -72,8 +82,10 @@ impl<'a> KeptValue<'a> {
     }
 
     /// What an object has; nothing for every other value.
-    pub fn entries(self) -> Entries<'a> {
-        Entries::of(self.0)
+    pub fn entries(self) -> impl Iterator<Item = (&'a str, KeptValue<'a>)> {
+        let mut entries = Vec::new();
+        walk_map(self.0, 0, MAX_DEPTH, &mut |entry| entries.push(entry));
+        entries.into_iter().filter_map(move |entry| read_entry(self.0, &entry))
     }
 
     /// The value as any reader takes it.
@@ -84,54 +96,81 @@ impl<'a> KeptValue<'a> {
     /// Appends the value as JSON, without spaces.
     ///
     /// # Errors
-    /// When the bytes are no value, which was checked.
+    /// When a text in it is not UTF-8.
     pub fn write_json(self, out: &mut Vec<u8>) -> Result<(), minicbor::decode::Error> {
         write_json(&mut Decoder::new(self.0), out)
     }
 }
 
-impl<'a> Entries<'a> {
-    fn of(bytes: &'a [u8]) -> Self {
-        let mut decoder = Decoder::new(bytes);
-        let left = decoder.map().ok().flatten().unwrap_or(0);
-        Self { decoder, left }
-    }
+fn read_entry<'a>(bytes: &'a [u8], entry: &Entry) -> Option<(&'a str, KeptValue<'a>)> {
+    let name = std::str::from_utf8(bytes.get(entry.name.clone())?).ok()?;
+    Some((name, KeptValue(bytes.get(entry.value.clone())?)))
 }
 
-impl<'a> Iterator for Entries<'a> {
-    type Item = (&'a str, KeptValue<'a>);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.left = self.left.checked_sub(1)?;
-        let name = self.decoder.str().ok()?;
-        let start = self.decoder.position();
-        self.decoder.skip().ok()?;
-        Some((name, KeptValue(self.decoder.input().get(start..self.decoder.position())?)))
-    }
+/// The first bytes of a CBOR item (RFC 8949 section 3): major type, argument, and where its content begins. Items of
+/// unknown length, which no record of ours has, are none.
+fn head(bytes: &[u8], at: usize) -> Option<(u8, u64, usize)> {
+    let first = *bytes.get(at)?;
+    let (major, low) = (first >> 5, first & 0x1f);
+    let width = match low {
+        0..=23 => return Some((major, u64::from(low), at + 1)),
+        24 => 1,
+        25 => 2,
+        26 => 4,
+        27 => 8,
+        _ => return None,
+    };
+    let argument = bytes.get(at + 1..at + 1 + width)?;
+    let argument = argument.iter().fold(0_u64, |sum, byte| (sum << 8) | u64::from(*byte));
+    Some((major, argument, at + 1 + width))
 }
 
-fn check_map(decoder: &mut Decoder<'_>, depth: u8) -> Result<(), minicbor::decode::Error> {
-    let depth = deeper(depth)?;
-    for _ in 0..known(decoder.map()?)? {
-        decoder.str()?;
-        check_value(decoder, depth)?;
-    }
-    Ok(())
-}
-
-fn check_value(decoder: &mut Decoder<'_>, depth: u8) -> Result<(), minicbor::decode::Error> {
-    match decoder.datatype()? {
-        Type::Array => {
-            let depth = deeper(depth)?;
-            (0..known(decoder.array()?)?).try_for_each(|_| check_value(decoder, depth))
+/// The end of the item at `at`, `None` when it is damaged or nested deeper than `depth`. Texts are not looked into.
+fn walk(bytes: &[u8], at: usize, depth: u8) -> Option<usize> {
+    let (major, argument, mut at) = head(bytes, at)?;
+    match major {
+        0 | 1 | 7 => Some(at),
+        3 => {
+            let end = at.checked_add(usize::try_from(argument).ok()?)?;
+            (end <= bytes.len()).then_some(end)
         }
-        Type::Map => check_map(decoder, depth),
-        Type::Null => decoder.null(),
-        Type::Bool => decoder.bool().map(drop),
-        Type::F64 => decoder.f64().map(drop),
-        Type::String => decoder.str().map(drop),
-        _ => decoder.i64().map(drop),
+        4 => {
+            let depth = depth.checked_sub(1)?;
+            for _ in 0..argument {
+                at = walk(bytes, at, depth)?;
+            }
+            Some(at)
+        }
+        5 => {
+            let depth = depth.checked_sub(1)?;
+            for _ in 0..argument {
+                at = walk_name(bytes, at)?.end;
+                at = walk(bytes, at, depth)?;
+            }
+            Some(at)
+        }
+        _ => None,
     }
+}
+
+/// The end of the map at `at`, with what is in it.
+fn walk_map(bytes: &[u8], at: usize, depth: u8, each: &mut dyn FnMut(Entry)) -> Option<usize> {
+    let (5, argument, mut at) = head(bytes, at)? else { return None };
+    let depth = depth.checked_sub(1)?;
+    for _ in 0..argument {
+        let name = walk_name(bytes, at)?;
+        let value = name.end..walk(bytes, name.end, depth)?;
+        at = value.end;
+        each(Entry { name, value });
+    }
+    Some(at)
+}
+
+/// Where the text of a name stands.
+fn walk_name(bytes: &[u8], at: usize) -> Option<Range<usize>> {
+    let (3, length, start) = head(bytes, at)? else { return None };
+    let end = start.checked_add(usize::try_from(length).ok()?)?;
+    (end <= bytes.len()).then_some(start..end)
 }
 
 fn write_json(decoder: &mut Decoder<'_>, out: &mut Vec<u8>) -> Result<(), minicbor::decode::Error> {
@@ -161,6 +200,10 @@ fn write_json(decoder: &mut Decoder<'_>, out: &mut Vec<u8>) -> Result<(), minicb
             Ok(())
         }
         Type::String => write_text(decoder.str()?, out),
+        Type::Bool => {
+            out.extend_from_slice(if decoder.bool()? { b"true" } else { b"false" });
+            Ok(())
+        }
         _ => {
             let value = decode_value(decoder, 1)?;
             serde_json::to_writer(out, &value).map_err(minicbor::decode::Error::custom)
@@ -288,11 +331,17 @@ mod tests {
         let mut deep = vec![0xa1, 0x61, b'a'];
         deep.extend([0x81; 12]);
         deep.push(0xf6);
-        let not_text = vec![0xa1, 0x61, b'a', 0x61, 0xff];
         let endless = vec![0xbf, 0xff];
-        for damaged in [bytes[..bytes.len() - 1].to_vec(), deep, not_text, endless, vec![0x01]] {
+        let beyond = vec![0xa1, 0x61, b'a', 0x7b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
+        let many = vec![0xbb, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
+        let tag = vec![0xa1, 0x61, b'a', 0xc0, 0x01];
+        for damaged in [bytes[..bytes.len() - 1].to_vec(), deep, endless, beyond, many, tag, vec![0x01], Vec::new()] {
             assert!(minicbor::decode::<Attributes>(&damaged).is_err(), "{damaged:?}");
             assert!(minicbor::decode::<Kept>(&damaged).is_err(), "{damaged:?}");
         }
+        let not_text = [0xa1, 0x61, b'a', 0x61, 0xff];
+        assert!(minicbor::decode::<Attributes>(&not_text).is_err());
+        let kept: Kept = minicbor::decode(&not_text).unwrap();
+        assert!(kept.get("a").unwrap().write_json(&mut Vec::new()).is_err());
     }
 }

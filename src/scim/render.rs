@@ -135,7 +135,7 @@ impl Renderer<'_> {
         fields: impl Iterator<Item = (&'f str, Field<'f>)>,
     ) -> Result<(), Error> {
         let before = out.len();
-        key(out, urn)?;
+        key(out, urn);
         out.push(b'{');
         let opened = out.len();
         for (name, field) in fields {
@@ -175,7 +175,7 @@ impl Renderer<'_> {
         match self.projection.shown(extension, attribute) {
             Shown::Not => Ok(()),
             Shown::Whole => {
-                key(out, name)?;
+                key(out, name);
                 write(out)
             }
             Shown::Part => {
@@ -183,7 +183,7 @@ impl Renderer<'_> {
                 write(&mut whole)?;
                 let whole = serde_json::from_slice(&whole).map_err(|_| Error::Unavailable)?;
                 if let Some(part) = self.projection.part_of(extension, attribute, whole) {
-                    key(out, name)?;
+                    key(out, name);
                     put(out, &part)?;
                 }
                 Ok(())
@@ -262,15 +262,16 @@ pub(super) fn comma(out: &mut Vec<u8>) {
     }
 }
 
-fn key(out: &mut Vec<u8>, name: &str) -> Result<(), Error> {
+/// Begins a member. Its name is a schema's or a URN's, in which nothing has to be escaped.
+fn key(out: &mut Vec<u8>, name: &str) {
     comma(out);
-    put(out, name)?;
-    out.push(b':');
-    Ok(())
+    out.push(b'"');
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
 }
 
 fn pair(out: &mut Vec<u8>, name: &str, text: &str) -> Result<(), Error> {
-    key(out, name)?;
+    key(out, name);
     put(out, text)
 }
 
