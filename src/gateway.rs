@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use crate::access::{self, Access};
 use crate::audit::{self, Ledger, Sealer};
+use crate::authzen;
 use crate::clock::Clock;
 use crate::config::{Config, MasterKey};
 use crate::credential::{Credentials, Hasher};
@@ -122,6 +123,7 @@ pub struct Gateway {
     limits: Limits,
     lockout: Lockout,
     login: Login,
+    pages: authzen::Pages,
     sessions: Sessions,
     tokens: Tokens,
     syncs: sources::Syncs,
@@ -211,6 +213,7 @@ impl Gateway {
         access.start().await.map_err(Error::Access)?;
         let tokens = Tokens::new(ledger.clone(), master, ids.clone(), clock.clone());
         let cursors = scim::Cursors::new(master, clock.clone());
+        let pages = authzen::Pages::new(master, clock.clone());
         let limits = Limits::new(&policies::limits(&config.limits, &config.scim), &clock, &ids);
         let services = login::Services {
             access: access.clone(),
@@ -246,6 +249,7 @@ impl Gateway {
             limits,
             lockout,
             login,
+            pages,
             sessions,
             tokens,
             syncs,

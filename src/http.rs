@@ -12,6 +12,7 @@ mod connection;
 mod edge;
 mod headers;
 mod host;
+mod json;
 mod listener;
 mod metrics;
 pub mod operations;
@@ -25,6 +26,7 @@ mod tls;
 
 pub use address::{ClientAddress, PeerUid, circumstance};
 pub use host::Hosts;
+pub use json::parse_json;
 pub use listener::{Bound, Error, serve};
 pub use metrics::{Attempt, Metrics};
 pub use problem::problem;

@@ -21,7 +21,7 @@
 //! | [`ldap`], [`sync`] | a careful client; snapshot, plan (pure), guard, apply |
 //! | [`upstream`] | connectors: an answer of a protocol becomes an `AssertedIdentity`, or a refusal with its rule |
 //! | [`login`] | tickets, pages, and `finish`, the one end of every sign-in |
-//! | [`scim`], [`api`] | surfaces: parse, authorize, act, render; each with its table of routes and its errors |
+//! | [`scim`], [`api`], [`authzen`] | surfaces: parse, authorize, act, render; each with its table of routes and its errors |
 //! | [`http`] | listener, TLS, limits, routes as data, the outbound client; knows nothing of the product |
 //! | [`config`], [`cli`] | the file with all its problems at once; the commands |
 //! | [`gateway`] | builds each service once, collects routes and tasks; sees everything, decides nothing |
@@ -42,7 +42,7 @@
 //! 5  credential directory lockout session tokens
 //! 6  sync upstream
 //! 7  login
-//! 8  api scim
+//! 8  api authzen scim
 //! 9  bench cli gateway main sandbox
 //! ```
 //!
@@ -104,6 +104,7 @@
 pub mod access;
 pub mod api;
 pub mod audit;
+pub mod authzen;
 pub mod cli;
 pub mod clock;
 pub mod config;

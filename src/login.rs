@@ -7,6 +7,7 @@
 //! All failures look the same from outside. The reason is in the ledger, under the reference that the page shows.
 
 mod browser;
+mod callers;
 mod finish;
 mod link;
 mod pages;
@@ -34,6 +35,7 @@ use crate::upstream::{self, PasswordConnector, RedirectConnector};
 use crate::{directory, lockout, session};
 
 pub use browser::{Browser, SignedIn};
+pub use callers::{Callers, Turned};
 pub use finish::Opened;
 pub use return_to::ReturnTo;
 pub use routes::routes;

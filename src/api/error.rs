@@ -240,12 +240,6 @@ impl From<store::Error> for Error {
     }
 }
 
-impl From<Retry> for Error {
-    fn from(retry: Retry) -> Self {
-        Self::TooMany(retry)
-    }
-}
-
 impl From<access::Error> for Error {
     fn from(error: access::Error) -> Self {
         match error {
@@ -314,6 +308,18 @@ impl From<login::Error> for Error {
             login::Error::Busy { retry_after_s } => Self::Busy { retry_after: Duration::from_secs(retry_after_s) },
             login::Error::Refused { .. } | login::Error::Unavailable(_) => Self::Unauthorized,
             login::Error::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl From<login::Turned> for Error {
+    fn from(turned: login::Turned) -> Self {
+        match turned {
+            login::Turned::Foreign => Self::Foreign,
+            login::Turned::SignIn(error) => error.into(),
+            login::Turned::Store(error) => Self::Store(error),
+            login::Turned::TooMany(retry) => Self::TooMany(retry),
+            login::Turned::Unauthorized => Self::Unauthorized,
         }
     }
 }

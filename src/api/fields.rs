@@ -9,6 +9,7 @@ use http::request::Parts;
 use serde_json::{Map, Value};
 
 use super::Error;
+use crate::http::parse_json;
 
 /// The members of a body's object.
 pub(super) struct Fields(Map<String, Value>);
@@ -107,12 +108,10 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
         if !is_json {
             return Err(Error::Malformed("the body must be application/json".to_owned()));
         }
-        match serde_json::from_slice(&bytes) {
+        match parse_json(&bytes) {
             Ok(Value::Object(members)) => Ok(Self(members)),
             Ok(_) => Err(Error::Malformed("the body must be a JSON object".to_owned())),
-            Err(error) => {
-                Err(Error::Malformed(format!("the body is no JSON: line {}, column {}", error.line(), error.column())))
-            }
+            Err(error) => Err(Error::Malformed(format!("the body is not acceptable JSON: {error}"))),
         }
     }
 }

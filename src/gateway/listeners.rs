@@ -6,12 +6,12 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use super::{Error, Gateway};
-use crate::api;
 use crate::http::operations::{self, Readiness};
 use crate::http::{self, Bind, Bound, Certificates, Hosts, ListenerSettings};
 use crate::login;
 use crate::scim::{self, Scim};
 use crate::store::Store;
+use crate::{api, authzen};
 
 /// The admin socket's file: its user and group only.
 const ADMIN_SOCKET_MODE: u32 = 0o660;
@@ -67,11 +67,12 @@ impl Gateway {
             .merge(oauth)
             .merge(scim::routes(scim, Arc::new(gate)))
             .merge(api::router(self.api()))
+            .merge(authzen::router(self.authzen()))
     }
 
     /// What administrators on the machine itself reach.
     pub fn admin_router(&self) -> axum::Router {
-        api::router(self.api())
+        api::router(self.api()).merge(authzen::router(self.authzen()))
     }
 
     /// Health, readiness, metrics.

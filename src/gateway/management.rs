@@ -1,9 +1,10 @@
-//! Builds the management surface.
+//! Builds the management surface and the decision API.
 
 use std::sync::Arc;
 
 use super::Gateway;
 use crate::api::{Api, Control, Kept, Requests, Services};
+use crate::authzen::{self, Authzen};
 use crate::clock::Timestamp;
 use crate::model::SourceId;
 use crate::scim::Journal;
@@ -45,6 +46,19 @@ impl Gateway {
             sessions: self.sessions.clone(),
             syncs: self.syncs.clone(),
             tasks: self.foundation.tasks.clone(),
+            tokens: self.tokens.clone(),
+        })
+    }
+
+    /// The decision API.
+    pub fn authzen(&self) -> Authzen {
+        Authzen::new(authzen::Services {
+            access: self.access.clone(),
+            browser: self.login.browser().clone(),
+            directory: self.directory.clone(),
+            limits: self.limits.clone(),
+            pages: self.pages.clone(),
+            public_url: self.config.public_url.as_str().trim_end_matches('/').to_owned(),
             tokens: self.tokens.clone(),
         })
     }

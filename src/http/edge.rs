@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use ::http::header::{CONNECTION, RETRY_AFTER};
+use ::http::header::{CONNECTION, Entry, RETRY_AFTER};
 use ::http::request::Parts;
 use ::http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use axum::Router;
@@ -88,8 +88,9 @@ impl Requests {
             Some(refusal) => refusal,
         };
         headers::harden(response.headers_mut(), self.encrypted);
-        if let Some(value) = &shown {
-            response.headers_mut().insert(request_id::HEADER, value.clone());
+        // A surface whose protocol gives the id to the client has answered with the client's.
+        if let (Some(value), Entry::Vacant(vacant)) = (&shown, response.headers_mut().entry(request_id::HEADER)) {
+            vacant.insert(value.clone());
         }
         if version < Version::HTTP_2 && number >= self.edge.limits.requests_per_connection {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

@@ -14,7 +14,7 @@ const LEVELS: &[(usize, &[&str])] = &[
     (5, &["credential", "directory", "lockout", "session", "tokens"]),
     (6, &["sync", "upstream"]),
     (7, &["login"]),
-    (8, &["api", "scim"]),
+    (8, &["api", "authzen", "scim"]),
     (9, &["bench", "cli", "gateway", "main", "sandbox"]),
 ];
 

@@ -15,6 +15,7 @@ mod access;
 mod api;
 mod architecture;
 mod audit;
+mod authzen;
 mod cli;
 mod config;
 mod credential;

@@ -1,0 +1,137 @@
+//! Who asks, and what they may learn.
+
+use std::collections::BTreeMap;
+
+use axum::extract::FromRequestParts;
+use axum::response::{IntoResponse, Response};
+use futures_util::future::BoxFuture;
+use http::StatusCode;
+use http::request::Parts;
+
+use super::{Authzen, Error};
+use crate::access::{self, Question};
+use crate::http::{Access, Admit, Rate, circumstance};
+use crate::limit::{Limits, Subject};
+use crate::login::Callers;
+use crate::model::{Actor, Circumstance, Permission, Scope, UserId};
+
+/// Lets callers pass that are somebody. Metadata is for everybody.
+#[derive(Clone)]
+pub struct Gate {
+    callers: Callers,
+    limits: Limits,
+}
+
+impl Gate {
+    /// The gate of a surface.
+    pub fn new(authzen: &Authzen) -> Self {
+        let services = &authzen.0;
+        let callers = Callers::new(services.browser.clone(), services.limits.clone(), services.tokens.clone());
+        Self { callers, limits: services.limits.clone() }
+    }
+
+    async fn pass(&self, access: Access, rate: Rate, parts: &mut Parts) -> Result<(), Error> {
+        if access != Access::Public {
+            return Ok(self.callers.pass(access, rate, parts).await?);
+        }
+        // Whatever credentials are sent along are not looked at.
+        if let Some(address) = circumstance(parts).address {
+            self.limits.check(rate, Subject::Address(address)).map_err(Error::TooMany)?;
+        }
+        Ok(())
+    }
+}
+
+impl Admit for Gate {
+    fn admit<'a>(&'a self, access: Access, rate: Rate, parts: &'a mut Parts) -> BoxFuture<'a, Result<(), Response>> {
+        Box::pin(async move { self.pass(access, rate, parts).await.map_err(IntoResponse::into_response) })
+    }
+
+    fn refuse(&self, status: StatusCode, detail: &str) -> Response {
+        crate::http::problem(status, detail)
+    }
+}
+
+/// Who asks, and from where.
+#[derive(Clone)]
+pub(super) struct Caller {
+    pub(super) actor: Actor,
+    pub(super) circumstance: Circumstance,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
+        let actor = parts.extensions.get().cloned().ok_or(Error::Unauthorized)?;
+        Ok(Self { actor, circumstance: circumstance(parts) })
+    }
+}
+
+impl Caller {
+    /// The user whose session asks. What acts for a user by token asks as itself: its limit need not reach as far.
+    fn user(&self) -> Option<UserId> {
+        match &self.actor {
+            Actor::User { id, .. } => Some(*id),
+            _ => None,
+        }
+    }
+}
+
+/// What a caller may learn, found out once for each scope of a request. Of one request at most one refusal is recorded.
+pub(super) struct Rights<'a> {
+    authzen: &'a Authzen,
+    caller: &'a Caller,
+    known: BTreeMap<(&'static str, Option<Scope>), Option<String>>,
+    is_recorded: bool,
+}
+
+impl<'a> Rights<'a> {
+    pub(super) fn new(authzen: &'a Authzen, caller: &'a Caller) -> Self {
+        Self { authzen, caller, known: BTreeMap::new(), is_recorded: false }
+    }
+
+    /// Checks that the caller may read decisions about `user` in `scope`; about themselves people may.
+    pub(super) async fn about(&mut self, user: Option<UserId>, scope: Option<&Scope>) -> Result<(), Error> {
+        if user.is_some() && user == self.caller.user() {
+            return Ok(());
+        }
+        self.check("decisions:read", scope).await
+    }
+
+    /// Checks that the caller may do this in the scope, or in the whole organisation.
+    pub(super) async fn check(&mut self, permission: &'static str, scope: Option<&Scope>) -> Result<(), Error> {
+        let key = (permission, scope.cloned());
+        let refusal = match self.known.get(&key) {
+            Some(refusal) => refusal.clone(),
+            None => {
+                let refusal = self.ask(permission, scope).await?;
+                self.known.insert(key, refusal.clone());
+                refusal
+            }
+        };
+        refusal.map_or(Ok(()), |detail| Err(Error::Forbidden(detail)))
+    }
+
+    /// Why not, if not.
+    async fn ask(&mut self, permission: &'static str, scope: Option<&Scope>) -> Result<Option<String>, Error> {
+        let access = &self.authzen.0.access;
+        let permission: Permission = permission.parse().map_err(|_| Error::Internal("a permission that is none"))?;
+        let question = Question::new(&permission).within(scope);
+        let explanation = if self.is_recorded {
+            access.decide(&self.caller.actor, &question).await?
+        } else {
+            match access.permit_for(&self.caller.actor, &question, self.caller.circumstance.clone()).await {
+                Ok(_) => return Ok(None),
+                Err(access::Error::Denied(explanation)) => *explanation,
+                Err(error) => return Err(error.into()),
+            }
+        };
+        if explanation.allowed {
+            return Ok(None);
+        }
+        self.is_recorded = true;
+        let place = scope.map(|scope| format!(" in {scope}")).unwrap_or_default();
+        Ok(Some(format!("{permission}{place} is not permitted: {}", explanation.reason)))
+    }
+}

@@ -1,0 +1,134 @@
+//! Who may ask about whom.
+
+use cleargate::secret::Secret;
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::{Asker, EVALUATION, Ground, person, question, refused};
+
+const PASSWORD: &str = "violet anchors drift at noon";
+
+fn record() -> Value {
+    json!({"type": "record", "id": "1"})
+}
+
+async fn browser(ground: &Ground, user_name: &str, roles: &[&str]) -> Asker {
+    let user = ground.user(user_name, roles).await;
+    let password = Secret::new(PASSWORD.to_owned());
+    ground.test.gateway.credentials().set(&ground.test.task(), &user, &password, false).await.unwrap();
+    let mut visitor = ground.test.visitor();
+    assert!(visitor.sign_in(user_name, PASSWORD).await.status.is_redirection());
+    Asker(visitor).with_header("sec-fetch-site", "same-origin")
+}
+
+#[tokio::test]
+async fn nobody_is_refused_and_told_how_to_be_somebody() {
+    let ground = Ground::new().await;
+    let nobody = Asker(ground.test.visitor());
+    for path in [EVALUATION, "/access/v1/evaluations", "/access/v1/search/subject", "/access/v1/search/action"] {
+        for asker in [nobody.clone(), ground.bearer("cgp_made_up"), nobody.clone().with_header("authorization", "key")]
+        {
+            let reply = asker.post(path, &question("ada", "read", record())).await;
+            refused(&reply, 401);
+            assert_eq!(reply.headers["www-authenticate"], "Bearer realm=\"cleargate\"");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_token_without_the_right_to_read_decisions_learns_nothing() {
+    let ground = Ground::new().await;
+    ground.user("ada", &["reader"]).await;
+    let asker = ground.application(&["users:read"]).await;
+    let known = asker.post(EVALUATION, &question("ada", "read", record())).await;
+    let unknown = asker.post(EVALUATION, &question("eve", "read", record())).await;
+    assert_eq!(refused(&known, 403), refused(&unknown, 403));
+    for search in ["subject", "resource", "action"] {
+        let reply = asker.post(&format!("/access/v1/search/{search}"), &question("ada", "read", record())).await;
+        refused(&reply, 403);
+    }
+}
+
+#[tokio::test]
+async fn people_ask_about_themselves_and_about_nobody_else() {
+    let ground = Ground::new().await;
+    ground.user("bob", &["writer"]).await;
+    let ada = browser(&ground, "ada", &["reader"]).await;
+    assert!(ada.decides(question("ada", "read", record())).await);
+    assert!(!ada.decides(question("ADA", "write", record())).await);
+    assert_eq!(ada.finds("action", json!({"subject": person("ada"), "resource": record()})).await, ["read"]);
+    assert_eq!(ada.finds("resource", question("ada", "read", json!({"type": "record"}))).await, ["*"]);
+    for name in ["bob", "eve"] {
+        refused(&ada.post(EVALUATION, &question(name, "read", record())).await, 403);
+        refused(&ada.post("/access/v1/search/resource", &question(name, "read", record())).await, 403);
+        let what = json!({"subject": person(name), "resource": record()});
+        refused(&ada.post("/access/v1/search/action", &what).await, 403);
+    }
+    refused(&ada.post("/access/v1/search/subject", &question("ada", "read", record())).await, 403);
+    // Another site's page asks nothing in their name.
+    refused(
+        &ada.with_header("sec-fetch-site", "cross-site").post(EVALUATION, &question("ada", "read", record())).await,
+        403,
+    );
+}
+
+#[tokio::test]
+async fn searching_for_people_takes_the_right_to_read_people() {
+    let ground = Ground::new().await;
+    ground.user("ada", &["reader"]).await;
+    let who = json!({"subject": {"type": "user"}, "action": {"name": "read"}, "resource": record()});
+    let asker = ground.application(&["decisions:read"]).await;
+    let detail = refused(&asker.post("/access/v1/search/subject", &who).await, 403);
+    assert!(detail.contains("users:read"), "{detail}");
+    let asker = ground.application(&["decisions:read", "users:read"]).await;
+    assert_eq!(asker.finds("subject", who).await, ["ada"]);
+}
+
+#[tokio::test]
+async fn who_reads_decisions_in_a_scope_asks_there_only() {
+    const PACK: &str = "title = \"x\"\nscope_kinds = [\"department\"]\n[catalogue]\nrecord = [\"read\"]\n\
+        [[role]]\nname = \"Auditor\"\ndescription = \"x\"\npermissions = [\"decisions:read\", \"record:read\"]\n";
+    let mut ground = Ground::new().await;
+    let files = [("pack.toml", PACK)];
+    ground.test = crate::support::gateway::TestGateway::with_files("policy.pack = \"./pack.toml\"", &files).await;
+    ground.user("bob", &[]).await;
+    let ada = browser(&ground, "ada", &["auditor@department:finance"]).await;
+    let at =
+        |scope: Value| question("bob", "read", json!({"type": "record", "id": "1", "properties": {"scope": scope}}));
+    assert!(!ada.decides(at(json!("department:finance"))).await);
+    let by_id = question("bob", "read", json!({"type": "record", "id": "department:finance"}));
+    assert!(!ada.decides(by_id).await);
+    refused(&ada.post(EVALUATION, &at(json!("department:it"))).await, 403);
+    refused(&ada.post(EVALUATION, &question("bob", "read", record())).await, 403);
+}
+
+#[tokio::test]
+async fn a_change_shows_at_the_next_question_and_the_inactive_may_nothing() {
+    let ground = Ground::new().await;
+    let ada = ground.user("ada", &[]).await;
+    let asker = ground.application(&["decisions:read"]).await;
+    let asked = || question("ada", "read", record());
+    assert!(!asker.decides(asked()).await);
+    ground.grant(&ada, "reader").await;
+    assert!(asker.decides(asked()).await);
+    assert!(asker.decides(question(&ada.id.to_string(), "read", record())).await, "by id as well as by name");
+    ground.test.gateway.directory().set_active(&ground.test.task(), ada.id, false).await.unwrap();
+    let answer = asker.ask(EVALUATION, asked()).await;
+    assert_eq!(
+        (&answer["decision"], &answer["context"]["reasons"]["decided_by"]),
+        (&json!(false), &json!("not-active"))
+    );
+}
+
+#[tokio::test]
+async fn questions_count_against_the_rate_of_the_management_api() {
+    let ground = Ground::with("limits.api = \"3/1m\"").await;
+    let asker = ground.application(&["decisions:read"]).await;
+    for _ in 0..3 {
+        assert!(!asker.decides(question("ada", "read", record())).await);
+    }
+    let reply = asker.post(EVALUATION, &question("ada", "read", record())).await;
+    assert_eq!(reply.status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(reply.headers.contains_key("retry-after"));
+    refused(&reply, 429);
+}
