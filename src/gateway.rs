@@ -196,7 +196,8 @@ impl Gateway {
             .with_belongings(Arc::new(belongings))
             .with_schemas(&config.schemas)
             .with_connections(policies::connections(&config.scim));
-        match directory.count_owned_once().await {
+        let types: Vec<String> = config.schemas.types.iter().map(|known| known.name.to_string()).collect();
+        match directory.count_owned_once(&types).await {
             Ok(()) => {}
             // A store that takes no writes is served as it is; the next start counts.
             Err(error @ directory::Error::Store(_)) if !ledger.store().engine().health().writable => {

@@ -207,6 +207,7 @@ impl Api {
             "paused_for": brake.paused.map(|pause| pause.what),
             "users": load(&brake.users),
             "groups": load(&brake.groups),
+            "resources": load(&brake.resources),
         }))
     }
 

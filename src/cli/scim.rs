@@ -46,6 +46,9 @@ pub(super) async fn run(command: Command, client: Client, output: &Output) -> Re
                 ("GROUPS", "groups.owned"),
                 ("REMOVED", "groups.removed"),
                 ("OF", "groups.limit"),
+                ("RESOURCES", "resources.owned"),
+                ("REMOVED", "resources.removed"),
+                ("OF", "resources.limit"),
             ];
             output.list(&sources, &columns)
         }

@@ -22,6 +22,8 @@ const WINDOW_MINUTES: i64 = 60;
 const MINUTE_MS: i64 = 60_000;
 /// The total that says that owners were counted.
 const COUNTED: &str = "owners counted";
+/// The same of a configured resource type, whose name follows.
+const RESOURCES_COUNTED: &str = "owners of resources counted";
 /// The brake of a connection whose settings say nothing.
 const DEFAULT: Guard = Guard { removals: Percent::whole(5), at_least: 10 };
 
@@ -30,15 +32,18 @@ const DEFAULT: Guard = Guard { removals: Percent::whole(5), at_least: 10 };
 pub enum Kind {
     /// Groups, when they are deleted.
     Groups,
+    /// Resources of configured types, all together, when they are deleted.
+    Resources,
     /// Users, when they are deactivated or deleted.
     Users,
 }
 
 impl Kind {
-    /// `groups` or `users`.
+    /// `groups`, `resources` or `users`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Groups => "groups",
+            Self::Resources => "resources",
             Self::Users => "users",
         }
     }
@@ -71,6 +76,8 @@ pub struct Brake {
     pub users: Load,
     /// Groups.
     pub groups: Load,
+    /// Resources of configured types.
+    pub resources: Load,
 }
 
 /// A connection that was stopped.
@@ -80,7 +87,7 @@ pub struct Pause {
     /// Since when.
     #[n(0)]
     pub since: Timestamp,
-    /// `users` or `groups`: what it would have removed too many of.
+    /// [`Kind::name`] of what it would have removed too many of.
     #[n(1)]
     pub what: String,
     /// How many it had removed within the hour.
@@ -114,12 +121,16 @@ pub(super) struct Removals {
     users: Vec<Minute>,
     #[n(1)]
     groups: Vec<Minute>,
+    /// Absent in rows of before they were counted.
+    #[n(2)]
+    resources: Option<Vec<Minute>>,
 }
 
 impl Removals {
     fn of(&self, kind: Kind) -> &[Minute] {
         match kind {
             Kind::Groups => &self.groups,
+            Kind::Resources => self.resources.as_deref().unwrap_or_default(),
             Kind::Users => &self.users,
         }
     }
@@ -127,9 +138,10 @@ impl Removals {
     /// Those that still count at `now`.
     fn recent(mut self, now: Timestamp) -> Self {
         let minute = minute_of(now);
-        for list in [&mut self.users, &mut self.groups] {
+        for list in [&mut self.users, &mut self.groups].into_iter().chain(&mut self.resources) {
             list.retain(|entry| minute.saturating_sub(entry.minute) <= WINDOW_MINUTES);
         }
+        self.resources = self.resources.filter(|list| !list.is_empty());
         self
     }
 
@@ -138,6 +150,7 @@ impl Removals {
             Removal::Deactivated => (&mut self.users, 0),
             Removal::Deleted(Kind::Users) => (&mut self.users, 1),
             Removal::Deleted(Kind::Groups) => (&mut self.groups, 1),
+            Removal::Deleted(Kind::Resources) => (self.resources.get_or_insert_default(), 1),
         };
         let minute = minute_of(now);
         match list.last_mut().filter(|last| last.minute == minute) {
@@ -187,7 +200,8 @@ impl Directory {
         let removals = removals.recent(self.clock.now());
         let users = self.load_of(source, &removals, Kind::Users).await?;
         let groups = self.load_of(source, &removals, Kind::Groups).await?;
-        Ok(Brake { paused, users, groups })
+        let resources = self.load_of(source, &removals, Kind::Resources).await?;
+        Ok(Brake { paused, users, groups, resources })
     }
 
     async fn load_of(&self, source: &SourceId, removals: &Removals, kind: Kind) -> Result<Load, Error> {
@@ -195,7 +209,7 @@ impl Directory {
         Ok(removals.load(kind, self.count_owned(source, kind).await?, &guard))
     }
 
-    /// How many users or groups a source owns; kept, not counted.
+    /// How many users, groups or other resources a source owns; kept, not counted.
     ///
     /// # Errors
     /// `Store`.
@@ -205,10 +219,39 @@ impl Directory {
     }
 
     /// Counts what each source owns, once in the life of a store: one that was filled before totals were kept has none.
+    /// `types` are the names of the configured resource types.
     ///
     /// # Errors
     /// `Store`.
-    pub async fn count_owned_once(&self) -> Result<(), Error> {
+    pub async fn count_owned_once(&self, types: &[String]) -> Result<(), Error> {
+        self.count_people_once().await?;
+        for resource_type in types {
+            self.count_resources_once(resource_type).await?;
+        }
+        Ok(())
+    }
+
+    async fn count_resources_once(&self, resource_type: &str) -> Result<(), Error> {
+        let mark = format!("{RESOURCES_COUNTED}:{resource_type}");
+        if self.total(&mark).await? > 0 {
+            return Ok(());
+        }
+        let mut change = self.ledger.change();
+        let mut after = None;
+        loop {
+            let page = self.list_objects(resource_type, after, MAX_PAGE).await?;
+            page.iter().for_each(|one| self.count_owner(&mut change, Kind::Resources, None, one.owner.as_ref()));
+            after = page.last().map(|object| object.id);
+            if page.len() < MAX_PAGE {
+                break;
+            }
+        }
+        change.add(&TOTALS, self.organisation, &*mark, 1);
+        change.commit_quietly(Housekeeping::SourceState).await?;
+        Ok(())
+    }
+
+    async fn count_people_once(&self) -> Result<(), Error> {
         if self.total(COUNTED).await? > 0 {
             return Ok(());
         }
@@ -236,7 +279,7 @@ impl Directory {
         Ok(())
     }
 
-    /// Moves one user or group from the total of an owner to that of another.
+    /// Moves one user, group or resource from the total of an owner to that of another.
     pub(super) fn count_owner(
         &self,
         change: &mut Change,
@@ -331,6 +374,7 @@ impl Directory {
                 let event = permit.event(now, EventKind::ConnectionReleased).on("source", source, source);
                 let count = |kind| removals.of(kind).iter().map(|entry| entry.removed).fold(0, u64::saturating_add);
                 let event = event.detail("users", count(Kind::Users)).detail("groups", count(Kind::Groups));
+                let event = event.detail("resources", count(Kind::Resources));
                 let event = match pause {
                     Some(pause) => event.detail("paused_since", pause.since),
                     None => event,

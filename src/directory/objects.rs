@@ -1,5 +1,6 @@
 //! Resources of types that the configuration defines: looking them up and changing them. Who owns one may change it.
 
+use super::brake::{Kind, Removal};
 use super::connections::taken_over;
 use super::reconcile::MAX_EXTERNAL_ID_BYTES;
 use super::tables::{OBJECT_LINKS, OBJECTS, TOTALS};
@@ -181,7 +182,7 @@ impl Directory {
     /// Deletes a resource.
     ///
     /// # Errors
-    /// `NotFound`, `Revision`, `Owned`, `Store`.
+    /// `NotFound`, `Revision`, `Owned`, `Paused`, `Store`.
     pub async fn delete_object(
         &self,
         permit: &Permit,
@@ -191,6 +192,7 @@ impl Directory {
         self.ledger
             .retry(|mut change| async move {
                 let before = self.object_in(&mut change, permit, (resource_type, id), revision).await?;
+                self.stage_removal(&mut change, permit, Removal::Deleted(Kind::Resources)).await?;
                 self.stage_object(&mut change, Some(&before), None).await?;
                 change.add(&TOTALS, self.organisation, &*total_name(resource_type), -1);
                 let event = permit.event(self.clock.now(), EventKind::ResourceDeleted);
@@ -233,6 +235,8 @@ impl Directory {
         let of = |object: Option<&Object>| object.map(|object| object.attributes.clone());
         let (old, new) = (of(before), of(after));
         self.stage_unique(change, &object.resource_type, object.id, old.as_ref(), new.as_ref()).await?;
+        let owner = |object: Option<&Object>| object.and_then(|object| object.owner.clone());
+        self.count_owner(change, Kind::Resources, owner(before).as_ref(), owner(after).as_ref());
         let (old, new) = (before.and_then(link), after.and_then(link));
         if old != new {
             if let Some(old) = old {

@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 use http::Method;
 use serde_json::{Value, json};
 
+use super::schema_types::create;
 use super::{Client, GROUP, Ground, PATCH, USER};
 
 const NOBODY: &str = "/Users/01234567-89ab-7cde-8f01-23456789abcd";
@@ -213,4 +214,34 @@ async fn a_request_that_fails_anyway_is_not_counted() {
     for path in &paths[..10] {
         okta.delete(path).await.expect(204);
     }
+}
+
+#[tokio::test]
+async fn deleted_resources_of_configured_types_count_among_themselves() {
+    let schemas = include_str!("../../fixtures/test-resources.toml");
+    let ground = Ground::with_schemas(schemas).with_connections("[[scim]]\nid = \"okta\"");
+    let (okta, entra) = (ground.client("okta").await, ground.client("entra").await);
+    let make = async |name: &str| format!("/TestResources/{}", create(&okta, name, json!({})).await.id());
+    let mut paths = Vec::new();
+    for number in 0..12 {
+        paths.push(make(&format!("resource-{number}")).await);
+    }
+    let user = format!("/Users/{}", okta.user("ada").await);
+    for path in &paths[..10] {
+        okta.delete(path).await.expect(204);
+    }
+    // Users and groups have counts of their own.
+    okta.patch(&user, active(false)).await.expect(200);
+    let source = "okta".parse().unwrap();
+    let brake = ground.directory.brake(&source).await.unwrap();
+    assert_eq!((brake.resources.owned, brake.resources.removed, brake.resources.limit), (2, 10, 10));
+    assert_eq!((brake.users.removed, brake.paused), (1, None));
+    okta.delete(&paths[10]).await.expect_error(429, None);
+    okta.get(&paths[10]).await.expect(200);
+    okta.patch(&user, active(true)).await.expect_error(429, None);
+    entra.user("grace").await;
+    let paused = ground.directory.brake(&source).await.unwrap().paused.unwrap();
+    assert_eq!((paused.what.as_str(), paused.removed), ("resources", 10));
+    release(&ground, "okta").await;
+    okta.delete(&paths[10]).await.expect(204);
 }

@@ -9,7 +9,10 @@ pub const EXTENSION: &str = "urn:ietf:params:scim:schemas:extension:test:2.0:Tes
 const PATH: &str = "/TestResources";
 
 pub async fn client() -> Client {
-    Ground::with_schemas(include_str!("../../fixtures/test-resources.toml")).client("okta").await
+    // Tests delete more than clients do.
+    let connection = "[[scim]]\nid = \"okta\"\nbrake.at_least = 10000";
+    let ground = Ground::with_schemas(include_str!("../../fixtures/test-resources.toml"));
+    ground.with_connections(connection).client("okta").await
 }
 
 /// A resource of this identifier with these attributes.
@@ -448,4 +451,39 @@ async fn without_configuration_there_is_no_such_type() {
     client.post(PATH, &resource("x", json!({}))).await.expect_error(404, None);
     client.get("/ResourceTypes/TestResource").await.expect_error(404, None);
     client.get(&format!("/Schemas/{TEST}")).await.expect_error(404, None);
+}
+
+/// RFC 7644 section 3.9 on answers to writes, for each value of `returned` (RFC 7643 section 7).
+#[tokio::test]
+async fn answers_to_writes_show_what_the_parameters_ask_for() {
+    let client = client().await;
+    let full = |name: &str| {
+        let given = json!({"integerAttr": 7, "alwaysReturnedAttr": "always", "requestedAttr": "asked",
+            "neverReturnedAttr": "hidden", "complexAttr": {"sub1": "one", "sub5": "five"}});
+        resource(name, given)
+    };
+    let names = ["integerAttr", "alwaysReturnedAttr", "requestedAttr", "neverReturnedAttr", "complexAttr"];
+    // What is asked for, and which of the names are answered.
+    let cases: [(&str, &[&str]); 6] = [
+        ("", &["integerAttr", "alwaysReturnedAttr", "complexAttr"]),
+        ("attributes=requestedAttr,neverReturnedAttr", &["alwaysReturnedAttr", "requestedAttr"]),
+        ("attributes=integerAttr", &["integerAttr", "alwaysReturnedAttr"]),
+        ("attributes=identifier", &["alwaysReturnedAttr"]),
+        ("excludedAttributes=integerAttr,alwaysReturnedAttr", &["alwaysReturnedAttr", "complexAttr"]),
+        ("attributes=complexAttr.sub5", &["alwaysReturnedAttr", "complexAttr"]),
+    ];
+    for (number, (query, expected)) in cases.into_iter().enumerate() {
+        let name = format!("n{number}");
+        let created = client.post(&format!("{PATH}?{query}"), &full(&name)).await.expect(201);
+        let path = format!("{PATH}/{}", created.id());
+        let put = client.put(&format!("{path}?{query}"), &full(&name)).await.expect(200);
+        let change = json!([{"op": "replace", "path": "requestedAttr", "value": "changed"}]);
+        let patched = client.patch(&format!("{path}?{query}"), change).await.expect(200);
+        for (what, answer) in [("POST", created), ("PUT", put), ("PATCH", patched)] {
+            let shown: Vec<&str> = names.into_iter().filter(|name| answer.body.get(*name).is_some()).collect();
+            assert_eq!(shown, expected, "{what} {query}: {}", answer.body);
+            let sub = answer.body.pointer("/complexAttr/sub5");
+            assert_eq!(sub.is_some(), query.ends_with("sub5"), "{what} {query}: {}", answer.body);
+        }
+    }
 }
