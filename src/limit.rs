@@ -15,6 +15,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use governor::NotUntil;
 use governor::clock::Clock as _;
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
@@ -119,6 +120,20 @@ pub enum Subject<'a> {
     Token(&'a str),
 }
 
+/// Why several requests at once are refused.
+#[derive(Debug, thiserror::Error)]
+pub enum Excess {
+    /// They would pass later.
+    #[error(transparent)]
+    Later(Retry),
+    /// They never pass together.
+    #[error("more than the {most} that may come at once")]
+    Never {
+        /// How many may.
+        most: u32,
+    },
+}
+
 /// The limiters. Cloning shares them.
 #[derive(Clone)]
 pub struct Limits(Arc<Inner>);
@@ -170,20 +185,30 @@ impl Limits {
     /// How long to wait, when the allowance is used up.
     pub fn check(&self, rate: Rate, subject: Subject<'_>) -> Result<(), Retry> {
         let all = &*self.0;
-        let limiter = match (rate, subject) {
-            (Rate::Api, _) => &all.api,
-            (Rate::Page, _) => &all.page,
-            (Rate::Scim, Subject::Connection(id)) => all.connections.get(id).unwrap_or(&all.scim),
-            (Rate::Scim, _) => &all.scim,
-            (Rate::SignIn, Subject::Account(_)) => &all.sign_in_account,
-            (Rate::SignIn, _) => &all.sign_in_address,
-        };
         let hidden = matches!(subject, Subject::Account(_));
-        limiter.check(self.bucket(subject, 64), hidden)?;
+        all.limiter(rate, subject).check(self.bucket(subject, 64), hidden)?;
         if rate == Rate::SignIn && matches!(subject, Subject::Address(_)) {
             all.sign_in_network.check(self.bucket(subject, 48), false)?;
         }
         Ok(())
+    }
+
+    /// Counts `more` requests that came within one that [`Limits::check`] let pass: all of them, or none.
+    ///
+    /// # Errors
+    /// How long to wait; or that so many do not pass at once, the one that passed among them.
+    pub fn check_further(&self, rate: Rate, subject: Subject<'_>, more: u32) -> Result<(), Excess> {
+        let Some(more) = NonZeroU32::new(more) else { return Ok(()) };
+        let limiter = self.0.limiter(rate, subject);
+        let most = limiter.allowance.burst.get();
+        if more.get() >= most {
+            return Err(Excess::Never { most });
+        }
+        match limiter.governor.check_key_n(&self.bucket(subject, 64), more) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(until)) => Err(Excess::Later(limiter.retry(&until, false))),
+            Err(_) => Err(Excess::Never { most }),
+        }
     }
 
     /// Starts the task that drops what rests. Without it memory stays bounded, but is not given back.
@@ -243,15 +268,30 @@ impl Inner {
             .into_iter()
             .chain(self.connections.values())
     }
+
+    fn limiter(&self, rate: Rate, subject: Subject<'_>) -> &Limiter {
+        match (rate, subject) {
+            (Rate::Api, _) => &self.api,
+            (Rate::Page, _) => &self.page,
+            (Rate::Scim, Subject::Connection(id)) => self.connections.get(id).unwrap_or(&self.scim),
+            (Rate::Scim, _) => &self.scim,
+            (Rate::SignIn, Subject::Account(_)) => &self.sign_in_account,
+            (Rate::SignIn, _) => &self.sign_in_address,
+        }
+    }
 }
 
 impl Limiter {
     fn check(&self, bucket: u32, hidden: bool) -> Result<(), Retry> {
-        self.governor.check_key(&bucket).map_err(|until| Retry {
+        self.governor.check_key(&bucket).map_err(|until| self.retry(&until, hidden))
+    }
+
+    fn retry(&self, until: &NotUntil<Nanos>, hidden: bool) -> Retry {
+        Retry {
             after: until.wait_time_from(self.governor.clock().now()),
             limiter: self.name,
             allowance: self.allowance,
             hidden,
-        })
+        }
     }
 }

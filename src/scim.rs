@@ -54,6 +54,7 @@ use crate::config::{self, Passwords};
 use crate::directory::Directory;
 use crate::error::Chain;
 use crate::http::Metrics;
+use crate::limit::Limits;
 use crate::model::SourceId;
 use crate::model::schema::Schemas;
 use call::Call;
@@ -73,6 +74,7 @@ pub struct Scim {
     bulk_turns: Arc<Semaphore>,
     keeper: Option<Keeper>,
     journal: Option<Journal>,
+    limits: Option<Limits>,
 }
 
 impl Scim {
@@ -92,6 +94,7 @@ impl Scim {
             bulk_turns,
             keeper: None,
             journal: None,
+            limits: None,
         }
     }
 
@@ -99,6 +102,12 @@ impl Scim {
     #[must_use]
     pub fn counted_by(self, metrics: Metrics) -> Self {
         Self { metrics: Some(metrics), ..self }
+    }
+
+    /// Counts the operations of bulk requests against the rate of their connection.
+    #[must_use]
+    pub fn limited_by(self, limits: Limits) -> Self {
+        Self { limits: Some(limits), ..self }
     }
 
     /// Sets the passwords of connections that may set them.

@@ -52,6 +52,7 @@ impl Gateway {
         let url = self.config.public_url.as_str();
         let scim = Scim::new(self.directory.clone(), self.access.clone(), self.cursors.clone(), url)
             .counted_by(self.foundation.metrics.clone())
+            .limited_by(self.limits.clone())
             .serving(&self.config.scim)
             .kept_in(self.journal.clone())
             .keeping(scim::Keeper {

@@ -13,6 +13,8 @@ use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::{Error, Scim};
+use crate::http::Rate;
+use crate::limit::{Excess, Subject};
 use crate::scim::call::{Call, Content};
 use crate::scim::patch::PATCH_SCHEMA;
 
@@ -74,9 +76,21 @@ impl Scim {
     pub(super) async fn bulk(&self, call: &Call, body: Content) -> Result<Value, Error> {
         let _turn = self.bulk_turns.acquire().await.map_err(|_| Error::Unavailable)?;
         let request = Request::read(call.object(body).await?)?;
+        self.count_operations(call, request.entries.len())?;
         let outcomes = run::Run::new(self, call, &request)?.finish().await;
         let results = request.entries.iter().zip(outcomes).filter_map(|(entry, outcome)| Some(result(entry, outcome?)));
         Ok(json!({"schemas": [RESPONSE_SCHEMA], "Operations": results.collect::<Vec<_>>()}))
+    }
+
+    /// Counts each operation as a request of the connection; the gate has counted one for the request itself.
+    fn count_operations(&self, call: &Call, operations: usize) -> Result<(), Error> {
+        let Some(limits) = &self.limits else { return Ok(()) };
+        let more = u32::try_from(operations.saturating_sub(1)).unwrap_or(u32::MAX);
+        limits.check_further(Rate::Scim, Subject::Connection(call.source.as_str()), more).map_err(|excess| match excess
+        {
+            Excess::Later(retry) => Error::TooManyRequests(retry),
+            Excess::Never { most } => Error::TooManyOperations { most },
+        })
     }
 }
 

@@ -86,6 +86,12 @@ pub enum Error {
         body = 1024 * 1024, bulk = bulk::MAX_BODY_BYTES, operations = bulk::MAX_OPERATIONS
     )]
     TooLarge,
+    /// A bulk request has more operations than the connection's rate ever lets pass at once.
+    #[error("the rate of this connection allows {most} operations at once; send them in several requests")]
+    TooManyOperations {
+        /// How many it allows.
+        most: u32,
+    },
     /// More would have to be read than one request may cost.
     #[error("too many resources would have to be read; narrow the filter by userName, externalId, emails or id")]
     TooMany,
@@ -149,7 +155,7 @@ impl Error {
             Self::NoTarget(_) => answer(StatusCode::BAD_REQUEST, Some("noTarget")),
             Self::Nobody | Self::NotFound => answer(StatusCode::NOT_FOUND, None),
             Self::Precondition => answer(StatusCode::PRECONDITION_FAILED, None),
-            Self::TooLarge => answer(StatusCode::PAYLOAD_TOO_LARGE, None),
+            Self::TooLarge | Self::TooManyOperations { .. } => answer(StatusCode::PAYLOAD_TOO_LARGE, None),
             Self::TooMany | Self::TooManyMembers => answer(StatusCode::BAD_REQUEST, Some("tooMany")),
             Self::TooManyRequests(_) => answer(StatusCode::TOO_MANY_REQUESTS, None),
             Self::Unauthorized => answer(StatusCode::UNAUTHORIZED, None),

@@ -11,6 +11,7 @@ mod discovery;
 mod entra;
 mod entra_flow;
 mod groups;
+mod guides;
 mod hostile;
 mod lists;
 mod me;
@@ -39,7 +40,7 @@ use cleargate::clock::{Clock, ManualClock, Timestamp};
 use cleargate::config::{self, Credentials};
 use cleargate::directory::{Connection, Directory, Rules};
 use cleargate::http::Metrics;
-use cleargate::limit::{LimitSettings, Limits};
+use cleargate::limit::{Allowance, LimitSettings, Limits};
 use cleargate::model::schema::Schemas;
 use cleargate::model::{OrganisationId, TokenKind};
 use cleargate::scim::{Cursors, Gate, Scim, routes};
@@ -75,7 +76,9 @@ pub struct Ground {
 
 impl Ground {
     pub fn new() -> Self {
-        Self::with_limits(&LimitSettings::default())
+        // As by default in the configuration.
+        let scim = Allowance::new(60_000, Duration::from_secs(60), 60_000);
+        Self::with_limits(&LimitSettings { scim, ..LimitSettings::default() })
     }
 
     pub fn with_limits(limits: &LimitSettings) -> Self {
@@ -150,7 +153,9 @@ impl Ground {
 
     fn scim(&self, public_url: &str) -> Scim {
         let cursors = Cursors::new(&MacKey::new(&[7; 32]), self.clock.clock());
-        Scim::new(self.directory.clone(), self.access.clone(), cursors, public_url).knowing(&self.schemas)
+        Scim::new(self.directory.clone(), self.access.clone(), cursors, public_url)
+            .limited_by(self.limits.clone())
+            .knowing(&self.schemas)
     }
 
     fn serve(&self, scim: Scim) -> Router {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cleargate::limit::{Allowance, LimitSettings};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -374,4 +375,29 @@ async fn a_chain_of_references_is_followed_to_its_end() {
     let results = client.bulk(&json!(ring)).await;
     assert_eq!(statuses(&results), ["201"; 200]);
     assert_eq!(client.members(&id(&results[199])).await, [id(&results[0])]);
+}
+
+#[tokio::test]
+async fn each_operation_counts_against_the_rate_and_nothing_is_done_of_what_does_not_fit() {
+    let scim = Allowance::new(1, Duration::from_secs(1), 10);
+    let ground = Ground::with_limits(&LimitSettings { scim, ..LimitSettings::default() });
+    let okta = ground.client("okta").await;
+    let request = |names: std::ops::Range<u32>| {
+        let operations: Vec<Value> = names.map(|n| post_user(&format!("b{n}"), &format!("user-{n}"))).collect();
+        json!({"schemas": [REQUEST], "Operations": operations})
+    };
+    okta.post("/Bulk", &request(0..6)).await.expect(200);
+    // Four are left: the request itself, and three more do not carry five operations.
+    let refused = okta.post("/Bulk", &request(6..11)).await.expect_error(429, None);
+    assert_eq!(refused.header("retry-after"), "1");
+    assert_eq!(okta.get("/Users?count=0").await.expect(200).body["totalResults"], 6);
+    ground.clock.advance(Duration::from_secs(10));
+    okta.post("/Bulk", &request(6..16)).await.expect(200);
+    okta.get("/Users").await.expect_error(429, None);
+    // What never fits is told so, instead of being asked to come back for ever.
+    ground.clock.advance(Duration::from_secs(10));
+    let refused = okta.post("/Bulk", &request(20..31)).await.expect_error(413, None);
+    assert!(refused.body["detail"].as_str().unwrap().contains("10 operations"), "{}", refused.body);
+    ground.clock.advance(Duration::from_secs(10));
+    assert_eq!(okta.get("/Users?count=0").await.expect(200).body["totalResults"], 16);
 }
