@@ -1,6 +1,7 @@
 //! The program as a shell sees it: help, exit codes, standard output and standard error.
 
 mod daemon;
+mod follow;
 mod offline;
 mod trial;
 

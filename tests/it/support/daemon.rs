@@ -10,6 +10,7 @@
 
 use std::fs::{self, File};
 use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -159,7 +160,9 @@ impl Daemon {
             if let Some(status) = self.child.as_mut().unwrap().try_wait().unwrap() {
                 panic!("the daemon ended with {status} instead of serving:\n{}", self.log());
             }
-            if probe.get("/readyz").try_send().await.is_ok_and(|answer| answer.status == 200) {
+            let is_ready = probe.get("/readyz").try_send().await.is_ok_and(|answer| answer.status == 200);
+            // The socket for administrators is the last listener.
+            if is_ready && UnixStream::connect(self.path("admin.sock")).is_ok() {
                 return began.elapsed();
             }
             assert!(began.elapsed() < PATIENCE, "the daemon is not ready:\n{}", self.log());
