@@ -37,8 +37,9 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 pub use admit::Gate;
-pub use error::Error;
+pub use error::{Error, RowProblem};
 pub use routes::{router, table};
+pub use users::{MAX_ROWS, Row, parse};
 
 use crate::access::{Access, Permit};
 use crate::audit::{Ledger, Sealer};
@@ -124,12 +125,14 @@ pub struct Services {
 pub struct Api {
     services: Arc<Services>,
     runs: sources::Runs,
+    /// Held while something is taken away that may be the last of its kind.
+    losses: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Api {
     /// The surface over these services.
     pub fn new(services: Services) -> Self {
-        Self { services: Arc::new(services), runs: sources::Runs::default() }
+        Self { services: Arc::new(services), runs: sources::Runs::default(), losses: Arc::default() }
     }
 
     /// Checks that the caller may do this, in the whole organisation or within a scope.
@@ -153,7 +156,7 @@ impl Api {
         found.ok_or(Error::NotFound { what: "user" })
     }
 
-    /// The group of this id, or the only one of this name.
+    /// The group of this id, or the only one of this name, or of this slug.
     async fn group(&self, text: &str) -> Result<Group, Error> {
         let directory = &self.services.directory;
         if let Ok(id) = text.parse()
@@ -162,6 +165,9 @@ impl Api {
             return Ok(group);
         }
         let mut named = directory.find_groups_by_name(text).await?;
+        if named.is_empty() {
+            named = directory.find_groups_by_slug(text).await?;
+        }
         match (named.pop(), named.is_empty()) {
             (Some(group), true) => Ok(group),
             (Some(_), false) => Err(Error::Ambiguous { what: "group" }),

@@ -78,6 +78,12 @@ pub enum Error {
         /// What.
         what: &'static str,
     },
+    /// Rows of a list are not acceptable; nothing was written.
+    #[error("{} of the rows cannot be taken; nothing was written", rows_of(problems))]
+    Rows {
+        /// What is wrong, by row.
+        problems: Vec<RowProblem>,
+    },
     /// Somebody changed it meanwhile.
     #[error("it has changed meanwhile: revision {current} is current")]
     Revision {
@@ -93,6 +99,27 @@ pub enum Error {
     /// No credentials, or none that are good.
     #[error("a session or a management token is needed")]
     Unauthorized,
+}
+
+/// What is wrong with one row of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowProblem {
+    /// Which, from 1.
+    pub row: usize,
+    /// The column, when it is one.
+    pub field: Option<String>,
+    /// What is wrong, as the rest of a sentence that starts with the column or the row.
+    pub detail: String,
+}
+
+impl RowProblem {
+    pub(super) fn render(&self) -> serde_json::Value {
+        json!({"row": self.row, "field": self.field, "detail": self.detail})
+    }
+}
+
+fn rows_of(problems: &[RowProblem]) -> usize {
+    problems.iter().map(|problem| problem.row).collect::<std::collections::BTreeSet<_>>().len()
 }
 
 impl Error {
@@ -125,7 +152,7 @@ impl Error {
         match self {
             Self::Ambiguous { .. } | Self::Conflict { .. } => StatusCode::CONFLICT,
             Self::Busy { .. } | Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Configuration { .. } | Self::Invalid { .. } | Self::InvalidFields { .. } => {
+            Self::Configuration { .. } | Self::Invalid { .. } | Self::InvalidFields { .. } | Self::Rows { .. } => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
             Self::Forbidden { .. } | Self::Foreign => StatusCode::FORBIDDEN,
@@ -142,13 +169,25 @@ impl Error {
         match self {
             Self::Invalid { field, .. } => Some(field),
             Self::InvalidFields { fields } => fields.first().map(|(field, _)| field.as_str()),
+            Self::Rows { .. } => Some("rows"),
             Self::Conflict { field, .. } => field.as_deref(),
             _ => None,
         }
     }
 
+    /// What is wrong, field by field or row by row.
+    fn errors(&self) -> Vec<serde_json::Value> {
+        match self {
+            Self::Rows { problems } => problems.iter().map(RowProblem::render).collect(),
+            other => {
+                let show = |(field, detail): (String, String)| json!({"field": field, "detail": detail});
+                other.fields().into_iter().map(show).collect()
+            }
+        }
+    }
+
     /// Every field that is wrong, with what is wrong.
-    fn errors(&self) -> Vec<(String, String)> {
+    pub(super) fn fields(&self) -> Vec<(String, String)> {
         match self {
             Self::Invalid { field, reason } => vec![(field.clone(), reason.clone())],
             Self::InvalidFields { fields } => fields.clone(),
@@ -185,7 +224,7 @@ pub(super) struct Problem {
     pub(super) status: StatusCode,
     pub(super) detail: String,
     pub(super) field: Option<String>,
-    pub(super) errors: Vec<(String, String)>,
+    pub(super) errors: Vec<serde_json::Value>,
 }
 
 impl Problem {
@@ -200,8 +239,7 @@ impl Problem {
         if let Some(members) = body.as_object_mut() {
             members.extend(self.field.as_ref().map(|field| ("field".to_owned(), field.as_str().into())));
             if !self.errors.is_empty() {
-                let errors = self.errors.iter().map(|(field, detail)| json!({"field": field, "detail": detail}));
-                members.insert("errors".to_owned(), errors.collect());
+                members.insert("errors".to_owned(), self.errors.clone().into());
             }
             members.extend(request_id.map(|id| ("request_id".to_owned(), id.into())));
         }

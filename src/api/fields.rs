@@ -60,6 +60,24 @@ impl Fields {
         }
     }
 
+    /// Whatever is under `name`.
+    pub(super) fn take(&mut self, name: &str) -> Option<Value> {
+        self.0.remove(name)
+    }
+
+    /// Adds a text to the list under `name`.
+    pub(super) fn push(&mut self, name: &str, text: String) -> Result<(), Error> {
+        let mut texts = self.list(name)?;
+        texts.push(text);
+        self.set(name, texts.into());
+        Ok(())
+    }
+
+    /// Sets a member.
+    pub(super) fn set(&mut self, name: &str, value: Value) {
+        self.0.insert(name.to_owned(), value);
+    }
+
     /// Whether `name` is there, as null too.
     pub(super) fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)

@@ -6,6 +6,7 @@ use http::StatusCode;
 
 use super::admit::Caller;
 use super::fields::{Fields, Params};
+use super::protect::Loss;
 use super::{Api, Error, render};
 use crate::access::{NewGrant, Question};
 use crate::model::{GrantId, Mode, Permission, RoleId, Subject};
@@ -65,7 +66,16 @@ pub(super) async fn create(State(api): State<Api>, caller: Caller, mut fields: F
 
 /// `DELETE /grants/{id}`. The right to end grants everywhere is enough, also where a grant within the scope would
 /// take it away: else that grant could not be ended by anybody.
-pub(super) async fn delete(State(api): State<Api>, caller: Caller, Path(id): Path<String>) -> Result<Response, Error> {
+///
+/// The last one by which the organisation is administered stays, unless an administrator of the machine says `force=true`.
+pub(super) async fn delete(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(id): Path<String>,
+    mut params: Params,
+) -> Result<Response, Error> {
+    let is_forced = params.parsed::<bool>("force")?.unwrap_or(false);
+    params.end()?;
     let missing = || Error::NotFound { what: "grant" };
     let id: GrantId = id.parse().map_err(|_| missing())?;
     let access = &api.services.access;
@@ -78,6 +88,7 @@ pub(super) async fn delete(State(api): State<Api>, caller: Caller, Path(id): Pat
         api.check_ending(&caller, found).await?;
         api.check_own_rights(&caller, found.subject, &found.role)?;
     }
+    let _guard = api.check_last(&caller, Loss::Grant(id), is_forced).await?;
     let grant = access.grants().delete(&permit, id).await?;
     Ok(render::answer(StatusCode::OK, &render::grant(&grant)))
 }

@@ -1,13 +1,19 @@
 //! `/groups`.
 
+mod members;
+
 use axum::extract::{Path, State};
 use axum::response::Response;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 
 use super::admit::Caller;
-use super::fields::Params;
+use super::fields::{Fields, Params};
+use super::protect::Loss;
 use super::{Api, Error, render};
-use crate::model::GroupId;
+use crate::access::Permit;
+use crate::directory::{self, GroupDraft, Member, MemberChange};
+use crate::model::{Attributes, Grant, Group, GroupId, GroupName, Subject};
+pub(super) use members::{add, list as list_members, remove};
 
 /// `GET /groups?limit=&cursor=`.
 pub(super) async fn list(State(api): State<Api>, caller: Caller, mut params: Params) -> Result<Response, Error> {
@@ -23,10 +29,132 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller, mut params: Par
     Ok(render::page(items, next))
 }
 
-/// `GET /groups/{id or name}`.
+/// `GET /groups/{id, name or slug}`.
 pub(super) async fn show(State(api): State<Api>, caller: Caller, Path(group): Path<String>) -> Result<Response, Error> {
     api.permit(&caller, "groups:read", None).await?;
     let group = api.group(&group).await?;
-    let members = api.services.directory.count_members(group.id).await?;
-    Ok(render::versioned(StatusCode::OK, &render::group(&group, members), group.revision))
+    api.shown(&group, StatusCode::OK).await
+}
+
+/// `POST /groups`: `name`, `users` and `groups` to be in it.
+pub(super) async fn create(State(api): State<Api>, caller: Caller, mut fields: Fields) -> Result<Response, Error> {
+    let name = fields.text("name")?;
+    let (users, groups) = (fields.list("users")?, fields.list("groups")?);
+    fields.end()?;
+    let permit = api.permit(&caller, "groups:create", None).await?;
+    let name = parse_name(&name.ok_or_else(|| Error::invalid("name", "is required"))?)?;
+    let mut members = MemberChange::default();
+    for member in api.members_named(&users, &groups).await? {
+        members.add(member);
+    }
+    let draft = GroupDraft { name, external_id: None, attributes: Attributes::default(), members };
+    let group = api.services.directory.create_group(&permit, &draft).await.map_err(of_name)?;
+    let mut response = api.shown(&group, StatusCode::CREATED).await?;
+    if let Ok(location) = format!("/api/v1/groups/{}", group.id).parse() {
+        response.headers_mut().insert(http::header::LOCATION, location);
+    }
+    Ok(response)
+}
+
+/// `PATCH /groups/{group}`: `name`.
+pub(super) async fn change(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(group): Path<String>,
+    headers: HeaderMap,
+    mut fields: Fields,
+) -> Result<Response, Error> {
+    let revision = render::if_match(&headers)?;
+    let name = fields.text("name")?.map(|name| parse_name(&name)).transpose()?;
+    fields.end()?;
+    let permit = api.permit(&caller, "groups:update", None).await?;
+    let group = api.group(&group).await?;
+    let edit = |_: &Group, draft: &mut GroupDraft| {
+        draft.name = name.clone().unwrap_or_else(|| draft.name.clone());
+        Ok::<(), directory::Error>(())
+    };
+    let changed = api.services.directory.change_group(&permit, group.id, revision, edit).await;
+    let group = changed.map_err(|error| owned(error, &group))?;
+    api.shown(&group, StatusCode::OK).await
+}
+
+/// `DELETE /groups/{group}?force=`: refused while the group holds roles, unless `force=true`.
+pub(super) async fn delete(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(group): Path<String>,
+    headers: HeaderMap,
+    mut params: Params,
+) -> Result<Response, Error> {
+    let revision = render::if_match(&headers)?;
+    let is_forced = params.parsed::<bool>("force")?.unwrap_or(false);
+    params.end()?;
+    let permit = api.permit(&caller, "groups:delete", None).await?;
+    let group = api.group(&group).await?;
+    check_owner(&group, &permit)?;
+    let grants = api.grants_through(&group).await?;
+    for grant in &grants {
+        // Who is in the group loses what the groups above it hold, too.
+        let grant = Grant { subject: Subject::Group(group.id), ..grant.clone() };
+        api.check_ending(&caller, &grant).await?;
+    }
+    api.check_own_group(&caller, &group, &grants).await?;
+    let own = grants.iter().filter(|grant| grant.subject == Subject::Group(group.id)).count();
+    if own > 0 && !is_forced {
+        let detail = format!("`{}` holds {own} grants; end them first, or delete it with force=true", group.name);
+        return Err(Error::Conflict { field: None, detail });
+    }
+    let body = render::group(&group, api.services.directory.count_members(group.id).await?);
+    let _guard = api.check_last(&caller, Loss::Group(group.id), is_forced).await?;
+    let deleted = api.services.directory.delete_group(&permit, group.id, revision).await;
+    deleted.map_err(|error| owned(error, &group))?;
+    Ok(render::answer(StatusCode::OK, &body))
+}
+
+impl Api {
+    async fn shown(&self, group: &Group, status: StatusCode) -> Result<Response, Error> {
+        let members = self.services.directory.count_members(group.id).await?;
+        Ok(render::versioned(status, &render::group(group, members), group.revision))
+    }
+
+    /// The members that a body names.
+    async fn members_named(&self, users: &[String], groups: &[String]) -> Result<Vec<Member>, Error> {
+        let users = self.named_users("users", users).await?;
+        let groups = self.named_groups("groups", groups).await?;
+        let users = users.iter().map(|user| Member::User(user.id));
+        Ok(users.chain(groups.iter().map(|group| Member::Group(group.id))).collect())
+    }
+}
+
+fn parse_name(text: &str) -> Result<GroupName, Error> {
+    text.parse().map_err(|error| Error::invalid("name", error))
+}
+
+/// What a source owns is refused before it is told what would be lost by it.
+fn check_owner(group: &Group, permit: &Permit) -> Result<(), Error> {
+    match (&group.owner, permit.source()) {
+        (Some(owner), None) => Err(owned(directory::Error::Owned { owner: Some(owner.clone()) }, group)),
+        _ => Ok(()),
+    }
+}
+
+/// A failure of the directory, with the group's name and in the words of this surface.
+fn owned(error: directory::Error, group: &Group) -> Error {
+    match error {
+        directory::Error::Owned { owner } => {
+            let owner = owner.as_ref().map_or("the organization itself", |owner| owner.as_str());
+            let detail = format!("`{}` is kept by {owner}; change it there", group.name);
+            Error::Conflict { field: None, detail }
+        }
+        other => of_name(other),
+    }
+}
+
+fn of_name(error: directory::Error) -> Error {
+    match error {
+        directory::Error::Conflict { field, value } if field == "displayName" => {
+            Error::Conflict { field: Some("name".to_owned()), detail: format!("there is a group `{value}` already") }
+        }
+        other => other.into(),
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::{Api, Error};
 use crate::model::near::{hint, nearest};
-use crate::model::{Group, RoleId};
+use crate::model::{Group, RoleId, User};
 
 /// Most groups among whose names the nearest is looked for.
 const MAX_LOOKED_AT: usize = 1_000;
@@ -21,19 +21,18 @@ impl Api {
         if roles.find(role).is_some_and(|entry| !entry.is_hidden) {
             return Ok(());
         }
-        let known: Vec<String> = roles.iter().filter(|entry| !entry.is_hidden).map(|e| e.role.id.to_string()).collect();
-        Err(Error::unknown(field, role.as_str(), known.iter().map(String::as_str)))
+        Err(Error::invalid(field, format!("`{role}` does not exist{}", roles.hint(role))))
     }
 
-    /// The groups of these names or ids, as `access_groups` has them.
-    pub(super) async fn named_groups(&self, names: &[String]) -> Result<Vec<Group>, Error> {
+    /// The groups of these names, slugs or ids, each once.
+    pub(super) async fn named_groups(&self, field: &str, names: &[String]) -> Result<Vec<Group>, Error> {
         let mut groups: Vec<Group> = Vec::new();
         for name in names {
             let group = match self.group(name).await {
-                Err(Error::NotFound { .. }) => return Err(self.unknown_group("access_groups", name).await?),
+                Err(Error::NotFound { .. }) => return Err(self.unknown_group(field, name).await?),
                 Err(Error::Ambiguous { .. }) => {
                     let reason = format!("has `{name}`, a name of several groups; use the id");
-                    return Err(Error::invalid("access_groups", reason));
+                    return Err(Error::invalid(field, reason));
                 }
                 other => other?,
             };
@@ -42,6 +41,23 @@ impl Api {
             }
         }
         Ok(groups)
+    }
+
+    /// The users of these login names or ids, each once.
+    pub(super) async fn named_users(&self, field: &str, names: &[String]) -> Result<Vec<User>, Error> {
+        let mut users: Vec<User> = Vec::new();
+        for name in names {
+            let user = match self.user(name).await {
+                Err(Error::NotFound { .. }) => {
+                    return Err(Error::invalid(field, format!("`{name}` does not exist")));
+                }
+                other => other?,
+            };
+            if !users.iter().any(|other| other.id == user.id) {
+                users.push(user);
+            }
+        }
+        Ok(users)
     }
 
     /// The refusal of a group that is not there.

@@ -2,8 +2,9 @@
 
 use super::admit::Caller;
 use super::{Api, Error};
-use crate::access::{Question, Reach, Reached, can_take_away};
-use crate::model::{Actor, Grant, Mode, Permission, RoleId, Scope, SourceId, Subject, UserId};
+use crate::access::{NewGrant, Question, Reach, Reached, can_take_away};
+use crate::directory::Member;
+use crate::model::{Actor, Grant, Group, Mode, Permission, RoleId, Scope, SourceId, Subject, UserId};
 
 impl Api {
     /// Checks that the caller reaches as far as a user whom it is about to act for, to disable or enable, to rename, or
@@ -97,6 +98,52 @@ impl Api {
         Ok(())
     }
 
+    /// Everything that is held by being in a group: its own grants and those of the groups in which it is.
+    pub(super) async fn grants_through(&self, group: &Group) -> Result<Vec<Grant>, Error> {
+        let mut groups = self.services.directory.groups_above(group.id).await?;
+        groups.push(group.clone());
+        let mut grants = Vec::new();
+        for group in groups {
+            grants.extend(self.services.access.grants().list(Subject::Group(group.id)).await?);
+        }
+        Ok(grants)
+    }
+
+    /// Membership gives what the group holds, and takes what it denies.
+    pub(super) async fn check_group(&self, caller: &Caller, group: &Group) -> Result<(), Error> {
+        for grant in self.grants_through(group).await? {
+            self.check_giving(caller, &grant).await?;
+        }
+        Ok(())
+    }
+
+    /// Checks that the caller may put a member into a group.
+    pub(super) async fn check_entering(&self, caller: &Caller, group: &Group, member: Member) -> Result<(), Error> {
+        for grant in self.grants_through(group).await? {
+            self.check_giving(caller, &grant).await?;
+            let (role, scope) = (&grant.role, grant.scope.as_ref());
+            self.check_taking(caller, subject_of(member), role, scope, grant.mode).await?;
+        }
+        Ok(())
+    }
+
+    /// Checks that the caller may take a member out of a group, as it would end what the member holds by it.
+    pub(super) async fn check_leaving(&self, caller: &Caller, group: &Group, member: Member) -> Result<(), Error> {
+        for grant in self.grants_through(group).await? {
+            let grant = Grant { subject: subject_of(member), ..grant };
+            self.check_ending(caller, &grant).await?;
+            self.check_own_rights(caller, grant.subject, &grant.role)?;
+        }
+        Ok(())
+    }
+
+    async fn check_giving(&self, caller: &Caller, grant: &Grant) -> Result<(), Error> {
+        let mut given = NewGrant::new(grant.subject, grant.role.clone());
+        given.scope.clone_from(&grant.scope);
+        self.services.access.permit_grant(&caller.actor, &given, caller.circumstance.clone()).await?;
+        Ok(())
+    }
+
     async fn check_reach(&self, caller: &Caller, reach: &Reach, scope: Option<&Scope>) -> Result<(), Error> {
         if reach.has_undefined {
             // What the role gave or took is not known: only who has everything cannot gain by it.
@@ -128,6 +175,13 @@ impl Api {
             }
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+fn subject_of(member: Member) -> Subject {
+    match member {
+        Member::Group(id) => Subject::Group(id),
+        Member::User(id) => Subject::User(id),
     }
 }
 

@@ -95,6 +95,7 @@ pub(super) fn group(group: &Group, members: u64) -> Value {
     json!({
         "id": group.id.to_string(),
         "name": group.name.as_str(),
+        "slug": group.name.slug(),
         "source": group.owner.as_ref().map(ToString::to_string),
         "members": members,
         "created": group.created.to_string(),

@@ -1,9 +1,11 @@
 //! `/users`.
 
+mod bulk;
 mod change;
 mod create;
 mod delete;
 mod profile;
+mod rows;
 
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -13,12 +15,14 @@ use serde_json::{Map, Value};
 use super::admit::Caller;
 use super::fields::Params;
 use super::{Api, Error, render};
-use crate::access::NewGrant;
 use crate::filter::{Filter, NoSchema};
 use crate::model::{Group, Subject, User, UserId};
+pub use bulk::MAX_ROWS;
+pub(super) use bulk::{MAX_BODY_BYTES, bulk};
 pub(super) use change::change;
 pub(super) use create::create;
 pub(super) use delete::delete;
+pub use rows::{Row, parse};
 
 /// Most accounts that one filtered page reads.
 const MAX_READ: usize = 50_000;
@@ -99,15 +103,5 @@ impl Api {
         groups.sort_by(|a, b| a.name.as_str().cmp(b.name.as_str()));
         groups.dedup_by(|a, b| a.id == b.id);
         Ok(groups)
-    }
-
-    /// Membership gives what the group holds.
-    pub(super) async fn check_group(&self, caller: &Caller, group: &Group) -> Result<(), Error> {
-        for grant in self.services.access.grants().list(Subject::Group(group.id)).await? {
-            let mut given = NewGrant::new(grant.subject, grant.role);
-            given.scope = grant.scope;
-            self.services.access.permit_grant(&caller.actor, &given, caller.circumstance.clone()).await?;
-        }
-        Ok(())
     }
 }

@@ -58,6 +58,10 @@ impl Client {
         self.call(Method::DELETE, path, None).await
     }
 
+    pub(super) async fn delete_with(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        self.call(Method::DELETE, path, Some(body)).await
+    }
+
     /// Every item of a list, page by page, at most `most`.
     pub(super) async fn list(&self, path: &str, query: &[(&str, &str)], most: usize) -> Result<Vec<Value>, Failure> {
         let mut items = Vec::new();

@@ -1,13 +1,45 @@
 //! `cleargate group`.
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
 
 use super::Failure;
-use super::client::Client;
+use super::client::{Client, path, with_query};
+use super::confirm::confirm;
 use super::output::Output;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    /// Put users and groups into a group that is kept by hand
+    #[command(
+        after_help = "Examples:\n  cleargate group add data_analysts --user ada@example.com --user grace@example.com\n  \
+                            cleargate group add Staff --group data_analysts --dry-run"
+    )]
+    Add(Members),
+    /// Make a group
+    #[command(after_help = "Example:\n  cleargate group create 'Data Analysts' --user ada@example.com")]
+    Create {
+        /// Name; it may also be called by its slug, data_analysts
+        name: String,
+        /// User to be in it, by name or id; may be given several times
+        #[arg(long = "user", value_name = "USER")]
+        users: Vec<String>,
+        /// Group to be in it, by name, slug or id; may be given several times
+        #[arg(long = "group", value_name = "GROUP")]
+        groups: Vec<String>,
+    },
+    /// Delete a group with its memberships and what it holds
+    #[command(after_help = "Example:\n  cleargate group delete data_analysts --yes")]
+    Delete {
+        /// Name, slug or id
+        group: String,
+        /// Also when it holds roles
+        #[arg(long)]
+        force: bool,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
     /// List groups
     #[command(after_help = "Example:\n  cleargate group list --json")]
     List {
@@ -15,10 +47,101 @@ pub(super) enum Command {
         #[arg(long, default_value_t = 10_000, value_name = "COUNT")]
         limit: usize,
     },
+    /// List the direct members of a group
+    #[command(after_help = "Example:\n  cleargate group members data_analysts")]
+    Members {
+        /// Name, slug or id
+        group: String,
+        /// At most so many
+        #[arg(long, default_value_t = 10_000, value_name = "COUNT")]
+        limit: usize,
+    },
+    /// Take users and groups out of a group that is kept by hand
+    #[command(after_help = "Example:\n  cleargate group remove data_analysts --user ada@example.com")]
+    Remove(Members),
+    /// Give a group another name
+    #[command(after_help = "Example:\n  cleargate group rename data_analysts 'Report Builders'")]
+    Rename {
+        /// Name, slug or id
+        group: String,
+        /// The new name
+        name: String,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Members {
+    /// Name, slug or id
+    group: String,
+    /// User, by name or id; may be given several times
+    #[arg(long = "user", value_name = "USER", required_unless_present = "groups")]
+    users: Vec<String>,
+    /// Group, by name, slug or id; may be given several times
+    #[arg(long = "group", value_name = "GROUP")]
+    groups: Vec<String>,
+    /// Only tell what would change
+    #[arg(long)]
+    dry_run: bool,
 }
 
 pub(super) async fn run(command: Command, client: Client, output: &Output) -> Result<(), Failure> {
-    let Command::List { limit } = command;
-    let groups = client.list("/api/v1/groups", &[], limit).await?;
-    output.list(&groups, &[("NAME", "name"), ("MEMBERS", "members"), ("SOURCE", "source"), ("ID", "id")])
+    match command {
+        Command::Add(members) => {
+            let answer = client.post(&path("groups", &members.group, "/members"), &members.body()).await?;
+            members.told(&answer, "added", "are added", output)
+        }
+        Command::Create { name, users, groups } => {
+            let body = json!({"name": name, "users": users, "groups": groups});
+            output.object(&client.post("/api/v1/groups", &body).await?)
+        }
+        Command::Delete { group, force, yes } => {
+            let found = client.get(&path("groups", &group, "")).await?;
+            let text = |name: &str| found.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let members = found.get("members").and_then(Value::as_u64).unwrap_or(0);
+            confirm(&format!("deletes the group {} with its {members} memberships", text("name")), yes)?;
+            let query = [("force", if force { "true" } else { "false" })];
+            let answer = client.delete(&with_query(&path("groups", &text("id"), ""), &query)).await?;
+            output.result(&answer, &format!("{} is deleted", text("name")))
+        }
+        Command::List { limit } => {
+            let groups = client.list("/api/v1/groups", &[], limit).await?;
+            let columns =
+                [("NAME", "name"), ("SLUG", "slug"), ("MEMBERS", "members"), ("SOURCE", "source"), ("ID", "id")];
+            output.list(&groups, &columns)
+        }
+        Command::Members { group, limit } => {
+            let members = client.list(&path("groups", &group, "/members"), &[], limit).await?;
+            let columns = [
+                ("TYPE", "type"),
+                ("USER", "userName"),
+                ("GROUP", "name"),
+                ("SINCE", "since"),
+                ("SOURCE", "source"),
+                ("ID", "id"),
+            ];
+            output.list(&members, &columns)
+        }
+        Command::Remove(members) => {
+            let path = path("groups", &members.group, "/members");
+            let answer = client.delete_with(&path, &members.body()).await?;
+            members.told(&answer, "removed", "are removed", output)
+        }
+        Command::Rename { group, name } => {
+            let answer = client.patch(&path("groups", &group, ""), &json!({"name": name})).await?;
+            output.result(&answer, &format!("{group} is {name} now"))
+        }
+    }
+}
+
+impl Members {
+    fn body(&self) -> Value {
+        json!({"users": self.users, "groups": self.groups, "dry_run": self.dry_run})
+    }
+
+    fn told(&self, answer: &Value, list: &str, done: &str, output: &Output) -> Result<(), Failure> {
+        let count = answer.get(list).and_then(Value::as_array).map_or(0, Vec::len);
+        let unchanged = answer.get("unchanged").and_then(Value::as_u64).unwrap_or(0);
+        let done = if self.dry_run { format!("of members would be {list}") } else { done.to_owned() };
+        output.result(answer, &format!("{count} {done}, {unchanged} stay as they are"))
+    }
 }

@@ -1,5 +1,7 @@
 //! `cleargate user`.
 
+mod import;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -42,6 +44,10 @@ pub(super) enum Command {
         #[arg(long)]
         yes: bool,
     },
+    /// Make accounts for everybody in a file, all of them or none
+    #[command(after_help = "Examples:\n  cleargate user import people.csv --role browser --dry-run\n  \
+                            cleargate user import people.tsv --role updater --scope scorecard:sales --password-file ./first")]
+    Import(import::Import),
     /// List accounts
     #[command(
         after_help = "Examples:\n  cleargate user list --filter 'active eq false'\n  cleargate user list --json | jq -r .userName"
@@ -129,6 +135,7 @@ pub(super) async fn run(command: Command, client: Client, output: &Output) -> Re
         Command::Create(create) => output.object(&client.post("/api/v1/users", &body(*create)?).await?),
         Command::Deactivate { user } => set_active(&client, &user, false, output).await,
         Command::Delete { user, force, yes } => delete(&client, &user, force, yes, output).await,
+        Command::Import(import) => import::run(import, &client, output).await,
         Command::List { filter, limit } => {
             let query: Vec<(&str, &str)> = filter.as_deref().map(|filter| ("filter", filter)).into_iter().collect();
             let users = client.list("/api/v1/users", &query, limit).await?;

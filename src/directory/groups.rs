@@ -6,7 +6,7 @@ use super::brake::{Kind, Removal};
 use super::connections::taken_over;
 use super::membership::{Join, Member, MemberChange, Overlay, Wish};
 use super::tables::{
-    GROUP_LINKS, GROUP_NAMES, GROUPS, MEMBER_COUNTS, MEMBER_OF_COUNTS, OWNED_GROUP_NAMES, TOTALS, USERS,
+    GROUP_LINKS, GROUP_NAMES, GROUP_SLUGS, GROUPS, MEMBER_COUNTS, MEMBER_OF_COUNTS, OWNED_GROUP_NAMES, TOTALS, USERS,
 };
 use super::users::suffix_id;
 use super::{Directory, Error, MAX_PAGE};
@@ -67,6 +67,17 @@ impl Directory {
     pub async fn find_groups_by_name(&self, name: &str) -> Result<Vec<Group>, Error> {
         let prefix = GROUP_NAMES.prefix(self.organisation, &fold(name));
         self.groups_of_index(GROUP_NAMES.name(), prefix).await
+    }
+
+    /// The groups whose names have this slug (`data_analysts`), those of older stores only where the slug's words are the
+    /// name's.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn find_groups_by_slug(&self, slug: &str) -> Result<Vec<Group>, Error> {
+        let prefix = GROUP_SLUGS.prefix(self.organisation, &slug.to_owned());
+        let found = self.groups_of_index(GROUP_SLUGS.name(), prefix).await?;
+        if found.is_empty() { self.find_groups_by_name(&slug.replace('_', " ")).await } else { Ok(found) }
     }
 
     /// The groups that a source knows under this id.
@@ -321,6 +332,13 @@ impl Directory {
                 change.delete(&OWNED_GROUP_NAMES, self.organisation, &owned_name(before, old));
             }
         }
+        let (old, new) = (before.and_then(|before| before.name.slug()), after.name.slug());
+        if let Some(gone) = old.filter(|old| Some(old) != new.as_ref()) {
+            change.delete(&GROUP_SLUGS, self.organisation, &(gone, after.id));
+        }
+        if let Some(slug) = new {
+            change.put(&GROUP_SLUGS, self.organisation, &(slug, after.id), &())?;
+        }
         let link = |group: &Group| Some((group.owner.clone()?, group.external_id.clone()?, group.id));
         let (old, new) = (before.and_then(link), link(after));
         if old != new {
@@ -339,6 +357,9 @@ impl Directory {
         let name = group.name.folded();
         change.delete(&GROUP_NAMES, self.organisation, &(name.clone(), group.id));
         change.delete(&OWNED_GROUP_NAMES, self.organisation, &owned_name(group, name));
+        if let Some(slug) = group.name.slug() {
+            change.delete(&GROUP_SLUGS, self.organisation, &(slug, group.id));
+        }
         if let (Some(owner), Some(external_id)) = (&group.owner, &group.external_id) {
             change.delete(&GROUP_LINKS, self.organisation, &(owner.clone(), external_id.clone(), group.id));
         }
@@ -363,6 +384,7 @@ impl Directory {
         for (member, wish) in members.wanted() {
             match wish {
                 Wish::In { display } => {
+                    self.check_circle(change, permit, group, *member).await?;
                     self.check_member(change, group.id, *member).await?;
                     match self.stage_join(change, group.id, *member, permit.source(), display.as_deref()).await? {
                         Join::Added => moved.added.push(*member),

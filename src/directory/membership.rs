@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::tables::{GROUPS, MEMBER_COUNTS, MEMBER_OF, MEMBER_OF_COUNTS, MEMBERS};
 use super::{Directory, Error, MAX_NESTING, MAX_PAGE};
+use crate::access::Permit;
 use crate::audit::Change;
-use crate::model::{Group, GroupId, MAX_DISPLAY_BYTES, Membership, SourceId, UserId};
+use crate::model::{Actor, Group, GroupId, MAX_DISPLAY_BYTES, Membership, SourceId, UserId};
 use crate::store::{self, Key, KeyWriter, Range};
 
 /// Rows read first: so few that the engine reads them without a change of thread, and more than most groups have.
@@ -40,6 +41,29 @@ impl Key for Member {
                 id.write(out);
             }
         }
+    }
+}
+
+/// `user:ID` or `group:ID`.
+impl std::fmt::Display for Member {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Group(id) => write!(f, "group:{id}"),
+            Self::User(id) => write!(f, "user:{id}"),
+        }
+    }
+}
+
+impl std::str::FromStr for Member {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let member = match text.split_once(':') {
+            Some(("group", id)) => id.parse().ok().map(Self::Group),
+            Some(("user", id)) => id.parse().ok().map(Self::User),
+            _ => None,
+        };
+        member.ok_or("must be user:ID or group:ID")
     }
 }
 
@@ -134,6 +158,20 @@ impl Directory {
     /// `Store`.
     pub async fn members(&self, group: GroupId, after: Option<Member>, limit: usize) -> Result<Vec<Member>, Error> {
         self.member_rows(group, after, limit.min(MAX_PAGE), &|member, _| Ok(member)).await
+    }
+
+    /// The same with the rows, which tell since when and by which source.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn member_page(
+        &self,
+        group: GroupId,
+        after: Option<Member>,
+        limit: usize,
+    ) -> Result<Vec<(Member, Membership)>, Error> {
+        let read = |member, value: &[u8]| Ok((member, store::decode(MEMBERS.name(), value)?));
+        self.member_rows(group, after, limit.min(MAX_PAGE), &read).await
     }
 
     async fn member_rows<T>(
@@ -298,8 +336,51 @@ impl Directory {
         Ok(groups)
     }
 
+    /// Refuses to nest a group in one that is in it: by hand that is a mistake. Sources may have circles, which are walked
+    /// once. The commit fails when a group on the way changes before.
+    pub(super) async fn check_circle(
+        &self,
+        change: &mut Change,
+        permit: &Permit,
+        group: &Group,
+        member: Member,
+    ) -> Result<(), Error> {
+        let Member::Group(nested) = member else { return Ok(()) };
+        if permit.source().is_some() || matches!(permit.actor(), Actor::System { .. }) {
+            return Ok(());
+        }
+        let mut ways = VecDeque::from([vec![group.id]]);
+        let mut seen = BTreeSet::from([group.id]);
+        while let Some(way) = ways.pop_front() {
+            let Some(last) = way.last().copied() else { continue };
+            if last == nested {
+                return Err(self.circle(&way).await?);
+            }
+            change.hold(&GROUPS, self.organisation, &last).await?;
+            for above in self.group_ids_of(Member::Group(last)).await? {
+                if seen.insert(above) {
+                    ways.push_back(way.iter().copied().chain([above]).collect());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The refusal of a circle that would lead this way and from its end to its beginning.
+    async fn circle(&self, way: &[GroupId]) -> Result<Error, Error> {
+        let groups = self.groups_by_id(way).await?;
+        let mut names: Vec<&str> = groups.iter().map(|group| group.name.as_str()).collect();
+        // From the group that is to be nested, up to itself.
+        names.insert(0, names.last().copied().unwrap_or_default());
+        let reason = format!("would make a circle: {}", names.join(" → "));
+        Ok(Error::Invalid { field: "members".to_owned(), reason })
+    }
+
     /// Every group in which a group is, directly or through others, as it is stored.
-    pub(super) async fn groups_above(&self, group: GroupId) -> Result<Vec<Group>, Error> {
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn groups_above(&self, group: GroupId) -> Result<Vec<Group>, Error> {
         let mut seen = BTreeSet::from([group]);
         let mut level = vec![group];
         for _ in 0..MAX_NESTING {

@@ -58,11 +58,13 @@ pub(super) const OBJECT_LINKS: Table<((SourceId, String), String, ObjectId), ()>
 pub(super) const UNIQUE_VALUES: Table<(String, String, String), ObjectId> = Table::new(0x17, "unique values");
 /// Counts the changes of what a user's rule grants follow from: the record, memberships.
 pub(super) const RULE_TURNS: Table<UserId, i64> = Table::new(0x18, "rule turns");
+/// A group's slug to groups of such names.
+pub(super) const GROUP_SLUGS: Table<(String, GroupId), ()> = Table::new(0x40, "group slugs");
 /// Supervisor to the people whose `manager` it is (RFC 7643 section 4.3).
 pub(super) const REPORTS: Table<(UserId, UserId), ()> = Table::new(0x41, "reports");
 
 /// Every tag of this module with its table's name.
-pub const ALL: [(u8, &str); 26] = [
+pub const ALL: [(u8, &str); 27] = [
     (0x01, USERS.name()),
     (0x02, USER_NAMES.name()),
     (0x03, USER_LINKS.name()),
@@ -88,5 +90,6 @@ pub const ALL: [(u8, &str); 26] = [
     (0x18, RULE_TURNS.name()),
     (0x19, MEMBER_OF_COUNTS.name()),
     (0x1c, USED_NAMES.name()),
+    (0x40, GROUP_SLUGS.name()),
     (0x41, REPORTS.name()),
 ];

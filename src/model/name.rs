@@ -94,6 +94,13 @@ impl GroupName {
     pub fn folded(&self) -> FoldedName {
         fold(&self.0)
     }
+
+    /// `Data Analysts` as `data_analysts`, as the ids of roles are made; `None` when no letter or digit of ASCII is in it.
+    pub fn slug(&self) -> Option<String> {
+        let words = self.0.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+        let slug = words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("_");
+        (!slug.is_empty()).then_some(slug)
+    }
 }
 
 impl FromStr for UserName {

@@ -1,9 +1,11 @@
 //! The management surface through its router: who may call, what is refused, what is changed.
 
 mod accounts;
+mod bulk;
 mod coverage;
 mod forms;
 mod grants;
+mod groups;
 mod ledger;
 mod me;
 mod policy;

@@ -8,7 +8,8 @@ use serde_json::Value;
 use super::profile::Wish;
 use crate::access::Permit;
 use crate::api::admit::Caller;
-use crate::api::fields::Fields;
+use crate::api::fields::{Fields, Params};
+use crate::api::protect::Loss;
 use crate::api::{Api, Error, render};
 use crate::audit::EventKind;
 use crate::directory::SourceRecord;
@@ -21,8 +22,11 @@ pub(in crate::api) async fn change(
     caller: Caller,
     Path(user): Path<String>,
     headers: HeaderMap,
+    mut params: Params,
     mut fields: Fields,
 ) -> Result<Response, Error> {
+    let is_forced = params.parsed::<bool>("force")?.unwrap_or(false);
+    params.end()?;
     let revision = render::if_match(&headers)?;
     let mut wish = Wish::take(&mut fields)?;
     fields.end()?;
@@ -32,9 +36,12 @@ pub(in crate::api) async fn change(
     if wish.renames() || wish.active.is_some() || wish.password.is_some() {
         api.check_rank(&caller, user.id).await?;
     }
-    if wish.active == Some(false) {
+    let guard = if wish.active == Some(false) {
         api.check_own_end(&caller, &user, "deactivate")?;
-    }
+        api.check_last(&caller, Loss::User(user.id), is_forced).await?
+    } else {
+        None
+    };
     if let Some(password) = &wish.password {
         permit = api.permit(&caller, "passwords:update", None).await?;
         let mut record = record_of(&user);
@@ -45,6 +52,7 @@ pub(in crate::api) async fn change(
         let edit = |_: &User, record: &mut SourceRecord| wish.apply(record);
         user = api.services.directory.change_user(&permit, user.id, revision, edit).await?;
     }
+    drop(guard);
     if let Some(password) = &wish.password {
         api.reset_password(&permit, &user, password, wish.must_change_password).await?;
     }

@@ -56,7 +56,7 @@ pub(in crate::api) async fn create(
     let mut record = blank(&name)?;
     wish.apply(&mut record)?;
     let grants = api.wanted_grants(role, scopes)?;
-    let groups = api.named_groups(&groups).await?;
+    let groups = api.named_groups("access_groups", &groups).await?;
     let join = api.check_joining(&caller, &groups).await?;
     if let Some(password) = &wish.password {
         api.permit(&caller, "passwords:update", None).await?;

@@ -63,6 +63,17 @@ impl Wish {
         Ok(wish)
     }
 
+    /// A person of these names, who signs in by this address.
+    pub(in crate::api) fn person(first_name: &str, last_name: &str, email: &str) -> Self {
+        Self {
+            user_name: Some(email.to_owned()),
+            first_name: Some(first_name.to_owned()),
+            last_name: Some(last_name.to_owned()),
+            email: Some(email.to_owned()),
+            ..Self::default()
+        }
+    }
+
     /// Every field that is not acceptable, all in one answer.
     pub(in crate::api) fn check(&self) -> Result<(), Error> {
         let mut wrong = Vec::new();

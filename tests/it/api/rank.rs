@@ -91,6 +91,7 @@ async fn a_token_never_exceeds_who_makes_it() {
 #[tokio::test]
 async fn a_token_of_ones_own_is_cut_by_its_scope() {
     let ground = Ground::new().await;
+    ground.user("other", &["administrator"]).await;
     let (_, browser) = ground.browser("boss", &["administrator"]).await;
     let body = json!({"name": "reader", "scope": "read", "user": "boss"});
     let token = good(browser.post("/api/v1/tokens", body).await, StatusCode::CREATED);
@@ -105,6 +106,7 @@ async fn a_token_of_ones_own_is_cut_by_its_scope() {
 #[tokio::test]
 async fn an_administrator_who_is_disabled_or_not_yet_one_ranks_as_one() {
     let ground = Ground::new().await;
+    ground.user("other", &["administrator"]).await;
     ground.user("boss", &["administrator"]).await;
     let heir = ground.user("heir", &[]).await;
     let start = ground.test.clock.clock().now().plus(std::time::Duration::from_secs(3600));
@@ -168,6 +170,7 @@ async fn rights_are_taken_away_only_by_who_has_them() {
 #[tokio::test]
 async fn a_role_is_taken_back_only_by_who_has_what_it_gives() {
     let ground = Ground::new().await;
+    ground.user("other", &["administrator"]).await;
     let boss = ground.user("boss", &["administrator"]).await;
     let remover = ground.service(&["grants:delete"]).await;
     let grants = ground.test.gateway.access().grants().list(Subject::User(boss.id)).await.unwrap();
@@ -199,6 +202,7 @@ grant = { role = "administrator" }
 #[tokio::test]
 async fn a_token_ends_with_the_rights_of_who_made_it() {
     let ground = Ground::new().await;
+    ground.user("other", &["administrator"]).await;
     let (_, boss) = ground.browser("boss", &["administrator"]).await;
     let made = good(boss.post("/api/v1/tokens", json!({"name": "ci", "scope": "admin"})).await, StatusCode::CREATED);
     let ci = ground.bearer(made["token"].as_str().unwrap());

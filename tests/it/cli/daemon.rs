@@ -279,3 +279,32 @@ fn connections_are_listed_released_and_their_requests_shown() {
     let (_, out, _) = daemon.run(&["token", "list", "--connection", "hr"]);
     assert_eq!(out.lines().count(), 1, "{out}");
 }
+
+#[test]
+fn people_are_imported_grouped_and_deleted() {
+    let daemon = Daemon::start("");
+    let list = daemon.folder.path().join("people.csv");
+    std::fs::write(&list, "First,Last,E-mail\r\nAda,Lovelace,ada@example.com\r\nAlan,Turing,alan@example.com\r\n")
+        .unwrap();
+    let (file, bad) = (list.to_str().unwrap().to_owned(), daemon.folder.path().join("bad.csv"));
+    std::fs::write(&bad, "Grace,Hopper,grace@example.com\nEve,,eve@example.com\n").unwrap();
+    let (code, _, told) = daemon.run(&["user", "import", bad.to_str().unwrap(), "--role", "browser"]);
+    assert!(code == 1 && told.contains("row 2: last_name is required"), "{told}");
+    let (code, told, _) = daemon.run(&["user", "import", &file, "--role", "browser", "--dry-run"]);
+    assert_eq!((code, told.as_str()), (0, "2 rows are good; nothing was written\n"));
+    let (code, told, progress) = daemon.run(&["user", "import", &file, "--role", "browser"]);
+    assert!(code == 0 && told.contains("alan@example.com") && progress.contains("2 of 2 accounts"), "{told}{progress}");
+    assert_eq!(daemon.run(&["group", "create", "Data Analysts", "--user", "ada@example.com"]).0, 0);
+    let (code, told, _) = daemon.run(&["group", "add", "data_analysts", "--user", "alan@example.com", "--dry-run"]);
+    assert_eq!((code, told.as_str()), (0, "1 of members would be added, 0 stay as they are\n"));
+    assert_eq!(daemon.run(&["group", "add", "data_analysts", "--user", "alan@example.com"]).0, 0);
+    assert_eq!(daemon.run(&["group", "remove", "data_analysts", "--user", "ada@example.com"]).0, 0);
+    assert_eq!(daemon.run(&["group", "rename", "data_analysts", "Analysts"]).0, 0);
+    let (code, told, _) = daemon.run(&["group", "members", "analysts", "--json"]);
+    assert!(code == 0 && told.lines().count() == 1 && told.contains("alan@example.com"), "{told}");
+    let (code, _, told) = daemon.run(&["user", "delete", "ada@example.com"]);
+    assert!(code == 2 && told.contains("--yes") && told.contains("for ever"), "{told}");
+    assert_eq!(daemon.run(&["user", "delete", "ada@example.com", "--yes"]).0, 0);
+    assert_eq!(daemon.run(&["user", "show", "ada@example.com"]).0, 5);
+    assert_eq!(daemon.run(&["group", "delete", "analysts", "--yes"]).0, 0);
+}
