@@ -7,6 +7,8 @@
 //! It refuses what it does not know: an unknown permission, a grant of a role that is not defined, an actor that is not
 //! active, a store that does not answer.
 
+mod custom;
+mod escalation;
 mod explain;
 mod grants;
 mod pack;
@@ -19,13 +21,14 @@ mod service;
 
 use futures_util::future::BoxFuture;
 
+pub use custom::{CustomRole, MAX_CUSTOM_ROLES, Run, StoredRole, StoredRoles};
 pub use explain::{Explanation, HeldRole, Level, Right, Step};
 pub use grants::{Grants, NewGrant, RuleChanges, RuleGrant};
 pub use pack::{Chosen, LoginRule, Matrix, MatrixCell, MatrixRow, Options, Pack, RoleNameRule};
 pub use permit::Permit;
 pub use policy::{Question, Standing};
 pub use rank::{Reach, Reached, can_take_away};
-pub use roles::{Catalogue, CustomRole, RoleBook, RoleEntry, RoleKind};
+pub use roles::{Catalogue, RoleBook, RoleEntry, RoleKind};
 pub use scopes::{MAX_DEPTH, MAX_SCOPES, NewScope, ScopeEdit, ScopeRecord, ScopeTree, Scopes};
 pub use service::Access;
 

@@ -17,6 +17,7 @@ mod group;
 mod log;
 mod output;
 mod password;
+mod role;
 mod scim;
 mod scope;
 mod serve;
@@ -96,6 +97,9 @@ enum Command {
     Lock(session::LockCommand),
     /// Let the daemon read its configuration again
     Reload,
+    /// Roles: the policy pack's, and your own
+    #[command(subcommand)]
+    Role(role::Command),
     /// Provisioning connections
     #[command(subcommand)]
     Scim(scim::Command),
@@ -160,6 +164,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Group(command) => narrow(group::run(command, Client::open(&options)?, output)),
         Command::Lock(command) => narrow(session::run_lock(command, Client::open(&options)?, output)),
         Command::Reload => narrow(status::reload(Client::open(&options)?, output)),
+        Command::Role(command) => narrow(role::run(command, Client::open(&options)?, output)),
         Command::Scim(command) => narrow(scim::run(command, Client::open(&options)?, output)),
         Command::Scope(command) => narrow(scope::run(command, Client::open(&options)?, output)),
         Command::Session(command) => narrow(session::run(command, Client::open(&options)?, output)),

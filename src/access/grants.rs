@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use futures_util::future::try_join_all;
 
+use super::custom::is_still_there;
 use super::scopes::SCOPES;
 use super::{Error, GroupPath, MAX_SCOPES, Permit, RoleBook, ScopeRecord, ScopeTree};
 use crate::access::policy::Held;
@@ -218,6 +219,10 @@ impl Grants {
         }
         if let Some(scope) = &grant.scope {
             self.check_scope(change, scope).await?;
+        }
+        if !is_still_there(change, self.organisation, roles, &grant.role).await? {
+            let reason = format!("`{}` does not exist", grant.role);
+            return Err(Error::Invalid { field: "role", reason });
         }
         self.put(change, &grant)?;
         let event = event(permit, now, EventKind::GrantCreated, &grant);

@@ -246,12 +246,11 @@ impl Pack {
     /// A custom role by this pack's rule for names.
     ///
     /// # Errors
-    /// `Invalid` naming `name`, `permissions` or `id`.
+    /// `Invalid` naming `name`, the list that is wrong, or `id`.
     pub fn with_custom(&self, custom: &CustomRole) -> Result<RoleBook, Error> {
-        if let Some(problem) = self.role_name.problem(&custom.name) {
-            return Err(Error::Invalid { field: "name", reason: problem });
-        }
-        self.roles.with_custom(custom)
+        let role = custom.role(custom.id(self)?, &self.roles)?;
+        let entries = self.roles.iter().cloned().chain([RoleEntry::new(role, RoleKind::Custom)]).collect();
+        RoleBook::new(self.roles.catalogue().clone(), entries)
     }
 
     /// The matrix of actions by roles, each cell by the decision.

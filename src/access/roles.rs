@@ -103,19 +103,6 @@ pub(super) struct Piece {
     pub if_owner: Vec<Permission>,
 }
 
-/// A custom role as an administrator writes it.
-#[derive(Clone, Debug, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CustomRole {
-    /// The name to show; its slug becomes the id.
-    pub name: String,
-    /// What it is for.
-    #[serde(default)]
-    pub description: String,
-    /// What it allows, from the catalogue.
-    pub permissions: Vec<String>,
-}
-
 /// All roles by id.
 #[derive(Clone, Debug, Default)]
 pub struct RoleBook {
@@ -128,8 +115,8 @@ impl RoleBook {
     /// A book of these roles.
     ///
     /// # Errors
-    /// `Invalid` with field `permissions`, `denies`, `if_owner` or `includes` when a role names what does not exist, `id`
-    /// when two roles share one.
+    /// `Invalid` with field `permissions`, `denies`, `if_owner` or `includes` when a role names what does not exist,
+    /// `includes` too when roles include each other in a circle, `id` when two roles share one.
     pub fn new(catalogue: Catalogue, entries: Vec<RoleEntry>) -> Result<Self, Error> {
         let mut book = Self { catalogue, ..Self::default() };
         for entry in entries {
@@ -139,31 +126,12 @@ impl RoleBook {
                 return Err(Error::Invalid { field: "id", reason: format!("`{id}` is used by two roles") });
             }
         }
+        if let Some(circle) = circle(&book.entries) {
+            let shown = circle.iter().map(RoleId::as_str).collect::<Vec<_>>().join(" → ");
+            return Err(Error::Invalid { field: "includes", reason: format!("go in a circle: {shown}") });
+        }
         book.resolve()?;
         Ok(book)
-    }
-
-    /// The same book with a custom role in it.
-    ///
-    /// # Errors
-    /// `Invalid` naming `name`, `permissions` or `id`.
-    pub fn with_custom(&self, custom: &CustomRole) -> Result<Self, Error> {
-        let invalid = |field, reason: String| Error::Invalid { field, reason };
-        let id = slug(&custom.name)
-            .ok_or_else(|| invalid("name", "must contain a letter or a digit and be short".to_owned()))?;
-        let parse = |text: &String| text.parse().map_err(|error| invalid("permissions", format!("`{text}` {error}")));
-        let role = Role {
-            id,
-            name: custom.name.clone(),
-            description: custom.description.clone(),
-            permissions: custom.permissions.iter().map(parse).collect::<Result<_, _>>()?,
-            denies: Vec::new(),
-            includes: Vec::new(),
-            if_owner: Vec::new(),
-        };
-        let mut entries: Vec<_> = self.entries.values().cloned().collect();
-        entries.push(RoleEntry::new(role, RoleKind::Custom));
-        Self::new(self.catalogue.clone(), entries)
     }
 
     /// Every permission that exists.
@@ -205,6 +173,15 @@ impl RoleBook {
             let is_owners = pieces.iter().any(|piece| covers(&piece.if_owner, &permission));
             (is_given || is_owners).then_some((permission, !is_given))
         }))
+    }
+
+    /// The permissions of the catalogue that `id`, or what it includes, takes away; none when it is not defined.
+    pub(super) fn denied(&self, id: &RoleId) -> impl Iterator<Item = Permission> {
+        let pieces = self.pieces(id).unwrap_or_default();
+        let is_denied = |permission: &Permission| {
+            pieces.iter().any(|piece| piece.denies.iter().any(|rule| rule.covers(permission)))
+        };
+        self.catalogue.iter().filter(is_denied)
     }
 
     /// Whether `id`, or what it includes, takes any right away; a role that is not defined may.
@@ -274,4 +251,34 @@ impl RoleBook {
 pub(super) fn slug(name: &str) -> Option<RoleId> {
     let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("_").parse().ok()
+}
+
+/// Roles that include each other, from one back to itself: `a`, `b`, `a`. Roles that are not there include nothing.
+pub(super) fn circle(entries: &BTreeMap<RoleId, RoleEntry>) -> Option<Vec<RoleId>> {
+    let includes = |id: &RoleId| entries.get(id).map(|entry| entry.role.includes.as_slice()).unwrap_or_default();
+    let mut done: BTreeSet<&RoleId> = BTreeSet::new();
+    for start in entries.keys() {
+        // The way to where the walk is, each role with how many of its includes have been looked at.
+        let mut way: Vec<(&RoleId, usize)> = vec![(start, 0)];
+        while let Some((at, next)) = way.last_mut() {
+            let include = includes(at).get(*next);
+            *next += 1;
+            match include {
+                None => {
+                    done.insert(at);
+                    way.pop();
+                }
+                Some(include) => {
+                    if let Some(first) = way.iter().position(|(id, _)| *id == include) {
+                        let round = way.iter().skip(first).map(|(id, _)| (*id).clone());
+                        return Some(round.chain([include.clone()]).collect());
+                    }
+                    if !done.contains(include) {
+                        way.push((include, 0));
+                    }
+                }
+            }
+        }
+    }
+    None
 }

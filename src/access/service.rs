@@ -3,6 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use super::custom::Shelf;
 use super::explain::{self, Explanation, Level};
 use super::grants::{Grants, NewGrant};
 use super::policy::{self, Question, Standing};
@@ -15,11 +16,12 @@ use crate::secret::IdSource;
 /// Who may do what in one organisation. Cloning shares everything.
 #[derive(Clone)]
 pub struct Access {
-    ledger: Ledger,
-    clock: Clock,
-    grants: Grants,
+    pub(super) ledger: Ledger,
+    pub(super) clock: Clock,
+    pub(super) organisation: OrganisationId,
+    pub(super) grants: Grants,
     roles: Arc<RwLock<Arc<RoleBook>>>,
-    pack: Arc<RwLock<Arc<Pack>>>,
+    pub(super) shelf: Arc<RwLock<Shelf>>,
     scopes: Scopes,
     memberships: Arc<dyn Memberships>,
     daemon_uid: u32,
@@ -40,9 +42,9 @@ impl Access {
         let grants = Grants::new(ledger.clone(), clock.clone(), ids, organisation);
         // Unreadable, or not Linux: the superuser alone.
         let daemon_uid = std::fs::metadata("/proc/self").map_or(0, |metadata| metadata.uid());
-        let pack = Arc::new(RwLock::new(Arc::new(Pack::of_roles(roles.clone()))));
+        let shelf = Arc::new(RwLock::new(Shelf::new(Pack::of_roles(roles.clone()))));
         let roles = Arc::new(RwLock::new(Arc::new(roles)));
-        Self { ledger, clock, grants, roles, pack, scopes, memberships, daemon_uid }
+        Self { ledger, clock, organisation, grants, roles, shelf, scopes, memberships, daemon_uid }
     }
 
     /// The same with a whole pack in force: its roles, and its rules for names, defaults and options.
@@ -50,17 +52,6 @@ impl Access {
     pub fn with_pack(self, pack: Pack) -> Self {
         self.replace_pack(pack);
         self
-    }
-
-    /// The policy pack in force.
-    pub fn pack(&self) -> Arc<Pack> {
-        Arc::clone(&self.pack.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Puts another pack in force, for every decision from now on.
-    pub fn replace_pack(&self, pack: Pack) {
-        self.replace_roles(pack.roles().clone());
-        *self.pack.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(pack);
     }
 
     /// The same with these kinds of scope beside those that every organisation has.
@@ -78,6 +69,7 @@ impl Access {
     /// `Store`.
     pub async fn start(&self) -> Result<(), Error> {
         self.scopes.load().await?;
+        self.load_roles().await?;
         if self.ledger.store().engine().health().writable {
             let filled = self.grants.fill_indexes().await?;
             if filled > 0 {
@@ -275,7 +267,12 @@ impl Access {
     }
 
     /// The decision for all of these standings: the first that refuses, else the last. `None` without any.
-    fn decide_by(&self, standings: &[Standing], question: &Question<'_>, roles: &RoleBook) -> Option<Explanation> {
+    pub(super) fn decide_by(
+        &self,
+        standings: &[Standing],
+        question: &Question<'_>,
+        roles: &RoleBook,
+    ) -> Option<Explanation> {
         let now = self.clock.now();
         let mut last = None;
         for standing in standings {
@@ -336,7 +333,7 @@ impl Access {
 
     /// The standings that bound an actor: its user's, or that of whom a token acts for and that of who made it, with
     /// the token's limit. None for others.
-    async fn standings_of(&self, actor: &Actor) -> Result<Vec<Standing>, Error> {
+    pub(super) async fn standings_of(&self, actor: &Actor) -> Result<Vec<Standing>, Error> {
         let (users, limit) = match actor {
             Actor::User { id, .. } => ([Some(*id), None], None),
             Actor::Token { user, maker, limit, .. } => ([*maker, *user], Some(limit.clone())),
@@ -349,7 +346,12 @@ impl Access {
         Ok(standings)
     }
 
-    async fn refuse(&self, actor: &Actor, from: Circumstance, explanation: Explanation) -> Result<Permit, Error> {
+    pub(super) async fn refuse(
+        &self,
+        actor: &Actor,
+        from: Circumstance,
+        explanation: Explanation,
+    ) -> Result<Permit, Error> {
         let permit = Permit::new(actor.clone(), from, None);
         let scope = explanation.scope.as_ref().map_or_else(|| "organisation".to_owned(), Scope::to_string);
         let event = permit

@@ -1,5 +1,6 @@
 //! Bodies and query parameters, taken field by field; what nobody took is refused by name.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use axum::body::Bytes;
@@ -50,6 +51,29 @@ impl Fields {
             Some(value) => value,
         };
         texts(name, value).map(Some)
+    }
+
+    /// The texts of the list under `name`, when there is one.
+    pub(super) fn texts(&mut self, name: &str) -> Result<Option<Vec<String>>, Error> {
+        match self.0.remove(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => texts(name, value).map(Some),
+        }
+    }
+
+    /// The texts of the object under `name`, by their keys.
+    pub(super) fn words_by_key(&mut self, name: &str) -> Result<Option<BTreeMap<String, String>>, Error> {
+        let refuse = || Error::invalid(name, "must be an object of texts");
+        let members = match self.0.remove(name) {
+            None | Some(Value::Null) => return Ok(None),
+            Some(Value::Object(members)) => members,
+            Some(_) => return Err(refuse()),
+        };
+        let text = |(key, value)| match value {
+            Value::String(text) => Ok((key, text)),
+            _ => Err(refuse()),
+        };
+        members.into_iter().map(text).collect::<Result<_, _>>().map(Some)
     }
 
     /// The texts of the list under `name`.

@@ -13,7 +13,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use super::admit::Gate;
 use super::error::Problem;
 use super::{
-    Api, audit, explain, grants, groups, locks, me, requests, scopes, sessions, sources, status, tokens, users,
+    Api, audit, explain, grants, groups, locks, me, requests, roles, scopes, sessions, sources, status, tokens, users,
 };
 use crate::http::{Access, Rate, RequestId, Route};
 
@@ -21,7 +21,29 @@ use crate::http::{Access, Rate, RequestId, Route};
 pub fn table() -> Vec<Route<Api>> {
     let mut routes = of_people();
     routes.extend(of_scopes());
+    routes.extend(of_policy());
     routes
+}
+
+/// The routes of roles, and of the policy as a whole.
+fn of_policy() -> Vec<Route<Api>> {
+    use Access::Management;
+    const API: Rate = Rate::Api;
+    const GET: Method = Method::GET;
+    const POST: Method = Method::POST;
+    const PATCH: Method = Method::PATCH;
+    const DELETE: Method = Method::DELETE;
+    vec![
+        Route::new(GET, "/api/v1/roles", Management, API, roles::list),
+        Route::new(POST, "/api/v1/roles", Management, API, roles::create),
+        Route::new(GET, "/api/v1/roles/matrix", Management, API, roles::matrix),
+        Route::new(GET, "/api/v1/roles/{id}", Management, API, roles::show),
+        // `:duplicate` is a part of the last segment.
+        Route::new(POST, "/api/v1/roles/{id}", Management, API, roles::act),
+        Route::new(PATCH, "/api/v1/roles/{id}", Management, API, roles::change),
+        Route::new(DELETE, "/api/v1/roles/{id}", Management, API, roles::delete),
+        Route::new(GET, "/api/v1/roles/{id}/holders", Management, API, roles::holders),
+    ]
 }
 
 /// The routes of departments, companies, scorecards, projects, and of every kind.

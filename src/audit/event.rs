@@ -96,12 +96,20 @@ pub enum EventKind {
     ConnectionPaused,
     #[n(28)]
     ConnectionReleased,
+    #[n(29)]
+    RoleCreated,
+    #[n(30)]
+    RoleChanged,
+    #[n(31)]
+    RoleDeleted,
     #[n(32)]
     ScopeCreated,
     #[n(33)]
     ScopeChanged,
     #[n(34)]
     ScopeDeleted,
+    #[n(39)]
+    PolicyRefused,
     #[n(40)]
     ResourceChanged,
     #[n(41)]
@@ -133,6 +141,10 @@ impl EventKind {
             Self::ResourceChanged => "resource.update",
             Self::ResourceCreated => "resource.create",
             Self::ResourceDeleted => "resource.delete",
+            Self::PolicyRefused => "policy.refuse",
+            Self::RoleChanged => "role.update",
+            Self::RoleCreated => "role.create",
+            Self::RoleDeleted => "role.delete",
             Self::ScopeChanged => "scope.update",
             Self::ScopeCreated => "scope.create",
             Self::ScopeDeleted => "scope.delete",

@@ -10,6 +10,7 @@ mod ledger;
 mod me;
 mod policy;
 mod rank;
+mod roles;
 mod scopes;
 mod sessions;
 mod sources;

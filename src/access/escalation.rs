@@ -1,0 +1,145 @@
+//! Nobody makes or edits a role so that it gives or takes what they do not have: a change of a role is a change of
+//! every grant that gives it, or gives one that includes it, wherever that is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::policy::{self, Question};
+use super::{Access, Error, Permit, Reached, RoleBook};
+use crate::audit::Change;
+use crate::model::{Actor, Permission, RoleId, Scope};
+
+/// What a role says of one permission.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Word {
+    gives: bool,
+    gives_owners: bool,
+    denies: bool,
+}
+
+impl Access {
+    /// Checks that an actor has every right that a change of the role `id` gives or takes, at each place where it, or a
+    /// role that includes it, is held; in the whole organisation where nobody holds it. The commit fails when a grant of
+    /// one of these comes or goes before.
+    ///
+    /// # Errors
+    /// `Denied`, with an event; `Conflict` when the actor itself would lose something; `Store`.
+    pub(super) async fn check_role_change(
+        &self,
+        change: &mut Change,
+        permit: &Permit,
+        id: &RoleId,
+        old: &RoleBook,
+        new: &RoleBook,
+    ) -> Result<(), Error> {
+        let mut needed: BTreeMap<(Option<Scope>, Permission), bool> = BTreeMap::new();
+        for role in touched(id, old, new) {
+            let places = self.places_of(change, &role).await?;
+            let was_undefined = old.find(&role).is_none() && places.is_some();
+            let differences = differences(&role, old, new, was_undefined);
+            for place in places.unwrap_or_else(|| BTreeSet::from([None])) {
+                for (permission, if_owner) in &differences {
+                    let entry = needed.entry((place.clone(), permission.clone())).or_insert(*if_owner);
+                    *entry &= if_owner;
+                }
+            }
+        }
+        let reached = |((scope, permission), if_owner)| Reached { permission, scope, if_owner };
+        let needed: Vec<Reached> = needed.into_iter().map(reached).collect();
+        self.require(permit, &needed).await?;
+        self.check_own_loss(permit, &needed, old, new).await
+    }
+
+    /// Where a role is held; `None` when it is not.
+    async fn places_of(&self, change: &mut Change, role: &RoleId) -> Result<Option<BTreeSet<Option<Scope>>>, Error> {
+        if self.grants.count_of_role(change, role).await? == 0 {
+            return Ok(None);
+        }
+        let grants = self.grants.of_role(role, usize::MAX).await?;
+        Ok(Some(grants.into_iter().map(|grant| grant.scope).collect()))
+    }
+
+    /// Checks that an actor has all of these rights, with one look at what it holds.
+    ///
+    /// # Errors
+    /// `Denied`, with an event, by the first that it does not have; `Store`.
+    pub(super) async fn require(&self, permit: &Permit, rights: &[Reached]) -> Result<(), Error> {
+        let (roles, standings) = (self.roles(), self.standings_of(permit.actor()).await?);
+        for Reached { permission, scope, if_owner } in rights {
+            let question = Question::new(permission).within(scope.as_ref()).owned(*if_owner);
+            let explanation = match self.decide_by(&standings, &question, &roles) {
+                Some(explanation) => explanation,
+                None => self.decide(permit.actor(), &question).await?,
+            };
+            if !explanation.allowed {
+                self.refuse(permit.actor(), permit.circumstance().clone(), explanation).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a change by which whoever makes it loses a right: that is somebody else's to do.
+    async fn check_own_loss(
+        &self,
+        permit: &Permit,
+        rights: &[Reached],
+        old: &RoleBook,
+        new: &RoleBook,
+    ) -> Result<(), Error> {
+        if !matches!(permit.actor(), Actor::User { .. } | Actor::Token { .. }) {
+            return Ok(());
+        }
+        let now = self.clock.now();
+        for standing in self.standings_of(permit.actor()).await? {
+            for Reached { permission, scope, if_owner } in rights {
+                let question = Question::new(permission).within(scope.as_ref()).owned(*if_owner);
+                let may = |book| policy::decide(&question, &standing, book, now).is_allowed();
+                if may(old) && !may(new) {
+                    let detail = format!("this would take {permission} from yourself; somebody else has to do it");
+                    return Err(Error::Conflict { field: None, detail });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The role and every one that includes it, before or after.
+fn touched(id: &RoleId, old: &RoleBook, new: &RoleBook) -> BTreeSet<RoleId> {
+    let mut touched = BTreeSet::from([id.clone()]);
+    loop {
+        let count = touched.len();
+        for entry in old.iter().chain(new.iter()) {
+            if entry.role.includes.iter().any(|include| touched.contains(include)) {
+                touched.insert(entry.role.id.clone());
+            }
+        }
+        if touched.len() == count {
+            return touched;
+        }
+    }
+}
+
+/// The rights of which a role says something else than before, and whether what differs is the owner's only. All of
+/// them where it was not defined and so denied everything.
+fn differences(role: &RoleId, old: &RoleBook, new: &RoleBook, was_undefined: bool) -> Vec<(Permission, bool)> {
+    let (before, after) = (words(role, old), words(role, new));
+    let differs = |permission: Permission| {
+        let word = |words: &BTreeMap<Permission, Word>| words.get(&permission).copied().unwrap_or_default();
+        let (before, after) = (word(&before), word(&after));
+        let if_owner = before.gives == after.gives && before.denies == after.denies && !was_undefined;
+        (was_undefined || before != after).then_some((permission, if_owner))
+    };
+    new.catalogue().iter().filter_map(differs).collect()
+}
+
+fn words(role: &RoleId, book: &RoleBook) -> BTreeMap<Permission, Word> {
+    let mut words: BTreeMap<Permission, Word> = BTreeMap::new();
+    for (permission, if_owner) in book.rights(role).into_iter().flatten() {
+        let word = words.entry(permission).or_default();
+        (word.gives, word.gives_owners) = (!if_owner, true);
+    }
+    for permission in book.denied(role) {
+        words.entry(permission).or_default().denies = true;
+    }
+    words
+}
