@@ -7,6 +7,7 @@
 //! It refuses what it does not know: an unknown permission, a grant of a role that is not defined, an actor that is not
 //! active, a store that does not answer.
 
+mod acting;
 mod custom;
 mod escalation;
 mod explain;
@@ -18,19 +19,23 @@ mod rank;
 mod roles;
 mod scopes;
 mod service;
+mod warm;
+mod who_can;
 
 use futures_util::future::BoxFuture;
 
+pub use acting::Acting;
 pub use custom::{CustomRole, MAX_CUSTOM_ROLES, Run, StoredRole, StoredRoles};
 pub use explain::{Explanation, HeldRole, Level, Right, Step};
 pub use grants::{Grants, NewGrant, RuleChanges, RuleGrant};
 pub use pack::{Chosen, LoginRule, Matrix, MatrixCell, MatrixRow, Options, Pack, RoleNameRule};
 pub use permit::Permit;
-pub use policy::{Question, Standing};
+pub use policy::{Prepared, Question, Standing};
 pub use rank::{Reach, Reached, can_take_away};
 pub use roles::{Catalogue, RoleBook, RoleEntry, RoleKind};
 pub use scopes::{MAX_DEPTH, MAX_SCOPES, NewScope, ScopeEdit, ScopeRecord, ScopeTree, Scopes};
 pub use service::Access;
+pub use who_can::{Able, Census, Told};
 
 use crate::model::{GroupId, Status, UserId};
 use crate::store;
@@ -109,4 +114,15 @@ pub struct Member {
 pub trait Memberships: Send + Sync {
     /// Status and groups of a user, `None` when there is no such user.
     fn standing(&self, user: UserId) -> BoxFuture<'_, Result<Option<Member>, store::Error>>;
+
+    /// The same, with the mark of every row that the answer is made of, taken before the row is read. Whoever cannot tell
+    /// them spoils what is seen, so that the answer is not kept.
+    fn standing_seen<'a>(
+        &'a self,
+        user: UserId,
+        seen: &'a mut store::Seen,
+    ) -> BoxFuture<'a, Result<Option<Member>, store::Error>> {
+        seen.spoil();
+        self.standing(user)
+    }
 }

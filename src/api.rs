@@ -17,6 +17,7 @@ mod groups;
 mod locks;
 mod me;
 mod named;
+mod placed;
 mod protect;
 mod rank;
 mod render;

@@ -122,6 +122,8 @@ enum Command {
     /// People's accounts
     #[command(subcommand)]
     User(user::Command),
+    /// List who may do something
+    WhoCan(explain::WhoCan),
 }
 
 /// Runs the program with the process's arguments.
@@ -172,6 +174,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Sync(command) => narrow(sync::run(command, Client::open(&options)?, output)),
         Command::Token(command) => narrow(token::run(command, Client::open(&options)?, output)),
         Command::User(command) => narrow(user::run(command, Client::open(&options)?, output)),
+        Command::WhoCan(arguments) => narrow(explain::who_can(arguments, Client::open(&options)?, output)),
     }
 }
 

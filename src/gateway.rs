@@ -210,7 +210,8 @@ impl Gateway {
         let roles = pack.roles().clone();
         let access = Access::new(ledger.clone(), clock.clone(), ids.clone(), organisation, roles, memberships);
         directory.name_rule().replace(pack.login_rule());
-        let access = access.with_scope_kinds(pack.scope_kinds()).with_pack(pack);
+        let access =
+            access.with_census(Arc::new(directory.clone())).with_scope_kinds(pack.scope_kinds()).with_pack(pack);
         access.start().await.map_err(Error::Access)?;
         let tokens = Tokens::new(ledger.clone(), master, ids.clone(), clock.clone());
         let cursors = scim::Cursors::new(master, clock.clone());

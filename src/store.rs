@@ -15,7 +15,8 @@ use std::sync::Arc;
 use crate::clock::Clock;
 
 pub use engine::{
-    Batch, Check, Committed, Direction, Engine, Expect, Head, Health, Leaf, LogRow, Range, Row, Seal, Stored, Write,
+    Batch, Check, Committed, Direction, Engine, Expect, Head, Health, Leaf, LogRow, Marks, Range, Row, Seal, Seen,
+    Stored, Write,
 };
 pub use key::{Key, KeyWriter};
 pub use table::{Table, decode, encode};

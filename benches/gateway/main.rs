@@ -20,6 +20,7 @@
     reason = "a benchmark that cannot go on fails, and its answer is what it prints"
 )]
 
+mod access;
 mod client;
 mod commits;
 mod measure;
@@ -56,7 +57,7 @@ struct Extent {
     /// How long one operation is measured in one round.
     each: Duration,
     sign_ins: usize,
-    /// Measures only what has this word, and nothing but Cleargate.
+    /// Measures only what has this word, and nothing but Cleargate; `access` is the decisions.
     only: Option<String>,
 }
 
@@ -110,6 +111,12 @@ async fn main() {
         let (alone, grouped) = commits::measure(extent.rounds, extent.each).await;
         table.add(Row { name: "Durable commit, one writer".to_owned(), ours: alone, theirs: [None, None] });
         table.add(Row { name: "Durable commit, 64 writers".to_owned(), ours: grouped, theirs: [None, None] });
+    }
+    if extent.only.as_deref().is_none_or(|word| "access".contains(word)) {
+        eprintln!("decisions");
+        for (name, ours) in access::measure(extent.rounds, extent.each, extent.many).await {
+            table.add(Row { name, ours, theirs: [None, None] });
+        }
     }
     drop(daemon);
     let many = with_many(&extent, &few).await;

@@ -2,8 +2,9 @@
 //! every grant that gives it, or gives one that includes it, wherever that is.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use super::policy::{self, Question};
+use super::policy::{Prepared, Question};
 use super::{Access, Error, Permit, Reached, RoleBook};
 use crate::audit::Change;
 use crate::model::{Actor, Permission, RoleId, Scope};
@@ -63,14 +64,11 @@ impl Access {
     /// # Errors
     /// `Denied`, with an event, by the first that it does not have; `Store`.
     pub(super) async fn require(&self, permit: &Permit, rights: &[Reached]) -> Result<(), Error> {
-        let (roles, standings) = (self.roles(), self.standings_of(permit.actor()).await?);
+        let acting = self.acting(permit.actor()).await?;
         for Reached { permission, scope, if_owner } in rights {
             let question = Question::new(permission).within(scope.as_ref()).owned(*if_owner);
-            let explanation = match self.decide_by(&standings, &question, &roles) {
-                Some(explanation) => explanation,
-                None => self.decide(permit.actor(), &question).await?,
-            };
-            if !explanation.allowed {
+            if let Some(place) = acting.lacks(&question) {
+                let explanation = acting.explain(&question.within(place));
                 self.refuse(permit.actor(), permit.circumstance().clone(), explanation).await?;
             }
         }
@@ -88,12 +86,17 @@ impl Access {
         if !matches!(permit.actor(), Actor::User { .. } | Actor::Token { .. }) {
             return Ok(());
         }
-        let now = self.clock.now();
-        for standing in self.standings_of(permit.actor()).await? {
+        let acting = self.acting(permit.actor()).await?;
+        let (old, new) = (Arc::new(old.clone()), Arc::new(new.clone()));
+        for prepared in acting.people() {
+            let by = |book: &Arc<RoleBook>| {
+                Prepared::new(prepared.standing().clone(), Arc::clone(book), Arc::clone(prepared.scopes()))
+            };
+            let (before, after) = (by(&old), by(&new));
             for Reached { permission, scope, if_owner } in rights {
                 let question = Question::new(permission).within(scope.as_ref()).owned(*if_owner);
-                let may = |book| policy::decide(&question, &standing, book, now).is_allowed();
-                if may(old) && !may(new) {
+                let may = |prepared| acting.lets(prepared, &question);
+                if may(&before) && !may(&after) {
                     let detail = format!("this would take {permission} from yourself; somebody else has to do it");
                     return Err(Error::Conflict { field: None, detail });
                 }

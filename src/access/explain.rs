@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use super::policy::{Decision, Denial, Finding, Held, Question, Standing, Verdict, Weight, decide};
+use super::policy::{Decision, Denial, Finding, Held, Prepared, Question, Verdict, Weight, decide};
 use super::roles::RoleBook;
 use crate::clock::Timestamp;
 use crate::model::{Grant, GrantId, GroupId, Mode, Origin, Permission, RoleId, Scope, Status};
@@ -28,6 +28,9 @@ pub struct Explanation {
     pub decided_by: &'static str,
     /// The deciding reason as a sentence.
     pub reason: String,
+    /// The scope whose grants replaced there what wider ones allow; absent when none did.
+    #[serde(serialize_with = "option", skip_serializing_if = "Option::is_none")]
+    pub replaced_by: Option<Scope>,
     /// What became of each grant, in order.
     pub steps: Vec<Step>,
     /// When refused for want of a right: the roles that would give it.
@@ -76,6 +79,12 @@ pub struct HeldRole {
     /// Until when.
     #[serde(serialize_with = "option", skip_serializing_if = "Option::is_none")]
     pub ends: Option<Timestamp>,
+    /// When it was given, where that is known.
+    #[serde(serialize_with = "option", skip_serializing_if = "Option::is_none")]
+    pub made: Option<Timestamp>,
+    /// Who gave it, where that is known: `user:0192…`, `local:0`, `system:sync:corp`.
+    #[serde(serialize_with = "option", skip_serializing_if = "Option::is_none")]
+    pub maker: Option<String>,
 }
 
 /// What somebody may do at one level.
@@ -111,7 +120,7 @@ pub struct Right {
 
 impl HeldRole {
     fn new(held: &Held) -> Self {
-        let Grant { id, role, scope, mode, origin, starts, ends, .. } = held.grant.clone();
+        let Grant { id, role, scope, mode, origin, starts, ends, made, maker, .. } = held.grant.clone();
         let mode = match mode {
             Mode::Add => "add",
             Mode::Override => "override",
@@ -121,7 +130,7 @@ impl HeldRole {
             Origin::ByHand(reason) => format!("by hand: {reason}"),
             Origin::Rule(source, position) => format!("rule of {source} at {position}"),
         };
-        Self { grant: id, role, scope, mode, origin, groups: held.groups.clone(), starts, ends }
+        Self { grant: id, role, scope, mode, origin, groups: held.groups.clone(), starts, ends, made, maker }
     }
 }
 
@@ -163,8 +172,8 @@ impl Step {
         Self {
             outcome,
             held: HeldRole::new(held),
-            rule: finding.map(|finding| finding.rule.clone()),
-            includes: finding.map(|finding| includes(finding.includes)).unwrap_or_default(),
+            rule: finding.and_then(|finding| finding.rule().cloned()),
+            includes: finding.map(|finding| includes(finding.includes())).unwrap_or_default(),
         }
     }
 }
@@ -185,7 +194,8 @@ impl Explanation {
             at,
             decided_by,
             reason,
-            steps: decision.weighed.iter().map(|(held, weight)| Step::new(held, weight)).collect(),
+            replaced_by: decision.replaced_by().cloned(),
+            steps: decision.weighed().map(|(held, weight)| Step::new(held, &weight)).collect(),
             needed,
         }
     }
@@ -205,6 +215,7 @@ impl Explanation {
             at,
             decided_by,
             reason: reason.to_owned(),
+            replaced_by: None,
             steps: Vec::new(),
             needed: Vec::new(),
         }
@@ -213,9 +224,10 @@ impl Explanation {
 
 fn tell(decision: &Decision<'_>, question: &Question<'_>) -> (&'static str, String) {
     let by = |finding: &Finding<'_>| {
-        let path: Vec<&str> = finding.includes.iter().skip(1).map(RoleId::as_str).collect();
+        let path: Vec<&str> = finding.includes().iter().skip(1).map(RoleId::as_str).collect();
         let path = if path.is_empty() { String::new() } else { format!(" by including {}", path.join(", ")) };
-        format!("{}, which says {}{path}", HeldRole::new(finding.held), finding.rule)
+        let rule = finding.rule().map(Permission::to_string).unwrap_or_default();
+        format!("{}, which says {rule}{path}", HeldRole::new(finding.held))
     };
     match &decision.verdict {
         Verdict::Allowed(finding) => ("allowed", format!("allowed by {}", by(finding))),
@@ -226,7 +238,7 @@ fn tell(decision: &Decision<'_>, question: &Question<'_>) -> (&'static str, Stri
             Denial::NotOwner(finding) => ("not-owner", format!("allowed to the owner only, by {}", by(finding))),
             Denial::NothingAllows => ("nothing-allows", "no grant that holds here and now gives it".to_owned()),
             Denial::Replaced(finding) => {
-                let scope = decision.replaced_by.or(question.scope).map(Scope::to_string).unwrap_or_default();
+                let scope = decision.replaced_by().or(question.scope).map(Scope::to_string).unwrap_or_default();
                 let by = by(finding);
                 ("replaced", format!("it would be allowed by {by}, but a grant that overrides in {scope} replaces it"))
             }
@@ -272,55 +284,42 @@ impl fmt::Display for Explanation {
     }
 }
 
-/// What `standing` may do, for the organisation first, then for each scope that a grant names. It is the decision asked
+/// What a standing may do, for the organisation first, then for each scope that a grant names. It is the decision asked
 /// for every permission of the catalogue, so it cannot differ from enforcement.
-pub(super) fn effective(standing: &Standing, roles: &RoleBook, now: Timestamp) -> Vec<Level> {
-    let mut scopes: Vec<Option<&Scope>> = standing.held.iter().map(|held| held.grant.scope.as_ref()).collect();
+pub(super) fn effective(prepared: &Prepared, now: Timestamp) -> Vec<Level> {
+    let held = &prepared.standing().held;
+    let mut scopes: Vec<Option<&Scope>> = held.iter().map(|held| held.grant.scope.as_ref()).collect();
     scopes.push(None);
     scopes.sort_unstable();
     scopes.dedup();
-    scopes.into_iter().map(|scope| level(scope, standing, roles, now)).collect()
+    scopes.into_iter().map(|scope| level(scope, prepared, now)).collect()
 }
 
-fn level(scope: Option<&Scope>, standing: &Standing, roles: &RoleBook, now: Timestamp) -> Level {
+/// What a standing may do in one place.
+pub(super) fn level(scope: Option<&Scope>, prepared: &Prepared, now: Timestamp) -> Level {
     let mut permissions = Vec::new();
-    let mut counting: Vec<&Held> = Vec::new();
-    for permission in roles.catalogue().iter() {
-        let decision = decide(&Question::new(&permission).within(scope), standing, roles, now);
-        let (finding, if_owner) = match decision.verdict {
+    for permission in prepared.roles().permissions() {
+        let question = Question::new(permission).within(scope);
+        let (finding, if_owner) = match decide(&question, prepared, now).verdict {
             Verdict::Allowed(finding) => (finding, false),
-            Verdict::Denied(Denial::NotOwner(finding)) => {
-                // The same question by the owner: a token's limit may still cut it.
-                let owned = Question::new(&permission).within(scope).owned(true);
-                if !decide(&owned, standing, roles, now).is_allowed() {
-                    continue;
-                }
-                (finding, true)
-            }
+            // The same question by the owner: a token's limit may still cut it.
+            Verdict::Denied(Denial::NotOwner(_)) => match decide(&question.owned(true), prepared, now).verdict {
+                Verdict::Allowed(finding) => (finding, true),
+                Verdict::Denied(_) => continue,
+            },
             Verdict::Denied(_) => continue,
         };
         permissions.push(Right {
             permission: permission.clone(),
             if_owner,
             role: finding.held.grant.role.clone(),
-            includes: includes(finding.includes),
+            includes: includes(finding.includes()),
             grant: finding.held.grant.id,
         });
     }
-    let replaced = standing.held.iter().any(|held| {
-        held.grant.mode == Mode::Override && scope.is_some() && held.grant.scope.as_ref() == scope && holds(held, now)
-    });
-    for held in &standing.held {
-        let here = held.grant.scope.as_ref() == scope || (held.grant.scope.is_none() && !replaced);
-        if here && holds(held, now) && standing.status == Status::Active {
-            counting.push(held);
-        }
-    }
-    Level { scope: scope.cloned(), roles: counting.into_iter().map(HeldRole::new).collect(), permissions }
-}
-
-fn holds(held: &Held, now: Timestamp) -> bool {
-    held.grant.starts.is_none_or(|starts| now >= starts) && held.grant.ends.is_none_or(|ends| now < ends)
+    let is_active = prepared.standing().status == Status::Active;
+    let counting = prepared.counting(scope, now).filter(|_| is_active);
+    Level { scope: scope.cloned(), roles: counting.map(HeldRole::new).collect(), permissions }
 }
 
 fn text<S: Serializer>(value: &impl fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {

@@ -18,7 +18,7 @@ use crate::audit::{Change, Event, EventKind, Ledger};
 use crate::clock::{Clock, Timestamp};
 use crate::model::{Grant, GrantId, Id, Mode, OrganisationId, Origin, RoleId, Scope, SourceId, Subject, UserId};
 use crate::secret::{IdSource, sha256};
-use crate::store::{self, Key, KeyWriter, Range, Row, Store, Table, decode};
+use crate::store::{self, Key, KeyWriter, Range, Row, Seen, Store, Stored, Table, decode};
 
 pub(in crate::access) use index::count_in_scope;
 
@@ -38,15 +38,25 @@ const PAGE: usize = 500;
 /// A holder as part of a key.
 struct Holder(Subject);
 
+impl Holder {
+    const GROUP: u8 = 0;
+    const USER: u8 = 1;
+}
+
+/// Whether a stored count is not zero, or unreadable: worth the read.
+fn is_some(stored: &Stored) -> bool {
+    stored.value.iter().any(|byte| *byte != 0)
+}
+
 impl Key for Holder {
     fn write(&self, out: &mut KeyWriter) {
         match &self.0 {
             Subject::Group(id) => {
-                out.fixed(&[0]);
+                out.fixed(&[Self::GROUP]);
                 out.fixed(id.as_bytes());
             }
             Subject::User(id) => {
-                out.fixed(&[1]);
+                out.fixed(&[Self::USER]);
                 out.fixed(id.as_bytes());
             }
         }
@@ -338,8 +348,18 @@ impl Grants {
     ///
     /// # Errors
     /// `Store`.
-    pub(super) async fn held(&self, user: UserId, groups: &[GroupPath]) -> Result<Vec<Held>, store::Error> {
+    pub(super) async fn held(
+        &self,
+        user: UserId,
+        groups: &[GroupPath],
+        seen: &mut Seen,
+    ) -> Result<Vec<Held>, store::Error> {
         let store = self.ledger.store();
+        let holders = groups.iter().filter_map(|path| path.0.last()).map(|group| Subject::Group(*group));
+        for holder in holders.chain([Subject::User(user)]) {
+            // A grant that comes or goes writes below its holder, so that the count needs no mark of its own.
+            seen.take(store.engine().marks(), &GRANTS.prefix(self.organisation, &Holder(holder)));
+        }
         let direct = read(store, self.organisation, Subject::User(user)).await?;
         let mut held: Vec<Held> = direct.into_iter().map(|grant| Held { grant, groups: Vec::new() }).collect();
         let groups: Vec<(Subject, &GroupPath)> =
@@ -350,11 +370,7 @@ impl Grants {
         let key = |subject: &Subject| COUNTS.key(self.organisation, &Holder(*subject));
         let keys: Vec<Vec<u8>> = groups.iter().map(|(subject, _)| key(subject)).collect();
         let counts = store.engine().multi_get(&keys).await?;
-        // A count that is there and not zero, or unreadable, is worth the read.
-        let holding = groups
-            .into_iter()
-            .zip(counts)
-            .filter(|(_, count)| count.as_ref().is_some_and(|stored| stored.value.iter().any(|byte| *byte != 0)));
+        let holding = groups.into_iter().zip(counts).filter(|(_, count)| count.as_ref().is_some_and(is_some));
         let reads = holding.map(|((subject, path), _)| async move {
             let grants = read(store, self.organisation, subject).await?;
             Ok::<_, store::Error>(grants.into_iter().map(|grant| Held { grant, groups: path.0.clone() }))

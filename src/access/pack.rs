@@ -7,10 +7,11 @@ mod file;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::policy::{Held, Question, Standing, Weight, decide};
+use super::policy::{Denial, Held, Prepared, Question, Standing, Verdict, decide};
 use super::roles::{Catalogue, RoleBook};
 use super::{CustomRole, Error, RoleEntry, RoleKind};
 use crate::clock::Timestamp;
@@ -256,44 +257,48 @@ impl Pack {
     /// The matrix of actions by roles, each cell by the decision.
     pub fn matrix(&self) -> Matrix {
         let name = |id: &RoleId| self.roles.find(id).map(|entry| entry.role.name.clone()).unwrap_or_default();
+        let roles = Arc::new(self.roles.clone());
+        let holders: Vec<Prepared> = self.columns.iter().map(|role| holder(role, &roles)).collect();
         Matrix {
             columns: self.columns.iter().map(|id| (id.to_string(), name(id))).collect(),
-            rows: self.rows.iter().map(|row| self.row(row)).collect(),
+            rows: self.rows.iter().map(|row| self.row(row, &holders)).collect(),
         }
     }
 
-    fn row(&self, row: &Row) -> MatrixRow {
-        let cells = self.columns.iter().map(|role| self.cell(role, &row.needs)).collect();
+    fn row(&self, row: &Row, holders: &[Prepared]) -> MatrixRow {
+        let cells = holders.iter().map(|holder| cell(holder, &row.needs)).collect();
         MatrixRow { label: row.label.clone(), needs: row.needs.iter().map(Permission::to_string).collect(), cells }
     }
+}
 
-    fn cell(&self, role: &RoleId, needs: &[Permission]) -> MatrixCell {
-        let user = Id::from_bytes([0; 16]);
-        let grant = Grant {
-            id: Id::from_bytes([0; 16]),
-            subject: Subject::User(user),
-            role: role.clone(),
-            scope: None,
-            mode: Mode::Add,
-            origin: Origin::ByHand(String::new()),
-            starts: None,
-            ends: None,
-            made: None,
-            maker: None,
-        };
-        let held = vec![Held { grant, groups: Vec::new() }];
-        let standing = Standing { status: Status::Active, held, limit: None };
-        let mut cell = MatrixCell::Yes;
-        for permission in needs {
-            let decision = decide(&Question::new(permission), &standing, &self.roles, Timestamp::default());
-            match decision.weighed.first().map(|(_, weight)| weight) {
-                Some(Weight::Allows(_)) => {}
-                Some(Weight::AllowsOwner(_)) => cell = MatrixCell::IfOwner,
-                _ => return MatrixCell::No,
-            }
+/// Somebody who holds one role in the whole organisation and nothing else.
+fn holder(role: &RoleId, roles: &Arc<RoleBook>) -> Prepared {
+    let grant = Grant {
+        id: Id::from_bytes([0; 16]),
+        subject: Subject::User(Id::from_bytes([0; 16])),
+        role: role.clone(),
+        scope: None,
+        mode: Mode::Add,
+        origin: Origin::ByHand(String::new()),
+        starts: None,
+        ends: None,
+        made: None,
+        maker: None,
+    };
+    let held = vec![Held { grant, groups: Vec::new() }];
+    Prepared::new(Standing { status: Status::Active, held, limit: None }, Arc::clone(roles), Arc::default())
+}
+
+fn cell(holder: &Prepared, needs: &[Permission]) -> MatrixCell {
+    let mut cell = MatrixCell::Yes;
+    for permission in needs {
+        match decide(&Question::new(permission), holder, Timestamp::default()).verdict {
+            Verdict::Allowed(_) => {}
+            Verdict::Denied(Denial::NotOwner(_)) => cell = MatrixCell::IfOwner,
+            Verdict::Denied(_) => return MatrixCell::No,
         }
-        cell
     }
+    cell
 }
 
 impl Matrix {

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use super::ScopeTree;
 use super::policy::Standing;
 use super::roles::RoleBook;
 use crate::clock::Timestamp;
@@ -69,11 +70,19 @@ impl Reach {
         })
     }
 
-    /// The rights that hold in `scope`, as rights in it; all of them without one.
-    pub fn within(&self, scope: Option<&Scope>) -> impl Iterator<Item = Reached> {
-        self.iter()
-            .filter(move |right| scope.is_none() || right.scope.is_none() || right.scope.as_ref() == scope)
-            .map(move |right| Reached { scope: scope.cloned().or(right.scope), ..right })
+    /// The rights that hold somewhere in `scope`: those given there or above it as rights in it, those given below it as
+    /// rights where they are given. All of them without a scope.
+    pub fn within(&self, scope: Option<&Scope>, tree: &ScopeTree) -> impl Iterator<Item = Reached> {
+        self.iter().filter_map(move |right| {
+            let place = right.scope.as_ref();
+            if tree.covers(scope, place) {
+                Some(right)
+            } else if tree.covers(place, scope) {
+                Some(Reached { scope: scope.cloned(), ..right })
+            } else {
+                None
+            }
+        })
     }
 }
 
@@ -86,6 +95,9 @@ pub fn can_take_away(role: &RoleId, scope: Option<&Scope>, mode: Mode, roles: &R
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+
+    use crate::access::ScopeRecord;
     use crate::access::policy::Held;
     use crate::access::{Catalogue, RoleEntry, RoleKind};
     use crate::model::{Grant, GrantId, Origin, Role, Status, Subject, UserId};
@@ -164,10 +176,36 @@ mod tests {
         let standing = Standing { status: Status::Active, held, limit: None };
         let scope: Scope = "company:a".parse().unwrap();
         let reach = Reach::of(&standing, &book(), at(100));
-        let within: Vec<_> = reach.within(Some(&scope)).collect();
+        let within: Vec<_> = reach.within(Some(&scope), &ScopeTree::default()).collect();
         assert!(within.iter().all(|right| right.scope.as_ref() == Some(&scope)), "{within:?}");
         assert_eq!(within.len(), 4, "{within:?}");
-        assert_eq!(reach.within(None).count(), 6);
+        assert_eq!(reach.within(None, &ScopeTree::default()).count(), 6);
+    }
+
+    #[test]
+    fn what_is_given_above_a_scope_reaches_it_and_what_is_given_below_is_reached_where_it_is() {
+        let record = |text: &str, parent: Option<&str>| {
+            Arc::new(ScopeRecord {
+                scope: text.parse().unwrap(),
+                name: String::new(),
+                description: String::new(),
+                parent: parent.map(|parent| parent.parse().unwrap()),
+                source: None,
+                created: at(1),
+                changed: at(1),
+                revision: 1,
+            })
+        };
+        let above = record("company:a", None);
+        let tree =
+            ScopeTree::new(1, [above, record("company:b", Some("company:a")), record("company:c", Some("company:b"))]);
+        let held =
+            ["company:a", "company:c", "company:x"].map(|place| held("author", Some(place), None, None)).to_vec();
+        let reach = Reach::of(&Standing { status: Status::Active, held, limit: None }, &book(), at(100));
+        let scope: Scope = "company:b".parse().unwrap();
+        let places: Vec<String> =
+            reach.within(Some(&scope), &tree).map(|right| right.scope.unwrap().to_string()).collect();
+        assert_eq!(places, ["company:b", "company:b", "company:c", "company:c"]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The roles that exist, their includes resolved once, and the catalogue of permissions that roles are made of.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use super::Error;
 use crate::model::{Permission, Role, RoleId, near};
@@ -101,6 +101,26 @@ pub(super) struct Piece {
     pub permissions: Vec<Permission>,
     pub denies: Vec<Permission>,
     pub if_owner: Vec<Permission>,
+    /// What it says of each permission, by number.
+    says: Vec<u8>,
+}
+
+/// A role allows a permission.
+pub(super) const ALLOWS: u8 = 1;
+/// It allows it to the owner of the object.
+pub(super) const ALLOWS_OWNER: u8 = 2;
+/// It denies it.
+pub(super) const DENIES: u8 = 4;
+
+impl Piece {
+    /// The list that speaks so.
+    pub fn list(&self, says: u8) -> &[Permission] {
+        match says {
+            DENIES => &self.denies,
+            ALLOWS_OWNER => &self.if_owner,
+            _ => &self.permissions,
+        }
+    }
 }
 
 /// All roles by id.
@@ -109,6 +129,58 @@ pub struct RoleBook {
     catalogue: Catalogue,
     entries: BTreeMap<RoleId, RoleEntry>,
     resolved: BTreeMap<RoleId, Vec<Piece>>,
+    numbers: Numbers,
+}
+
+/// Permissions and roles as numbers, and what each role says of each permission, its includes counted in.
+#[derive(Clone, Debug, Default)]
+struct Numbers {
+    /// The catalogue, sorted: a permission's number is its position.
+    permissions: Vec<Permission>,
+    of_permissions: HashMap<Permission, usize>,
+    /// A role's number is its position by id.
+    of_roles: HashMap<RoleId, usize>,
+    /// A row for each permission, in it a byte for each role.
+    says: Vec<u8>,
+}
+
+impl Numbers {
+    fn of_permissions(catalogue: &Catalogue) -> Self {
+        let permissions: Vec<Permission> = catalogue.iter().collect();
+        let of_permissions =
+            permissions.iter().enumerate().map(|(number, permission)| (permission.clone(), number)).collect();
+        Self { permissions, of_permissions, ..Self::default() }
+    }
+
+    /// What these lists say of each permission.
+    fn says(&self, lists: [(&[Permission], u8); 3]) -> Vec<u8> {
+        let mut says = vec![0; self.permissions.len()];
+        for (rules, word) in lists {
+            for rule in rules {
+                match self.of_permissions.get(rule) {
+                    Some(number) => says.get_mut(*number).into_iter().for_each(|said| *said |= word),
+                    None => {
+                        let covered = says.iter_mut().zip(&self.permissions).filter(|(_, asked)| rule.covers(asked));
+                        covered.for_each(|(said, _)| *said |= word);
+                    }
+                }
+            }
+        }
+        says
+    }
+
+    /// Numbers the roles and joins what their pieces say.
+    fn number_roles(&mut self, resolved: &BTreeMap<RoleId, Vec<Piece>>) {
+        self.of_roles = resolved.keys().enumerate().map(|(number, id)| (id.clone(), number)).collect();
+        let mut says = vec![0; self.permissions.len().saturating_mul(resolved.len())];
+        for (role, pieces) in resolved.values().enumerate() {
+            for piece in pieces {
+                let column = says.iter_mut().skip(role).step_by(resolved.len().max(1));
+                column.zip(&piece.says).for_each(|(said, word)| *said |= word);
+            }
+        }
+        self.says = says;
+    }
 }
 
 impl RoleBook {
@@ -118,7 +190,8 @@ impl RoleBook {
     /// `Invalid` with field `permissions`, `denies`, `if_owner` or `includes` when a role names what does not exist,
     /// `includes` too when roles include each other in a circle, `id` when two roles share one.
     pub fn new(catalogue: Catalogue, entries: Vec<RoleEntry>) -> Result<Self, Error> {
-        let mut book = Self { catalogue, ..Self::default() };
+        let numbers = Numbers::of_permissions(&catalogue);
+        let mut book = Self { catalogue, numbers, ..Self::default() };
         for entry in entries {
             book.check(&entry.role)?;
             let id = entry.role.id.clone();
@@ -166,12 +239,10 @@ impl RoleBook {
     /// The permissions of the catalogue that `id` gives, and whether to the owner only; its denies are not looked at.
     /// `None` when it is not defined.
     pub fn rights<'a>(&'a self, id: &RoleId) -> Option<impl Iterator<Item = (Permission, bool)> + use<'a>> {
-        let pieces = self.pieces(id)?;
-        let covers = |rules: &[Permission], permission: &Permission| rules.iter().any(|rule| rule.covers(permission));
-        Some(self.catalogue.iter().filter_map(move |permission| {
-            let is_given = pieces.iter().any(|piece| covers(&piece.permissions, &permission));
-            let is_owners = pieces.iter().any(|piece| covers(&piece.if_owner, &permission));
-            (is_given || is_owners).then_some((permission, !is_given))
+        let role = self.number(id)?;
+        Some(self.numbers.permissions.iter().enumerate().filter_map(move |(number, permission)| {
+            let says = self.says(role, number);
+            (says & (ALLOWS | ALLOWS_OWNER) != 0).then(|| (permission.clone(), says & ALLOWS == 0))
         }))
     }
 
@@ -234,16 +305,54 @@ impl RoleBook {
                 }
                 // A hidden role gives nothing, but what it takes away stays taken.
                 let given = |rules: &Vec<Permission>| if *is_hidden { Vec::new() } else { rules.clone() };
-                pieces.push(Piece {
-                    includes,
-                    permissions: given(&role.permissions),
-                    denies: role.denies.clone(),
-                    if_owner: given(&role.if_owner),
-                });
+                let (permissions, if_owner) = (given(&role.permissions), given(&role.if_owner));
+                let lists = [(&*permissions, ALLOWS), (&*if_owner, ALLOWS_OWNER), (&*role.denies, DENIES)];
+                let says = self.numbers.says(lists);
+                pieces.push(Piece { includes, permissions, denies: role.denies.clone(), if_owner, says });
             }
             self.resolved.insert(id.clone(), pieces);
         }
+        self.numbers.number_roles(&self.resolved);
         Ok(())
+    }
+
+    /// The permissions of the catalogue, sorted: the position of one is its number.
+    pub(super) fn permissions(&self) -> &[Permission] {
+        &self.numbers.permissions
+    }
+
+    /// The number of a permission; none for one that is not in the catalogue, or has a `*`.
+    pub(super) fn permission_number(&self, permission: &Permission) -> Option<usize> {
+        self.numbers.of_permissions.get(permission).copied()
+    }
+
+    /// The number of a role.
+    pub(super) fn number(&self, role: &RoleId) -> Option<usize> {
+        self.numbers.of_roles.get(role).copied()
+    }
+
+    /// What each role, by number, says of a permission.
+    pub(super) fn row(&self, permission: usize) -> &[u8] {
+        let width = self.resolved.len();
+        let start = permission.saturating_mul(width);
+        self.numbers.says.get(start..start.saturating_add(width)).unwrap_or_default()
+    }
+
+    /// The roles that give a permission, to the owner too if so, and do not deny it themselves.
+    pub(super) fn speaking(&self, permission: usize, is_owner: bool) -> impl Iterator<Item = &RoleId> {
+        let gives = if is_owner { ALLOWS | ALLOWS_OWNER } else { ALLOWS };
+        let says = move |says: u8| says & gives != 0 && says & DENIES == 0;
+        self.resolved.keys().zip(self.row(permission)).filter(move |(_, said)| says(**said)).map(|(id, _)| id)
+    }
+
+    /// What one role says of a permission.
+    pub(super) fn says(&self, role: usize, permission: usize) -> u8 {
+        self.row(permission).get(role).copied().unwrap_or(0)
+    }
+
+    /// The first part of a role that says this of a permission.
+    pub(super) fn piece(&self, role: &RoleId, permission: usize, says: u8) -> Option<&Piece> {
+        self.pieces(role)?.iter().find(|piece| piece.says.get(permission).is_some_and(|said| said & says != 0))
     }
 }
 

@@ -20,6 +20,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::model::{OrganisationId, Scope, SourceId, near};
 use crate::store::{self, Range, Table, decode};
 
+pub(in crate::access) use tree::Chain;
 pub use tree::ScopeTree;
 
 /// Scopes by kind and slug.

@@ -3,15 +3,18 @@
 use std::os::unix::fs::MetadataExt;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use super::acting::{Acting, Ground};
 use super::custom::Shelf;
 use super::explain::{self, Explanation, Level};
 use super::grants::{Grants, NewGrant};
-use super::policy::{self, Question, Standing};
-use super::{Error, Memberships, Pack, Permit, Reach, RoleBook, Scopes};
+use super::policy::{self, Prepared, Question, Standing};
+use super::warm::Warm;
+use super::{Census, Error, Memberships, Pack, Permit, Reach, RoleBook, Scopes};
 use crate::audit::{EventKind, Ledger, Outcome};
 use crate::clock::{Clock, Timestamp};
 use crate::model::{Actor, Circumstance, OrganisationId, Permission, Scope, SourceId, UserId};
 use crate::secret::IdSource;
+use crate::store::Seen;
 
 /// Who may do what in one organisation. Cloning shares everything.
 #[derive(Clone)]
@@ -23,7 +26,9 @@ pub struct Access {
     roles: Arc<RwLock<Arc<RoleBook>>>,
     pub(super) shelf: Arc<RwLock<Shelf>>,
     scopes: Scopes,
+    warm: Warm,
     memberships: Arc<dyn Memberships>,
+    census: Option<Arc<dyn Census>>,
     daemon_uid: u32,
 }
 
@@ -44,7 +49,19 @@ impl Access {
         let daemon_uid = std::fs::metadata("/proc/self").map_or(0, |metadata| metadata.uid());
         let shelf = Arc::new(RwLock::new(Shelf::new(Pack::of_roles(roles.clone()))));
         let roles = Arc::new(RwLock::new(Arc::new(roles)));
-        Self { ledger, clock, organisation, grants, roles, shelf, scopes, memberships, daemon_uid }
+        Self {
+            ledger,
+            clock,
+            organisation,
+            grants,
+            roles,
+            shelf,
+            scopes,
+            warm: Warm::new(),
+            memberships,
+            census: None,
+            daemon_uid,
+        }
     }
 
     /// The same with a whole pack in force: its roles, and its rules for names, defaults and options.
@@ -60,6 +77,20 @@ impl Access {
         let organisation = self.grants.organisation();
         let scopes = Scopes::new(self.ledger.clone(), self.clock.clone(), organisation, kinds);
         Self { scopes, ..self }
+    }
+
+    /// The same with a directory that tells who is in it, for [`Access::who_can`].
+    #[must_use]
+    pub fn with_census(self, census: Arc<dyn Census>) -> Self {
+        Self { census: Some(census), ..self }
+    }
+
+    pub(super) fn census(&self) -> Option<Arc<dyn Census>> {
+        self.census.clone()
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Reads what decisions need in memory, and brings a store of a release before up to date. Once, before the first
@@ -126,15 +157,16 @@ impl Access {
         if matches!(actor, Actor::Anonymous) {
             return Err(Error::Anonymous);
         }
-        let explanation = self.decide(actor, question).await?;
-        if explanation.allowed {
+        let acting = self.acting(actor).await?;
+        if acting.may(question) {
             return Ok(Permit::new(actor.clone(), circumstance, None));
         }
-        self.refuse(actor, circumstance, explanation).await
+        self.refuse(actor, circumstance, acting.explain(question)).await
     }
 
     /// Checks that `actor` may give this grant: it needs `grants:create` where the grant holds, and, unless it is an
-    /// administrator of the machine, every right that the role gives there. Nobody gives more than they have.
+    /// administrator of the machine, every right that the role gives there and below, also where the actor itself has
+    /// less. Nobody gives more than they have.
     ///
     /// # Errors
     /// As `permit`; `Invalid` when there is no such role.
@@ -147,21 +179,14 @@ impl Access {
         let create: Permission = parse("grants:create")?;
         let scope = grant.scope.as_ref();
         let permit = self.permit(actor, &create, scope, circumstance.clone()).await?;
-        let roles = self.roles();
-        if roles.find(&grant.role).is_none() {
-            return Err(Error::Invalid {
-                field: "role",
-                reason: format!("`{}` does not exist{}", grant.role, roles.hint(&grant.role)),
-            });
-        }
-        let standings = self.standings_of(actor).await?;
-        for permission in roles.catalogue().iter().filter(|permission| roles.gives(&grant.role, permission)) {
-            let question = Question::new(&permission).within(scope);
-            let explanation = match self.decide_by(&standings, &question, &roles) {
-                Some(explanation) => explanation,
-                None => self.decide(actor, &question).await?,
-            };
-            if !explanation.allowed {
+        let acting = self.acting(actor).await?;
+        let Some(rights) = acting.roles().rights(&grant.role) else {
+            let reason = format!("`{}` does not exist{}", grant.role, acting.roles().hint(&grant.role));
+            return Err(Error::Invalid { field: "role", reason });
+        };
+        for (permission, _) in rights {
+            if let Some(place) = acting.lacks(&Question::new(&permission).within(scope)) {
+                let explanation = acting.explain(&Question::new(&permission).within(place));
                 return self.refuse(actor, circumstance, explanation).await;
             }
         }
@@ -202,10 +227,9 @@ impl Access {
     /// # Errors
     /// `NotFound`, `Store`.
     pub async fn may_sign_in(&self, user: UserId) -> Result<bool, Error> {
-        let standing = self.standing(user).await?;
+        let prepared = self.prepared(user).await?;
         let permission = parse("account:sign-in")?;
-        let roles = self.roles();
-        let decision = policy::decide(&Question::new(&permission), &standing, &roles, self.clock.now());
+        let decision = policy::decide(&Question::new(&permission), &prepared, self.clock.now());
         Ok(match decision.verdict {
             policy::Verdict::Allowed(_) => true,
             policy::Verdict::Denied(denial) => {
@@ -225,9 +249,8 @@ impl Access {
         at: Option<Timestamp>,
     ) -> Result<Explanation, Error> {
         let at = at.unwrap_or_else(|| self.clock.now());
-        let standing = self.standing(user).await?;
-        let roles = self.roles();
-        Ok(Explanation::new(&policy::decide(question, &standing, &roles, at), question, &roles, at))
+        let prepared = self.prepared(user).await?;
+        Ok(Explanation::new(&policy::decide(question, &prepared, at), question, prepared.roles(), at))
     }
 
     /// Why an actor may or may not, now. [`Access::permit`] asks this.
@@ -235,55 +258,41 @@ impl Access {
     /// # Errors
     /// `Store`.
     pub async fn decide(&self, actor: &Actor, question: &Question<'_>) -> Result<Explanation, Error> {
-        let plain = |allowed, by, reason| Explanation::plain(allowed, question, self.clock.now(), by, reason);
-        let roles = self.roles();
-        let is_known = roles.catalogue().contains(question.permission);
-        Ok(match actor {
-            Actor::Anonymous => plain(false, "refused", "nobody is signed in"),
-            Actor::Connection { .. } => plain(false, "refused", "a provisioning connection only provisions"),
-            Actor::Local { .. } | Actor::System { .. } | Actor::Token { user: None, maker: None, .. } if !is_known => {
-                plain(false, "unknown-permission", "there is no such permission")
-            }
-            Actor::Local { uid } if *uid == 0 || *uid == self.daemon_uid => {
-                plain(true, "local", "an administrator of the machine")
-            }
-            Actor::Local { .. } => plain(false, "local", "neither the superuser nor the user of the daemon"),
-            Actor::System { .. } => plain(true, "local", "a task of the daemon"),
-            Actor::Token { user: None, maker: None, limit, .. } => {
-                if limit.iter().any(|rule| rule.covers(question.permission)) {
-                    plain(true, "token", "the token is for this")
-                } else {
-                    plain(false, "beyond-limit", "the token is not for this")
-                }
-            }
-            Actor::Token { .. } | Actor::User { .. } => match self.standings_of(actor).await {
-                Ok(standings) => self
-                    .decide_by(&standings, question, &roles)
-                    .unwrap_or_else(|| plain(false, "refused", "there is no such user")),
-                Err(Error::NotFound { .. }) => plain(false, "refused", "there is no such user"),
-                Err(error) => return Err(error),
-            },
-        })
+        Ok(self.acting(actor).await?.explain(question))
     }
 
-    /// The decision for all of these standings: the first that refuses, else the last. `None` without any.
-    pub(super) fn decide_by(
-        &self,
-        standings: &[Standing],
-        question: &Question<'_>,
-        roles: &RoleBook,
-    ) -> Option<Explanation> {
-        let now = self.clock.now();
-        let mut last = None;
-        for standing in standings {
-            let explanation = Explanation::new(&policy::decide(question, standing, roles, now), question, roles, now);
-            let is_allowed = explanation.allowed;
-            last = Some(explanation);
-            if !is_allowed {
-                break;
+    /// An actor made ready for many questions at this moment.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn acting(&self, actor: &Actor) -> Result<Acting, Error> {
+        let limit = if let Actor::Token { limit, .. } = actor { Some(limit.clone()) } else { None };
+        let ground = match actor {
+            Actor::Anonymous => Ground::Nothing("refused", "nobody is signed in"),
+            Actor::Connection { .. } => Ground::Nothing("refused", "a provisioning connection only provisions"),
+            Actor::Local { uid } if *uid == 0 || *uid == self.daemon_uid => {
+                Ground::Everything("an administrator of the machine")
+            }
+            Actor::Local { .. } => Ground::Nothing("local", "neither the superuser nor the user of the daemon"),
+            Actor::System { .. } => Ground::Everything("a task of the daemon"),
+            Actor::Token { user: None, maker: None, .. } => Ground::Token,
+            Actor::Token { user, maker, .. } => self.people([*maker, *user]).await?,
+            Actor::User { id, .. } => self.people([Some(*id), None]).await?,
+        };
+        Ok(Acting { ground, limit, roles: self.roles(), scopes: self.scopes.tree(), now: self.clock.now() })
+    }
+
+    /// The standings that bound an actor.
+    async fn people(&self, users: [Option<UserId>; 2]) -> Result<Ground, Error> {
+        let mut people = Vec::new();
+        for user in users.into_iter().flatten() {
+            match self.prepared(user).await {
+                Ok(prepared) => people.push(prepared),
+                Err(Error::NotFound { .. }) => return Ok(Ground::Nothing("refused", "there is no such user")),
+                Err(error) => return Err(error),
             }
         }
-        last
+        Ok(Ground::People(people))
     }
 
     /// How far a user's grants reach at most.
@@ -291,7 +300,8 @@ impl Access {
     /// # Errors
     /// `NotFound`, `Store`.
     pub async fn reach(&self, user: UserId) -> Result<Reach, Error> {
-        Ok(Reach::of(&self.standing(user).await?, &self.roles(), self.clock.now()))
+        let prepared = self.prepared(user).await?;
+        Ok(Reach::of(prepared.standing(), prepared.roles(), self.clock.now()))
     }
 
     /// What a user may do now, for the organisation first and then for each scope that a grant names.
@@ -299,8 +309,15 @@ impl Access {
     /// # Errors
     /// `NotFound`, `Store`.
     pub async fn effective(&self, user: UserId) -> Result<Vec<Level>, Error> {
-        let standing = self.standing(user).await?;
-        Ok(explain::effective(&standing, &self.roles(), self.clock.now()))
+        Ok(explain::effective(&*self.prepared(user).await?, self.clock.now()))
+    }
+
+    /// What a user may do now in one place, the whole organisation without a scope.
+    ///
+    /// # Errors
+    /// `NotFound`, `Store`.
+    pub async fn effective_in(&self, user: UserId, scope: Option<&Scope>) -> Result<Level, Error> {
+        Ok(explain::level(scope, &*self.prepared(user).await?, self.clock.now()))
     }
 
     /// The same of an actor that is or acts for a user: with a token, what its limit lets through and its maker may too.
@@ -308,17 +325,7 @@ impl Access {
     /// # Errors
     /// `NotFound`, also for an actor that is nobody's; `Store`.
     pub async fn effective_of(&self, actor: &Actor) -> Result<Vec<Level>, Error> {
-        let mut standings = self.standings_of(actor).await?;
-        let standing = standings.pop().ok_or(Error::NotFound { what: "user" })?;
-        let (roles, now) = (self.roles(), self.clock.now());
-        let mut levels = explain::effective(&standing, &roles, now);
-        for Level { scope, permissions, .. } in &mut levels {
-            permissions.retain(|right| {
-                let question = Question::new(&right.permission).within(scope.as_ref()).owned(right.if_owner);
-                standings.iter().all(|bound| policy::decide(&question, bound, &roles, now).is_allowed())
-            });
-        }
-        Ok(levels)
+        self.acting(actor).await?.effective().ok_or(Error::NotFound { what: "user" })
     }
 
     /// What a user brings to the decision.
@@ -326,24 +333,25 @@ impl Access {
     /// # Errors
     /// `NotFound`, `Store`.
     pub async fn standing(&self, user: UserId) -> Result<Standing, Error> {
-        let member = self.memberships.standing(user).await?.ok_or(Error::NotFound { what: "user" })?;
-        let held = self.grants.held(user, &member.groups).await?;
-        Ok(Standing { status: member.status, held, limit: None })
+        Ok(self.prepared(user).await?.standing().clone())
     }
 
-    /// The standings that bound an actor: its user's, or that of whom a token acts for and that of who made it, with
-    /// the token's limit. None for others.
-    pub(super) async fn standings_of(&self, actor: &Actor) -> Result<Vec<Standing>, Error> {
-        let (users, limit) = match actor {
-            Actor::User { id, .. } => ([Some(*id), None], None),
-            Actor::Token { user, maker, limit, .. } => ([*maker, *user], Some(limit.clone())),
-            _ => return Ok(Vec::new()),
-        };
-        let mut standings = Vec::new();
-        for user in users.into_iter().flatten() {
-            standings.push(Standing { limit: limit.clone(), ..self.standing(user).await? });
+    /// The same, ready for many questions. What is kept from before is given only while nothing that it was made of was
+    /// written since.
+    ///
+    /// # Errors
+    /// `NotFound`, `Store`.
+    pub async fn prepared(&self, user: UserId) -> Result<Arc<Prepared>, Error> {
+        let (roles, scopes) = (self.roles(), self.scopes.tree());
+        if let Some(prepared) = self.warm.find(self.ledger.store(), user, &roles, &scopes) {
+            return Ok(prepared);
         }
-        Ok(standings)
+        let mut seen = Seen::default();
+        let member = self.memberships.standing_seen(user, &mut seen).await?;
+        let member = member.ok_or(Error::NotFound { what: "user" })?;
+        let held = self.grants.held(user, &member.groups, &mut seen).await?;
+        let standing = Standing { status: member.status, held, limit: None };
+        Ok(self.warm.keep(user, Prepared::new(standing, roles, scopes), seen))
     }
 
     pub(super) async fn refuse(

@@ -12,7 +12,7 @@ use super::fields::Params;
 use super::{Api, Error, render};
 use crate::access::Question;
 use crate::clock::Timestamp;
-use crate::model::{Permission, Scope, User};
+use crate::model::{Permission, Scope, User, UserId};
 
 impl Api {
     /// The user of this id or name. People may ask about themselves; about others, who has `permission`, and nobody else
@@ -41,6 +41,8 @@ pub(super) async fn explain(State(api): State<Api>, caller: Caller, mut params: 
     let ip: Option<IpAddr> = params.parsed("ip")?;
     params.end()?;
     let user = api.user_asked_about(&caller, &user, "decisions:read").await?;
+    api.check_permission(&permission)?;
+    api.check_scope(scope.as_ref()).await?;
     let question = Question::new(&permission).within(scope.as_ref());
     let explanation = api.services.access.explain(user.id, &question, at).await?;
     let mut body = json!(explanation);
@@ -49,6 +51,60 @@ pub(super) async fn explain(State(api): State<Api>, caller: Caller, mut params: 
         members.extend(ip.map(|ip| ("ip".to_owned(), Value::from(ip.to_string()))));
     }
     Ok(render::answer(StatusCode::OK, &body))
+}
+
+impl Api {
+    /// Refuses a permission that is in no catalogue, with the nearest one.
+    fn check_permission(&self, permission: &Permission) -> Result<(), Error> {
+        let roles = self.services.access.roles();
+        if roles.catalogue().contains(permission) {
+            return Ok(());
+        }
+        let near = roles.catalogue().nearest(&permission.to_string());
+        let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        Err(Error::invalid("permission", format!("`{permission}` does not exist{hint}")))
+    }
+
+    /// Refuses a scope that there is not and in which nothing was given either, with the nearest one.
+    pub(super) async fn check_scope(&self, scope: Option<&Scope>) -> Result<(), Error> {
+        let Some(scope) = scope else { return Ok(()) };
+        let access = &self.services.access;
+        let tree = access.scopes().tree();
+        if tree.find(scope).is_some() || !access.grants().in_scope(scope, 1).await?.is_empty() {
+            return Ok(());
+        }
+        Err(Error::invalid("scope", format!("`{scope}` does not exist{}", tree.hint(scope))))
+    }
+}
+
+/// `GET /who-can?permission=&scope=&limit=&cursor=`: users in the order of their creation, each with the grant that
+/// decides.
+pub(super) async fn who_can(State(api): State<Api>, caller: Caller, mut params: Params) -> Result<Response, Error> {
+    let permission: Option<Permission> = params.parsed("permission")?;
+    let scope: Option<Scope> = params.parsed("scope")?;
+    let page = params.page::<UserId>()?;
+    params.end()?;
+    api.permit(&caller, "decisions:read", scope.as_ref()).await?;
+    api.permit(&caller, "users:read", scope.as_ref()).await?;
+    let permission = permission.ok_or_else(|| Error::invalid("permission", "is required"))?;
+    api.check_scope(scope.as_ref()).await?;
+    let question = Question::new(&permission).within(scope.as_ref());
+    let able = api.services.access.who_can(&question, page.after, page.limit).await?;
+    let next = able.last().filter(|_| able.len() == page.limit).map(|able| able.user.to_string());
+    let ids: Vec<UserId> = able.iter().map(|able| able.user).collect();
+    let users: Vec<User> = api.services.directory.users_by_id(&ids).await?;
+    let mut items = Vec::with_capacity(able.len());
+    for able in &able {
+        let Some(user) = users.iter().find(|user| user.id == able.user) else { continue };
+        items.push(json!({
+            "user": render::brief(user),
+            "role": able.role.to_string(),
+            "scope": able.scope.as_ref().map(ToString::to_string),
+            "grant": able.grant.to_string(),
+            "groups": able.groups.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        }));
+    }
+    Ok(render::page(items, next))
 }
 
 /// `GET /users/{id or name}/permissions`: for the organisation and each scope, with the reason of each.

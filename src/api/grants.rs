@@ -9,11 +9,11 @@ use super::fields::{Fields, Params};
 use super::protect::Loss;
 use super::{Api, Error, render};
 use crate::access::{NewGrant, Question};
-use crate::model::{GrantId, Mode, Permission, RoleId, Subject};
+use crate::model::{GrantId, Mode, Permission, RoleId, Scope, Subject};
 
 impl Api {
     /// The one user or group that is named.
-    async fn subject(&self, user: Option<String>, group: Option<String>) -> Result<Subject, Error> {
+    pub(super) async fn subject(&self, user: Option<String>, group: Option<String>) -> Result<Subject, Error> {
         // Of a body or a query a name that is nobody's is a wrong value, not a missing page.
         match (user, group) {
             (Some(user), None) => match self.user(&user).await {
@@ -31,14 +31,24 @@ impl Api {
     }
 }
 
-/// `GET /grants?user=` or `?group=`: all of them on one page.
+/// `GET /grants?user=` or `?group=`: all of them on one page, of those without `grants:read` everywhere the ones in scopes
+/// where they have it. `GET /grants?scope=`: those in this very scope, page by page.
 pub(super) async fn list(State(api): State<Api>, caller: Caller, mut params: Params) -> Result<Response, Error> {
+    if let Some(scope) = params.parsed::<Scope>("scope")? {
+        return api.grants_in(&caller, &scope, params).await;
+    }
     let (user, group) = (params.take("user")?, params.take("group")?);
     let _all_on_one_page = params.page::<GrantId>()?;
     params.end()?;
-    api.permit(&caller, "grants:read", None).await?;
+    let read: Permission = "grants:read".parse().map_err(|_| Error::Internal("a permission that is none"))?;
+    let acting = api.acting(&caller).await?;
+    let everywhere = acting.may(&Question::new(&read));
+    if !everywhere && !acting.may_somewhere(&read) {
+        api.permit(&caller, "grants:read", None).await?;
+    }
     let subject = api.subject(user, group).await?;
-    let grants = api.services.access.grants().list(subject).await?;
+    let mut grants = api.services.access.grants().list(subject).await?;
+    grants.retain(|grant| everywhere || acting.may(&Question::new(&read).within(grant.scope.as_ref())));
     Ok(render::page(grants.iter().map(render::grant).collect(), None))
 }
 

@@ -7,7 +7,7 @@ use tokio::sync::MutexGuard;
 
 use super::admit::Caller;
 use super::{Api, Error};
-use crate::access::{Question, policy};
+use crate::access::{Prepared, Question, policy};
 use crate::directory::Member;
 use crate::model::{Actor, Grant, GrantId, Group, GroupId, Permission, RoleId, Status, Subject, User, UserId};
 
@@ -179,7 +179,8 @@ impl Api {
         };
         standing.held.retain(|held| !loss.is_some_and(|loss| goes(loss, user, held)));
         let now = self.services.clock.now();
-        Ok(policy::decide(&Question::new(permission), &standing, &access.roles(), now).is_allowed())
+        let prepared = Prepared::new(standing, access.roles(), access.scopes().tree());
+        Ok(policy::decide(&Question::new(permission), &prepared, now).is_allowed())
     }
 
     /// The same for a member who leaves a group.

@@ -2,7 +2,7 @@
 
 use super::admit::Caller;
 use super::{Api, Error};
-use crate::access::{NewGrant, Question, Reach, Reached, can_take_away};
+use crate::access::{Acting, NewGrant, Question, Reach, Reached, can_take_away};
 use crate::directory::Member;
 use crate::model::{Actor, Grant, Group, Mode, Permission, RoleId, Scope, SourceId, Subject, UserId};
 
@@ -15,15 +15,15 @@ impl Api {
             return Ok(());
         }
         let reach = self.services.access.reach(user).await?;
-        self.check_reach(caller, &reach, None).await
+        self.check_reach(caller, &self.acting(caller).await?, &reach, None).await
     }
 
     /// Checks that the caller has every right that a limit lets through.
     pub(super) async fn check_limit(&self, caller: &Caller, limit: &[Permission]) -> Result<(), Error> {
-        let roles = self.services.access.roles();
-        for permission in roles.catalogue().iter().filter(|permission| limit.iter().any(|rule| rule.covers(permission)))
-        {
-            self.check_right(caller, Reached { permission, scope: None, if_owner: false }).await?;
+        let acting = self.acting(caller).await?;
+        let everything = acting.roles().catalogue().iter();
+        for permission in everything.filter(|permission| limit.iter().any(|rule| rule.covers(permission))) {
+            self.check_right(caller, &acting, Reached { permission, scope: None, if_owner: false }).await?;
         }
         Ok(())
     }
@@ -31,15 +31,16 @@ impl Api {
     /// Checks that the caller has what a connection can come to: it makes and changes people and groups, and mapping
     /// rules turn those into roles. One that takes over accounts reaches whatever roles those have.
     pub(super) async fn check_connection(&self, caller: &Caller, connection: &SourceId) -> Result<(), Error> {
+        let acting = self.acting(caller).await?;
         if self.services.directory.takes_over(connection) {
-            return self.check_everything(caller).await;
+            return self.check_everything(caller, &acting).await;
         }
         let roles = self.services.access.roles();
         let is_about_people = |permission: &Permission| matches!(permission.resource(), "users" | "groups");
         let people: Vec<Permission> = roles.catalogue().iter().filter(is_about_people).collect();
         self.check_limit(caller, &people).await?;
         for (role, scope) in self.services.directory.rules().given_by(connection) {
-            self.check_reach(caller, &Reach::of_role(role, scope, &roles), None).await?;
+            self.check_reach(caller, &acting, &Reach::of_role(role, scope, &roles), None).await?;
         }
         Ok(())
     }
@@ -60,9 +61,9 @@ impl Api {
         match subject {
             Subject::User(user) => {
                 let reach = self.services.access.reach(user).await?;
-                self.check_reach(caller, &reach, scope).await
+                self.check_reach(caller, &self.acting(caller).await?, &reach, scope).await
             }
-            Subject::Group(_) => self.check_everything(caller).await,
+            Subject::Group(_) => self.check_everything(caller, &self.acting(caller).await?).await,
         }
     }
 
@@ -75,7 +76,8 @@ impl Api {
             let detail = "this grant limits what you may do; somebody else has to end it".to_owned();
             return Err(Error::Forbidden { detail });
         }
-        self.check_reach(caller, &Reach::of_role(&grant.role, scope, &roles), None).await?;
+        let acting = self.acting(caller).await?;
+        self.check_reach(caller, &acting, &Reach::of_role(&grant.role, scope, &roles), None).await?;
         self.check_taking(caller, grant.subject, &grant.role, scope, grant.mode).await
     }
 
@@ -83,15 +85,15 @@ impl Api {
     /// a grant of the old or the new place takes rights away, everything.
     pub(super) async fn check_move(&self, caller: &Caller, scope: &Scope, to: Option<&Scope>) -> Result<(), Error> {
         let access = &self.services.access;
-        let (tree, roles) = (access.scopes().tree(), access.roles());
+        let (tree, roles, acting) = (access.scopes().tree(), access.roles(), self.acting(caller).await?);
         let before: Vec<&Scope> = tree.above(scope).collect();
         let after: Vec<&Scope> = to.into_iter().chain(to.into_iter().flat_map(|to| tree.above(to))).collect();
         let differs = before.iter().chain(&after).filter(|place| before.contains(place) != after.contains(place));
         for place in differs {
             for grant in access.grants().in_scope(place, usize::MAX).await? {
-                self.check_reach(caller, &Reach::of_role(&grant.role, Some(scope), &roles), None).await?;
+                self.check_reach(caller, &acting, &Reach::of_role(&grant.role, Some(scope), &roles), None).await?;
                 if can_take_away(&grant.role, Some(place), grant.mode, &roles) {
-                    self.check_everything(caller).await?;
+                    self.check_everything(caller, &acting).await?;
                 }
             }
         }
@@ -144,33 +146,45 @@ impl Api {
         Ok(())
     }
 
-    async fn check_reach(&self, caller: &Caller, reach: &Reach, scope: Option<&Scope>) -> Result<(), Error> {
+    /// The caller, made ready for many questions.
+    pub(super) async fn acting(&self, caller: &Caller) -> Result<Acting, Error> {
+        Ok(self.services.access.acting(&caller.actor).await?)
+    }
+
+    async fn check_reach(
+        &self,
+        caller: &Caller,
+        acting: &Acting,
+        reach: &Reach,
+        scope: Option<&Scope>,
+    ) -> Result<(), Error> {
         if reach.has_undefined {
             // What the role gave or took is not known: only who has everything cannot gain by it.
-            self.check_everything(caller).await?;
+            self.check_everything(caller, acting).await?;
         }
-        for right in reach.within(scope) {
-            self.check_right(caller, right).await?;
-        }
-        Ok(())
-    }
-
-    async fn check_everything(&self, caller: &Caller) -> Result<(), Error> {
-        let roles = self.services.access.roles();
-        for permission in roles.catalogue().iter() {
-            self.check_right(caller, Reached { permission, scope: None, if_owner: false }).await?;
+        for right in reach.within(scope, acting.scopes()) {
+            self.check_right(caller, acting, right).await?;
         }
         Ok(())
     }
 
-    async fn check_right(&self, caller: &Caller, right: Reached) -> Result<(), Error> {
+    async fn check_everything(&self, caller: &Caller, acting: &Acting) -> Result<(), Error> {
+        for permission in acting.roles().catalogue().iter() {
+            self.check_right(caller, acting, Reached { permission, scope: None, if_owner: false }).await?;
+        }
+        Ok(())
+    }
+
+    async fn check_right(&self, caller: &Caller, acting: &Acting, right: Reached) -> Result<(), Error> {
         let Reached { permission, scope, if_owner } = right;
         let question = Question::new(&permission).within(scope.as_ref()).owned(if_owner);
-        let asked = self.services.access.permit_for(&caller.actor, &question, caller.circumstance.clone()).await;
+        let Some(place) = acting.lacks(&question) else { return Ok(()) };
+        // Asked for once more, so that the refusal is recorded.
+        let access = &self.services.access;
+        let asked = access.permit_for(&caller.actor, &question.within(place), caller.circumstance.clone()).await;
         match asked {
-            Ok(_) => Ok(()),
-            Err(crate::access::Error::Denied(_)) => {
-                let place = scope.map(|scope| format!(" in {scope}")).unwrap_or_default();
+            Ok(_) | Err(crate::access::Error::Denied(_)) => {
+                let place = place.map(|scope| format!(" in {scope}")).unwrap_or_default();
                 Err(Error::Forbidden { detail: format!("this takes {permission}{place}, which you do not have") })
             }
             Err(error) => Err(error.into()),

@@ -128,6 +128,8 @@ pub(super) fn grant(grant: &Grant) -> Value {
         "origin": origin,
         "starts": time(grant.starts),
         "ends": time(grant.ends),
+        "created": time(grant.made),
+        "created_by": grant.maker,
     })
 }
 

@@ -13,7 +13,8 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use super::admit::Gate;
 use super::error::Problem;
 use super::{
-    Api, audit, explain, grants, groups, locks, me, requests, roles, scopes, sessions, sources, status, tokens, users,
+    Api, audit, explain, grants, groups, locks, me, placed, requests, roles, scopes, sessions, sources, status, tokens,
+    users,
 };
 use crate::http::{Access, Rate, RequestId, Route};
 
@@ -61,21 +62,33 @@ fn of_scopes() -> Vec<Route<Api>> {
         Route::new(GET, "/api/v1/companies/{slug}", Management, API, scopes::show::<Company>),
         Route::new(PATCH, "/api/v1/companies/{slug}", Management, API, scopes::change::<Company>),
         Route::new(DELETE, "/api/v1/companies/{slug}", Management, API, scopes::delete::<Company>),
+        Route::new(GET, "/api/v1/companies/{slug}/users", Management, API, placed::list::<Company>),
+        Route::new(POST, "/api/v1/companies/{slug}/users", Management, API, placed::give::<Company>),
+        Route::new(GET, "/api/v1/companies/{slug}/users/{user}", Management, API, placed::show::<Company>),
         Route::new(GET, "/api/v1/departments", Management, API, scopes::list::<Department>),
         Route::new(POST, "/api/v1/departments", Management, API, scopes::create::<Department>),
         Route::new(GET, "/api/v1/departments/{slug}", Management, API, scopes::show::<Department>),
         Route::new(PATCH, "/api/v1/departments/{slug}", Management, API, scopes::change::<Department>),
         Route::new(DELETE, "/api/v1/departments/{slug}", Management, API, scopes::delete::<Department>),
+        Route::new(GET, "/api/v1/departments/{slug}/users", Management, API, placed::list::<Department>),
+        Route::new(POST, "/api/v1/departments/{slug}/users", Management, API, placed::give::<Department>),
+        Route::new(GET, "/api/v1/departments/{slug}/users/{user}", Management, API, placed::show::<Department>),
         Route::new(GET, "/api/v1/projects", Management, API, scopes::list::<Project>),
         Route::new(POST, "/api/v1/projects", Management, API, scopes::create::<Project>),
         Route::new(GET, "/api/v1/projects/{slug}", Management, API, scopes::show::<Project>),
         Route::new(PATCH, "/api/v1/projects/{slug}", Management, API, scopes::change::<Project>),
         Route::new(DELETE, "/api/v1/projects/{slug}", Management, API, scopes::delete::<Project>),
+        Route::new(GET, "/api/v1/projects/{slug}/users", Management, API, placed::list::<Project>),
+        Route::new(POST, "/api/v1/projects/{slug}/users", Management, API, placed::give::<Project>),
+        Route::new(GET, "/api/v1/projects/{slug}/users/{user}", Management, API, placed::show::<Project>),
         Route::new(GET, "/api/v1/scorecards", Management, API, scopes::list::<Scorecard>),
         Route::new(POST, "/api/v1/scorecards", Management, API, scopes::create::<Scorecard>),
         Route::new(GET, "/api/v1/scorecards/{slug}", Management, API, scopes::show::<Scorecard>),
         Route::new(PATCH, "/api/v1/scorecards/{slug}", Management, API, scopes::change::<Scorecard>),
         Route::new(DELETE, "/api/v1/scorecards/{slug}", Management, API, scopes::delete::<Scorecard>),
+        Route::new(GET, "/api/v1/scorecards/{slug}/users", Management, API, placed::list::<Scorecard>),
+        Route::new(POST, "/api/v1/scorecards/{slug}/users", Management, API, placed::give::<Scorecard>),
+        Route::new(GET, "/api/v1/scorecards/{slug}/users/{user}", Management, API, placed::show::<Scorecard>),
         Route::new(GET, "/api/v1/scopes", Management, API, scopes::list_any),
         Route::new(POST, "/api/v1/scopes", Management, API, scopes::create_any),
         Route::new(GET, "/api/v1/scopes/{scope}", Management, API, scopes::show_any),
@@ -129,7 +142,9 @@ fn of_people() -> Vec<Route<Api>> {
         Route::new(GET, "/api/v1/users/{user}", Management, API, users::show),
         Route::new(PATCH, "/api/v1/users/{user}", Management, API, users::change),
         Route::new(DELETE, "/api/v1/users/{user}", Management, API, users::delete),
+        Route::new(POST, "/api/v1/users/{user}/departments", Management, API, placed::assign),
         Route::new(GET, "/api/v1/users/{user}/permissions", Management, API, explain::permissions),
+        Route::new(GET, "/api/v1/who-can", Management, API, explain::who_can),
     ]
 }
 

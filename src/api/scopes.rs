@@ -52,7 +52,7 @@ fn permission(kind: &str, action: &str) -> String {
 }
 
 /// The scope of a path. A text that can be none is one that is not there.
-fn named(kind: &str, slug: &str) -> Result<Scope, Error> {
+pub(super) fn named(kind: &str, slug: &str) -> Result<Scope, Error> {
     format!("{kind}:{slug}").parse().map_err(|_| Error::NotFound { what: "scope" })
 }
 
@@ -78,13 +78,13 @@ impl Api {
         params.end()?;
         let text = permission(kind, "read");
         let read: Permission = text.parse().map_err(|_| Error::Internal("a permission that is none"))?;
-        let access = &self.services.access;
-        let everywhere = access.decide(&caller.actor, &Question::new(&read)).await?.allowed;
-        let tree = access.scopes().tree();
+        let acting = self.acting(caller).await?;
+        let everywhere = acting.may(&Question::new(&read));
+        let tree = self.services.access.scopes().tree();
         let (mut items, mut last) = (Vec::new(), None);
         for record in tree.list(kind, page.after.as_deref(), usize::MAX) {
             let question = Question::new(&read).within(Some(&record.scope));
-            if everywhere || access.decide(&caller.actor, &question).await?.allowed {
+            if acting.may(&question) {
                 if items.len() == page.limit {
                     return Ok(render::page(items, last));
                 }

@@ -1,4 +1,4 @@
-//! `cleargate explain`.
+//! `cleargate explain` and `cleargate who-can`.
 
 use clap::Args;
 use serde_json::Value;
@@ -25,6 +25,34 @@ pub(super) struct Arguments {
     /// At which moment, RFC 3339 [default: now]
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  cleargate who-can users:create\n  \
+                        cleargate who-can reports:create --scope department:finance --json")]
+pub(super) struct WhoCan {
+    /// Permission, RESOURCE:ACTION
+    permission: String,
+    /// Where, KIND:SLUG [default: the whole organisation]
+    #[arg(long)]
+    scope: Option<String>,
+}
+
+/// Most people that are listed.
+const MAX_LISTED: usize = 1_000_000;
+
+pub(super) async fn who_can(arguments: WhoCan, client: Client, output: &Output) -> Result<(), Failure> {
+    let mut query = vec![("permission", arguments.permission.as_str())];
+    query.extend(arguments.scope.as_deref().map(|scope| ("scope", scope)));
+    let able = client.list("/api/v1/who-can", &query, MAX_LISTED).await?;
+    let columns = [
+        ("USER", "user.userName"),
+        ("NAME", "user.displayName"),
+        ("ROLE", "role"),
+        ("SCOPE", "scope"),
+        ("GRANT", "grant"),
+    ];
+    output.list(&able, &columns)
 }
 
 pub(super) async fn run(arguments: Arguments, client: Client, output: &Output) -> Result<(), Failure> {

@@ -5,6 +5,7 @@
 
 mod apply;
 mod embedded;
+mod marks;
 mod memory;
 mod queue;
 
@@ -17,6 +18,7 @@ use super::Error;
 use crate::clock::Timestamp;
 
 pub use embedded::Embedded;
+pub use marks::{MARKED_BYTES, Marks, Seen};
 pub use memory::Memory;
 
 /// Longest key, in bytes.
@@ -154,6 +156,15 @@ pub enum Write {
     },
 }
 
+impl Write {
+    /// The key that is written.
+    pub fn key(&self) -> &[u8] {
+        match self {
+            Self::Add { key, .. } | Self::Delete { key } | Self::Put { key, .. } => key,
+        }
+    }
+}
+
 /// Checks, writes and log entries that succeed or fail together.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
@@ -257,6 +268,9 @@ pub trait Engine: Send + Sync {
     /// Opens the files again after a failed commit has made the engine refuse writes; does nothing when it is well. Fails
     /// where only another start of the program can tell what is on the disk.
     fn reopen(&self) -> BoxFuture<'_, Result<(), Error>>;
+    /// Counters that a commit raises for every key it writes, after readers see the new rows and before it is answered.
+    /// All of them rise when what is stored may have changed in another way.
+    fn marks(&self) -> &Marks;
     /// How the engine is.
     fn health(&self) -> Health;
 }

@@ -4,6 +4,7 @@ mod explain;
 mod grants;
 mod permit;
 mod scopes;
+mod warm;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};

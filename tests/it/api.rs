@@ -3,6 +3,7 @@
 mod accounts;
 mod bulk;
 mod coverage;
+mod escalation;
 mod forms;
 mod grants;
 mod groups;

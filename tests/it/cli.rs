@@ -99,6 +99,7 @@ const COMMANDS: &[&[&str]] = &[
     &["user", "list"],
     &["user", "set-password"],
     &["user", "show"],
+    &["who-can"],
 ];
 
 #[test]

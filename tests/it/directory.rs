@@ -1,5 +1,6 @@
 //! People, groups and membership through the directory's own interface.
 
+mod census;
 mod mapped;
 mod skew;
 

@@ -1,6 +1,6 @@
 //! Grants by role and by scope: two indexes beside the rows, and kept counts of both.
 
-use super::{GRANTS, Grants, Holder, PAGE};
+use super::{COUNTS, GRANTS, Grants, Holder, PAGE, is_some};
 use crate::access::Error;
 use crate::access::scopes::EPOCHS;
 use crate::audit::{Change, Housekeeping};
@@ -102,6 +102,71 @@ impl Grants {
     /// `Store`.
     pub async fn count_of_role(&self, change: &mut Change, role: &RoleId) -> Result<u64, Error> {
         Ok(count(change, self.ledger.store(), self.organisation, &use_of_role(role)).await?)
+    }
+
+    /// The groups that hold a role, by the index alone.
+    pub(in crate::access) async fn groups_with(&self, role: &RoleId) -> Result<Vec<GroupId>, store::Error> {
+        let mut prefix = BY_ROLE.prefix(self.organisation, role);
+        prefix.push(Holder::GROUP);
+        let mut range = Range::prefix(prefix, PAGE);
+        let mut groups = Vec::new();
+        loop {
+            let rows = self.ledger.store().range(range.clone()).await?;
+            for (key, _) in &rows {
+                if let (Subject::Group(group), _) = holder_of(BY_ROLE.name(), key)? {
+                    groups.push(group);
+                }
+            }
+            match rows.last() {
+                Some((key, _)) if rows.len() >= PAGE => range = range.after(key),
+                _ => break,
+            }
+        }
+        groups.dedup();
+        Ok(groups)
+    }
+
+    /// The users that hold a role themselves, by the index alone, in the order of their ids, after `after`, at most
+    /// `limit`; fewer only when there are no more.
+    pub(in crate::access) async fn users_with(
+        &self,
+        role: &RoleId,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> Result<Vec<UserId>, store::Error> {
+        let mut prefix = BY_ROLE.prefix(self.organisation, role);
+        prefix.push(Holder::USER);
+        let mut range = Range::prefix(prefix.clone(), limit);
+        if let Some(after) = after {
+            // Past every grant of that user.
+            prefix.extend_from_slice(after.as_bytes());
+            range.start = Range::prefix(prefix, 0).end;
+        }
+        let mut users: Vec<UserId> = Vec::new();
+        while users.len() < limit {
+            let rows = self.ledger.store().range(range.clone()).await?;
+            for (key, _) in &rows {
+                if let (Subject::User(user), _) = holder_of(BY_ROLE.name(), key)?
+                    && users.last() != Some(&user)
+                {
+                    users.push(user);
+                }
+            }
+            match rows.last() {
+                Some((key, _)) if rows.len() >= range.limit => range = range.after(key),
+                _ => break,
+            }
+        }
+        users.truncate(limit);
+        Ok(users)
+    }
+
+    /// Which of these users hold anything themselves.
+    pub(in crate::access) async fn holding(&self, users: &[UserId]) -> Result<Vec<bool>, store::Error> {
+        let key = |user: &UserId| COUNTS.key(self.organisation, &Holder(Subject::User(*user)));
+        let keys: Vec<Vec<u8>> = users.iter().map(key).collect();
+        let counts = self.ledger.store().engine().multi_get(&keys).await?;
+        Ok(counts.iter().map(|count| count.as_ref().is_some_and(is_some)).collect())
     }
 
     async fn indexed(

@@ -1,5 +1,9 @@
 use super::*;
 
+fn prepared(standing: Standing, pack: &Pack) -> Prepared {
+    Prepared::new(standing, Arc::new(pack.roles().clone()), Arc::default())
+}
+
 fn pack(name: &str, options: &[(&str, &str)]) -> Pack {
     let options = options.iter().map(|(name, value)| ((*name).to_owned(), Chosen::from(*value))).collect();
     Pack::open(name, &options).unwrap()
@@ -31,7 +35,7 @@ fn may(pack: &Pack, roles: &[&str], permission: &str) -> bool {
 fn may_own(pack: &Pack, roles: &[&str], permission: &str, is_owner: bool) -> bool {
     let permission: Permission = permission.parse().unwrap();
     let question = Question::new(&permission).owned(is_owner);
-    decide(&question, &standing(roles), pack.roles(), Timestamp::default()).is_allowed()
+    decide(&question, &prepared(standing(roles), pack), Timestamp::default()).is_allowed()
 }
 
 /// The 31 rows of the matrix in both manuals: label, and the lowest user type that has it.

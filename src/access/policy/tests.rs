@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::access::{Catalogue, RoleEntry, RoleKind};
+use crate::access::{Catalogue, RoleEntry, RoleKind, ScopeRecord};
 use crate::model::{Id, Origin, Role, Subject};
 
 const NOW: Timestamp = Timestamp::from_seconds(1000);
@@ -59,6 +59,29 @@ fn held(text: &str) -> Held {
 
 fn standing(grants: &str) -> Standing {
     Standing { status: Status::Active, held: grants.split_whitespace().map(held).collect(), limit: None }
+}
+
+/// By these roles, and scopes of which each lies below the one after `<`.
+fn ready_in(standing: &Standing, roles: &RoleBook, places: &[&str]) -> Prepared {
+    let record = |text: &&str| {
+        let (scope, parent) = text.split_once(" < ").map_or((*text, None), |(scope, above)| (scope, Some(above)));
+        Arc::new(ScopeRecord {
+            scope: scope.parse().unwrap(),
+            name: String::new(),
+            description: String::new(),
+            parent: parent.map(|parent| parent.parse().unwrap()),
+            source: None,
+            created: NOW,
+            changed: NOW,
+            revision: 1,
+        })
+    };
+    let tree = ScopeTree::new(1, places.iter().map(record));
+    Prepared::new(standing.clone(), Arc::new(roles.clone()), Arc::new(tree))
+}
+
+fn ready(standing: &Standing, roles: &RoleBook) -> Prepared {
+    ready_in(standing, roles, &[])
 }
 
 fn word(verdict: &Verdict<'_>) -> &'static str {
@@ -149,10 +172,55 @@ fn the_decision_follows_its_order() {
         let permission: Permission = words.next().unwrap().parse().unwrap();
         let scope: Option<Scope> = words.next().map(|scope| scope.parse().unwrap());
         let standing = standing(grants);
-        let decision = decide(&Question::new(&permission).within(scope.as_ref()), &standing, &roles, NOW);
+        let prepared = ready(&standing, &roles);
+        let decision = decide(&Question::new(&permission).within(scope.as_ref()), &prepared, NOW);
         assert_eq!(word(&decision.verdict), expected, "{grants}: {question}");
         assert_eq!(decision.is_allowed(), expected == "yes");
     }
+}
+
+#[test]
+fn what_holds_above_holds_below_and_the_deepest_override_decides() {
+    let roles = book(&ROLES);
+    let places = ["department:a", "department:b < department:a", "department:c < department:b", "department:x"];
+    for (grants, question, expected) in [
+        // Down the tree, never up or aside.
+        ("writer+department:a", "doc:write department:c", "yes"),
+        ("writer+department:b", "doc:write department:a", "nothing"),
+        ("writer+department:b", "doc:write department:x", "nothing"),
+        ("writer+department:c", "doc:write", "nothing"),
+        // An override replaces all that is shallower, the organisation and the scopes between, for itself and below.
+        ("chief reader@department:a", "doc:write department:c", "replaced"),
+        ("chief+department:a reader@department:b", "doc:write department:c", "replaced"),
+        ("chief+department:a reader@department:b", "doc:write department:a", "yes"),
+        ("chief reader@department:c", "doc:write department:b", "yes"),
+        // What is deeper than the override joins; the deepest override wins, also where it gives more.
+        ("reader@department:a writer+department:c", "doc:write department:c", "yes"),
+        ("reader@department:a writer+department:c", "doc:write department:b", "nothing"),
+        ("reader@department:a chief@department:b", "doc:delete department:c", "yes"),
+        ("chief@department:a reader@department:b", "doc:delete department:c", "replaced"),
+        ("chief@department:a reader@department:b writer+department:b", "doc:write department:c", "yes"),
+        // A deny above is not replaced, one below does not reach up.
+        ("frozen+department:a all@department:c", "doc:write department:c", "denied"),
+        ("all frozen+department:c", "doc:write department:b", "yes"),
+        ("gone+department:a all@department:c", "doc:read department:c", "undefined"),
+        // A scope without record is below nothing and above nothing.
+        ("writer+department:unmade", "doc:write department:unmade", "yes"),
+        ("writer+department:unmade", "doc:write department:a", "nothing"),
+        ("chief reader@department:unmade", "doc:write department:unmade", "replaced"),
+        ("writer+department:a", "doc:write department:unmade", "nothing"),
+    ] {
+        let mut words = question.split_whitespace();
+        let permission: Permission = words.next().unwrap().parse().unwrap();
+        let scope: Option<Scope> = words.next().map(|scope| scope.parse().unwrap());
+        let prepared = ready_in(&standing(grants), &roles, &places);
+        let decision = decide(&Question::new(&permission).within(scope.as_ref()), &prepared, NOW);
+        assert_eq!(word(&decision.verdict), expected, "{grants}: {question}");
+    }
+    let prepared = ready_in(&standing("chief+department:a reader@department:b"), &roles, &places);
+    let (permission, scope) = ("doc:write".parse().unwrap(), "department:c".parse().unwrap());
+    let decision = decide(&Question::new(&permission).within(Some(&scope)), &prepared, NOW);
+    assert_eq!(decision.replaced_by(), Some(&"department:b".parse().unwrap()));
 }
 
 #[test]
@@ -166,7 +234,7 @@ fn only_an_active_account_may_anything() {
         (Status::Tombstone, "status"),
     ] {
         let standing = Standing { status, ..standing("all") };
-        assert_eq!(word(&decide(&Question::new(&permission), &standing, &roles, NOW).verdict), expected);
+        assert_eq!(word(&decide(&Question::new(&permission), &ready(&standing, &roles), NOW).verdict), expected);
     }
 }
 
@@ -180,7 +248,7 @@ fn an_owner_may_what_the_role_keeps_for_owners_where_it_holds() {
     {
         let standing = standing(grants);
         let question = Question::new(&permission).within(Some(&scope)).owned(true);
-        assert_eq!(word(&decide(&question, &standing, &roles, NOW).verdict), expected, "{grants}");
+        assert_eq!(word(&decide(&question, &ready(&standing, &roles), NOW).verdict), expected, "{grants}");
     }
 }
 
@@ -197,8 +265,8 @@ fn a_token_cuts_and_never_adds() {
         ("all frozen", "*:*", "doc:write", "denied"),
     ] {
         let permission = question.parse().unwrap();
-        let standing = Standing { limit: Some(list(limit)), ..standing(grants) };
-        let verdict = decide(&Question::new(&permission), &standing, &roles, NOW).verdict;
+        let prepared = ready(&Standing { limit: Some(list(limit)), ..standing(grants) }, &roles);
+        let verdict = decide(&Question::new(&permission), &prepared, NOW).verdict;
         assert_eq!(word(&verdict), expected, "{grants} cut by {limit}: {question}");
     }
 }
@@ -220,7 +288,8 @@ fn a_grant_holds_from_its_start_until_just_before_its_end() {
         let mut standing = standing("reader");
         standing.held[0].grant.starts = starts;
         standing.held[0].grant.ends = ends;
-        let verdict = decide(&Question::new(&permission), &standing, &roles, NOW).verdict;
+        let prepared = ready(&standing, &roles);
+        let verdict = decide(&Question::new(&permission), &prepared, NOW).verdict;
         assert_eq!(word(&verdict), expected, "{starts:?} {ends:?}");
     }
 }
@@ -232,9 +301,9 @@ fn an_override_that_has_ended_replaces_nothing_and_a_deny_that_has_ended_denies_
     for grants in ["chief reader@department:a", "chief frozen", "chief gone"] {
         let mut standing = standing(grants);
         let question = Question::new(&permission).within(Some(&scope));
-        assert!(!decide(&question, &standing, &roles, NOW).is_allowed(), "{grants}");
+        assert!(!decide(&question, &ready(&standing, &roles), NOW).is_allowed(), "{grants}");
         standing.held[1].grant.ends = Some(NOW);
-        assert!(decide(&question, &standing, &roles, NOW).is_allowed(), "{grants}");
+        assert!(decide(&question, &ready(&standing, &roles), NOW).is_allowed(), "{grants}");
     }
 }
 
@@ -244,16 +313,20 @@ fn the_reason_names_grant_rule_include_path_and_group_path() {
     let permission = "doc:read".parse().unwrap();
     let mut standing = standing("frozen chief");
     standing.held[1].groups = vec![Id::from_bytes([5; 16]), Id::from_bytes([6; 16])];
-    let decision = decide(&Question::new(&permission), &standing, &roles, NOW);
+    let prepared = ready(&standing, &roles);
+    let decision = decide(&Question::new(&permission), &prepared, NOW);
     let Verdict::Allowed(finding) = decision.verdict else { panic!("{decision:?}") };
-    assert_eq!(finding.rule.to_string(), "doc:*");
-    assert_eq!(finding.includes, list::<RoleId>("chief"));
+    assert_eq!(finding.rule().unwrap().to_string(), "doc:*");
+    assert_eq!(finding.includes(), list::<RoleId>("chief"));
     assert_eq!(finding.held.groups.len(), 2);
     let permission = "doc:write".parse().unwrap();
-    let decision = decide(&Question::new(&permission), &standing, &roles, NOW);
+    let decision = decide(&Question::new(&permission), &prepared, NOW);
     let Verdict::Denied(Denial::DeniedBy(finding)) = decision.verdict else { panic!("{decision:?}") };
-    assert_eq!((finding.rule.to_string().as_str(), finding.includes), ("*:write", &list::<RoleId>("frozen")[..]));
-    assert_eq!(decision.weighed.len(), 2);
+    assert_eq!(
+        (finding.rule().unwrap().to_string().as_str(), finding.includes()),
+        ("*:write", &list::<RoleId>("frozen")[..])
+    );
+    assert_eq!(decision.weighed().count(), 2);
 }
 
 /// Includes, permissions, denies, permissions of owners.
@@ -261,10 +334,12 @@ type AnyRole = (Vec<usize>, Vec<usize>, Vec<usize>, Vec<usize>);
 /// Role (one of which does not exist), scope, whether it overrides, start, end.
 type AnyGrant = (usize, Option<usize>, bool, Option<i64>, Option<i64>);
 
-/// A small organisation: six roles with includes in any direction, grants anywhere.
+/// A small organisation: six roles with includes in any direction, departments below each other, grants anywhere.
 #[derive(Clone, Debug)]
 struct World {
     roles: Vec<AnyRole>,
+    /// Below which earlier one each department lies.
+    above: Vec<Option<usize>>,
     grants: Vec<AnyGrant>,
     question: (usize, Option<usize>, bool),
     limit: Option<Vec<usize>>,
@@ -272,20 +347,37 @@ struct World {
 
 const PERMISSIONS: [&str; 8] =
     ["doc:read", "doc:write", "pay:read", "pay:write", "doc:*", "*:read", "*:*", "doc:delete"];
-const SCOPES: [&str; 3] = ["department:a", "department:b", "company:a"];
+/// The first four may lie below each other; the fifth has a record and stands alone, the last has none.
+const SCOPES: [&str; 6] =
+    ["department:a", "department:b", "department:c", "department:d", "company:a", "department:unmade"];
 
 fn world() -> impl Strategy<Value = World> {
     let some = |most: usize, of: usize| proptest::collection::vec(0..of, 0..=most);
     let role = (some(2, 6), some(3, 8), some(1, 8), some(2, 8));
     let time = || proptest::option::weighted(0.2, 998i64..1003);
-    let grant = (0usize..7, proptest::option::of(0usize..3), any::<bool>(), time(), time());
+    let place = || proptest::option::weighted(0.75, 0usize..6);
+    let grant = (0usize..7, place(), any::<bool>(), time(), time());
+    let above = proptest::collection::vec(proptest::option::weighted(0.8, 0usize..4), 4);
     (
         proptest::collection::vec(role, 6),
-        proptest::collection::vec(grant, 0..5),
-        (0usize..4, proptest::option::of(0usize..3), any::<bool>()),
+        above,
+        proptest::collection::vec(grant, 0..6),
+        (0usize..4, place(), any::<bool>()),
         proptest::option::weighted(0.2, some(2, 8)),
     )
-        .prop_map(|(roles, grants, question, limit)| World { roles, grants, question, limit })
+        .prop_map(|(roles, above, grants, question, limit)| {
+            let above = above.into_iter().enumerate().map(|(own, above)| above.filter(|above| *above < own)).collect();
+            World { roles, above, grants, question, limit }
+        })
+}
+
+/// From a place up to the topmost scope above it.
+fn upwards(world: &World, place: usize) -> Vec<usize> {
+    let mut way = vec![place];
+    while let Some(above) = way.last().and_then(|last| world.above.get(*last)).copied().flatten() {
+        way.push(above);
+    }
+    way
 }
 
 /// The same question by the words of the design, with sets and no shortcuts.
@@ -306,16 +398,24 @@ fn naive(world: &World) -> bool {
         }
         set
     };
+    let above: Vec<usize> = world.question.1.map(|place| upwards(world, place)).unwrap_or_default();
     let covering: Vec<_> = world
         .grants
         .iter()
         .filter(|(_, scope, _, starts, ends)| {
             starts.is_none_or(|s| s <= 1000)
                 && ends.is_none_or(|e| e > 1000)
-                && (scope.is_none() || *scope == world.question.1)
+                && scope.is_none_or(|scope| above.contains(&scope))
         })
         .collect();
-    let overridden = covering.iter().any(|(_, scope, overrides, ..)| scope.is_some() && *overrides);
+    // The way up begins with the deepest place: the first on it where somebody overrides is the deepest.
+    let overrides =
+        |place: &usize| covering.iter().any(|(_, scope, overrides, ..)| *scope == Some(*place) && *overrides);
+    let counting: &[usize] = match above.iter().position(overrides) {
+        Some(deepest) => &above[..=deepest],
+        None => &above,
+    };
+    let is_overridden = counting.len() < above.len() || above.iter().any(overrides);
     let mut allowed = false;
     for (role, scope, ..) in covering {
         if *role == 6 {
@@ -326,14 +426,14 @@ fn naive(world: &World) -> bool {
             if hits(denies) {
                 return false;
             }
-            let counts = scope.is_some() || !overridden;
+            let counts = scope.map_or(!is_overridden, |scope| counting.contains(&scope));
             allowed |= counts && (hits(permissions) || (world.question.2 && hits(if_owner)));
         }
     }
     allowed && world.limit.as_ref().is_none_or(|limit| hits(limit))
 }
 
-fn build(world: &World) -> (RoleBook, Standing) {
+fn build(world: &World) -> (RoleBook, Standing, Vec<String>) {
     let words = |indexes: &[usize]| indexes.iter().map(|i| PERMISSIONS[*i]).collect::<Vec<_>>().join(" ");
     let texts: Vec<String> = (0usize..)
         .zip(&world.roles)
@@ -355,7 +455,11 @@ fn build(world: &World) -> (RoleBook, Standing) {
         held
     });
     let limit = world.limit.as_ref().map(|limit| list(&words(limit)));
-    (roles, Standing { status: Status::Active, held: grants.collect(), limit })
+    let places = (0..5).map(|place| match world.above.get(place).copied().flatten() {
+        Some(above) => format!("{} < {}", SCOPES[place], SCOPES[above]),
+        None => SCOPES[place].to_owned(),
+    });
+    (roles, Standing { status: Status::Active, held: grants.collect(), limit }, places.collect())
 }
 
 proptest! {
@@ -363,42 +467,59 @@ proptest! {
 
     #[test]
     fn the_policy_agrees_with_the_words_of_the_design(world in world()) {
-        let (roles, standing) = build(&world);
+        let (roles, standing, places) = build(&world);
+        let places: Vec<&str> = places.iter().map(String::as_str).collect();
         let permission = PERMISSIONS[world.question.0].parse().unwrap();
         let scope: Option<Scope> = world.question.1.map(|s| SCOPES[s].parse().unwrap());
         let question = Question::new(&permission).within(scope.as_ref()).owned(world.question.2);
-        let decision = decide(&question, &standing, &roles, NOW);
+        let prepared = ready_in(&standing, &roles, &places);
+        let decision = decide(&question, &prepared, NOW);
         prop_assert_eq!(decision.is_allowed(), naive(&world), "{:?}", decision);
+        // Words and verdict come of the same weights.
+        let told = crate::access::Explanation::new(&decision, &question, &roles, NOW);
+        prop_assert_eq!(told.allowed, decision.is_allowed());
+        let said = |word: &str| told.steps.iter().any(|step| step.outcome == word && step.rule.is_some());
+        match &decision.verdict {
+            Verdict::Allowed(_) => prop_assert!(said("allows") && !said("denies"), "{:?}", told),
+            Verdict::Denied(Denial::DeniedBy(_)) => prop_assert!(said("denies"), "{:?}", told),
+            Verdict::Denied(Denial::Replaced(_)) => {
+                prop_assert!(said("replaced") && !said("allows") && told.replaced_by.is_some(), "{:?}", told);
+            }
+            Verdict::Denied(Denial::NothingAllows) => prop_assert!(!said("allows") && !said("replaced"), "{:?}", told),
+            Verdict::Denied(_) => {}
+        }
     }
 
     #[test]
     fn a_deny_or_a_limit_more_never_gives_anything(world in world(), denied in 0usize..8) {
-        let (roles, standing) = build(&world);
+        let (roles, standing, places) = build(&world);
+        let places: Vec<&str> = places.iter().map(String::as_str).collect();
         let permission = PERMISSIONS[world.question.0].parse().unwrap();
         let scope: Option<Scope> = world.question.1.map(|s| SCOPES[s].parse().unwrap());
         let question = Question::new(&permission).within(scope.as_ref()).owned(world.question.2);
-        let before = decide(&question, &standing, &roles, NOW).is_allowed();
+        let before = decide(&question, &ready_in(&standing, &roles, &places), NOW).is_allowed();
         let mut narrower = world.clone();
         narrower.roles[0].2.push(denied);
-        let (roles, standing) = build(&narrower);
-        prop_assert!(before || !decide(&question, &standing, &roles, NOW).is_allowed());
+        let (roles, standing, _) = build(&narrower);
+        prop_assert!(before || !decide(&question, &ready_in(&standing, &roles, &places), NOW).is_allowed());
         let limit = standing.limit.clone().unwrap_or_else(|| list(PERMISSIONS[denied]));
         let limited = Standing { limit: Some(limit), ..standing };
-        prop_assert!(before || !decide(&question, &limited, &roles, NOW).is_allowed());
+        prop_assert!(before || !decide(&question, &ready_in(&limited, &roles, &places), NOW).is_allowed());
     }
 
     #[test]
     fn a_role_that_disappears_never_gives_anything(world in world(), gone in 0usize..6) {
-        let (roles, mut standing) = build(&world);
+        let (roles, mut standing, places) = build(&world);
+        let places: Vec<&str> = places.iter().map(String::as_str).collect();
         let permission = PERMISSIONS[world.question.0].parse().unwrap();
         let scope: Option<Scope> = world.question.1.map(|s| SCOPES[s].parse().unwrap());
         let question = Question::new(&permission).within(scope.as_ref()).owned(world.question.2);
-        let before = decide(&question, &standing, &roles, NOW).is_allowed();
+        let before = decide(&question, &ready_in(&standing, &roles, &places), NOW).is_allowed();
         for held in &mut standing.held {
             if held.grant.role.as_str() == format!("r{gone}") {
                 held.grant.role = "gone".parse().unwrap();
             }
         }
-        prop_assert!(before || !decide(&question, &standing, &roles, NOW).is_allowed());
+        prop_assert!(before || !decide(&question, &ready_in(&standing, &roles, &places), NOW).is_allowed());
     }
 }

@@ -60,6 +60,26 @@ fn a_damaged_record_widens_nothing() {
 }
 
 #[test]
+fn the_chain_of_numbers_says_what_the_tree_says() {
+    let places: Vec<(String, Option<String>)> = (0..MAX_DEPTH)
+        .map(|depth| (format!("department:d{depth}"), depth.checked_sub(1).map(|above| format!("department:d{above}"))))
+        .chain([("department:other".to_owned(), Some("department:d3".to_owned()))])
+        .collect();
+    let borrowed: Vec<(&str, Option<&str>)> =
+        places.iter().map(|(text, parent)| (text.as_str(), parent.as_deref())).collect();
+    let tree = tree(&borrowed);
+    for (wide, _) in &borrowed {
+        for (narrow, _) in &borrowed {
+            let (wide, narrow) = (scope(wide), scope(narrow));
+            let number = tree.number(&wide).unwrap();
+            let chain = tree.chain(tree.number(&narrow).unwrap());
+            let covered = chain.is_covered_by(number, tree.level_of(number));
+            assert_eq!(covered, tree.covers(Some(&wide), Some(&narrow)), "{wide} {narrow}");
+        }
+    }
+}
+
+#[test]
 fn a_place_that_makes_a_circle_is_refused_with_the_circle() {
     let tree =
         tree(&[("department:a", None), ("department:b", Some("department:a")), ("department:c", Some("department:b"))]);

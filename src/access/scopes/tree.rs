@@ -24,6 +24,42 @@ pub struct ScopeTree {
     numbers: HashMap<Scope, u32>,
 }
 
+/// The scopes that cover a place, from the organisation (level 0, no number) down to the place itself.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::access) struct Chain {
+    numbers: [u32; MAX_DEPTH + 1],
+    level: u8,
+}
+
+impl Chain {
+    /// The number of no scope.
+    pub(in crate::access) const NOWHERE: u32 = u32::MAX;
+
+    /// The organisation as a whole.
+    pub(in crate::access) const ORGANISATION: Self = Self { numbers: [Self::NOWHERE; MAX_DEPTH + 1], level: 0 };
+
+    /// A place that nothing covers but the organisation and, where it has a number, itself.
+    pub(in crate::access) fn alone(number: Option<u32>) -> Self {
+        let mut chain = Self { level: 1, ..Self::ORGANISATION };
+        chain.set(1, number.unwrap_or(Self::NOWHERE));
+        chain
+    }
+
+    fn set(&mut self, level: u8, number: u32) {
+        if let Some(place) = self.numbers.get_mut(usize::from(level)) {
+            *place = number;
+        }
+    }
+
+    /// Whether the scope of this number and level covers the place. Level 0 is the organisation and covers everything.
+    pub(in crate::access) fn is_covered_by(&self, number: u32, level: u8) -> bool {
+        level == 0
+            || (level <= self.level
+                && number != Self::NOWHERE
+                && self.numbers.get(usize::from(level)).is_some_and(|known| *known == number))
+    }
+}
+
 impl ScopeTree {
     /// The tree of these records. A parent that is not among them, or that leads in a circle, counts as none: damage must
     /// not widen anything.
@@ -161,7 +197,27 @@ impl ScopeTree {
         }
     }
 
-    fn number(&self, scope: &Scope) -> Option<u32> {
+    /// The number of a scope in this very tree.
+    pub(in crate::access) fn number(&self, scope: &Scope) -> Option<u32> {
         self.numbers.get(scope).copied()
+    }
+
+    /// The level of the scope of this number.
+    pub(in crate::access) fn level_of(&self, number: u32) -> u8 {
+        self.node(number).map_or(1, |node| node.level)
+    }
+
+    /// What covers the scope of this number.
+    pub(in crate::access) fn chain(&self, number: u32) -> Chain {
+        let mut chain = Chain { level: self.level_of(number), ..Chain::ORGANISATION };
+        let (mut level, mut at) = (chain.level, Some(number));
+        while let Some(number) = at
+            && level > 0
+        {
+            chain.set(level, number);
+            at = self.node(number).and_then(|node| node.above);
+            level -= 1;
+        }
+        chain
     }
 }

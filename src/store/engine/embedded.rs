@@ -28,7 +28,7 @@ use tokio::sync::watch;
 
 use super::apply::{self, Group, Kept, State};
 use super::queue::{Queue, Storage};
-use super::{Batch, Committed, Direction, Engine, Head, Health, Leaf, LogRow, Range, Row, Seal, Stored};
+use super::{Batch, Committed, Direction, Engine, Head, Health, Leaf, LogRow, Marks, Range, Row, Seal, Stored};
 use crate::clock::{Clock, Timestamp};
 use crate::store::{Error, OpenError, Settings};
 
@@ -86,6 +86,7 @@ impl Embedded {
             is_doubtful: AtomicBool::new(false),
             transactions: AtomicU64::new(0),
             changes: watch::Sender::new(0),
+            marks: Marks::default(),
         });
         if let Err(error) = disk.adopt(database) {
             // Reading goes on: the damage can be looked at, and `audit verify` says where it is.
@@ -114,6 +115,7 @@ struct Disk {
     is_doubtful: AtomicBool,
     transactions: AtomicU64,
     changes: watch::Sender<u64>,
+    marks: Marks,
 }
 
 impl Disk {
@@ -188,6 +190,8 @@ impl Disk {
     fn adopt(&self, database: Database) -> Result<(), Error> {
         let checked = self.check(&database);
         self.renew(Some(&database));
+        // What a failed commit left may be more, or less, than what was seen before.
+        self.marks.raise_all();
         *self.database.write().unwrap_or_else(PoisonError::into_inner) = Some(database);
         let version = checked?;
         self.changes.send_if_modified(|told| std::mem::replace(told, version) != version);
@@ -206,6 +210,7 @@ impl Disk {
     /// Closes the file and opens it again, so that what is on the disk can at least be read.
     fn open_again(&self) -> Result<(), Error> {
         self.renew(None);
+        self.marks.raise_all();
         *self.database.write().unwrap_or_else(PoisonError::into_inner) = None;
         let database = (self.opener)().map_err(failed)?;
         self.adopt(database)
@@ -312,6 +317,10 @@ impl Storage for Disk {
                 Ok(Some(group.version))
             })?;
             if let Some(version) = version {
+                // Readers see the rows, the writers are not yet answered.
+                for (batch, _) in batches.iter().zip(&results).filter(|(_, result)| result.is_ok()) {
+                    batch.writes.iter().for_each(|write| self.marks.raise(write.key()));
+                }
                 self.changes.send_replace(version);
             }
             Ok(results)
@@ -417,6 +426,10 @@ impl Engine for Embedded {
 
     fn reopen(&self) -> BoxFuture<'_, Result<(), Error>> {
         self.queue.reopen().boxed()
+    }
+
+    fn marks(&self) -> &Marks {
+        &self.disk.marks
     }
 
     fn health(&self) -> Health {

@@ -10,7 +10,7 @@ use futures_util::future::{BoxFuture, ready};
 use tokio::sync::watch;
 
 use super::apply::{self, Group, Kept, State};
-use super::{Batch, Committed, Direction, Engine, Head, Health, LogRow, Range, Row, Seal, Stored};
+use super::{Batch, Committed, Direction, Engine, Head, Health, LogRow, Marks, Range, Row, Seal, Stored};
 use crate::clock::{Clock, Timestamp};
 use crate::store::Error;
 
@@ -20,6 +20,7 @@ pub struct Memory {
     seal: Arc<dyn Seal>,
     rows: RwLock<Rows>,
     changes: watch::Sender<u64>,
+    marks: Marks,
 }
 
 #[derive(Default)]
@@ -36,7 +37,7 @@ impl Memory {
     /// An empty engine.
     pub fn new(clock: Clock, seal: Arc<dyn Seal>) -> Self {
         let rows = Rows { head: seal.empty(), ..Rows::default() };
-        Self { clock, seal, rows: RwLock::new(rows), changes: watch::Sender::new(0) }
+        Self { clock, seal, rows: RwLock::new(rows), changes: watch::Sender::new(0), marks: Marks::default() }
     }
 
     fn read(&self) -> Result<RwLockReadGuard<'_, Rows>, Error> {
@@ -54,6 +55,11 @@ impl Memory {
         rows.transactions += 1;
         // Told while the lock is held, so that versions are told in their order.
         self.changes.send_replace(version);
+        // Readers see the rows from here on.
+        drop(rows);
+        for write in &batch.writes {
+            self.marks.raise(write.key());
+        }
         Ok(committed)
     }
 
@@ -164,6 +170,10 @@ impl Engine for Memory {
 
     fn reopen(&self) -> BoxFuture<'_, Result<(), Error>> {
         ready(Ok(())).boxed()
+    }
+
+    fn marks(&self) -> &Marks {
+        &self.marks
     }
 
     fn health(&self) -> Health {

@@ -1,7 +1,8 @@
 //! `/departments` and its like.
 
 use cleargate::access::NewGrant;
-use cleargate::model::Subject;
+use cleargate::directory::{GroupDraft, Member, MemberChange};
+use cleargate::model::{Mode, Subject};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -92,6 +93,89 @@ async fn scoped(ground: &Ground, name: &str, role: &str, scope: &str) -> Client 
     ground.sign_in(name).await
 }
 
+/// The login names of a page.
+fn names(page: &Value) -> Vec<&str> {
+    page["items"].as_array().unwrap().iter().map(|item| item["user"]["userName"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn who_can_lists_everybody_for_whom_the_decision_is_yes_and_nobody_else() {
+    let ground = Ground::new().await;
+    ground.test.place(&["department:a", "department:b < department:a"]).await;
+    let access = ground.test.gateway.access();
+    let give = async |subject: Subject, role: &str, place: Option<&str>, mode| {
+        let new = NewGrant {
+            scope: place.map(|p| p.parse().unwrap()),
+            mode,
+            ..NewGrant::new(subject, role.parse().unwrap())
+        };
+        access.grants().create(&ground.test.task(), &access.roles(), new).await.unwrap();
+    };
+    let mut users = Vec::new();
+    for name in ["direct", "above", "nested", "denied", "replaced", "inactive", "reader", "nobody"] {
+        users.push(ground.user(name, &[]).await);
+    }
+    let [direct, above, nested, denied, replaced, inactive, reader, _] = &users[..] else { panic!() };
+    let directory = ground.test.gateway.directory();
+    let group = async |name: &str, member: Member| {
+        let mut members = MemberChange::default();
+        members.add(member);
+        let draft =
+            GroupDraft { name: name.parse().unwrap(), external_id: None, attributes: Default::default(), members };
+        directory.create_group(&ground.test.task(), &draft).await.unwrap()
+    };
+    let inner = group("inner", Member::User(nested.id)).await;
+    let outer = group("outer", Member::Group(inner.id)).await;
+    give(Subject::Group(outer.id), "editor", None, Mode::Add).await;
+    give(Subject::User(direct.id), "editor", None, Mode::Add).await;
+    give(Subject::User(direct.id), "updater", None, Mode::Add).await;
+    give(Subject::User(above.id), "editor", Some("department:a"), Mode::Add).await;
+    for user in [denied, replaced, inactive] {
+        give(Subject::User(user.id), "editor", None, Mode::Add).await;
+    }
+    give(Subject::User(denied.id), "no_access", None, Mode::Add).await;
+    give(Subject::User(replaced.id), "browser", Some("department:b"), Mode::Override).await;
+    give(Subject::User(reader.id), "browser", None, Mode::Add).await;
+    directory.set_active(&ground.test.task(), inactive.id, false).await.unwrap();
+
+    let root = ground.root();
+    let ask = async |query: &str| {
+        good(root.get(&format!("/api/v1/who-can?permission=elements:create{query}")).await, StatusCode::OK)
+    };
+    // In the order of their ids.
+    let sorted = |mut users: Vec<&cleargate::model::User>| {
+        users.sort_by_key(|user| user.id);
+        users.iter().map(|user| user.user_name.as_str().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&ask("").await), sorted(vec![direct, nested, replaced]));
+    let there = ask("&scope=department:b").await;
+    let expected = sorted(vec![direct, above, nested]);
+    assert_eq!(names(&there), expected);
+    let of = |name: &str| &there["items"][expected.iter().position(|known| known == name).unwrap()];
+    assert_eq!(of("above")["scope"], "department:a");
+    assert_eq!(of("nested")["groups"].as_array().unwrap().len(), 2);
+    // Page by page it is the same, and it is what explain says of each.
+    let (mut paged, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = ask(&format!("&scope=department:b&limit=1{cursor}")).await;
+        paged.extend(names(&page).into_iter().map(str::to_owned));
+        let Some(next) = page["next"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+    }
+    assert_eq!(paged, expected);
+    for user in &users {
+        let name = user.user_name.as_str();
+        let path = format!("/api/v1/explain?user={name}&permission=elements:create&scope=department:b");
+        let explained = good(root.get(&path).await, StatusCode::OK);
+        assert_eq!(explained["allowed"].as_bool().unwrap(), paged.iter().any(|able| able == name), "{name}");
+    }
+    let wrong = root.get("/api/v1/who-can?permission=elements:creat").await;
+    refused(&wrong, 422, Some("permission"));
+    assert!(wrong.text.contains("did you mean `elements:create`?"), "{}", wrong.text);
+    refused(&root.get("/api/v1/who-can?permission=elements:create&scope=department:bb").await, 422, Some("scope"));
+    refused(&root.get("/api/v1/who-can").await, 422, Some("permission"));
+}
+
 #[tokio::test]
 async fn who_administers_one_scorecard_sees_and_changes_that_one() {
     let ground = Ground::new().await;
@@ -112,4 +196,111 @@ async fn who_administers_one_scorecard_sees_and_changes_that_one() {
         403,
         None,
     );
+}
+
+#[tokio::test]
+async fn a_role_in_one_department_replaces_what_the_user_has_elsewhere() {
+    let ground = Ground::with("policy.pack = \"clearpoint-systems\"").await;
+    ground.test.place(&["department:finance", "department:payroll < department:finance"]).await;
+    let root = ground.root();
+    ground.user("ada", &["system_administrator"]).await;
+    let body = json!({"department": "finance", "role": "data_analyst", "scope": "department_only"});
+    let made = good(root.post("/api/v1/users/ada/departments", body).await, StatusCode::CREATED);
+    assert_eq!((&made["scope"], &made["mode"]), (&json!("department:finance"), &json!("override")));
+    assert_eq!(made["created_by"], "local:0");
+    for (permission, place, allowed) in [
+        ("users:delete", "", true),
+        ("users:delete", "&scope=department:finance", false),
+        ("users:delete", "&scope=department:payroll", false),
+        ("reports:read", "&scope=department:payroll", true),
+    ] {
+        let path = format!("/api/v1/explain?user=ada&permission={permission}{place}");
+        let told = good(root.get(&path).await, StatusCode::OK);
+        assert_eq!(told["allowed"], allowed, "{permission}{place}");
+        if !allowed {
+            assert_eq!((&told["decided_by"], &told["replaced_by"]), (&json!("replaced"), &json!("department:finance")));
+        }
+    }
+    for department in ["finance", "payroll"] {
+        let shown = good(root.get(&format!("/api/v1/departments/{department}/users/ada")).await, StatusCode::OK);
+        assert_eq!((&shown["role"], &shown["source"]), (&json!("data_analyst"), &json!("by hand")), "{shown}");
+        let permissions = shown["permissions"].as_array().unwrap();
+        assert!(permissions.contains(&json!("reports:read")) && !permissions.contains(&json!("users:delete")));
+    }
+    let listed = good(root.get("/api/v1/departments/finance/users").await, StatusCode::OK);
+    assert_eq!(listed["items"][0]["name"], "ada");
+    assert_eq!(good(root.get("/api/v1/grants?scope=department:finance").await, StatusCode::OK), listed);
+    assert_eq!(good(root.get("/api/v1/departments/payroll/users").await, StatusCode::OK)["items"], json!([]));
+    for (body, field) in [
+        (json!({"department": "finanze", "role": "viewer"}), "department"),
+        (json!({"department": "company:x", "role": "viewer"}), "department"),
+        (json!({"role": "viewer"}), "department"),
+        (json!({"department": "finance"}), "role"),
+        (json!({"department": "finance", "role": "viever"}), "role"),
+        (json!({"department": "finance", "role": "viewer", "scope": "everywhere"}), "scope"),
+        (json!({"department": "finance", "role": "viewer", "expires_at": "2020-01-01T00:00:00Z"}), "ends"),
+    ] {
+        refused(&root.post("/api/v1/users/ada/departments", body).await, 422, Some(field));
+    }
+    // For a while only.
+    let body = json!({"department": "payroll", "role": "viewer", "expires_at": "2026-11-23T00:00:00Z"});
+    good(root.post("/api/v1/users/ada/departments", body).await, StatusCode::CREATED);
+    let path = "/api/v1/explain?user=ada&permission=data:export&scope=department:payroll";
+    assert_eq!(good(root.get(path).await, StatusCode::OK)["allowed"], false);
+    let later = format!("{path}&at=2026-11-23T00:00:00Z");
+    assert_eq!(good(root.get(&later).await, StatusCode::OK)["allowed"], true);
+}
+
+#[tokio::test]
+async fn who_may_give_in_one_scorecard_gives_and_lists_there_and_nowhere_else() {
+    let ground = Ground::new().await;
+    ground.test.place(&["scorecard:a", "scorecard:deep < scorecard:a", "scorecard:b"]).await;
+    ground.user("clerk", &[]).await;
+    let boss = scoped(&ground, "boss", "scorecard_administrator", "scorecard:a").await;
+    let give = |role: &str| json!({"user": "clerk", "role": role});
+    good(boss.post("/api/v1/scorecards/a/users", give("browser")).await, StatusCode::CREATED);
+    good(boss.post("/api/v1/scorecards/deep/users", give("browser")).await, StatusCode::CREATED);
+    refused(&boss.post("/api/v1/scorecards/a/users", give("administrator")).await, 403, None);
+    refused(&boss.post("/api/v1/scorecards/b/users", give("browser")).await, 403, None);
+    refused(&boss.post("/api/v1/grants", give("browser")).await, 403, None);
+    let listed = good(boss.get("/api/v1/scorecards/a/users").await, StatusCode::OK);
+    assert_eq!(listed["items"].as_array().unwrap().len(), 2);
+    refused(&boss.get("/api/v1/scorecards/b/users").await, 403, None);
+    refused(&boss.get("/api/v1/grants?scope=scorecard:b").await, 403, None);
+    // Of somebody's grants, the ones where the caller may look.
+    ground.grant(&ground.test.gateway.directory().find_user_by_name("clerk").await.unwrap().unwrap(), "updater").await;
+    let seen = good(boss.get("/api/v1/grants?user=clerk").await, StatusCode::OK);
+    assert_eq!(seen["items"].as_array().unwrap().len(), 2, "{seen}");
+    let grant = seen["items"][0]["id"].as_str().unwrap();
+    good(boss.delete(&format!("/api/v1/grants/{grant}")).await, StatusCode::OK);
+    // Page by page.
+    let first = good(ground.root().get("/api/v1/grants?scope=scorecard:a&limit=1").await, StatusCode::OK);
+    let next = first["next"].as_str().unwrap();
+    let rest =
+        good(ground.root().get(&format!("/api/v1/grants?scope=scorecard:a&cursor={next}")).await, StatusCode::OK);
+    assert!(rest["items"].as_array().unwrap().iter().all(|item| item["id"] != first["items"][0]["id"]));
+    refused(&ground.root().get("/api/v1/grants?scope=scorecard:a&cursor=x").await, 422, Some("cursor"));
+}
+
+#[tokio::test]
+async fn nobody_gives_below_a_place_what_is_taken_from_them_there() {
+    let ground = Ground::new().await;
+    ground.test.place(&["department:a", "department:b < department:a"]).await;
+    let (boss, browser) = ground.browser("boss", &["administrator"]).await;
+    ground.user("friend", &[]).await;
+    let access = ground.test.gateway.access();
+    let limit =
+        NewGrant::new(Subject::User(boss.id), "browser".parse().unwrap()).within("department:b".parse().unwrap());
+    access.grants().create(&ground.test.task(), &access.roles(), limit).await.unwrap();
+    for place in [json!(null), json!("department:a"), json!("department:b")] {
+        let body = json!({"user": "friend", "role": "administrator", "scope": place});
+        refused(&browser.post("/api/v1/grants", body).await, 403, None);
+    }
+    let body = json!({"user": "friend", "role": "browser", "scope": "department:a"});
+    good(browser.post("/api/v1/grants", body).await, StatusCode::CREATED);
+    // Nor by moving a place below one where something is given.
+    ground.test.place(&["department:c"]).await;
+    let own = NewGrant::new(Subject::User(boss.id), "editor".parse().unwrap()).within("department:c".parse().unwrap());
+    access.grants().create(&ground.test.task(), &access.roles(), own).await.unwrap();
+    refused(&browser.patch("/api/v1/departments/b", json!({"parent": "c"})).await, 403, None);
 }

@@ -11,7 +11,7 @@ use cleargate::directory::{Directory, Error, GroupDraft, Member, MemberChange, R
 use cleargate::model::{Attributes, Group, OrganisationId, Subject, User};
 use cleargate::secret::{IdSource, MacKey};
 use cleargate::store::engine::Memory;
-use cleargate::store::{self, Batch, Committed, Engine, Head, Health, LogRow, Range, Row, Stored};
+use cleargate::store::{self, Batch, Committed, Engine, Head, Health, LogRow, Marks, Range, Row, Stored};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
@@ -51,6 +51,9 @@ impl Engine for Polite {
     }
     fn reopen(&self) -> BoxFuture<'_, Result<(), store::Error>> {
         self.0.reopen()
+    }
+    fn marks(&self) -> &Marks {
+        self.0.marks()
     }
     fn health(&self) -> Health {
         self.0.health()

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cleargate::store::engine::{MAX_BATCH_ENTRIES, MAX_KEY_BYTES, MAX_RANGE_ROWS, MAX_VALUE_BYTES};
-use cleargate::store::{Batch, Error, Expect, Range, Write};
+use cleargate::store::{Batch, Error, Expect, Range, Seen, Write};
 
 use super::{Bench, START, add, delete, each, events, expecting, put, put_until, text, writes};
 
@@ -253,6 +253,33 @@ async fn a_receiver_hears_of_every_commit_after_it_began_to_listen() {
         let refused = expecting("a", Expect::Absent, writes([put("a", "2")]));
         assert_eq!(bench.engine.commit(refused).await, Err(Error::Conflict));
         assert!(!changes.has_changed().unwrap(), "a refused batch is no change");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_seen_is_current_until_one_of_its_rows_is_written() {
+    each(async |bench| {
+        let see = |keys: &[&str]| {
+            let mut seen = Seen::default();
+            keys.iter().for_each(|key| seen.take(bench.engine.marks(), key.as_bytes()));
+            seen
+        };
+        bench.engine.commit(writes([put("a", "1"), put("b", "1")])).await.unwrap();
+        for write in [put("a", "2"), delete("a"), put("a", "3")] {
+            let (seen, other) = (see(&["a", "b"]), see(&["b"]));
+            assert!(seen.is_current(bench.engine.marks()));
+            bench.engine.commit(writes([write])).await.unwrap();
+            assert!(!seen.is_current(bench.engine.marks()), "{}", bench.name);
+            assert!(other.is_current(bench.engine.marks()), "{}", bench.name);
+        }
+        let counted = see(&["n"]);
+        bench.engine.commit(writes([add("n", 1)])).await.unwrap();
+        assert!(!counted.is_current(bench.engine.marks()), "counters too");
+        let refused = see(&["b"]);
+        let batch = expecting("a", Expect::Absent, writes([put("b", "2")]));
+        assert_eq!(bench.engine.commit(batch).await.unwrap_err(), Error::Conflict);
+        assert!(refused.is_current(bench.engine.marks()), "nothing was written");
     })
     .await;
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::store::{Write, engine::Batch};
+use crate::store::{Seen, Write, engine::Batch};
 
 /// A disk in memory. Clones are the same disk.
 #[derive(Clone, Debug, Default)]
@@ -98,8 +98,11 @@ async fn a_failed_commit_makes_the_engine_read_only_until_it_is_opened_again() {
     let engine = engine(&platter);
     engine.commit(batch("one")).await.unwrap();
     platter.is_full.store(true, Ordering::SeqCst);
+    let mut seen = Seen::default();
+    seen.take(engine.marks(), b"something else");
     let failed = engine.commit(batch("two")).await.unwrap_err();
     assert!(failed.to_string().contains("no space left"), "{failed}");
+    assert!(!seen.is_current(engine.marks()), "what was kept before is not believed any more");
     let health = engine.health();
     assert!(!health.writable && health.reason.unwrap().contains("no space left"));
 

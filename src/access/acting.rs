@@ -1,0 +1,134 @@
+//! An actor made ready for many decisions: who it is, what bounds it, the roles, the scopes and the moment.
+
+use std::sync::Arc;
+
+use super::explain::{Explanation, Level, effective};
+use super::policy::{Prepared, Question, decide_within};
+use super::{RoleBook, ScopeTree};
+use crate::clock::Timestamp;
+use crate::model::{Permission, Scope};
+
+/// What an actor may rests on this.
+#[derive(Clone, Debug)]
+pub(super) enum Ground {
+    /// An administrator of the machine, or the daemon: everything that there is.
+    Everything(&'static str),
+    /// Nothing, for this reason.
+    Nothing(&'static str, &'static str),
+    /// What a token says, which is nobody's.
+    Token,
+    /// What all of these people may: whom a token acts for and who made it, or the one who is signed in.
+    People(Vec<Arc<Prepared>>),
+}
+
+/// An actor at one moment. Many questions to it cost one reading of its standing.
+#[derive(Clone, Debug)]
+pub struct Acting {
+    pub(super) ground: Ground,
+    /// What its token may do at most; `None` without a token.
+    pub(super) limit: Option<Vec<Permission>>,
+    pub(super) roles: Arc<RoleBook>,
+    pub(super) scopes: Arc<ScopeTree>,
+    pub(super) now: Timestamp,
+}
+
+impl Acting {
+    /// Whether the answer is yes. It is that of [`Acting::explain`], without its words.
+    pub fn may(&self, question: &Question<'_>) -> bool {
+        match &self.ground {
+            Ground::People(people) => people.iter().all(|prepared| self.lets(prepared, question)),
+            Ground::Nothing(..) => false,
+            _ if self.roles.permission_number(question.permission).is_none() => false,
+            Ground::Everything(_) => true,
+            Ground::Token => self.lets_through(question.permission),
+        }
+    }
+
+    /// Whether one of the people that bound the actor may, within what its token lets through.
+    pub(super) fn lets(&self, prepared: &Prepared, question: &Question<'_>) -> bool {
+        decide_within(question, prepared, self.limit.as_deref(), self.now).is_allowed()
+    }
+
+    /// The people that bound the actor: none of an administrator of the machine, of a task, of a token that is nobody's.
+    pub(super) fn people(&self) -> &[Arc<Prepared>] {
+        if let Ground::People(people) = &self.ground { people } else { &[] }
+    }
+
+    /// Where, in the question's scope and below it, the answer is no: in the scope itself, or where the actor's own grants
+    /// make another answer. What is given in a scope reaches all of it, so who gives needs a yes everywhere.
+    pub fn lacks<'a>(&'a self, question: &Question<'a>) -> Option<Option<&'a Scope>> {
+        if !self.may(question) {
+            return Some(question.scope);
+        }
+        let mut places = self.places_below(question.scope);
+        places.find(|place| !self.may(&question.within(Some(place)))).map(Some)
+    }
+
+    /// Whether the answer is yes in any of the scopes in which the actor itself was given something.
+    pub fn may_somewhere(&self, permission: &Permission) -> bool {
+        self.places_below(None).any(|place| self.may(&Question::new(permission).within(Some(place))))
+    }
+
+    /// The scopes below one in which the actor itself was given something.
+    fn places_below<'a>(&'a self, scope: Option<&'a Scope>) -> impl Iterator<Item = &'a Scope> {
+        let held = self.people().iter().flat_map(|prepared| &prepared.standing().held);
+        let places = held.filter_map(|held| held.grant.scope.as_ref());
+        places.filter(move |place| Some(*place) != scope && self.scopes.covers(scope, Some(place)))
+    }
+
+    fn lets_through(&self, permission: &Permission) -> bool {
+        self.limit.as_ref().is_none_or(|limit| limit.iter().any(|rule| rule.covers(permission)))
+    }
+
+    /// Why the actor may or may not.
+    pub fn explain(&self, question: &Question<'_>) -> Explanation {
+        let plain = |allowed, by, reason| Explanation::plain(allowed, question, self.now, by, reason);
+        match &self.ground {
+            Ground::Nothing(by, reason) => plain(false, by, reason),
+            Ground::People(people) => {
+                let mut told = plain(false, "refused", "there is no such user");
+                for prepared in people {
+                    let decision = decide_within(question, prepared, self.limit.as_deref(), self.now);
+                    told = Explanation::new(&decision, question, &self.roles, self.now);
+                    if !told.allowed {
+                        break;
+                    }
+                }
+                told
+            }
+            _ if self.roles.permission_number(question.permission).is_none() => {
+                plain(false, "unknown-permission", "there is no such permission")
+            }
+            Ground::Everything(reason) => plain(true, "local", reason),
+            Ground::Token if self.lets_through(question.permission) => plain(true, "token", "the token is for this"),
+            Ground::Token => plain(false, "beyond-limit", "the token is not for this"),
+        }
+    }
+
+    /// Where the actor may what, by the grants of its last person; `None` when it is nobody's.
+    pub(super) fn effective(&self) -> Option<Vec<Level>> {
+        let Ground::People(people) = &self.ground else { return None };
+        let mut levels = effective(people.last()?, self.now);
+        for Level { scope, permissions, .. } in &mut levels {
+            permissions.retain(|right| {
+                self.may(&Question::new(&right.permission).within(scope.as_ref()).owned(right.if_owner))
+            });
+        }
+        Some(levels)
+    }
+
+    /// The roles in force.
+    pub fn roles(&self) -> &RoleBook {
+        &self.roles
+    }
+
+    /// The scopes in force.
+    pub fn scopes(&self) -> &ScopeTree {
+        &self.scopes
+    }
+
+    /// The moment it is asked for.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+}

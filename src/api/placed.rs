@@ -1,0 +1,210 @@
+//! Who was given what in a scope, from the side of the scope and from that of the user.
+
+use std::fmt;
+use std::str::FromStr;
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::admit::Caller;
+use super::fields::{Fields, Params};
+use super::scopes::{Kind, named};
+use super::{Api, Error, render};
+use crate::access::{HeldRole, NewGrant};
+use crate::model::{Grant, GrantId, GroupId, Mode, Permission, RoleId, Scope, Subject, UserId};
+
+/// Where a page of grants in a scope ended: `user:ID:GRANT` or `group:ID:GRANT`.
+pub(super) struct Place(Subject, GrantId);
+
+impl Place {
+    fn of(grant: &Grant) -> Self {
+        Self(grant.subject, grant.id)
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Subject::Group(id) => write!(f, "group:{id}:{}", self.1),
+            Subject::User(id) => write!(f, "user:{id}:{}", self.1),
+        }
+    }
+}
+
+impl FromStr for Place {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let mut parts = text.split(':');
+        let (Some(kind), Some(holder), Some(grant), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(());
+        };
+        let subject = match kind {
+            "group" => Subject::Group(holder.parse::<GroupId>().map_err(|_| ())?),
+            "user" => Subject::User(holder.parse::<UserId>().map_err(|_| ())?),
+            _ => return Err(()),
+        };
+        Ok(Self(subject, grant.parse().map_err(|_| ())?))
+    }
+}
+
+impl Api {
+    /// A page of the grants in this very scope, with the names of who holds them.
+    pub(super) async fn grants_in(
+        &self,
+        caller: &Caller,
+        scope: &Scope,
+        mut params: Params,
+    ) -> Result<Response, Error> {
+        let page = params.page::<Place>()?;
+        params.end()?;
+        self.permit(caller, "grants:read", Some(scope)).await?;
+        self.check_scope(Some(scope)).await?;
+        let after = page.after.map(|Place(subject, grant)| (subject, grant));
+        let grants = self.services.access.grants().in_scope_after(scope, after, page.limit).await?;
+        let next = grants.last().filter(|_| grants.len() == page.limit).map(|grant| Place::of(grant).to_string());
+        let mut items = Vec::with_capacity(grants.len());
+        for grant in &grants {
+            let name = match grant.subject {
+                Subject::Group(id) => {
+                    let group = self.services.directory.find_group(id).await?;
+                    group.map(|group| group.name.as_str().to_owned())
+                }
+                Subject::User(id) => {
+                    let user = self.services.directory.find_user(id).await?;
+                    user.map(|user| user.user_name.as_str().to_owned())
+                }
+            };
+            let mut item = render::grant(grant);
+            if let Some(members) = item.as_object_mut() {
+                members.insert("name".to_owned(), name.map_or(Value::Null, Value::String));
+            }
+            items.push(item);
+        }
+        Ok(render::page(items, next))
+    }
+
+    /// Gives a role in a scope, by the same rules as `POST /grants`.
+    async fn give_in(&self, caller: &Caller, new: NewGrant) -> Result<Grant, Error> {
+        let access = &self.services.access;
+        let permit = access.permit_grant(&caller.actor, &new, caller.circumstance.clone()).await?;
+        self.check_taking(caller, new.subject, &new.role, new.scope.as_ref(), new.mode).await?;
+        Ok(access.grants().create(&permit, &access.roles(), new).await?)
+    }
+}
+
+/// `GET /departments/{slug}/users?limit=&cursor=`, and the other kinds: who was given what there, groups first.
+pub(super) async fn list<K: Kind>(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(slug): Path<String>,
+    params: Params,
+) -> Result<Response, Error> {
+    api.grants_in(&caller, &named(K::NAME, &slug)?, params).await
+}
+
+/// `POST /departments/{slug}/users`: `user` or `group`, `role`, `mode` (override unless said), `expires_at`, `reason`.
+pub(super) async fn give<K: Kind>(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(slug): Path<String>,
+    mut fields: Fields,
+) -> Result<Response, Error> {
+    let scope = named(K::NAME, &slug)?;
+    api.permit(&caller, "grants:create", Some(&scope)).await?;
+    let (user, group) = (fields.text("user")?, fields.text("group")?);
+    let role: RoleId = fields.parsed("role")?.ok_or_else(|| Error::invalid("role", "is required"))?;
+    let mode = match fields.text("mode")?.as_deref() {
+        Some("add") => Mode::Add,
+        None | Some("override") => Mode::Override,
+        Some(_) => return Err(Error::invalid("mode", "must be add or override")),
+    };
+    let ends = fields.parsed("expires_at")?;
+    let reason = fields.text("reason")?.unwrap_or_default();
+    fields.end()?;
+    if api.services.access.scopes().tree().find(&scope).is_none() {
+        return Err(Error::NotFound { what: "scope" });
+    }
+    let subject = api.subject(user, group).await?;
+    let new = NewGrant { subject, role, scope: Some(scope), mode, reason, starts: None, ends };
+    let grant = api.give_in(&caller, new).await?;
+    Ok(render::answer(StatusCode::CREATED, &render::grant(&grant)))
+}
+
+/// `GET /departments/{slug}/users/{user}`, and the other kinds: the roles that count for the user there, each with where it
+/// comes from, and what they come to.
+pub(super) async fn show<K: Kind>(
+    State(api): State<Api>,
+    caller: Caller,
+    Path((slug, user)): Path<(String, String)>,
+) -> Result<Response, Error> {
+    let scope = named(K::NAME, &slug)?;
+    api.permit(&caller, "users:read", Some(&scope)).await?;
+    let access = &api.services.access;
+    let tree = access.scopes().tree();
+    let record = tree.find(&scope).ok_or(Error::NotFound { what: "scope" })?;
+    let user = api.user(&user).await?;
+    let level = access.effective_in(user.id, Some(&scope)).await?;
+    // Of several the one that was given closest by is the one that people mean.
+    let depth = |held: &&HeldRole| held.scope.as_ref().map_or(0, |scope| tree.level(scope));
+    let deepest = level.roles.iter().max_by_key(depth);
+    let permissions: Vec<String> = level.permissions.iter().map(|right| right.permission.to_string()).collect();
+    let body = json!({
+        "user": render::brief(&user),
+        "scope": scope.to_string(),
+        "name": record.name,
+        "role": deepest.map(|held| held.role.to_string()),
+        "source": deepest.map(|held| held.origin.clone()),
+        "roles": level.roles,
+        "permissions": permissions,
+    });
+    Ok(render::answer(StatusCode::OK, &body))
+}
+
+/// `POST /users/{user}/departments`: `department`, `role`, `scope: "department_only"`, `expires_at`, `reason`. In the
+/// department and below, the role replaces what the user has elsewhere.
+pub(super) async fn assign(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(user): Path<String>,
+    mut fields: Fields,
+) -> Result<Response, Error> {
+    let department = fields.text("department")?;
+    let scope: Option<Scope> = match department.as_deref() {
+        Some(text) if text.contains(':') => text.parse().ok(),
+        Some(text) => format!("department:{text}").parse().ok(),
+        None => None,
+    };
+    let create: Permission = "grants:create".parse().map_err(|_| Error::Internal("a permission that is none"))?;
+    let access = &api.services.access;
+    access.permit(&caller.actor, &create, scope.as_ref(), caller.circumstance.clone()).await?;
+    let department = department.ok_or_else(|| Error::invalid("department", "is required"))?;
+    let Some(scope) = scope.filter(|scope| scope.kind() == "department") else {
+        return Err(Error::invalid("department", format!("`{department}` is none")));
+    };
+    let role: RoleId = fields.parsed("role")?.ok_or_else(|| Error::invalid("role", "is required"))?;
+    match fields.text("scope")?.as_deref() {
+        None | Some("department_only") => {}
+        Some(_) => return Err(Error::invalid("scope", "must be department_only")),
+    }
+    let ends = fields.parsed("expires_at")?;
+    let reason = fields.text("reason")?.unwrap_or_default();
+    fields.end()?;
+    let tree = access.scopes().tree();
+    if tree.find(&scope).is_none() {
+        let hint = tree.hint(&scope);
+        return Err(Error::invalid("department", format!("`{department}` does not exist{hint}")));
+    }
+    let subject = Subject::User(api.user(&user).await?.id);
+    let new = NewGrant { subject, role, scope: Some(scope), mode: Mode::Override, reason, starts: None, ends };
+    let grant = api.give_in(&caller, new).await?;
+    let mut body = render::grant(&grant);
+    if let Some(members) = body.as_object_mut() {
+        members.insert("department".to_owned(), department.into());
+        members.insert("expires_at".to_owned(), render::time(grant.ends));
+    }
+    Ok(render::answer(StatusCode::CREATED, &body))
+}
