@@ -96,6 +96,17 @@ impl store::Retryable for Error {
     }
 }
 
+/// What became of a record that is put back as it was exported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Restored {
+    /// It was not there.
+    Created,
+    /// It was there and looked differently.
+    Changed,
+    /// It was there as it is.
+    Same,
+}
+
 /// A group that a user is in, and how: the first id is the group of which the user is a direct member, each next one
 /// has the one before as its member, the last is the group itself. Never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -25,6 +25,7 @@ mod session;
 mod status;
 mod sync;
 mod token;
+mod transfer;
 mod user;
 
 use std::ffi::OsString;
@@ -86,12 +87,16 @@ enum Command {
     Demo(demo::Arguments),
     /// Tell why a user may or may not do something
     Explain(explain::Arguments),
+    /// Write scopes, roles, people, groups and grants as a document
+    Export(transfer::Export),
     /// Roles given to users and groups
     #[command(subcommand)]
     Grant(grant::Command),
     /// Groups and their members
     #[command(subcommand)]
     Group(group::Command),
+    /// Make scopes, roles, people, groups and grants what a document says
+    Import(transfer::Import),
     /// Accounts that are locked after wrong passwords
     #[command(subcommand)]
     Lock(session::LockCommand),
@@ -162,8 +167,10 @@ fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Serve => wide(serve::run(options.config_path())),
         Command::Audit(command) => narrow(audit::run(command, &options, output)),
         Command::Explain(arguments) => narrow(explain::run(arguments, Client::open(&options)?, output)),
+        Command::Export(arguments) => narrow(transfer::export(arguments, Client::open(&options)?, output)),
         Command::Grant(command) => narrow(grant::run(command, Client::open(&options)?, output)),
         Command::Group(command) => narrow(group::run(command, Client::open(&options)?, output)),
+        Command::Import(arguments) => narrow(transfer::import(arguments, Client::open(&options)?, output)),
         Command::Lock(command) => narrow(session::run_lock(command, Client::open(&options)?, output)),
         Command::Reload => narrow(status::reload(Client::open(&options)?, output)),
         Command::Role(command) => narrow(role::run(command, Client::open(&options)?, output)),

@@ -15,6 +15,7 @@ mod names;
 mod objects;
 mod pages;
 mod reconcile;
+mod restore;
 mod rules;
 mod standing;
 mod tables;

@@ -127,4 +127,5 @@ pub mod store;
 pub mod sync;
 pub mod tasks;
 pub mod tokens;
+pub mod transfer;
 pub mod upstream;

@@ -8,6 +8,7 @@
 
 mod draft;
 mod join;
+mod restore;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};

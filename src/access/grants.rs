@@ -12,7 +12,7 @@ use futures_util::future::try_join_all;
 
 use super::custom::is_still_there;
 use super::scopes::SCOPES;
-use super::{Error, GroupPath, MAX_SCOPES, Permit, RoleBook, ScopeRecord, ScopeTree};
+use super::{Error, GroupPath, MAX_SCOPES, Permit, Restored, RoleBook, ScopeRecord, ScopeTree};
 use crate::access::policy::Held;
 use crate::audit::{Change, Event, EventKind, Ledger};
 use crate::clock::{Clock, Timestamp};
@@ -391,6 +391,30 @@ impl Grants {
         let tree = ScopeTree::new(0, records.collect::<Result<Vec<_>, _>>()?);
         let reason = format!("`{scope}` does not exist{}", tree.hint(scope));
         Err(Error::Invalid { field: "scope", reason })
+    }
+
+    /// Puts a grant back as it was exported, as part of a change of the caller's, who knows that its holder exists.
+    ///
+    /// # Errors
+    /// `Invalid` when its role does not exist, or its id is that of a grant of somebody else; `Store`.
+    pub async fn restore(&self, change: &mut Change, roles: &RoleBook, grant: &Grant) -> Result<Restored, Error> {
+        let holder = change.find(&HOLDERS, self.organisation, &grant.id).await?;
+        if holder.is_some_and(|holder| holder != grant.subject) {
+            return Err(Error::Invalid { field: "id", reason: format!("`{}` is a grant of somebody else", grant.id) });
+        }
+        let before = change.find(&GRANTS, self.organisation, &(Holder(grant.subject), grant.id)).await?;
+        if before.as_ref() == Some(grant) {
+            return Ok(Restored::Same);
+        }
+        if roles.find(&grant.role).is_none() {
+            let reason = format!("`{}` does not exist{}", grant.role, roles.hint(&grant.role));
+            return Err(Error::Invalid { field: "role", reason });
+        }
+        if let Some(before) = &before {
+            self.remove(change, before);
+        }
+        self.put(change, grant)?;
+        Ok(if before.is_some() { Restored::Changed } else { Restored::Created })
     }
 
     fn put(&self, change: &mut Change, grant: &Grant) -> Result<(), store::Error> {

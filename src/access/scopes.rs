@@ -14,7 +14,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use minicbor::{Decode, Encode};
 
 use super::grants::count_in_scope;
-use super::{Error, Permit};
+use super::{Error, Permit, Restored};
 use crate::audit::{Change, Event, EventKind, Ledger};
 use crate::clock::{Clock, Timestamp};
 use crate::model::{OrganisationId, Scope, SourceId, near};
@@ -194,12 +194,7 @@ impl Scopes {
     /// # Errors
     /// `Invalid` naming `kind`, `slug`, `name`, `description` or `parent`; `Conflict` when it is there; `Store`.
     pub async fn create(&self, permit: &Permit, new: NewScope) -> Result<ScopeRecord, Error> {
-        let kind = new.scope.kind();
-        if !self.kinds.contains(kind) {
-            let hint = near::hint(kind, self.kinds());
-            let reason = format!("`{kind}` is none; there are {}{hint}", near::list(self.kinds()));
-            return Err(Error::Invalid { field: "kind", reason });
-        }
+        self.check_kind(new.scope.kind())?;
         check_texts(&new.name, &new.description)?;
         let new = &new;
         let (record, next) = self
@@ -314,6 +309,79 @@ impl Scopes {
             .await?;
         self.install(next);
         Ok(record)
+    }
+}
+
+impl Scopes {
+    /// Puts scopes back as they were exported, all in one commit; what is there and not among them stays.
+    ///
+    /// # Errors
+    /// `Invalid` naming `kind`, `name`, `description` or `parent`, `Conflict` for too many, `Store`; then none is put back.
+    pub async fn restore(&self, permit: &Permit, records: &[ScopeRecord]) -> Result<Vec<Restored>, Error> {
+        let (restored, next) = self
+            .ledger
+            .retry(|mut change| async move {
+                let tree = self.start(&mut change).await?;
+                let (restored, next) = self.merge(&tree, records)?;
+                let count = |wanted| restored.iter().filter(|restored| **restored == wanted).count();
+                if count(Restored::Same) == restored.len() {
+                    return Ok((restored, None));
+                }
+                for record in records {
+                    self.stage(&mut change, &record.scope, Some(record), &next)?;
+                }
+                let event = permit.event(self.clock.now(), EventKind::ImportApplied);
+                let told = format!("{} created, {} changed", count(Restored::Created), count(Restored::Changed));
+                change.commit(event.detail("scope", told)).await?;
+                Ok::<_, Error>((restored, Some(next)))
+            })
+            .await?;
+        if let Some(next) = next {
+            self.install(next);
+        }
+        Ok(restored)
+    }
+
+    /// What [`Scopes::restore`] would do.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn plan_restore(&self, records: &[ScopeRecord]) -> Result<Vec<Restored>, Error> {
+        self.merge(&self.tree(), records).map(|(restored, _)| restored)
+    }
+
+    fn merge(&self, tree: &ScopeTree, records: &[ScopeRecord]) -> Result<(Vec<Restored>, ScopeTree), Error> {
+        let restored = records.iter().map(|record| match tree.find(&record.scope) {
+            None => Restored::Created,
+            Some(before) if before == record => Restored::Same,
+            Some(_) => Restored::Changed,
+        });
+        let restored: Vec<Restored> = restored.collect();
+        let next = tree.with_all(records);
+        if next.len() > MAX_SCOPES {
+            let detail = format!("there would be {} scopes, and there may be {MAX_SCOPES}", next.len());
+            return Err(Error::Conflict { field: None, detail });
+        }
+        for record in records {
+            self.check_kind(record.scope.kind())?;
+            check_texts(&record.name, &record.description)?;
+            let parent = record.parent.as_ref();
+            let is_far = |parent: &Scope| next.above(&record.scope).next() != Some(parent);
+            if let Some(parent) = parent.filter(|parent| parent.kind() != record.scope.kind() || is_far(parent)) {
+                let reason = format!("`{parent}` of `{}` does not exist, or leads in a circle", record.scope);
+                return Err(Error::Invalid { field: "parent", reason });
+            }
+        }
+        Ok((restored, next))
+    }
+
+    fn check_kind(&self, kind: &str) -> Result<(), Error> {
+        if self.kinds.contains(kind) {
+            return Ok(());
+        }
+        let hint = near::hint(kind, self.kinds());
+        let reason = format!("`{kind}` is none; there are {}{hint}", near::list(self.kinds()));
+        Err(Error::Invalid { field: "kind", reason })
     }
 }
 

@@ -12,7 +12,7 @@ use crate::error::Chain;
 use crate::limit::Retry;
 use crate::model::Group;
 use crate::store::{self, Retryable};
-use crate::{access, credential, directory, lockout, login, session, sync, tokens};
+use crate::{access, credential, directory, lockout, login, session, sync, tokens, transfer};
 
 /// Why a call did not do as asked.
 #[derive(Debug, thiserror::Error)]
@@ -377,6 +377,17 @@ impl From<tokens::Error> for Error {
             tokens::Error::Invalid { field, reason } => Self::invalid(field, reason),
             tokens::Error::NotFound => Self::NotFound { what: "token" },
             tokens::Error::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl From<transfer::Error> for Error {
+    fn from(error: transfer::Error) -> Self {
+        match error {
+            transfer::Error::Access(error) => error.into(),
+            transfer::Error::Directory(error) => error.into(),
+            transfer::Error::Document { problems } => Self::invalid("document", problems.join("; ")),
+            transfer::Error::Store(error) => Self::Store(error),
         }
     }
 }

@@ -14,7 +14,7 @@ use super::admit::Gate;
 use super::error::Problem;
 use super::{
     Api, audit, explain, grants, groups, locks, me, placed, requests, roles, scopes, sessions, sources, status, tokens,
-    users,
+    transfer, users,
 };
 use crate::http::{Access, Rate, RequestId, Route};
 
@@ -109,6 +109,7 @@ fn of_people() -> Vec<Route<Api>> {
         Route::new(GET, "/api/v1/audit-logs", Management, API, audit::list),
         Route::new(POST, "/api/v1/audit-logs/verify", Management, API, audit::verify),
         Route::new(GET, "/api/v1/explain", Management, API, explain::explain),
+        Route::new(GET, "/api/v1/export", Management, API, transfer::export),
         Route::new(GET, "/api/v1/grants", Management, API, grants::list),
         Route::new(POST, "/api/v1/grants", Management, API, grants::create),
         Route::new(DELETE, "/api/v1/grants/{id}", Management, API, grants::delete),
@@ -120,6 +121,8 @@ fn of_people() -> Vec<Route<Api>> {
         Route::new(GET, "/api/v1/groups/{id}/members", Management, API, groups::list_members),
         Route::new(POST, "/api/v1/groups/{id}/members", Management, API, groups::add),
         Route::new(DELETE, "/api/v1/groups/{id}/members", Management, API, groups::remove),
+        Route::new(POST, "/api/v1/import", Management, API, transfer::import)
+            .with_body_bytes(crate::transfer::MAX_BYTES),
         Route::new(GET, "/api/v1/locks", Management, API, locks::list),
         Route::new(DELETE, "/api/v1/locks/{user}", Management, API, locks::clear),
         Route::new(GET, "/api/v1/me", Session, API, me::me),

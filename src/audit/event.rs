@@ -108,6 +108,8 @@ pub enum EventKind {
     ScopeChanged,
     #[n(34)]
     ScopeDeleted,
+    #[n(38)]
+    ImportApplied,
     #[n(39)]
     PolicyRefused,
     #[n(40)]
@@ -133,6 +135,7 @@ impl EventKind {
             Self::GroupChanged => "group.update",
             Self::GroupCreated => "group.create",
             Self::GroupDeleted => "group.delete",
+            Self::ImportApplied => "import.apply",
             Self::LockCleared => "lock.clear",
             Self::LockSet => "lock.set",
             Self::MembershipChanged => "membership.update",

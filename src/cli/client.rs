@@ -83,11 +83,26 @@ impl Client {
         Ok(items)
     }
 
+    /// The bytes of an answer that is a document.
+    pub(super) async fn document(&self, path: &str) -> Result<Bytes, Failure> {
+        let (status, bytes) = self.within(self.exchange(Method::GET, path, Bytes::new())).await?;
+        if status.is_success() { Ok(bytes) } else { Err(failure(status, &bytes)) }
+    }
+
+    /// Posts a document.
+    pub(super) async fn send_document(&self, path: &str, document: Bytes) -> Result<Value, Failure> {
+        let (status, bytes) = self.within(self.exchange(Method::POST, path, document)).await?;
+        read(status, &bytes)
+    }
+
+    async fn within<T>(&self, answer: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        let late = |_| Failure::new(Exit::Dependency, "the daemon did not answer in time");
+        tokio::time::timeout(DEADLINE, answer).await.map_err(late)?
+    }
+
     async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
         let bytes = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
-        let answer = self.exchange(method, path, bytes);
-        let late = |_| Failure::new(Exit::Dependency, "the daemon did not answer in time");
-        let (status, bytes) = tokio::time::timeout(DEADLINE, answer).await.map_err(late)??;
+        let (status, bytes) = self.within(self.exchange(method, path, bytes)).await?;
         read(status, &bytes)
     }
 
@@ -177,10 +192,14 @@ async fn over_socket(socket: &Path, method: Method, path: &str, body: Bytes) -> 
 
 /// The object of a good answer; problem details (RFC 9457) become a failure.
 fn read(status: StatusCode, bytes: &Bytes) -> Result<Value, Failure> {
-    let object = if bytes.is_empty() { Ok(Value::Null) } else { serde_json::from_slice(bytes) };
-    if status.is_success() {
-        return object.map_err(|error| Failure::caused(Exit::Failure, error, "the daemon's answer is no JSON"));
+    if !status.is_success() {
+        return Err(failure(status, bytes));
     }
+    let object = if bytes.is_empty() { Ok(Value::Null) } else { serde_json::from_slice(bytes) };
+    object.map_err(|error| Failure::caused(Exit::Failure, error, "the daemon's answer is no JSON"))
+}
+
+fn failure(status: StatusCode, bytes: &Bytes) -> Failure {
     let exit = match status.as_u16() {
         401 | 403 => Exit::NotPermitted,
         404 => Exit::NotFound,
@@ -188,13 +207,13 @@ fn read(status: StatusCode, bytes: &Bytes) -> Result<Value, Failure> {
         502..=504 => Exit::Dependency,
         _ => Exit::Failure,
     };
-    let object = object.unwrap_or(Value::Null);
+    let object = serde_json::from_slice(bytes).unwrap_or(Value::Null);
     let text = |name: &str| object.get(name).and_then(Value::as_str);
     let detail =
         text("detail").or_else(|| text("title")).unwrap_or_else(|| status.canonical_reason().unwrap_or("refused"));
     let field = text("field").map(|field| format!("{field}: ")).unwrap_or_default();
     let request = text("request_id").map(|id| format!(" (request {id})")).unwrap_or_default();
-    Err(Failure::new(exit, format!("{field}{detail}{request}")))
+    Failure::new(exit, format!("{field}{detail}{request}"))
 }
 
 /// The path with a query, encoded.

@@ -67,6 +67,12 @@ impl Output {
         writeln!(io::stdout().lock(), "{text}").map_err(Failure::from)
     }
 
+    /// Writes the bytes of a document as they are.
+    pub(super) fn raw(&self, document: &[u8]) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        out.write_all(document).and_then(|()| out.flush()).map_err(Failure::from)
+    }
+
     /// Prints a message that is no result.
     pub(super) fn message(&self, text: &str) {
         self.error_line(&clean(text, true));

@@ -315,7 +315,12 @@ impl Directory {
         Ok(group)
     }
 
-    async fn index_group(&self, change: &mut Change, after: &Group, before: Option<&Group>) -> Result<(), Error> {
+    pub(super) async fn index_group(
+        &self,
+        change: &mut Change,
+        after: &Group,
+        before: Option<&Group>,
+    ) -> Result<(), Error> {
         let name = after.name.folded();
         if before.is_none_or(|b| b.name.folded() != name || b.owner != after.owner) {
             let owned = owned_name(after, name.clone());

@@ -68,7 +68,7 @@ impl std::str::FromStr for Member {
 }
 
 impl Member {
-    fn of_key(key: &[u8]) -> Result<Self, Error> {
+    pub(super) fn of_key(key: &[u8]) -> Result<Self, Error> {
         match key.last_chunk::<17>() {
             Some([1, id @ ..]) => Ok(Self::Group(GroupId::from_bytes(*id))),
             Some([2, id @ ..]) => Ok(Self::User(UserId::from_bytes(*id))),

@@ -8,6 +8,7 @@ use crate::authzen::{self, Authzen};
 use crate::clock::Timestamp;
 use crate::model::SourceId;
 use crate::scim::Journal;
+use crate::transfer::Transfer;
 
 impl Requests for Journal {
     fn page(
@@ -47,6 +48,12 @@ impl Gateway {
             syncs: self.syncs.clone(),
             tasks: self.foundation.tasks.clone(),
             tokens: self.tokens.clone(),
+            transfer: Transfer::new(
+                self.ledger.clone(),
+                self.foundation.clock.clone(),
+                self.access.clone(),
+                self.directory.clone(),
+            ),
         })
     }
 

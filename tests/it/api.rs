@@ -16,6 +16,7 @@ mod scopes;
 mod sessions;
 mod sources;
 mod tokens;
+mod transfer;
 mod users;
 
 use std::sync::Arc;

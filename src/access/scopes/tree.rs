@@ -1,6 +1,6 @@
 //! The scopes of an organisation as one value in memory: what lies below what.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::{MAX_DEPTH, ScopeRecord};
@@ -104,6 +104,14 @@ impl ScopeTree {
         Self::new(self.epoch.saturating_add(1), others.into_iter().chain([Arc::new(record)]))
     }
 
+    /// The same tree a change later: with these records in place of those of their scopes.
+    pub(super) fn with_all(&self, records: &[ScopeRecord]) -> Self {
+        let named: HashSet<&Scope> = records.iter().map(|record| &record.scope).collect();
+        let others = self.nodes.iter().map(|node| &node.record).filter(|other| !named.contains(&other.scope)).cloned();
+        let records = records.iter().cloned().map(Arc::new);
+        Self::new(self.epoch.saturating_add(1), others.chain(records).collect::<Vec<_>>())
+    }
+
     /// The same tree a change later: without this scope.
     pub(super) fn without(&self, scope: &Scope) -> Self {
         let others = self.nodes.iter().map(|node| &node.record).filter(|other| other.scope != *scope).cloned();
@@ -123,6 +131,11 @@ impl ScopeTree {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()
+    }
+
+    /// Every record, by scope.
+    pub fn iter(&self) -> impl Iterator<Item = &ScopeRecord> {
+        self.nodes.iter().map(|node| &*node.record)
     }
 
     /// The record of a scope.

@@ -1,0 +1,406 @@
+//! An organisation as a document: everything that people decided about who may do what, to look at, to compare, to carry
+//! to another installation. Export, import, export gives the same bytes.
+//!
+//! In it are scopes, custom roles, groups, users, memberships and grants, ordered by kind and id, with their ids, times and revisions.
+//! Not in it are secrets of any kind (passwords, sessions, tokens), the ledger, and what belongs to the machine: a copy of
+//! the store has those.
+//!
+//! A document is read whole and checked whole before the first record is written. A record that is there under its id is
+//! made what the document says; what the document does not name is left alone.
+
+mod document;
+
+use std::collections::BTreeMap;
+
+use crate::access::{self, Access, Permit, Restored, RoleBook, ScopeRecord, StoredRole};
+use crate::audit::{Change, EventKind, Ledger};
+use crate::clock::Clock;
+use crate::directory::{self, Directory, MAX_PAGE, Member};
+use crate::model::{GroupId, Kept, Subject, User, UserId};
+use crate::store::{self, Retryable};
+use document::{End, FORMAT, Header, Line, Record};
+
+/// Largest document that is imported, in bytes: about 200,000 people.
+pub const MAX_BYTES: usize = 128 * 1024 * 1024;
+/// Longest line, in bytes.
+const MAX_LINE_BYTES: usize = 1024 * 1024;
+/// Most problems that are told at once.
+const MAX_PROBLEMS: usize = 100;
+/// Records of one commit.
+const CHUNK: usize = 500;
+
+/// Why a document was not imported, or an organisation not exported.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Who holds what could not be read or written.
+    #[error(transparent)]
+    Access(#[from] access::Error),
+    /// The directory did not do as asked.
+    #[error(transparent)]
+    Directory(#[from] directory::Error),
+    /// The document cannot be used; nothing of it was written.
+    #[error("the document cannot be imported: {}", problems.join("; "))]
+    Document {
+        /// What is wrong, each with its line; at most a hundred.
+        problems: Vec<String>,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+impl Retryable for Error {
+    fn is_lost_race(&self) -> bool {
+        match self {
+            Self::Access(error) => error.is_lost_race(),
+            Self::Directory(error) => error.is_lost_race(),
+            Self::Store(error) => error.is_lost_race(),
+            Self::Document { .. } => false,
+        }
+    }
+}
+
+/// What an import did, or would do, by kind of record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary(BTreeMap<&'static str, [usize; 3]>);
+
+impl Summary {
+    fn count(&mut self, kind: &'static str, restored: Restored) {
+        let [created, changed, same] = self.0.entry(kind).or_default();
+        *match restored {
+            Restored::Created => created,
+            Restored::Changed => changed,
+            Restored::Same => same,
+        } += 1;
+    }
+
+    fn join(&mut self, other: &Self) {
+        for (kind, counts) in &other.0 {
+            let sum = self.0.entry(kind).or_default();
+            sum.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+        }
+    }
+
+    /// Kind, created, changed, same; by kind.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, [usize; 3])> {
+        self.0.iter().map(|(kind, counts)| (*kind, *counts))
+    }
+
+    /// Whether nothing is or was to be done.
+    pub fn is_nothing(&self) -> bool {
+        self.0.values().all(|[created, changed, _]| created + changed == 0)
+    }
+}
+
+/// A document that was read and is well-formed.
+#[derive(Debug)]
+pub struct Document(Vec<(usize, Record)>);
+
+impl Document {
+    fn scopes(&self) -> Vec<ScopeRecord> {
+        let scope = |(_, record): &(usize, Record)| match record {
+            Record::Scope(scope) => Some(scope.clone()),
+            _ => None,
+        };
+        self.0.iter().filter_map(scope).collect()
+    }
+
+    fn roles(&self) -> Vec<StoredRole> {
+        let role = |(_, record): &(usize, Record)| match record {
+            Record::Role(role) => Some(role.clone()),
+            _ => None,
+        };
+        self.0.iter().filter_map(role).collect()
+    }
+}
+
+/// Where an export goes on.
+#[derive(Clone, Copy, Debug)]
+enum Position {
+    Scopes,
+    Groups(Option<GroupId>),
+    Users(Option<UserId>),
+    Members(Option<GroupId>, Option<Member>),
+    GroupGrants(Option<GroupId>),
+    UserGrants(Option<UserId>),
+    End,
+}
+
+/// An export under way.
+#[derive(Debug)]
+pub struct Export {
+    at: Position,
+    records: usize,
+    has_begun: bool,
+    has_ended: bool,
+}
+
+impl Default for Export {
+    fn default() -> Self {
+        Self { at: Position::Scopes, records: 0, has_begun: false, has_ended: false }
+    }
+}
+
+/// Exports and imports the organisation. Cloning shares everything.
+#[derive(Clone)]
+pub struct Transfer {
+    ledger: Ledger,
+    clock: Clock,
+    access: Access,
+    directory: Directory,
+}
+
+impl Transfer {
+    /// Of this organisation.
+    pub fn new(ledger: Ledger, clock: Clock, access: Access, directory: Directory) -> Self {
+        Self { ledger, clock, access, directory }
+    }
+
+    /// The next lines of an export; none when it is done. Each call reads one page; what changes meanwhile may be in it
+    /// or not.
+    ///
+    /// # Errors
+    /// `Directory`, `Access`, `Store`.
+    pub async fn next(&self, export: &mut Export) -> Result<Option<Vec<u8>>, Error> {
+        if export.has_ended {
+            return Ok(None);
+        }
+        let mut out = Vec::new();
+        if !export.has_begun {
+            export.has_begun = true;
+            write(&mut out, &Line::Export(Header { format: FORMAT }))?;
+        }
+        loop {
+            if let Position::End = export.at {
+                write(&mut out, &Line::End(End { records: export.records }))?;
+                export.has_ended = true;
+                return Ok(Some(out));
+            }
+            let (records, next) = self.page(export.at).await?;
+            export.at = next;
+            export.records += records.len();
+            for record in &records {
+                write(&mut out, &record.to_line())?;
+            }
+            if !out.is_empty() {
+                return Ok(Some(out));
+            }
+        }
+    }
+
+    async fn page(&self, at: Position) -> Result<(Vec<Record>, Position), Error> {
+        let directory = &self.directory;
+        Ok(match at {
+            Position::Scopes => {
+                let tree = self.access.scopes().tree();
+                let roles = self.access.stored_roles();
+                let roles = roles.values().map(|role| Record::Role(role.as_ref().clone()));
+                (tree.iter().cloned().map(Record::Scope).chain(roles).collect(), Position::Groups(None))
+            }
+            Position::Groups(after) => {
+                let groups = directory.list_groups(after, MAX_PAGE).await?;
+                let next = following(groups.len(), groups.last().map(|group| Position::Groups(Some(group.id))));
+                (groups.into_iter().map(Record::Group).collect(), next.unwrap_or(Position::Users(None)))
+            }
+            Position::Users(after) => {
+                let users = directory.list_users(after, MAX_PAGE).await?;
+                let next = following(users.len(), users.last().map(|user: &User| Position::Users(Some(user.id))));
+                let mut records = Vec::with_capacity(users.len());
+                for user in users {
+                    let exclusive = directory.exclusive_links(&user).await?;
+                    records.push(Record::User(user, exclusive));
+                }
+                (records, next.unwrap_or(Position::Members(None, None)))
+            }
+            Position::Members(after, member) => self.members(after, member).await?,
+            Position::GroupGrants(after) => {
+                let groups = directory.list_groups(after, MAX_PAGE).await?;
+                let next = following(groups.len(), groups.last().map(|group| Position::GroupGrants(Some(group.id))));
+                let holders = groups.iter().map(|group| Subject::Group(group.id));
+                (self.grants(holders).await?, next.unwrap_or(Position::UserGrants(None)))
+            }
+            Position::UserGrants(after) => {
+                let users = directory.list_users::<Kept>(after, MAX_PAGE).await?;
+                let next = following(users.len(), users.last().map(|user| Position::UserGrants(Some(user.id))));
+                let holders = users.iter().map(|user| Subject::User(user.id));
+                (self.grants(holders).await?, next.unwrap_or(Position::End))
+            }
+            Position::End => (Vec::new(), Position::End),
+        })
+    }
+
+    /// One page of the members of one group: of the one behind `done`, or the next of `of`.
+    async fn members(&self, of: Option<GroupId>, after: Option<Member>) -> Result<(Vec<Record>, Position), Error> {
+        let (group, after) = match (of, after) {
+            (Some(group), Some(after)) => (group, Some(after)),
+            (done, _) => match self.directory.list_groups(done, 1).await?.first() {
+                Some(group) => (group.id, None),
+                None => return Ok((Vec::new(), Position::GroupGrants(None))),
+            },
+        };
+        let rows = self.directory.membership_page(group, after, MAX_PAGE).await?;
+        let next = following(rows.len(), rows.last().map(|(member, _)| Position::Members(Some(group), Some(*member))));
+        let records = rows.into_iter().map(|(member, row)| Record::Member(group, member, row)).collect();
+        Ok((records, next.unwrap_or(Position::Members(Some(group), None))))
+    }
+
+    async fn grants(&self, holders: impl Iterator<Item = Subject>) -> Result<Vec<Record>, Error> {
+        let mut records = Vec::new();
+        for holder in holders {
+            records.extend(self.access.grants().list(holder).await?.into_iter().map(Record::Grant));
+        }
+        Ok(records)
+    }
+
+    /// Reads and checks a document.
+    ///
+    /// # Errors
+    /// `Document` with everything that is wrong with it.
+    pub fn read(text: &str) -> Result<Document, Error> {
+        let (mut records, mut problems) = (Vec::new(), Vec::new());
+        let (mut has_header, mut end) = (false, None);
+        for (number, line) in (1..).zip(text.lines()) {
+            if problems.len() >= MAX_PROBLEMS {
+                break;
+            }
+            let mut problem = |what: String| problems.push(format!("line {number}: {what}"));
+            if line.len() > MAX_LINE_BYTES {
+                problem(format!("has more than {MAX_LINE_BYTES} bytes"));
+                continue;
+            }
+            match serde_json::from_str::<Line>(line) {
+                Err(error) => problem(error.to_string()),
+                Ok(_) if end.is_some() => problem("stands behind the end".to_owned()),
+                Ok(Line::Export(header)) if number == 1 && header.format == FORMAT => has_header = true,
+                Ok(Line::Export(header)) if number == 1 => {
+                    problem(format!("format {} is of another release, this one reads {FORMAT}", header.format));
+                }
+                Ok(Line::Export(_)) => problem("is a second beginning".to_owned()),
+                Ok(Line::End(last)) => end = Some(last.records),
+                Ok(line) => records.extend(Record::of_line(line).map(|record| (number, record))),
+            }
+        }
+        if problems.is_empty() && !has_header {
+            problems.push("line 1: is not the beginning of an export".to_owned());
+        }
+        if problems.is_empty() && end != Some(records.len()) {
+            let told = end.map_or_else(|| "no end".to_owned(), |told| format!("{told} records at its end"));
+            problems.push(format!("the document has {} records and {told}: it was cut off or edited", records.len()));
+        }
+        if problems.is_empty() { Ok(Document(records)) } else { Err(Error::Document { problems }) }
+    }
+
+    /// What an import would do. Nothing is written.
+    ///
+    /// # Errors
+    /// `Document` with the records that cannot be put here, `Store`.
+    pub async fn plan(&self, document: &Document) -> Result<Summary, Error> {
+        let mut change = self.ledger.change();
+        let (mut summary, mut problems) = (Summary::default(), Vec::new());
+        match self.access.scopes().plan_restore(&document.scopes()) {
+            Ok(restored) => restored.into_iter().for_each(|restored| summary.count("scope", restored)),
+            Err(error) => problems.push(error.to_string()),
+        }
+        let book = match self.access.plan_roles(&document.roles()) {
+            Ok((restored, book)) => {
+                restored.into_iter().for_each(|restored| summary.count("role", restored));
+                book
+            }
+            Err(error) => {
+                problems.push(error.to_string());
+                self.access.roles()
+            }
+        };
+        for (number, record) in document.0.iter().filter(|(_, record)| !record.is_whole()) {
+            match self.stage(&mut change, &book, record).await {
+                Ok(restored) => summary.count(record.kind(), restored),
+                Err(error) if is_of_the_record(&error) => problems.push(format!("line {number}: {error}")),
+                Err(error) => return Err(error),
+            }
+            if problems.len() >= MAX_PROBLEMS {
+                break;
+            }
+        }
+        if problems.is_empty() { Ok(summary) } else { Err(Error::Document { problems }) }
+    }
+
+    /// Imports a document, some hundred records in each commit. Running it again after it was interrupted does the rest.
+    ///
+    /// # Errors
+    /// As [`Transfer::plan`], before anything is written.
+    pub async fn import(&self, permit: &Permit, document: &Document) -> Result<Summary, Error> {
+        self.plan(document).await?;
+        let mut summary = Summary::default();
+        let scopes = self.access.scopes().restore(permit, &document.scopes()).await?;
+        scopes.into_iter().for_each(|restored| summary.count("scope", restored));
+        let roles = self.access.restore_roles(permit, &document.roles()).await?;
+        roles.into_iter().for_each(|restored| summary.count("role", restored));
+        let book = &self.access.roles();
+        let others: Vec<&Record> =
+            document.0.iter().map(|(_, record)| record).filter(|record| !record.is_whole()).collect();
+        for chunk in others.chunks(CHUNK) {
+            let counted = self
+                .ledger
+                .retry(|mut change| async move {
+                    let mut counted = Summary::default();
+                    for record in chunk {
+                        counted.count(record.kind(), self.stage(&mut change, book, record).await?);
+                    }
+                    if !counted.is_nothing() {
+                        let mut event = permit.event(self.clock.now(), EventKind::ImportApplied);
+                        for (kind, [created, changed, _]) in counted.iter() {
+                            event = event.detail(kind, format!("{created} created, {changed} changed"));
+                        }
+                        change.commit(event).await?;
+                    }
+                    Ok::<_, Error>(counted)
+                })
+                .await?;
+            summary.join(&counted);
+        }
+        Ok(summary)
+    }
+
+    async fn stage(&self, change: &mut Change, book: &RoleBook, record: &Record) -> Result<Restored, Error> {
+        Ok(match record {
+            // All at once, before everything else.
+            Record::Scope(_) | Record::Role(_) => Restored::Same,
+            Record::Group(group) => self.directory.restore_group(change, group).await?,
+            Record::User(user, exclusive) => self.directory.restore_user(change, user, exclusive).await?,
+            Record::Member(group, member, row) => self.directory.restore_member(change, *group, *member, row).await?,
+            Record::Grant(grant) => {
+                if !self.directory.has_subject(change, grant.subject).await? {
+                    let (what, id) = match grant.subject {
+                        Subject::Group(id) => ("group", id.to_string()),
+                        Subject::User(id) => ("user", id.to_string()),
+                    };
+                    return Err(directory::Error::NotFound { what, id }.into());
+                }
+                self.access.grants().restore(change, book, grant).await?
+            }
+        })
+    }
+}
+
+/// Where to go on after a page of this many: behind its last, or nowhere when it was not full.
+fn following(count: usize, last: Option<Position>) -> Option<Position> {
+    last.filter(|_| count >= MAX_PAGE)
+}
+
+fn write(out: &mut Vec<u8>, line: &Line) -> Result<(), Error> {
+    let text = serde_json::to_vec(line).map_err(|error| store::Error::Unavailable { reason: error.to_string() })?;
+    out.extend_from_slice(&text);
+    out.push(b'\n');
+    Ok(())
+}
+
+/// Whether it is the record that is wrong, and not the store.
+fn is_of_the_record(error: &Error) -> bool {
+    !matches!(
+        error,
+        Error::Store(_) | Error::Access(access::Error::Store(_)) | Error::Directory(directory::Error::Store(_))
+    )
+}
+
+#[cfg(test)]
+mod tests;

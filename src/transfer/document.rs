@@ -1,0 +1,497 @@
+//! The document: one JSON object on each line, first a header, last the number of records between. Whatever is in it is
+//! checked when it is read; an unknown member or kind is refused, because what is passed over would be lost.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::{Map, Value};
+
+use crate::access::{ScopeRecord, StoredRole};
+use crate::clock::Timestamp;
+use crate::directory::Member;
+use crate::model::{
+    Attributes, Grant, GrantId, Group, GroupId, GroupName, Link, Membership, Mode, OrganisationId, Origin, Permission,
+    Role, RoleId, Scope, SourceId, Status, Subject, User, UserId, UserName,
+};
+
+/// The version of the document that this release writes; it reads no other.
+pub(super) const FORMAT: u32 = 1;
+
+/// A value that is written as its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Text<T>(pub(super) T);
+
+impl<T: Display> Serialize for Text<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for Text<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(|error| de::Error::custom(format!("`{text}`: {error}")))
+    }
+}
+
+/// One line.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub(super) enum Line {
+    Export(Header),
+    Scope(ScopeLine),
+    Role(RoleLine),
+    Group(GroupLine),
+    User(UserLine),
+    Member(MemberLine),
+    Grant(GrantLine),
+    End(End),
+}
+
+/// The first line.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Header {
+    pub(super) format: u32,
+}
+
+/// The last line: a document that was cut off has none.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct End {
+    pub(super) records: usize,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct ScopeLine {
+    scope: Text<Scope>,
+    name: String,
+    description: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    parent: Option<Text<Scope>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    source: Option<Text<SourceId>>,
+    created: Text<Timestamp>,
+    changed: Text<Timestamp>,
+    revision: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct RoleLine {
+    id: Text<RoleId>,
+    name: String,
+    description: String,
+    permissions: Vec<Text<Permission>>,
+    denies: Vec<Text<Permission>>,
+    includes: Vec<Text<RoleId>>,
+    if_owner: Vec<Text<Permission>>,
+    ui_profile: BTreeMap<String, String>,
+    scoped_only: bool,
+    created: Text<Timestamp>,
+    changed: Text<Timestamp>,
+    revision: u64,
+    maker: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct GroupLine {
+    id: Text<GroupId>,
+    display_name: Text<GroupName>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    owner: Option<Text<SourceId>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    external_id: Option<String>,
+    attributes: Map<String, Value>,
+    created: Text<Timestamp>,
+    changed: Text<Timestamp>,
+    revision: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct LinkLine {
+    source: Text<SourceId>,
+    external_id: String,
+    /// Whether nobody else may have it.
+    exclusive: bool,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum StatusWord {
+    Active,
+    Inactive,
+    Invited,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct UserLine {
+    id: Text<UserId>,
+    user_name: Text<UserName>,
+    status: StatusWord,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    owner: Option<Text<SourceId>>,
+    links: Vec<LinkLine>,
+    attributes: Map<String, Value>,
+    created: Text<Timestamp>,
+    changed: Text<Timestamp>,
+    revision: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    by_hand: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    disabled_by_hand: Option<bool>,
+}
+
+/// Who is in a group or holds a grant: one of the two.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Who {
+    Group(Text<GroupId>),
+    User(Text<UserId>),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct MemberLine {
+    of: Text<GroupId>,
+    member: Who,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    source: Option<Text<SourceId>>,
+    since: Text<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    display: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum ModeWord {
+    Add,
+    Override,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+enum OriginLine {
+    ByHand { reason: String },
+    Rule { source: Text<SourceId>, position: String },
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct GrantLine {
+    id: Text<GrantId>,
+    holder: Who,
+    role: Text<RoleId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scope: Option<Text<Scope>>,
+    mode: ModeWord,
+    origin: OriginLine,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    starts: Option<Text<Timestamp>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ends: Option<Text<Timestamp>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    made: Option<Text<Timestamp>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    maker: Option<String>,
+}
+
+/// One record of an organisation.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Record {
+    Scope(ScopeRecord),
+    /// One that an administrator made.
+    Role(StoredRole),
+    Group(Group),
+    /// And which of its links nobody else may have.
+    User(User, Vec<bool>),
+    Member(GroupId, Member, Membership),
+    Grant(Grant),
+}
+
+impl Record {
+    /// The kind for counts, as the line has it.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Scope(_) => "scope",
+            Self::Role(_) => "role",
+            Self::Group(_) => "group",
+            Self::User(..) => "user",
+            Self::Member(..) => "member",
+            Self::Grant(_) => "grant",
+        }
+    }
+
+    /// Whether records of its kind are put back all at once.
+    pub(super) fn is_whole(&self) -> bool {
+        matches!(self, Self::Scope(_) | Self::Role(_))
+    }
+
+    /// The record as a line.
+    pub(super) fn to_line(&self) -> Line {
+        match self {
+            Self::Scope(record) => Line::Scope(record.into()),
+            Self::Role(role) => Line::Role(role.into()),
+            Self::Group(group) => Line::Group(group.into()),
+            Self::User(user, exclusive) => Line::User(user_line(user, exclusive)),
+            Self::Member(group, member, row) => Line::Member(MemberLine {
+                of: Text(*group),
+                member: match member {
+                    Member::Group(id) => Who::Group(Text(*id)),
+                    Member::User(id) => Who::User(Text(*id)),
+                },
+                source: row.source.clone().map(Text),
+                since: Text(row.since),
+                display: row.display.clone(),
+            }),
+            Self::Grant(grant) => Line::Grant(grant.into()),
+        }
+    }
+
+    /// The record of a line; `None` for the first and the last.
+    pub(super) fn of_line(line: Line) -> Option<Self> {
+        Some(match line {
+            Line::Export(_) | Line::End(_) => return None,
+            Line::Scope(line) => Self::Scope(line.into()),
+            Line::Role(line) => Self::Role(line.into()),
+            Line::Group(line) => Self::Group(line.into()),
+            Line::User(line) => {
+                let exclusive = line.links.iter().map(|link| link.exclusive).collect();
+                Self::User(line.into(), exclusive)
+            }
+            Line::Member(line) => {
+                let member = match line.member {
+                    Who::Group(Text(id)) => Member::Group(id),
+                    Who::User(Text(id)) => Member::User(id),
+                };
+                let source = line.source.map(|source| source.0);
+                Self::Member(line.of.0, member, Membership { source, since: line.since.0, display: line.display })
+            }
+            Line::Grant(line) => Self::Grant(line.into()),
+        })
+    }
+}
+
+impl From<&ScopeRecord> for ScopeLine {
+    fn from(record: &ScopeRecord) -> Self {
+        Self {
+            scope: Text(record.scope.clone()),
+            name: record.name.clone(),
+            description: record.description.clone(),
+            parent: record.parent.clone().map(Text),
+            source: record.source.clone().map(Text),
+            created: Text(record.created),
+            changed: Text(record.changed),
+            revision: record.revision,
+        }
+    }
+}
+
+impl From<ScopeLine> for ScopeRecord {
+    fn from(line: ScopeLine) -> Self {
+        Self {
+            scope: line.scope.0,
+            name: line.name,
+            description: line.description,
+            parent: line.parent.map(|parent| parent.0),
+            source: line.source.map(|source| source.0),
+            created: line.created.0,
+            changed: line.changed.0,
+            revision: line.revision,
+        }
+    }
+}
+
+fn texts<T: Clone>(values: &[T]) -> Vec<Text<T>> {
+    values.iter().cloned().map(Text).collect()
+}
+
+fn values<T>(texts: Vec<Text<T>>) -> Vec<T> {
+    texts.into_iter().map(|text| text.0).collect()
+}
+
+impl From<&StoredRole> for RoleLine {
+    fn from(stored: &StoredRole) -> Self {
+        let role = &stored.role;
+        Self {
+            id: Text(role.id.clone()),
+            name: role.name.clone(),
+            description: role.description.clone(),
+            permissions: texts(&role.permissions),
+            denies: texts(&role.denies),
+            includes: texts(&role.includes),
+            if_owner: texts(&role.if_owner),
+            ui_profile: stored.ui_profile.clone(),
+            scoped_only: stored.is_scoped_only,
+            created: Text(stored.created),
+            changed: Text(stored.changed),
+            revision: stored.revision,
+            maker: stored.maker.clone(),
+        }
+    }
+}
+
+impl From<RoleLine> for StoredRole {
+    fn from(line: RoleLine) -> Self {
+        let role = Role {
+            id: line.id.0,
+            name: line.name,
+            description: line.description,
+            permissions: values(line.permissions),
+            denies: values(line.denies),
+            includes: values(line.includes),
+            if_owner: values(line.if_owner),
+        };
+        Self {
+            role,
+            ui_profile: line.ui_profile,
+            is_scoped_only: line.scoped_only,
+            created: line.created.0,
+            changed: line.changed.0,
+            revision: line.revision,
+            maker: line.maker,
+        }
+    }
+}
+
+impl From<&Group> for GroupLine {
+    fn from(group: &Group) -> Self {
+        Self {
+            id: Text(group.id),
+            display_name: Text(group.name.clone()),
+            owner: group.owner.clone().map(Text),
+            external_id: group.external_id.clone(),
+            attributes: group.attributes.0.clone(),
+            created: Text(group.created),
+            changed: Text(group.changed),
+            revision: group.revision,
+        }
+    }
+}
+
+impl From<GroupLine> for Group {
+    fn from(line: GroupLine) -> Self {
+        Self {
+            id: line.id.0,
+            organisation: OrganisationId::DEFAULT,
+            name: line.display_name.0,
+            owner: line.owner.map(|owner| owner.0),
+            external_id: line.external_id,
+            attributes: Attributes(line.attributes),
+            created: line.created.0,
+            changed: line.changed.0,
+            revision: line.revision,
+        }
+    }
+}
+
+fn user_line(user: &User, exclusive: &[bool]) -> UserLine {
+    let links = user.links.iter().zip(exclusive);
+    UserLine {
+        id: Text(user.id),
+        user_name: Text(user.user_name.clone()),
+        status: match user.status {
+            Status::Active => StatusWord::Active,
+            Status::Inactive | Status::Tombstone => StatusWord::Inactive,
+            Status::Invited => StatusWord::Invited,
+        },
+        owner: user.owner.clone().map(Text),
+        links: links
+            .map(|(link, exclusive)| LinkLine {
+                source: Text(link.source.clone()),
+                external_id: link.external_id.clone(),
+                exclusive: *exclusive,
+            })
+            .collect(),
+        attributes: user.attributes.0.clone(),
+        created: Text(user.created),
+        changed: Text(user.changed),
+        revision: user.revision,
+        by_hand: user.by_hand,
+        disabled_by_hand: user.disabled_by_hand,
+    }
+}
+
+impl From<UserLine> for User {
+    fn from(line: UserLine) -> Self {
+        let link = |link: LinkLine| Link { source: link.source.0, external_id: link.external_id };
+        Self {
+            id: line.id.0,
+            organisation: OrganisationId::DEFAULT,
+            user_name: line.user_name.0,
+            status: match line.status {
+                StatusWord::Active => Status::Active,
+                StatusWord::Inactive => Status::Inactive,
+                StatusWord::Invited => Status::Invited,
+            },
+            owner: line.owner.map(|owner| owner.0),
+            links: line.links.into_iter().map(link).collect(),
+            attributes: Attributes(line.attributes),
+            created: line.created.0,
+            changed: line.changed.0,
+            revision: line.revision,
+            by_hand: line.by_hand,
+            disabled_by_hand: line.disabled_by_hand,
+        }
+    }
+}
+
+impl From<&Grant> for GrantLine {
+    fn from(grant: &Grant) -> Self {
+        Self {
+            id: Text(grant.id),
+            holder: match grant.subject {
+                Subject::Group(id) => Who::Group(Text(id)),
+                Subject::User(id) => Who::User(Text(id)),
+            },
+            role: Text(grant.role.clone()),
+            scope: grant.scope.clone().map(Text),
+            mode: match grant.mode {
+                Mode::Add => ModeWord::Add,
+                Mode::Override => ModeWord::Override,
+            },
+            origin: match &grant.origin {
+                Origin::ByHand(reason) => OriginLine::ByHand { reason: reason.clone() },
+                Origin::Rule(source, position) => {
+                    OriginLine::Rule { source: Text(source.clone()), position: position.clone() }
+                }
+            },
+            starts: grant.starts.map(Text),
+            ends: grant.ends.map(Text),
+            made: grant.made.map(Text),
+            maker: grant.maker.clone(),
+        }
+    }
+}
+
+impl From<GrantLine> for Grant {
+    fn from(line: GrantLine) -> Self {
+        Self {
+            id: line.id.0,
+            subject: match line.holder {
+                Who::Group(Text(id)) => Subject::Group(id),
+                Who::User(Text(id)) => Subject::User(id),
+            },
+            role: line.role.0,
+            scope: line.scope.map(|scope| scope.0),
+            mode: match line.mode {
+                ModeWord::Add => Mode::Add,
+                ModeWord::Override => Mode::Override,
+            },
+            origin: match line.origin {
+                OriginLine::ByHand { reason } => Origin::ByHand(reason),
+                OriginLine::Rule { source, position } => Origin::Rule(source.0, position),
+            },
+            starts: line.starts.map(|starts| starts.0),
+            ends: line.ends.map(|ends| ends.0),
+            made: line.made.map(|made| made.0),
+            maker: line.maker,
+        }
+    }
+}

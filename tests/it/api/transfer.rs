@@ -1,0 +1,141 @@
+//! `/export` and `/import`.
+
+use axum::body::Body;
+use cleargate::directory::{GroupDraft, Member, MemberChange, SourceRecord};
+use cleargate::model::Attributes;
+use http::{Method, StatusCode};
+use serde_json::json;
+
+use super::{Client, Ground, good, refused};
+use crate::support::gateway::{Reply, record};
+
+const MEDIA_TYPE: &str = "application/x-ndjson";
+
+async fn import(client: &Client, path: &str, document: &str) -> Reply {
+    client.send(Method::POST, path, MEDIA_TYPE, Body::from(document.to_owned())).await
+}
+
+async fn export(ground: &Ground) -> String {
+    let reply = ground.root().get("/api/v1/export").await;
+    assert_eq!((reply.status, reply.headers["content-type"].to_str().unwrap()), (StatusCode::OK, MEDIA_TYPE));
+    reply.text
+}
+
+/// An organisation with something of every kind.
+async fn organisation() -> Ground {
+    let ground = Ground::new().await;
+    ground.test.place(&["department:finance", "scorecard:north"]).await;
+    let root = ground.root();
+    for (slug, parent) in [("audit", "department:finance"), ("tax", "department:audit")] {
+        let body = json!({"name": slug, "parent": parent});
+        good(root.post("/api/v1/departments", body).await, StatusCode::CREATED);
+    }
+    let role = json!({"name": "Integration Specialist", "permissions": ["integrations:read"], "includes": ["browser"]});
+    good(root.post("/api/v1/roles", role).await, StatusCode::CREATED);
+    let ada = ground.user("ada", &["editor"]).await;
+    ground.user("grace", &[]).await;
+    let (okta, directory) = (ground.test.connection("okta").await, ground.test.gateway.directory());
+    let attributes = json!({"title": "Dr", "emails": [{"value": "l@example.com", "primary": true}]});
+    let linus = SourceRecord {
+        external_id: Some("00u1".to_owned()),
+        attributes: Attributes(attributes.as_object().unwrap().clone()),
+        ..record("linus")
+    };
+    directory.create_user(&okta, &linus).await.unwrap();
+    let mut members = MemberChange::default();
+    members.add_shown(Member::User(ada.id), Some("Ada".to_owned()));
+    let name = "Analysts".parse().unwrap();
+    let draft = GroupDraft { name, external_id: Some("00g1".to_owned()), attributes: Attributes::default(), members };
+    directory.create_group(&okta, &draft).await.unwrap();
+    for body in [
+        json!({"user": "grace", "role": "integration_specialist", "scope": "department:audit", "mode": "override", "reason": "leave \"x\""}),
+        json!({"group": "Analysts", "role": "browser", "ends": "2030-01-01T00:00:00Z"}),
+    ] {
+        good(root.post("/api/v1/grants", body).await, StatusCode::CREATED);
+    }
+    good(root.patch("/api/v1/users/grace", json!({"active": false})).await, StatusCode::OK);
+    ground
+}
+
+#[tokio::test]
+async fn what_is_exported_and_imported_elsewhere_is_exported_the_same() {
+    let document = export(&organisation().await).await;
+    for kind in ["scope", "role", "group", "user", "member", "grant", "end"] {
+        assert!(document.contains(&format!("{{\"kind\":\"{kind}\"")), "{kind} in {document}");
+    }
+    let elsewhere = Ground::new().await;
+    let planned = good(import(&elsewhere.root(), "/api/v1/import?dry_run=true", &document).await, StatusCode::OK);
+    assert_eq!(planned["records"]["user"], json!({"created": 3, "changed": 0, "same": 0}));
+    assert_eq!(export(&elsewhere).await.lines().count(), 2, "a plan writes nothing");
+    let done = good(import(&elsewhere.root(), "/api/v1/import", &document).await, StatusCode::OK);
+    assert_eq!(done["records"], planned["records"]);
+    assert_eq!(export(&elsewhere).await, document);
+    // What was carried decides as it did.
+    let explain = "/api/v1/explain?user=ada&permission=elements:create";
+    assert_eq!(good(elsewhere.root().get(explain).await, StatusCode::OK)["allowed"], true);
+    let grace = good(elsewhere.root().get("/api/v1/users/grace").await, StatusCode::OK);
+    assert_eq!((grace["active"].as_bool(), grace["has_password"].as_bool()), (Some(false), Some(false)));
+    let tree = elsewhere.test.gateway.access().scopes().tree();
+    assert_eq!(tree.level(&"department:tax".parse().unwrap()), 3);
+    // Counts and indexes are there too.
+    let groups = good(elsewhere.root().get("/api/v1/groups").await, StatusCode::OK);
+    assert_eq!(groups["items"][0]["members"], 1);
+    let again = good(import(&elsewhere.root(), "/api/v1/import", &document).await, StatusCode::OK);
+    assert_eq!(again["records"]["grant"], json!({"created": 0, "changed": 0, "same": 3}));
+    let events = good(elsewhere.root().get("/api/v1/audit-logs?action=import.*").await, StatusCode::OK);
+    assert_eq!(events["logs"].as_array().unwrap().len(), 3, "one each for scopes, roles and the rest: {events}");
+}
+
+#[tokio::test]
+async fn an_import_makes_what_is_there_what_the_document_says_and_leaves_the_rest() {
+    let ground = organisation().await;
+    let document = export(&ground).await;
+    let root = ground.root();
+    good(root.patch("/api/v1/users/ada", json!({"name": "Somebody Else"})).await, StatusCode::OK);
+    ground.user("new", &[]).await;
+    let done = good(import(&root, "/api/v1/import", &document).await, StatusCode::OK);
+    assert_eq!(done["records"]["user"], json!({"created": 0, "changed": 1, "same": 2}));
+    good(root.get("/api/v1/users/new").await, StatusCode::OK);
+    let now = export(&ground).await;
+    assert!(document.lines().filter(|line| !line.contains("\"end\"")).all(|line| now.contains(line)));
+}
+
+#[tokio::test]
+async fn a_document_that_does_not_fit_changes_nothing() {
+    let ground = organisation().await;
+    let document = export(&ground).await;
+    let elsewhere = Ground::new().await;
+    // The name is somebody else's there.
+    elsewhere.user("first", &[]).await;
+    elsewhere.user("ADA", &[]).await;
+    let before = export(&elsewhere).await;
+    let spoilt = |from: &str, to: &str| document.replacen(from, to, 1);
+    let cut: Vec<&str> = document.lines().collect();
+    for (document, told) in [
+        (document.clone(), "userName"),
+        (spoilt("\"ada\"", "\"adam\"").replace("\"role\":\"editor\"", "\"role\":\"emperor\""), "emperor"),
+        (spoilt("\"parent\":\"department:finance\"", "\"parent\":\"department:nowhere\""), "department:nowhere"),
+        (spoilt("\"parent\":\"department:finance\"", "\"parent\":\"department:tax\""), "circle"),
+        (spoilt("\"kind\":\"member\"", "\"kind\":\"membre\""), "membre"),
+        (cut[..cut.len() - 1].join("\n"), "cut off"),
+        (String::new(), "beginning"),
+        ("\u{0}".repeat(100), "line 1"),
+    ] {
+        let reply = import(&elsewhere.root(), "/api/v1/import", &document).await;
+        refused(&reply, 422, Some("document"));
+        assert!(reply.text.contains(told), "{told}: {}", reply.text);
+        assert_eq!(export(&elsewhere).await, before, "{told}");
+    }
+}
+
+#[tokio::test]
+async fn who_imports_may_do_everything() {
+    let ground = organisation().await;
+    let document = export(&ground).await;
+    let (_, editor) = ground.browser("mallory", &["editor"]).await;
+    refused(&editor.get("/api/v1/export").await, 403, None);
+    refused(&import(&editor, "/api/v1/import?dry_run=true", &document).await, 403, None);
+    let most = ground.service(&["store:*", "users:*", "grants:*", "groups:*"]).await;
+    refused(&import(&most, "/api/v1/import", &document).await, 403, None);
+    good(import(&ground.service(&["*:*"]).await, "/api/v1/import", &document).await, StatusCode::OK);
+}
