@@ -17,6 +17,7 @@ mod groups;
 mod locks;
 mod me;
 mod named;
+mod openapi;
 mod placed;
 mod protect;
 mod rank;
@@ -40,6 +41,7 @@ use serde_json::Value;
 
 pub use admit::Gate;
 pub use error::{Error, RowProblem};
+pub use openapi::described;
 pub use routes::{router, table};
 pub use users::{MAX_ROWS, Row, parse};
 
@@ -48,6 +50,7 @@ use crate::audit::{Ledger, Sealer};
 use crate::clock::{Clock, Timestamp};
 use crate::credential::Credentials;
 use crate::directory::Directory;
+use crate::http::openapi::Operation;
 use crate::limit::Limits;
 use crate::lockout::Lockout;
 use crate::login::Browser;
@@ -107,6 +110,10 @@ pub struct Services {
     pub limits: Limits,
     /// Failed attempts.
     pub lockout: Lockout,
+    /// Routes of other surfaces, for the OpenAPI document.
+    pub others: Vec<Operation>,
+    /// The shapes that they name.
+    pub other_shapes: Vec<(&'static str, Value)>,
     /// The address people use.
     pub public_url: String,
     /// What provisioning connections asked.

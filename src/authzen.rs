@@ -12,6 +12,7 @@
 
 mod admit;
 mod asked;
+mod described;
 mod error;
 mod evaluate;
 mod metadata;
@@ -22,6 +23,7 @@ mod search;
 use std::sync::Arc;
 
 pub use admit::Gate;
+pub use described::{described, shapes};
 pub use error::Error;
 pub use page::Pages;
 pub use routes::{router, table};

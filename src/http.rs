@@ -15,6 +15,7 @@ mod host;
 mod json;
 mod listener;
 mod metrics;
+pub mod openapi;
 pub mod operations;
 pub mod outbound;
 mod problem;

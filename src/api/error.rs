@@ -228,6 +228,11 @@ pub(super) struct Problem {
 }
 
 impl Problem {
+    /// What the plumbing refused.
+    pub(super) fn of(status: StatusCode, detail: String) -> Self {
+        Self { status, detail, field: None, errors: Vec::new() }
+    }
+
     /// The body.
     pub(super) fn render(&self, request_id: Option<&str>) -> serde_json::Value {
         let mut body = json!({

@@ -6,15 +6,16 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
 use http::Method;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 
 use super::admit::Gate;
 use super::error::Problem;
 use super::{
-    Api, audit, explain, grants, groups, locks, me, placed, requests, roles, scopes, sessions, sources, status, tokens,
-    transfer, users,
+    Api, Error, audit, explain, grants, groups, locks, me, openapi, placed, requests, roles, scopes, sessions, sources,
+    status, tokens, transfer, users,
 };
 use crate::http::{Access, Rate, RequestId, Route};
 
@@ -126,6 +127,7 @@ fn of_people() -> Vec<Route<Api>> {
         Route::new(GET, "/api/v1/locks", Management, API, locks::list),
         Route::new(DELETE, "/api/v1/locks/{user}", Management, API, locks::clear),
         Route::new(GET, "/api/v1/me", Session, API, me::me),
+        Route::new(GET, "/api/v1/openapi.json", Session, API, openapi::show),
         Route::new(POST, "/api/v1/reload", Management, API, status::reload),
         Route::new(GET, "/api/v1/sessions", Management, API, sessions::list),
         Route::new(DELETE, "/api/v1/sessions/{id}", Management, API, sessions::end),
@@ -151,20 +153,35 @@ fn of_people() -> Vec<Route<Api>> {
     ]
 }
 
+/// Whatever else is below the surface's place, so that every answer there has its form.
+const REST: &str = "/api/{*rest}";
+
 /// The surface behind its gate.
 pub fn router(api: Api) -> Router {
     let gate = Arc::new(Gate::new(&api));
-    crate::http::router(table(), api, gate).layer(middleware::from_fn(finish))
+    let missing = || async { Error::NotFound { what: "address" }.into_response() };
+    crate::http::router(table(), api, gate).route(REST, any(missing)).layer(middleware::from_fn(finish))
 }
+
+/// The type of failures (RFC 9457).
+const PROBLEM: &str = "application/problem+json";
 
 /// Gives failures their body, which names the request, and keeps answers out of caches.
 async fn finish(request: Request, next: Next) -> Response {
     let request_id = request.extensions().get::<RequestId>().cloned();
     let mut response = next.run(request).await;
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let status = response.status();
+    let is_told = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == PROBLEM);
+    // What the plumbing refused gets the same form: a path that is no UTF-8, a method that is not served.
+    if (status.is_client_error() || status.is_server_error()) && !is_told {
+        let detail = status.canonical_reason().unwrap_or("not served").to_ascii_lowercase();
+        response.extensions_mut().get_or_insert_with(|| Problem::of(status, detail));
+        response.headers_mut().remove(CONTENT_LENGTH);
+    }
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         let body = problem.render(request_id.as_ref().map(|id| id.0.as_str()));
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
         *response.body_mut() = Body::from(body.to_string());
     }
     response

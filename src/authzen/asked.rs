@@ -106,6 +106,11 @@ impl Resource {
         Ok(Self { kind, scope, owner })
     }
 
+    /// Whether an owner is named.
+    pub(super) fn has_owner(&self) -> bool {
+        self.owner.is_some()
+    }
+
     /// Whether the owner that is named, by id or login name, is this user.
     pub(super) fn is_owned_by(&self, user: &User) -> bool {
         self.owner.as_ref().is_some_and(|owner| match owner.parse::<UserId>() {

@@ -17,7 +17,7 @@ pub(super) const EVALUATIONS: &str = "/access/v1/evaluations";
 pub(super) const SUBJECTS: &str = "/access/v1/search/subject";
 pub(super) const RESOURCES: &str = "/access/v1/search/resource";
 pub(super) const ACTIONS: &str = "/access/v1/search/action";
-const METADATA: &str = "/.well-known/authzen-configuration";
+pub(super) const METADATA: &str = "/.well-known/authzen-configuration";
 /// Whatever else is below the surface's place, so that every answer there has its form.
 const REST: &str = "/access/{*rest}";
 

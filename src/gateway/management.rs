@@ -41,6 +41,8 @@ impl Gateway {
             ledger: self.ledger.clone(),
             limits: self.limits.clone(),
             lockout: self.lockout.clone(),
+            others: authzen::described(),
+            other_shapes: authzen::shapes(),
             public_url: self.config.public_url.as_str().trim_end_matches('/').to_owned(),
             requests: Arc::new(self.journal.clone()),
             sealer: Arc::clone(&self.sealer),

@@ -9,6 +9,7 @@ mod grants;
 mod groups;
 mod ledger;
 mod me;
+mod openapi;
 mod policy;
 mod rank;
 mod roles;

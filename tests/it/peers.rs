@@ -1,6 +1,7 @@
 //! Other people's programs that the tests run against.
 
 pub mod oidc;
+pub mod openapi;
 pub mod saml;
 pub mod scim_suites;
 pub mod slapd;

@@ -1,0 +1,323 @@
+//! One line for each route of the table, in its order.
+
+use crate::http::openapi::Operation;
+
+/// What each kind of scope has: its collection, one of it, its permissions, who holds something there, and one of them.
+const KINDS: [(&str, &str, &str, &str, &str); 4] = [
+    (
+        "/api/v1/companies",
+        "/api/v1/companies/{slug}",
+        "`companies:*`",
+        "/api/v1/companies/{slug}/users",
+        "/api/v1/companies/{slug}/users/{user}",
+    ),
+    (
+        "/api/v1/departments",
+        "/api/v1/departments/{slug}",
+        "`departments:*`",
+        "/api/v1/departments/{slug}/users",
+        "/api/v1/departments/{slug}/users/{user}",
+    ),
+    (
+        "/api/v1/projects",
+        "/api/v1/projects/{slug}",
+        "`projects:*`",
+        "/api/v1/projects/{slug}/users",
+        "/api/v1/projects/{slug}/users/{user}",
+    ),
+    (
+        "/api/v1/scorecards",
+        "/api/v1/scorecards/{slug}",
+        "`scorecards:*`",
+        "/api/v1/scorecards/{slug}/users",
+        "/api/v1/scorecards/{slug}/users/{user}",
+    ),
+];
+
+const WISH: &str = "userName?:text? email?:text? name?:text? displayName?:text? first_name?:text? last_name?:text? \
+    department?:text? supervisor?:text? language?:text? phone?:text? photo?:text? timezone?:text? active?:flag? \
+    password?:text? must_change_password?:flag?";
+
+const BULK: &str = "dry_run:flag rows:count good:count users:[Brief] problems:[RowProblem]";
+
+/// Every route of the surface, described.
+pub fn described() -> Vec<Operation> {
+    let mut all = of_people();
+    all.extend(of_access());
+    all.extend(of_roles());
+    all.extend(of_scopes());
+    all.extend(of_sources());
+    all.extend(of_the_daemon());
+    all
+}
+
+fn of_people() -> Vec<Operation> {
+    let create = format!("{WISH} role?:text? user_type?:text? scopes?:[text]? access_groups?:[text]?");
+    vec![
+        Operation::get("/api/v1/me", "Who the caller is, and what they may do").answers(200, "Me"),
+        Operation::get("/api/v1/users", "People").needs("`users:read`").query("filter", "text").lists("User"),
+        Operation::post("/api/v1/users", "Makes an account")
+            .needs("`users:create`")
+            .takes(&create)
+            .answers(201, "User"),
+        Operation::get("/api/v1/users/{user}", "One user, by id or login name")
+            .needs("`users:read`")
+            .answers(200, "User"),
+        Operation::patch("/api/v1/users/{user}", "Changes a user")
+            .needs("`users:update`, and `passwords:update` for a password")
+            .takes(WISH)
+            .answers(200, "User"),
+        Operation::delete("/api/v1/users/{user}", "Deletes a user, when `confirm` repeats the login name")
+            .needs("`users:delete`")
+            .query("confirm", "text")
+            .query("force", "flag")
+            .answers(200, "Brief"),
+        Operation::get("/api/v1/users/{user}/permissions", "What a user may do, level by level")
+            .needs("`users:read`, or one's own")
+            .answers(200, "user:Brief levels:[Level]"),
+        Operation::get("/api/v1/groups", "Groups").needs("`groups:read`").lists("Group"),
+        Operation::get("/api/v1/groups/{id}", "One group, by id or name").needs("`groups:read`").answers(200, "Group"),
+        Operation::post("/api/v1/users:bulk", "Makes many accounts, or tells what is wrong with the rows")
+            .needs("`users:create`")
+            .query("dry_run", "flag")
+            .query("partial", "flag")
+            .takes(
+                "rows:Rows role?:text? user_type?:text? scopes?:[text]? access_groups?:[text]? password?:text? \
+                 dry_run?:flag? partial?:flag?",
+            )
+            .answers(200, BULK)
+            .answers(201, BULK),
+        Operation::post("/api/v1/groups", "Makes a group that is kept by hand")
+            .needs("`groups:create`")
+            .takes("name:text users?:[text]? groups?:[text]?")
+            .answers(201, "Group"),
+        Operation::patch("/api/v1/groups/{id}", "Renames a group")
+            .needs("`groups:update`")
+            .takes("name?:text?")
+            .answers(200, "Group"),
+        Operation::delete("/api/v1/groups/{id}", "Deletes a group")
+            .needs("`groups:delete`, and every right that the group holds")
+            .query("force", "flag")
+            .answers(200, "Group"),
+        Operation::get("/api/v1/groups/{id}/members", "Direct members, groups first")
+            .needs("`groups:read`")
+            .lists("Member"),
+        Operation::post("/api/v1/groups/{id}/members", "Puts people and groups into a group")
+            .needs("`groups:update`, and every right that the group holds")
+            .takes("users?:[text]? groups?:[text]? dry_run?:flag?")
+            .answers(200, "object"),
+        Operation::delete("/api/v1/groups/{id}/members", "Takes people and groups out of a group")
+            .needs("`groups:update`, and every right that the group holds")
+            .query("user", "text")
+            .query("group", "text")
+            .query("dry_run", "flag")
+            .query("force", "flag")
+            .takes("users?:[text]? groups?:[text]? dry_run?:flag?")
+            .answers(200, "object"),
+        Operation::get("/api/v1/locks", "Accounts with failed attempts").needs("`locks:read`").lists("Lock"),
+        Operation::delete("/api/v1/locks/{user}", "Unlocks an account")
+            .needs("`locks:delete`")
+            .answers(200, "user:Brief cleared:flag"),
+        Operation::get("/api/v1/sessions", "Sessions").needs("`sessions:read`").query("user", "text").lists("Session"),
+        Operation::delete("/api/v1/sessions/{id}", "Ends a session")
+            .needs("`sessions:delete`, or one's own")
+            .answers(200, "Session"),
+    ]
+}
+
+fn of_access() -> Vec<Operation> {
+    vec![
+        Operation::get("/api/v1/explain", "Why somebody may or may not")
+            .needs("`decisions:read`, or about oneself")
+            .query("user", "text")
+            .query("permission", "text")
+            .query("scope", "text")
+            .query("at", "time")
+            .query("ip", "text")
+            .answers(200, "Explanation"),
+        Operation::get("/api/v1/who-can", "Who may do something")
+            .needs("`decisions:read` and `users:read` in the scope")
+            .query("permission", "text")
+            .query("scope", "text")
+            .lists("user:Brief role:text scope:text? grant:id groups:[text]"),
+        Operation::post("/api/v1/users/{user}/departments", "Gives a role in one department")
+            .needs("`grants:create` there, and every right of the role")
+            .takes("department:text role:text scope?:text? expires_at?:time? reason?:text?")
+            .answers(201, "Grant"),
+        Operation::get("/api/v1/grants", "The grants of a user or a group")
+            .needs("`grants:read`")
+            .query("user", "text")
+            .query("group", "text")
+            .lists("Grant"),
+        Operation::post("/api/v1/grants", "Gives a role")
+            .needs("`grants:create` in the scope, and every right of the role there")
+            .takes(
+                "user?:text? group?:text? role:text scope?:text? mode?:text? starts?:time? ends?:time? reason?:text?",
+            )
+            .answers(201, "Grant"),
+        Operation::delete("/api/v1/grants/{id}", "Takes a role back")
+            .needs("`grants:delete` in the scope")
+            .answers(200, "Grant"),
+        Operation::get("/api/v1/tokens", "Tokens, without their texts")
+            .needs("`tokens:read`")
+            .query("connection", "text")
+            .lists("Token"),
+        Operation::post("/api/v1/tokens", "Makes a token; its text is told this once")
+            .needs("`tokens:create`, and every right of its scope")
+            .takes("connection?:text? kind?:text? name?:text? scope?:any user?:text? expires_at?:time? expires?:text?")
+            .answers(201, "Token"),
+        Operation::delete("/api/v1/tokens/{id}", "Revokes a token").needs("`tokens:delete`").answers(200, "Token"),
+    ]
+}
+
+fn of_roles() -> Vec<Operation> {
+    const ROLE: &str = "description?:text? permissions?:[text]? denies?:[text]? includes?:[text]? if_owner?:[text]? \
+        ui_profile?:object? scoped_only?:flag?";
+    vec![
+        Operation::get("/api/v1/roles", "Roles, flags and custom roles")
+            .needs("`roles:read`")
+            .query("kind", "text")
+            .lists("Role"),
+        Operation::post("/api/v1/roles", "Makes a custom role")
+            .needs("`roles:create`")
+            .query("dry_run", "flag")
+            .takes(&format!("name:text {ROLE}"))
+            .answers(200, "Role")
+            .answers(201, "Role"),
+        Operation::get("/api/v1/roles/matrix", "What each role may do, as the manuals print it")
+            .needs("`roles:read`")
+            .answers(200, "pack:text title:text columns:[object] rows:[object] allowed:object"),
+        Operation::get("/api/v1/roles/{id}", "One role").needs("`roles:read`").answers(200, "Role"),
+        Operation::post("/api/v1/roles/{id}", "Duplicates a role, as `/roles/viewer:duplicate`")
+            .needs("`roles:create`, and every right of the role")
+            .query("dry_run", "flag")
+            .takes("name:text description?:text?")
+            .answers(200, "Role")
+            .answers(201, "Role"),
+        Operation::patch("/api/v1/roles/{id}", "Changes a custom role")
+            .needs("`roles:update`, and every right that the change gives or takes")
+            .query("dry_run", "flag")
+            .takes(&format!("name?:text? {ROLE}"))
+            .answers(200, "Role"),
+        Operation::delete("/api/v1/roles/{id}", "Deletes a custom role that nobody holds")
+            .needs("`roles:delete`")
+            .query("dry_run", "flag")
+            .answers(200, "Role"),
+        Operation::get("/api/v1/roles/{id}/holders", "Who holds a role")
+            .needs("`roles:read` and `grants:read`")
+            .query("limit", "count")
+            .answers(200, "items:[Grant] next:text? more:flag"),
+    ]
+}
+
+fn of_scopes() -> Vec<Operation> {
+    const EDIT: &str = "name?:text? description?:text? parent?:text?";
+    const NEW: &str = "name:text slug?:text? description?:text? parent?:text?";
+    let mut all = Vec::new();
+    for (many, one, needs, holders, holder) in KINDS {
+        all.push(
+            Operation::get(holders, "Who was given what in the scope").needs("`grants:read` there").lists("Grant"),
+        );
+        all.push(
+            Operation::post(holders, "Gives a role in the scope")
+                .needs("`grants:create` there, and every right of the role")
+                .takes("user?:text? group?:text? role:text mode?:text? expires_at?:time? reason?:text?")
+                .answers(201, "Grant"),
+        );
+        all.push(Operation::get(holder, "What a user may in the scope, and why").needs("`users:read` there").answers(
+            200,
+            "user:Brief scope:text name:text role:text? source:text? roles:[HeldRole] permissions:[text]",
+        ));
+        all.push(Operation::get(many, "Scopes of this kind").needs(needs).lists("Scope"));
+        all.push(Operation::post(many, "Makes a scope").needs(needs).takes(NEW).answers(201, "Scope"));
+        all.push(Operation::get(one, "One scope").needs(needs).answers(200, "Scope"));
+        all.push(Operation::patch(one, "Changes or moves a scope").needs(needs).takes(EDIT).answers(200, "Scope"));
+        all.push(Operation::delete(one, "Deletes a scope that nothing refers to").needs(needs).answers(200, "Scope"));
+    }
+    let needs = "`scopes:*`, or the permission of its kind";
+    all.extend([
+        Operation::get("/api/v1/scopes", "Scopes of any kind").needs(needs).query("kind", "text").lists("Scope"),
+        Operation::post("/api/v1/scopes", "Makes a scope of any kind")
+            .needs(needs)
+            .takes(&format!("kind:text {NEW}"))
+            .answers(201, "Scope"),
+        Operation::get("/api/v1/scopes/{scope}", "One scope, as `kind:slug`").needs(needs).answers(200, "Scope"),
+        Operation::patch("/api/v1/scopes/{scope}", "Changes or moves a scope")
+            .needs(needs)
+            .takes(EDIT)
+            .answers(200, "Scope"),
+        Operation::delete("/api/v1/scopes/{scope}", "Deletes a scope that nothing refers to")
+            .needs(needs)
+            .answers(200, "Scope"),
+    ]);
+    all
+}
+
+fn of_sources() -> Vec<Operation> {
+    vec![
+        Operation::get("/api/v1/sources", "Directories and provisioning connections")
+            .needs("`sources:read`")
+            .lists("Source"),
+        Operation::get("/api/v1/sources/{id}", "One source").needs("`sources:read`").answers(200, "Source"),
+        Operation::post("/api/v1/sources/{id}/release", "Lets a paused connection write again")
+            .needs("`sources:update`")
+            .takes("")
+            .answers(200, "Source"),
+        Operation::get("/api/v1/sources/{id}/requests", "The last requests of a connection")
+            .needs("`sources:read`")
+            .query("status", "text")
+            .query("since", "text")
+            .lists("KeptRequest"),
+        Operation::get("/api/v1/sources/{id}/sync", "The newest run").needs("`sync:read`").answers(200, "Sync"),
+        Operation::post("/api/v1/sources/{id}/sync", "Runs, or tells what a run would do")
+            .needs("`sync:run`, or `sync:read` with `dry_run`")
+            .takes("dry_run?:flag?")
+            .answers(200, "Sync")
+            .answers(202, "Sync"),
+    ]
+}
+
+fn of_the_daemon() -> Vec<Operation> {
+    vec![
+        Operation::get("/api/v1/export", "The organisation as a document, a line of JSON for each record")
+            .needs("`store:read`")
+            .answers_bytes(200, "application/x-ndjson"),
+        Operation::post(
+            "/api/v1/import",
+            "Makes the organisation what a document says, or tells what that would change",
+        )
+        .needs("`store:update`, and every right there is")
+        .query("dry_run", "flag")
+        .takes_bytes("application/octet-stream")
+        .answers(200, "dry_run:flag records:object"),
+        Operation::get("/api/v1/openapi.json", "This document")
+            .needs("a session or a token")
+            .answers(200, "openapi:text"),
+        Operation::get("/api/v1/audit-logs", "The ledger, newest first")
+            .needs("`audit:read`, or `audit:export` with `export`")
+            .query("last", "text")
+            .query("from", "time")
+            .query("to", "time")
+            .query("user", "text")
+            .query("action", "text")
+            .query("resource", "text")
+            .query("outcome", "text")
+            .query("format", "text")
+            .query("export", "flag")
+            .query("limit", "count")
+            .query("cursor", "text")
+            .answers(200, "logs:[Entry] next:text? damaged:any"),
+        Operation::post("/api/v1/audit-logs/verify", "Reads the whole ledger and says whether it is intact")
+            .needs("`audit:verify`")
+            .takes("since?:text?")
+            .answers(200, "intact:flag entries:count root:text checkpoint:text problem:text?"),
+        Operation::post("/api/v1/reload", "Reads the configuration again")
+            .needs("`configuration:reload`")
+            .answers(200, "reloaded:flag warnings:[text]"),
+        Operation::get("/api/v1/status", "How the daemon is").needs("`configuration:read`").answers(
+            200,
+            "version:text public_url:text time:time users:count groups:count store:text store_reason:text? tasks:count \
+             sources:[text] connections:[text]",
+        ),
+    ]
+}

@@ -1,0 +1,98 @@
+//! The shapes that answers share.
+
+use serde_json::{Value, json};
+
+use crate::http::openapi::shape;
+
+/// Shapes by name. Members that an answer may have besides are not told.
+pub(super) fn shapes() -> Vec<(&'static str, Value)> {
+    let lines = [
+        ("Brief", "id:id userName:text displayName:text"),
+        ("BriefOrId", "id:id userName?:text displayName?:text"),
+        (
+            "User",
+            "id:id userName:text displayName:text? email:text? department:text? status:text active:flag source:text? \
+             created:time changed:time revision:count",
+        ),
+        ("Group", "id:id name:text slug?:text? source:text? members:count created:time changed:time revision:count"),
+        (
+            "Grant",
+            "id:id user:id? group:id? role:text scope:text? mode:text origin:text starts:time? ends:time? made?:time? \
+             maker?:text?",
+        ),
+        (
+            "Session",
+            "id:id method:text connector:text address:text? user_agent:text? created:time last_seen:time \
+             idle_until:time ends:time user?:BriefOrId",
+        ),
+        ("Lock", "user:BriefOrId locked_until:time? failures:count last:time"),
+        (
+            "Token",
+            "id:id name:text kind:text connection:text? scope:[text]? user:id? created:time created_by:text \
+             expires_at:time? last_used:time?",
+        ),
+        (
+            "Scope",
+            "id:text kind:text slug:text name:text description:text parent:text? source:text? created:time changed:time \
+             revision:count",
+        ),
+        ("Load", "owned:count removed:count limit:count?"),
+        ("Source", "id:text kind:text paused_since?:time? paused_for?:text? users?:Load groups?:Load released?:flag"),
+        ("Sync", "source:text outcome:text reason?:text skipped?:[any] unresolved_members?:count"),
+        (
+            "KeptRequest",
+            "number:count at:time request_id:text? method:text path:text status:count duration_us:count token:text \
+             request:any answer:any",
+        ),
+        (
+            "Entry",
+            "id:count timestamp:time user:text action:text resource:any resource_name:any ip_address:text? outcome:text \
+             request_id:text? details:object",
+        ),
+        (
+            "Member",
+            "type:text id:id name?:text userName?:text displayName?:text since?:time source?:text? status?:text",
+        ),
+        (
+            "Role",
+            "id:text name:text description:text kind:text heading:text? scoped_only:flag includes:[text] \
+             permissions:[text] denies:[text] if_owner:[text] badge:text? seat:any ui_profile:any created?:time \
+             changed?:time created_by?:text revision?:count problem?:text",
+        ),
+        ("RowProblem", "row:count field:text? detail:text"),
+        (
+            "HeldRole",
+            "grant:id role:text scope?:text mode:text origin:text groups?:[text] starts?:time ends?:time made?:time \
+             maker?:text",
+        ),
+        (
+            "Step",
+            "outcome:text grant:id role:text scope?:text mode:text origin:text groups?:[text] made?:time maker?:text rule?:text \
+             includes?:[text]",
+        ),
+        (
+            "Explanation",
+            "allowed:flag permission:text scope?:text at:time decided_by:text reason:text replaced_by?:text steps:[Step] needed?:[text] \
+             user?:Brief",
+        ),
+        ("Right", "permission:text if_owner:flag role:text includes?:[text] grant:id"),
+        ("Level", "scope?:text roles:[HeldRole] permissions:[Right]"),
+    ];
+    let mut shapes: Vec<(&'static str, Value)> = lines.into_iter().map(|(name, line)| (name, shape(line))).collect();
+    let row = shape("first_name:text last_name:text email:text");
+    shapes.push(("Rows", json!({"anyOf": [{"type": "string"}, {"type": "array", "items": row}]})));
+    // Of a caller that is nobody's there is only this much.
+    shapes.push((
+        "Me",
+        json!({"type": "object", "required": ["user", "actor", "session"], "properties": {
+            "user": {"anyOf": [{"$ref": "#/components/schemas/User"}, {"type": "null"}]},
+            "actor": {"type": "string"},
+            "session": {"anyOf": [{"$ref": "#/components/schemas/Session"}, {"type": "null"}]},
+            "roles": {"type": "array", "items": {"type": "string"}},
+            "groups": {"type": "array", "items": {"type": "string"}},
+            "permissions": {"type": "array", "items": {"type": "string"}},
+            "scopes": {"type": "object"},
+        }}),
+    ));
+    shapes
+}
