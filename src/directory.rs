@@ -157,6 +157,13 @@ impl Directory {
         }
     }
 
+    /// The directory of another organisation in the same store. Neither sees what the other holds.
+    #[must_use]
+    pub fn of(self, organisation: OrganisationId) -> Self {
+        let grants = Grants::new(self.ledger.clone(), self.clock.clone(), self.ids.clone(), organisation);
+        Self { organisation, grants, pages: pages::Pages::default(), ..self }
+    }
+
     /// The same directory, whose accounts take this along when they end.
     #[must_use]
     pub fn with_belongings(self, belongings: Arc<dyn Belongings>) -> Self {

@@ -103,7 +103,11 @@ pub(super) async fn list<K: Kind>(
     Path(slug): Path<String>,
     params: Params,
 ) -> Result<Response, Error> {
-    api.grants_in(&caller, &named(K::NAME, &slug)?, params).await
+    match api.grants_in(&caller, &named(K::NAME, &slug)?, params).await {
+        // In a path it is what is asked for, not a value of a field.
+        Err(Error::Invalid { field, .. }) if field == "scope" => Err(Error::NotFound { what: "scope" }),
+        other => other,
+    }
 }
 
 /// `POST /departments/{slug}/users`: `user` or `group`, `role`, `mode` (override unless said), `expires_at`, `reason`.

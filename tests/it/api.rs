@@ -10,6 +10,7 @@ mod groups;
 mod ledger;
 mod me;
 mod openapi;
+mod organisations;
 mod policy;
 mod rank;
 mod roles;

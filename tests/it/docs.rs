@@ -129,6 +129,46 @@ fn every_route_of_the_management_surface_is_explained_and_no_other() {
     assert_eq!(told, known);
 }
 
+/// Every line of every file of Rust below a folder.
+fn rust(folder: &str) -> String {
+    let (mut text, mut folders) = (String::new(), vec![root().join(folder)]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                text.push_str(&fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    text
+}
+
+#[test]
+fn every_requirement_has_its_line_and_every_test_that_a_line_names_is_there() {
+    let page = read("docs/requirements.md");
+    let (tests, sources) = (rust("tests/it"), rust("src"));
+    let mut told = BTreeSet::new();
+    for row in page.lines().filter(|line| line.starts_with("| S")) {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [ids, _, shown] = cells[..] else { panic!("{row}") };
+        for id in ids.split(", ") {
+            assert!(told.insert(id[1..].parse::<u32>().unwrap()), "{id} has two lines");
+        }
+        assert!(shown.contains('`') || shown.starts_with("not yet"), "{row}");
+        for name in code(shown) {
+            let head = format!("fn {name}()");
+            let found = [&tests, &sources].iter().filter_map(|text| text.split_once(&head)).next();
+            let (before, _) = found.unwrap_or_else(|| panic!("`{name}` is no test"));
+            let line = before.trim_end_matches("async ").trim_end().lines().next_back().unwrap_or("");
+            assert!(line.contains("test"), "`{name}` is a function and no test");
+        }
+    }
+    let expected: BTreeSet<u32> = (1..=138).chain(150..=158).chain([166]).chain(179..=190).collect();
+    assert_eq!(told, expected);
+}
+
 /// The fragment of a heading, as renderers of Markdown make it.
 fn anchor(heading: &str) -> String {
     let kept = heading.trim_start_matches('#').trim().chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));

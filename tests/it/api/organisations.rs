@@ -1,0 +1,197 @@
+//! A second organisation in the same store: whoever administers the first one cannot tell that it is there. Every route is
+//! asked with what is the other's and with what is nobody's, and the answers are the same.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use cleargate::access::{Access, CustomRole, NewGrant, NewScope, Run};
+use cleargate::api;
+use cleargate::directory::{Directory, GroupDraft, Member, MemberChange};
+use cleargate::model::{Attributes, OrganisationId, Subject};
+use cleargate::secret::IdSource;
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::{Client, Ground};
+use crate::support::gateway::record;
+
+/// What the other organisation has, and for each of it something of the same form that is nobody's.
+struct Other {
+    user: [String; 2],
+    user_name: [String; 2],
+    group: [String; 2],
+    group_name: [String; 2],
+    grant: [String; 2],
+    role: [String; 2],
+    scope: [String; 2],
+}
+
+const NOBODY: &str = "0193a5b2-6f1c-7b3e-8d5a-2c4e6f8a0b1d";
+
+async fn other(ground: &Ground) -> Other {
+    let gateway = &ground.test.gateway;
+    let (ledger, clock, ids) = (gateway.ledger().clone(), ground.test.clock.clock(), IdSource::seeded(5));
+    let organisation = OrganisationId::from_bytes([0x77; 16]);
+    assert_ne!(organisation, OrganisationId::DEFAULT);
+    let directory = gateway.directory().clone().of(organisation);
+    let members: Arc<Directory> = Arc::new(directory.clone());
+    let roles = (*gateway.access().roles()).clone();
+    let access = Access::new(ledger, clock, ids, organisation, roles, members);
+    access.start().await.unwrap();
+    let permit = ground.test.task();
+    let user = directory.create_user(&permit, &record("zenobia-of-palmyra")).await.unwrap();
+    let mut change = MemberChange::default();
+    change.add(Member::User(user.id));
+    let name = "Palmyra Traders".parse().unwrap();
+    let draft = GroupDraft { name, external_id: None, attributes: Attributes::default(), members: change };
+    let group = directory.create_group(&permit, &draft).await.unwrap();
+    let scope: cleargate::model::Scope = "department:palmyra".parse().unwrap();
+    let new = NewScope { scope: scope.clone(), name: "Palmyra".to_owned(), description: String::new(), parent: None };
+    access.scopes().create(&permit, new).await.unwrap();
+    let role = CustomRole {
+        name: "Palmyra Caravan".to_owned(),
+        permissions: vec!["elements:create".to_owned()],
+        ..CustomRole::default()
+    };
+    let role = access.create_role(&permit, &role, Run::Commit).await.unwrap();
+    let everything = NewGrant::new(Subject::User(user.id), "administrator".parse().unwrap());
+    let grant = access.grants().create(&permit, &access.roles(), everything).await.unwrap();
+    let there = NewGrant::new(Subject::Group(group.id), "editor".parse().unwrap()).within(scope);
+    access.grants().create(&permit, &access.roles(), there).await.unwrap();
+    let nobodys = |id: String| [id, NOBODY.to_owned()];
+    Other {
+        user: nobodys(user.id.to_string()),
+        user_name: ["zenobia-of-palmyra", "aurelian-of-nowhere"].map(str::to_owned),
+        group: nobodys(group.id.to_string()),
+        group_name: ["Palmyra Traders", "Nowhere Traders"].map(str::to_owned),
+        grant: nobodys(grant.id.to_string()),
+        role: [role.role.id.to_string(), "nowhere_caravan".to_owned()],
+        scope: ["palmyra", "nowhere"].map(str::to_owned),
+    }
+}
+
+impl Other {
+    fn all(&self) -> [&[String; 2]; 7] {
+        [&self.user, &self.user_name, &self.group, &self.group_name, &self.grant, &self.role, &self.scope]
+    }
+}
+
+/// The answer to a request, with what was asked for blacked out.
+async fn told(client: &Client, method: &Method, path: &str, body: &Value, value: &str) -> (StatusCode, String) {
+    let encoded = value.replace(' ', "%20");
+    let path = path.replace("VALUE", &encoded);
+    let body = Body::from(body.to_string().replace("VALUE", value));
+    let reply = client.send(method.clone(), &path, "application/json", body).await;
+    (reply.status, reply.text.replace(value, "VALUE"))
+}
+
+/// Paths of a route with each of its parameters set in turn.
+fn paths(pattern: &str) -> Vec<String> {
+    match (pattern.find('{'), pattern.find('}')) {
+        (Some(from), Some(to)) => {
+            let (before, after) = (&pattern[..from], &pattern[to + 1..]);
+            let value = if pattern[from..to].contains("scope") { "department:VALUE" } else { "VALUE" };
+            let one = format!("{before}{value}{after}");
+            // A second parameter, where there is one, is the same thing.
+            paths(&one)
+        }
+        _ => vec![pattern.to_owned()],
+    }
+}
+
+#[tokio::test]
+async fn what_is_another_organisations_is_as_if_it_were_not_there() {
+    let ground = Ground::with("limits.api = \"1000000/1s\"").await;
+    let other = other(&ground).await;
+    let root = ground.root();
+    let mut count = 0;
+    for route in api::table().iter().filter(|route| route.path.contains('{')) {
+        for path in paths(route.path) {
+            for [theirs, nobodys] in other.all() {
+                let body = json!({});
+                let path = if route.path == "/api/v1/users/{user}" && route.method == Method::DELETE {
+                    format!("{path}?confirm=VALUE")
+                } else {
+                    path.clone()
+                };
+                let answer = told(&root, &route.method, &path, &body, theirs).await;
+                assert!(!answer.0.is_success(), "{} {path} {theirs}: {}", route.method, answer.1);
+                if route.method == Method::GET || route.method == Method::DELETE {
+                    assert_eq!(answer.0, StatusCode::NOT_FOUND, "{} {path} {theirs}: {}", route.method, answer.1);
+                }
+                let same = told(&root, &route.method, &path, &body, nobodys).await;
+                assert_eq!(answer, same, "{} {path} {theirs}", route.method);
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 200, "{count}");
+}
+
+#[tokio::test]
+async fn what_is_another_organisations_cannot_be_named_in_a_request_either() {
+    let ground = Ground::with("limits.api = \"1000000/1s\"").await;
+    let other = other(&ground).await;
+    ground.user("ada", &["administrator"]).await;
+    let root = ground.root();
+    let (get, post) = (Method::GET, Method::POST);
+    for (method, path, body, values) in [
+        (&get, "/api/v1/grants?user=VALUE", json!({}), &other.user),
+        (&get, "/api/v1/grants?user=VALUE", json!({}), &other.user_name),
+        (&get, "/api/v1/grants?group=VALUE", json!({}), &other.group),
+        (&get, "/api/v1/sessions?user=VALUE", json!({}), &other.user),
+        (&get, "/api/v1/explain?permission=users:read&user=VALUE", json!({}), &other.user),
+        (&get, "/api/v1/explain?permission=users:read&user=VALUE", json!({}), &other.user_name),
+        (&post, "/api/v1/grants", json!({"user": "VALUE", "role": "editor"}), &other.user),
+        (&post, "/api/v1/grants", json!({"user": "VALUE", "role": "editor"}), &other.user_name),
+        (&post, "/api/v1/grants", json!({"group": "VALUE", "role": "editor"}), &other.group),
+        (&post, "/api/v1/grants", json!({"group": "VALUE", "role": "editor"}), &other.group_name),
+        (&post, "/api/v1/grants", json!({"user": "ada", "role": "VALUE"}), &other.role),
+        (&post, "/api/v1/grants", json!({"user": "ada", "role": "editor", "scope": "department:VALUE"}), &other.scope),
+        (&post, "/api/v1/users", json!({"userName": "eve", "role": "VALUE"}), &other.role),
+        (&post, "/api/v1/users", json!({"userName": "eve", "access_groups": ["VALUE"]}), &other.group_name),
+        (&post, "/api/v1/users", json!({"userName": "eve", "supervisor": "VALUE"}), &other.user),
+        (&post, "/api/v1/groups", json!({"name": "x", "users": ["VALUE"]}), &other.user),
+        (&post, "/api/v1/groups", json!({"name": "x", "groups": ["VALUE"]}), &other.group),
+        (&post, "/api/v1/tokens", json!({"name": "x", "scope": "read", "user": "VALUE"}), &other.user),
+        (&post, "/api/v1/departments", json!({"name": "x", "parent": "VALUE"}), &other.scope),
+    ] {
+        let [theirs, nobodys] = values;
+        let answer = told(&root, method, path, &body, theirs).await;
+        assert!(!answer.0.is_success(), "{method} {path} {body} {theirs}: {}", answer.1);
+        assert_eq!(answer, told(&root, method, path, &body, nobodys).await, "{method} {path} {body}");
+    }
+}
+
+#[tokio::test]
+async fn lists_hold_nothing_of_another_organisation() {
+    let ground = Ground::new().await;
+    let other = other(&ground).await;
+    let root = ground.root();
+    // The ledger is the installation's, one chain for everything in the store.
+    let is_ledger = |path: &str| path.starts_with("/api/v1/audit-logs");
+    let lists = api::table().into_iter().filter(|route| route.method == Method::GET && !route.path.contains('{'));
+    let mut count = 0;
+    for route in lists.filter(|route| !is_ledger(route.path)) {
+        let path = match route.path {
+            "/api/v1/scopes" => "/api/v1/scopes?kind=department",
+            other => other,
+        };
+        let reply = root.get(path).await;
+        for [theirs, _] in other.all() {
+            assert!(!reply.text.to_lowercase().contains(&theirs.to_lowercase()), "{path} tells {theirs}: {}", reply.text);
+        }
+        count += 1;
+    }
+    assert!(count > 10, "{count}");
+    // A name that the other has is free here.
+    let body = json!({"userName": other.user_name[0]});
+    assert_eq!(root.post("/api/v1/users", body).await.status, StatusCode::CREATED);
+    let body = json!({"name": other.group_name[0]});
+    assert_eq!(root.post("/api/v1/groups", body).await.status, StatusCode::CREATED);
+    let body = json!({"name": "Palmyra"});
+    assert_eq!(root.post("/api/v1/departments", body).await.status, StatusCode::CREATED);
+    // And who has the name here has none of the other's rights.
+    let reply = root.get("/api/v1/explain?user=zenobia-of-palmyra&permission=users:read").await.json();
+    assert_eq!(reply["allowed"], false);
+}
