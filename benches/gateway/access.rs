@@ -20,7 +20,7 @@ const CALLS: u64 = 200;
 
 /// What is measured, by name, with the figure that it must not exceed.
 pub async fn measure(rounds: usize, time: Duration, people: usize) -> Vec<(String, Measure)> {
-    let mut daemon = Daemon::new();
+    let daemon = Daemon::new();
     daemon.configure("[[scim]]\nid = \"bench\"\nbrake.at_least = 1_000_000_000\n");
     let (users, large) = seeding::seed(&daemon, people).await;
     let config = config::load(&daemon.config(), &Credentials::None).unwrap();

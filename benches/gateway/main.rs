@@ -168,6 +168,9 @@ async fn provisioning(cleargate: &mut Service, extent: &Extent, table: &mut Tabl
 
 /// Cleargate by itself with many people, and how many times what it cost with few.
 async fn with_many(extent: &Extent, few: &[(Operation, Measure)]) -> Vec<(String, Measure, f64)> {
+    if few.is_empty() {
+        return Vec::new();
+    }
     let mut daemon = Daemon::new();
     daemon.configure(LINES);
     eprintln!("seeding {} people", extent.many);

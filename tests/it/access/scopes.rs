@@ -3,6 +3,7 @@
 use cleargate::access::{Access, Error, MAX_DEPTH, NewGrant, NewScope, Pack, RuleGrant, ScopeEdit};
 use cleargate::audit::{EventKind, Housekeeping};
 use cleargate::model::{OrganisationId, Scope, Subject};
+use cleargate::store::{self, Table};
 
 use super::{Bench, group, role, scope};
 
@@ -163,6 +164,59 @@ async fn grants_are_found_by_their_role_and_by_their_scope() {
     grants.delete(&bench.task(), direct.id).await.unwrap();
     let lost = change.commit_quietly(Housekeeping::SourceState).await;
     assert!(matches!(lost, Err(cleargate::store::Error::Conflict)), "who counted is told that one went: {lost:?}");
+}
+
+/// The rest of a key, as it is stored.
+struct Raw(Vec<u8>);
+
+impl store::Key for Raw {
+    fn write(&self, out: &mut store::KeyWriter) {
+        out.fixed(&self.0);
+    }
+}
+
+/// What is stored under a tag, organisation and tag cut off.
+async fn rows(bench: &Bench, tag: u8) -> Vec<Vec<u8>> {
+    let prefix = Table::<Raw, ()>::new(tag, "raw").prefix(OrganisationId::DEFAULT, &());
+    let rows = bench.ground.ledger.store().range(store::Range::prefix(prefix.clone(), 1000)).await.unwrap();
+    rows.into_iter().map(|(key, _)| key[prefix.len()..].to_vec()).collect()
+}
+
+/// Removes indexes, counts and epochs, as a release before them would have left the store.
+async fn make_old(bench: &Bench) {
+    let mut change = bench.ground.ledger.change();
+    for tag in [0x25, 0x26, 0x27, 0x28] {
+        for row in rows(bench, tag).await {
+            change.delete(&Table::<Raw, ()>::new(tag, "raw"), OrganisationId::DEFAULT, &Raw(row));
+        }
+    }
+    change.commit_quietly(Housekeeping::SourceState).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_store_of_a_release_before_is_indexed_once_at_the_start() {
+    let bench = Bench::new("clearpoint-systems");
+    let finance = scope("department:finance");
+    for number in 1..=5 {
+        let user = bench.user(number, &[]);
+        bench.give_user(user, "viewer", Some("department:finance")).await;
+        bench.give_user(user, "data_analyst", None).await;
+    }
+    let grants = bench.access.grants();
+    let before = (grants.of_role(&role("viewer"), 99).await.unwrap(), grants.in_scope(&finance, 99).await.unwrap());
+    make_old(&bench).await;
+    assert_eq!(grants.of_role(&role("viewer"), 99).await.unwrap(), []);
+    // One that was made since, before the start was done, is not counted twice.
+    let late = NewGrant::new(Subject::User(bench.user(9, &[])), role("viewer"));
+    let late = bench.access.grants().create(&bench.task(), bench.pack.roles(), late).await.unwrap();
+    assert_eq!(grants.fill_indexes().await.unwrap(), 10);
+    assert_eq!(grants.fill_indexes().await.unwrap(), 0, "once");
+    let mut viewers = grants.of_role(&role("viewer"), 99).await.unwrap();
+    viewers.retain(|grant| grant.id != late.id);
+    assert_eq!((viewers, grants.in_scope(&finance, 99).await.unwrap()), before);
+    let mut change = bench.ground.ledger.change();
+    assert_eq!(grants.count_of_role(&mut change, &role("viewer")).await.unwrap(), 6);
+    assert_eq!(grants.count_of_role(&mut change, &role("data_analyst")).await.unwrap(), 5);
 }
 
 #[test]

@@ -61,6 +61,8 @@ impl House {
         let access =
             Access::new(ledger.clone(), clock.clock(), ids.clone(), OrganisationId::DEFAULT, book, people.clone());
         access.start().await.unwrap();
+        // The start puts the roles of pack and store in force; this book has one more.
+        access.replace_roles(books()[1].clone());
         let permit = access.task_permit("test", None);
         let (mut users, mut groups) = (Vec::new(), Vec::new());
         for name in ["ada", "grace"] {
@@ -119,6 +121,7 @@ impl House {
         let (ledger, clock, ids) = (self.ledger.clone(), self.clock.clock(), self.ids.clone());
         let access = Access::new(ledger, clock, ids, OrganisationId::DEFAULT, book, people);
         access.start().await.unwrap();
+        access.replace_roles((*self.access.roles()).clone());
         access
     }
 }
