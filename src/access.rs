@@ -10,6 +10,7 @@
 mod acting;
 mod custom;
 mod escalation;
+mod expect;
 mod explain;
 mod grants;
 mod pack;
@@ -26,6 +27,7 @@ use futures_util::future::BoxFuture;
 
 pub use acting::Acting;
 pub use custom::{CustomRole, MAX_CUSTOM_ROLES, Run, StoredRole, StoredRoles};
+pub use expect::{Found, Overlay, Subjects, TestResult, Turn, run_role_tests, unknown_in};
 pub use explain::{Explanation, HeldRole, Level, Right, Step};
 pub use grants::{Grants, NewGrant, RuleChanges, RuleGrant};
 pub use pack::{Chosen, LoginRule, Matrix, MatrixCell, MatrixRow, Options, Pack, RoleNameRule};

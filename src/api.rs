@@ -19,6 +19,7 @@ mod me;
 mod named;
 mod openapi;
 mod placed;
+mod policy;
 mod protect;
 mod rank;
 mod render;

@@ -17,6 +17,7 @@ mod group;
 mod log;
 mod output;
 mod password;
+mod policy;
 mod role;
 mod scim;
 mod scope;
@@ -100,6 +101,9 @@ enum Command {
     /// Accounts that are locked after wrong passwords
     #[command(subcommand)]
     Lock(session::LockCommand),
+    /// The tests of the policy
+    #[command(subcommand)]
+    Policy(policy::Command),
     /// Let the daemon read its configuration again
     Reload,
     /// Roles: the policy pack's, and your own
@@ -172,6 +176,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Group(command) => narrow(group::run(command, Client::open(&options)?, output)),
         Command::Import(arguments) => narrow(transfer::import(arguments, Client::open(&options)?, output)),
         Command::Lock(command) => narrow(session::run_lock(command, Client::open(&options)?, output)),
+        Command::Policy(command) => narrow(policy::run(command, Client::open(&options)?, output)),
         Command::Reload => narrow(status::reload(Client::open(&options)?, output)),
         Command::Role(command) => narrow(role::run(command, Client::open(&options)?, output)),
         Command::Scim(command) => narrow(scim::run(command, Client::open(&options)?, output)),

@@ -21,6 +21,7 @@ mod section;
 mod service;
 mod source;
 mod store;
+mod test;
 mod upstream;
 
 use std::path::{Path, PathBuf};
@@ -41,6 +42,7 @@ pub use section::Known;
 pub use service::{Audit, Log, LogFormat, Notify, Outbound};
 pub use source::{Guard, Ldap, LdapBind, LdapPreset, LdapQuery, Passwords, Scim, TakesOver};
 pub use store::Store;
+pub use test::{Asked, AskedError, PolicyTest, TestSubject};
 pub use upstream::{Oidc, OidcClaims, Saml, SamlAttributes, SamlMetadata};
 use url::Url;
 
@@ -70,6 +72,8 @@ pub struct Config {
     pub oidc: Vec<Oidc>,
     /// Rules from external groups to roles, in the order of the files.
     pub mappings: Vec<Mapping>,
+    /// What must and what must not be allowed, in the order of the files.
+    pub tests: Vec<PolicyTest>,
     /// What wrong passwords lead to.
     pub lockout: Lockout,
     /// What a password must be and how it is hashed.

@@ -18,6 +18,7 @@ mod reconcile;
 mod restore;
 mod rules;
 mod standing;
+mod subjects;
 mod tables;
 mod unique;
 mod users;

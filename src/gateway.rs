@@ -4,6 +4,7 @@ mod belongings;
 mod listeners;
 mod management;
 mod policies;
+mod policy;
 mod reload;
 mod sources;
 
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use crate::access::{self, Access};
 use crate::audit::{self, Ledger, Sealer};
 use crate::authzen;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, MasterKey};
 use crate::credential::{Credentials, Hasher};
 use crate::directory::{self, Directory, Rule, Rules};
@@ -213,6 +214,8 @@ impl Gateway {
         let access =
             access.with_census(Arc::new(directory.clone())).with_scope_kinds(pack.scope_kinds()).with_pack(pack);
         access.start().await.map_err(Error::Access)?;
+        let access = access.with_tests(config.tests.clone(), Arc::new(directory.clone()));
+        tell_failing_tests(&access, &ledger, foundation.clock.now()).await?;
         let tokens = Tokens::new(ledger.clone(), master, ids.clone(), clock.clone());
         let cursors = scim::Cursors::new(master, clock.clone());
         let pages = authzen::Pages::new(master, clock.clone());
@@ -256,6 +259,12 @@ impl Gateway {
             tokens,
             syncs,
         })
+    }
+
+    /// Lets a reload know what is in force from the start.
+    pub fn reload_in_force(&self, certificates: Option<&crate::http::Certificates>) {
+        let policy = policy::PolicyInForce::new(self.access.clone(), self.directory.clone());
+        self.foundation.reload.started(&self.config, certificates, policy);
     }
 
     /// People, groups and membership.
@@ -327,7 +336,7 @@ impl Gateway {
 /// have. Each is a place of the configuration (`cleargate.toml:31`, or a key) and the rest of a sentence about it.
 pub fn check(config: &Config) -> Vec<(String, String)> {
     let mut problems = match policies::pack(&config.policy) {
-        Ok(pack) => policies::unknown_roles(config, &pack),
+        Ok(pack) => [policies::unknown_roles(config, &pack), policies::wrong_tests(config, &pack)].concat(),
         Err(error) => policies::pack_problems(&config.policy, &error),
     };
     for ldap in config.ldap.iter().filter(|ldap| ldap.bind.is_none()) {
@@ -335,6 +344,22 @@ pub fn check(config: &Config) -> Vec<(String, String)> {
         problems.push((format!("ldap.{}.bind", ldap.id), reason));
     }
     problems
+}
+
+/// Says which tests of the policy fail: the daemon comes up all the same, so that it can be mended.
+async fn tell_failing_tests(access: &Access, ledger: &Ledger, now: Timestamp) -> Result<(), Error> {
+    let results = access.run_tests(&access::Overlay::default()).await.map_err(Error::Access)?;
+    for test in results.iter().filter(|result| !result.held) {
+        let why = test.failures.join("; ");
+        tracing::error!("the policy test `{}` fails: {why}", test.name);
+        let permit = access.task_permit("gateway", None);
+        let event = permit.event(now, audit::EventKind::PolicyRefused).outcome(audit::Outcome::Failed);
+        let event = event.on("test", &test.position, &test.name).detail("reason", why);
+        if let Err(error) = ledger.record(event).await {
+            tracing::warn!("that a policy test fails was not recorded: {}", Chain(&error));
+        }
+    }
+    Ok(())
 }
 
 /// Takes what rules gave that are gone from the configuration. Whoever is left alone by rules that have changed only in

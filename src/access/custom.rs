@@ -17,7 +17,7 @@ use minicbor::{Decode, Encode};
 
 use super::roles::slug;
 use super::scopes::EPOCHS;
-use super::{Access, Error, Pack, Permit, RoleBook, RoleEntry, RoleKind};
+use super::{Access, Error, Overlay, Pack, Permit, RoleBook, RoleEntry, RoleKind};
 use crate::audit::{Change, Event, EventKind};
 use crate::clock::Timestamp;
 use crate::model::{OrganisationId, Role, RoleId};
@@ -330,6 +330,8 @@ impl Access {
                     access.check_unheld(&mut change, id).await?;
                 }
                 access.check_role_change(&mut change, permit, id, &shelf.book, &next.book).await?;
+                let overlay = Overlay { roles: Some(Arc::clone(&next.book)), ..Overlay::default() };
+                let _turn = access.check_tests(permit.actor(), permit.circumstance(), &overlay).await?;
                 if run == Run::DryRun {
                     return Ok(Some((role, None)));
                 }

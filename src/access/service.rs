@@ -9,9 +9,10 @@ use super::explain::{self, Explanation, Level};
 use super::grants::{Grants, NewGrant};
 use super::policy::{self, Prepared, Question, Standing};
 use super::warm::Warm;
-use super::{Census, Error, Memberships, Pack, Permit, Reach, RoleBook, Scopes};
+use super::{Census, Error, Memberships, Pack, Permit, Reach, RoleBook, Scopes, Subjects};
 use crate::audit::{EventKind, Ledger, Outcome};
 use crate::clock::{Clock, Timestamp};
+use crate::config::PolicyTest;
 use crate::model::{Actor, Circumstance, OrganisationId, Permission, Scope, SourceId, UserId};
 use crate::secret::IdSource;
 use crate::store::Seen;
@@ -27,6 +28,9 @@ pub struct Access {
     pub(super) shelf: Arc<RwLock<Shelf>>,
     scopes: Scopes,
     warm: Warm,
+    pub(super) tests: Arc<RwLock<Arc<Vec<PolicyTest>>>>,
+    pub(super) test_turns: Arc<tokio::sync::Mutex<()>>,
+    pub(super) subjects: Option<Arc<dyn Subjects>>,
     memberships: Arc<dyn Memberships>,
     census: Option<Arc<dyn Census>>,
     daemon_uid: u32,
@@ -58,6 +62,9 @@ impl Access {
             shelf,
             scopes,
             warm: Warm::new(),
+            tests: Arc::default(),
+            test_turns: Arc::default(),
+            subjects: None,
             memberships,
             census: None,
             daemon_uid,

@@ -8,7 +8,7 @@ use super::admit::Caller;
 use super::fields::{Fields, Params};
 use super::protect::Loss;
 use super::{Api, Error, render};
-use crate::access::{NewGrant, Question};
+use crate::access::{NewGrant, Overlay, Question};
 use crate::model::{GrantId, Mode, Permission, RoleId, Scope, Subject};
 
 impl Api {
@@ -70,6 +70,8 @@ pub(super) async fn create(State(api): State<Api>, caller: Caller, mut fields: F
     let permit = api.services.access.permit_grant(&caller.actor, &new, caller.circumstance.clone()).await?;
     api.check_taking(&caller, new.subject, &new.role, new.scope.as_ref(), new.mode).await?;
     let access = &api.services.access;
+    let overlay = Overlay { given: vec![new.imagined()], ..Overlay::default() };
+    let _turn = api.keep_tests(&caller, &overlay).await?;
     let grant = access.grants().create(&permit, &access.roles(), new).await?;
     Ok(render::answer(StatusCode::CREATED, &render::grant(&grant)))
 }
@@ -99,6 +101,8 @@ pub(super) async fn delete(
         api.check_own_rights(&caller, found.subject, &found.role)?;
     }
     let _guard = api.check_last(&caller, Loss::Grant(id), is_forced).await?;
+    let overlay = Overlay { ended: vec![id], ..Overlay::default() };
+    let _turn = api.keep_tests(&caller, &overlay).await?;
     let grant = access.grants().delete(&permit, id).await?;
     Ok(render::answer(StatusCode::OK, &render::grant(&grant)))
 }

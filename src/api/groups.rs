@@ -10,7 +10,7 @@ use super::admit::Caller;
 use super::fields::{Fields, Params};
 use super::protect::Loss;
 use super::{Api, Error, render};
-use crate::access::Permit;
+use crate::access::{Overlay, Permit};
 use crate::directory::{self, GroupDraft, Member, MemberChange};
 use crate::model::{Attributes, Grant, Group, GroupId, GroupName, Subject};
 pub(super) use members::{add, list as list_members, remove};
@@ -106,6 +106,8 @@ pub(super) async fn delete(
     }
     let body = render::group(&group, api.services.directory.count_members(group.id).await?);
     let _guard = api.check_last(&caller, Loss::Group(group.id), is_forced).await?;
+    let overlay = Overlay { gone: vec![group.id], ..Overlay::default() };
+    let _turn = api.keep_tests(&caller, &overlay).await?;
     let deleted = api.services.directory.delete_group(&permit, group.id, revision).await;
     deleted.map_err(|error| owned(error, &group))?;
     Ok(render::answer(StatusCode::OK, &body))

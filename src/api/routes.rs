@@ -14,8 +14,8 @@ use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use super::admit::Gate;
 use super::error::Problem;
 use super::{
-    Api, Error, audit, explain, grants, groups, locks, me, openapi, placed, requests, roles, scopes, sessions, sources,
-    status, tokens, transfer, users,
+    Api, Error, audit, explain, grants, groups, locks, me, openapi, placed, policy, requests, roles, scopes, sessions,
+    sources, status, tokens, transfer, users,
 };
 use crate::http::{Access, Rate, RequestId, Route};
 
@@ -36,6 +36,8 @@ fn of_policy() -> Vec<Route<Api>> {
     const PATCH: Method = Method::PATCH;
     const DELETE: Method = Method::DELETE;
     vec![
+        Route::new(GET, "/api/v1/policy/tests", Management, API, policy::tests),
+        Route::new(POST, "/api/v1/policy/tests", Management, API, policy::run_tests),
         Route::new(GET, "/api/v1/roles", Management, API, roles::list),
         Route::new(POST, "/api/v1/roles", Management, API, roles::create),
         Route::new(GET, "/api/v1/roles/matrix", Management, API, roles::matrix),

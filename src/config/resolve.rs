@@ -10,8 +10,8 @@ use super::secrets::Credentials;
 use super::section::{Reader, Section, check_url, list, nearest};
 use super::source::BY_HAND;
 use super::{
-    Audit, Config, Ldap, Limits, Listen, Lockout, Log, Mapping, Notify, Oidc, Outbound, Password, Policy, Saml, Scim,
-    Session, Store,
+    Audit, Config, Ldap, Limits, Listen, Lockout, Log, Mapping, Notify, Oidc, Outbound, Password, Policy, PolicyTest,
+    Saml, Scim, Session, Store,
 };
 
 /// Ids that mean something already, and what.
@@ -39,7 +39,7 @@ pub fn resolve(file: &File, credentials: &Credentials) -> Result<Config, Vec<Pro
 
 /// Every key that the configuration knows, with its default.
 pub fn schema() -> Vec<super::Known> {
-    let text = "[[scim]]\n[[ldap]]\n[[saml]]\n[[oidc]]\n[[mapping]]\n[[notify]]\n\
+    let text = "[[scim]]\n[[ldap]]\n[[saml]]\n[[oidc]]\n[[mapping]]\n[[test]]\n[[notify]]\n\
                 [[schema]]\n[[schema.attribute]]\n[[schema.attribute.sub_attribute]]\n\
                 [[resource_type]]\n[[resource_type.extensions]]\n"
         .to_owned();
@@ -65,6 +65,7 @@ fn read(reader: &Reader<'_>) -> Option<Config> {
     let saml = collect(&root, "saml", &mut ids, Saml::resolve);
     let oidc = collect(&root, "oidc", &mut ids, Oidc::resolve);
     let mappings = root.tables("mapping").iter().filter_map(|section| mapping(section, &ids)).collect();
+    let tests = PolicyTest::resolve_all(&root.tables("test"));
     let schemas = super::schema::resolve(&root);
     let (passwords, locks) = policy.pack.presets();
     let lockout = Lockout::resolve(&root.table("lockout"), locks);
@@ -88,6 +89,7 @@ fn read(reader: &Reader<'_>) -> Option<Config> {
         saml,
         oidc,
         mappings,
+        tests,
         lockout,
         password,
         session,

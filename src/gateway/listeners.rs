@@ -112,7 +112,7 @@ impl Gateway {
         if let Some(certificates) = &certificates {
             self.foundation.metrics.certificate_expires("tls", certificates.expires());
         }
-        self.foundation.reload.started(&self.config, certificates.as_ref());
+        self.reload_in_force(certificates.as_ref());
         let mut public = self.settings("public", Bind::Tcp(listen.address));
         public.tls.clone_from(&certificates);
         public.trusted_proxies.clone_from(&listen.trusted_proxies);

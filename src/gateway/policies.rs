@@ -54,6 +54,24 @@ pub(super) fn unknown_roles(config: &config::Config, pack: &Pack) -> Vec<(String
     unknown.map(tell).collect()
 }
 
+/// What is wrong with tests of the policy that can be told without the store: where, and what.
+pub(super) fn wrong_tests(config: &config::Config, pack: &Pack) -> Vec<(String, String)> {
+    let roles = pack.roles();
+    let mut problems = Vec::new();
+    for test in &config.tests {
+        problems.extend(access::unknown_in(test, roles).into_iter().map(|problem| (test.position.clone(), problem)));
+    }
+    if problems.is_empty() {
+        let failing = access::run_role_tests(&config.tests, roles).into_iter().filter(|result| !result.held);
+        let tell = |result: access::TestResult| {
+            let reason = format!("the policy test `{}` fails: {}", result.name, result.failures.join("; "));
+            (result.position, reason)
+        };
+        problems.extend(failing.map(tell));
+    }
+    problems
+}
+
 pub(super) fn cost(hashing: &config::Hashing) -> Cost {
     let memory_kib = u32::try_from(hashing.memory_bytes / 1024).unwrap_or(u32::MAX);
     Cost { memory_kib, passes: hashing.passes, lanes: hashing.lanes }

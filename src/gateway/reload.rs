@@ -1,13 +1,15 @@
 //! Reading the configuration again while the daemon runs.
 //!
-//! Certificates and the log filter change at once, without a connection lost. What else has changed is named and takes
-//! effect at the next start. A configuration with problems changes nothing.
+//! Certificates, the log filter, the policy pack with its options and the tests of the policy change at once, without a
+//! connection lost. What else has changed is named and takes effect at the next start. A configuration with problems, and
+//! a pack that would break a test which holds, change nothing.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use futures_util::future::BoxFuture;
 
+use super::policy::PolicyInForce;
 use crate::api::Control;
 use crate::clock::Clock;
 use crate::config::{Config, Log, Problem};
@@ -26,6 +28,7 @@ struct Shared {
     clock: Clock,
     metrics: Metrics,
     certificates: OnceLock<Certificates>,
+    policy: OnceLock<PolicyInForce>,
     sections: Mutex<Vec<(&'static str, String)>>,
 }
 
@@ -52,28 +55,36 @@ impl Reload {
     }
 
     fn of(read: Option<Box<Read>>, filter: Box<Filter>, clock: Clock, metrics: Metrics) -> Self {
-        let (certificates, sections) = (OnceLock::new(), Mutex::default());
-        Self(Arc::new(Shared { read, filter, clock, metrics, certificates, sections }))
+        let (certificates, policy, sections) = (OnceLock::new(), OnceLock::new(), Mutex::default());
+        Self(Arc::new(Shared { read, filter, clock, metrics, certificates, policy, sections }))
     }
 
     /// What is in force from the start.
-    pub(super) fn started(&self, config: &Config, certificates: Option<&Certificates>) {
+    pub(super) fn started(&self, config: &Config, certificates: Option<&Certificates>, policy: PolicyInForce) {
+        self.0.policy.get_or_init(|| policy);
         *self.0.sections.lock().unwrap_or_else(PoisonError::into_inner) = sections(config);
         if let Some(certificates) = certificates {
             self.0.certificates.get_or_init(|| certificates.clone());
         }
     }
 
-    fn run(&self) -> Result<Vec<String>, Vec<String>> {
+    async fn run(&self) -> Result<Vec<String>, Vec<String>> {
         let shared = &*self.0;
         let read = shared.read.as_ref().ok_or_else(|| vec!["this gateway's configuration is in no file".to_owned()])?;
         let config = read().map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        let policy = match shared.policy.get() {
+            Some(policy) => Some((policy, policy.check(&config).await?)),
+            None => None,
+        };
         if let Some(certificates) = shared.certificates.get() {
             let failed = |error: crate::http::Error| vec![format!("listen.tls: {error}")];
             certificates.reload(shared.clock.now()).map_err(failed)?;
         }
         (shared.filter)(&config.log);
         let mut notes: Vec<String> = config.warnings.iter().map(ToString::to_string).collect();
+        if let Some((policy, pack)) = policy {
+            notes.extend(policy.apply(pack, &config).await);
+        }
         let running = shared.sections.lock().unwrap_or_else(PoisonError::into_inner);
         let changed: Vec<&str> = sections(&config)
             .iter()
@@ -92,7 +103,6 @@ impl Reload {
 fn sections(config: &Config) -> Vec<(&'static str, String)> {
     vec![
         ("public_url", format!("{:?}", config.public_url)),
-        ("policy", format!("{:?}", config.policy)),
         ("listen", format!("{:?}", config.listen)),
         ("store", format!("{:?}", config.store)),
         ("scim", format!("{:?}", config.scim)),
@@ -112,8 +122,10 @@ fn sections(config: &Config) -> Vec<(&'static str, String)> {
 
 impl Control for Reload {
     fn reload(&self) -> BoxFuture<'_, Result<Vec<String>, Vec<String>>> {
-        let outcome = self.run();
-        self.0.metrics.config_reloaded(outcome.is_ok(), self.0.clock.now());
-        Box::pin(std::future::ready(outcome))
+        Box::pin(async move {
+            let outcome = self.run().await;
+            self.0.metrics.config_reloaded(outcome.is_ok(), self.0.clock.now());
+            outcome
+        })
     }
 }

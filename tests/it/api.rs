@@ -12,6 +12,7 @@ mod me;
 mod openapi;
 mod organisations;
 mod policy;
+mod policy_tests;
 mod rank;
 mod roles;
 mod scopes;

@@ -60,6 +60,8 @@ const COMMANDS: &[&[&str]] = &[
     &["lock"],
     &["lock", "clear"],
     &["lock", "list"],
+    &["policy"],
+    &["policy", "test"],
     &["reload"],
     &["role"],
     &["role", "create"],

@@ -1,3 +1,5 @@
+mod exact;
+
 use super::*;
 
 fn prepared(standing: Standing, pack: &Pack) -> Prepared {

@@ -6,11 +6,12 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{check_owner, owned};
+use crate::access::Overlay;
 use crate::api::admit::Caller;
 use crate::api::fields::{Fields, Params};
 use crate::api::{Api, Error, render};
 use crate::directory::{self, GroupDraft, Member};
-use crate::model::{Group, GroupId, Membership, User, UserId};
+use crate::model::{Group, GroupId, Membership, Subject, User, UserId};
 
 /// Most members that one request adds or removes.
 const MAX_MOVED: usize = 1_000;
@@ -48,6 +49,13 @@ fn group_of(member: Member) -> Option<GroupId> {
     match member {
         Member::Group(id) => Some(id),
         Member::User(_) => None,
+    }
+}
+
+fn subject(member: Member) -> Subject {
+    match member {
+        Member::Group(id) => Subject::Group(id),
+        Member::User(id) => Subject::User(id),
     }
 }
 
@@ -107,6 +115,8 @@ pub(in crate::api) async fn add(
     for member in &absent {
         api.check_entering(&caller, &group, *member).await?;
     }
+    let joined = absent.iter().map(|member| (subject(*member), group.id)).collect();
+    let _turn = api.keep_tests(&caller, &Overlay { joined, ..Overlay::default() }).await?;
     if !asked.is_dry {
         let edit = |_: &Group, draft: &mut GroupDraft| {
             absent.iter().for_each(|member| draft.members.add(*member));
@@ -148,6 +158,8 @@ pub(in crate::api) async fn remove(
         // One after the other, so that each is looked at with those before gone.
         for member in &present {
             let _guard = api.check_last_member(&caller, &group, *member, is_forced).await?;
+            let left = vec![(subject(*member), group.id)];
+            let _turn = api.keep_tests(&caller, &Overlay { left, ..Overlay::default() }).await?;
             let edit = |_: &Group, draft: &mut GroupDraft| {
                 draft.members.remove(*member);
                 Ok::<(), directory::Error>(())

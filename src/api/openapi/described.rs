@@ -174,6 +174,10 @@ fn of_roles() -> Vec<Operation> {
     const ROLE: &str = "description?:text? permissions?:[text]? denies?:[text]? includes?:[text]? if_owner?:[text]? \
         ui_profile?:object? scoped_only?:flag?";
     vec![
+        Operation::get("/api/v1/policy/tests", "The tests of the policy").needs("`decisions:read`").lists("PolicyTest"),
+        Operation::post("/api/v1/policy/tests", "Runs the tests of the policy")
+            .needs("`decisions:read`")
+            .answers(200, "run:count failed:count items:[TestResult]"),
         Operation::get("/api/v1/roles", "Roles, flags and custom roles")
             .needs("`roles:read`")
             .query("kind", "text")

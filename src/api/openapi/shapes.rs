@@ -59,6 +59,8 @@ pub(super) fn shapes() -> Vec<(&'static str, Value)> {
              permissions:[text] denies:[text] if_owner:[text] badge:text? seat:any ui_profile:any created?:time \
              changed?:time created_by?:text revision?:count problem?:text",
         ),
+        ("PolicyTest", "name:text as:text accept:[text] deny:[text] position:text"),
+        ("TestResult", "name:text as:text position:text held:flag failures:[text]"),
         ("RowProblem", "row:count field:text? detail:text"),
         (
             "HeldRole",

@@ -6,14 +6,14 @@ use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
 use super::profile::Wish;
-use crate::access::Permit;
+use crate::access::{Overlay, Permit};
 use crate::api::admit::Caller;
 use crate::api::fields::{Fields, Params};
 use crate::api::protect::Loss;
 use crate::api::{Api, Error, render};
 use crate::audit::EventKind;
 use crate::directory::SourceRecord;
-use crate::model::User;
+use crate::model::{Status, User};
 use crate::secret::Secret;
 
 /// `PATCH /users/{id or name}`: members that are given replace, others stay. A password ends the user's sessions.
@@ -42,6 +42,9 @@ pub(in crate::api) async fn change(
     } else {
         None
     };
+    let status = wish.active.map(|active| (user.id, Some(if active { Status::Active } else { Status::Inactive })));
+    let overlay = Overlay { status: status.into_iter().collect(), ..Overlay::default() };
+    let _turn = if wish.active.is_some() { api.keep_tests(&caller, &overlay).await? } else { None };
     if let Some(password) = &wish.password {
         permit = api.permit(&caller, "passwords:update", None).await?;
         let mut record = record_of(&user);

@@ -5,6 +5,7 @@ use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use serde_json::json;
 
+use crate::access::Overlay;
 use crate::api::admit::Caller;
 use crate::api::fields::Params;
 use crate::api::protect::Loss;
@@ -66,6 +67,8 @@ pub(in crate::api) async fn delete(
         return Err(Error::Conflict { field: None, detail });
     }
     let _guard = api.check_last(&caller, Loss::User(user.id), is_forced).await?;
+    let overlay = Overlay { status: vec![(user.id, None)], ..Overlay::default() };
+    let _turn = api.keep_tests(&caller, &overlay).await?;
     api.services.directory.delete_user(&permit, user.id, revision).await?;
     Ok(render::answer(StatusCode::OK, &deleted(&user)))
 }

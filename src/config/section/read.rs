@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::super::document::{Node, Value};
 use super::super::form::{Domain, HostPort, Percent, Quota, parse_duration, parse_size, render_duration, render_size};
+use super::super::test::{Asked, TestSubject};
 use super::Section;
 use crate::model::{Network, RoleId, Scope, SourceId};
 
@@ -167,6 +168,15 @@ impl Parsed for RoleId {
 
 impl Parsed for Scope {
     const EXPECTED: &'static str = "must be KIND:SLUG, such as \"department:finance\"";
+}
+
+impl Parsed for Asked {
+    const EXPECTED: &'static str =
+        "must be RESOURCE:ACTION, such as \"reports:read\" or \"reports:read@department:finance\"";
+}
+
+impl Parsed for TestSubject {
+    const EXPECTED: &'static str = "must be a user's name, \"role:ID\" or \"group:NAME\"";
 }
 
 impl Parsed for SourceId {

@@ -179,7 +179,11 @@ async fn lists_hold_nothing_of_another_organisation() {
         };
         let reply = root.get(path).await;
         for [theirs, _] in other.all() {
-            assert!(!reply.text.to_lowercase().contains(&theirs.to_lowercase()), "{path} tells {theirs}: {}", reply.text);
+            assert!(
+                !reply.text.to_lowercase().contains(&theirs.to_lowercase()),
+                "{path} tells {theirs}: {}",
+                reply.text
+            );
         }
         count += 1;
     }
