@@ -23,6 +23,7 @@ mod policy;
 mod protect;
 mod rank;
 mod render;
+mod reports;
 mod requests;
 mod roles;
 mod routes;

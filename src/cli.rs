@@ -9,6 +9,7 @@ mod check_config;
 mod client;
 mod confirm;
 mod demo;
+mod doctor;
 mod environment;
 mod explain;
 mod failure;
@@ -18,6 +19,7 @@ mod log;
 mod output;
 mod password;
 mod policy;
+mod report;
 mod role;
 mod scim;
 mod scope;
@@ -86,6 +88,8 @@ enum Command {
     CheckConfig(check_config::Arguments),
     /// Play the main job on a gateway of its own, then serve it
     Demo(demo::Arguments),
+    /// Look for what is against good practice; ends with 1 when something is severe
+    Doctor(doctor::Arguments),
     /// Tell why a user may or may not do something
     Explain(explain::Arguments),
     /// Write scopes, roles, people, groups and grants as a document
@@ -109,6 +113,8 @@ enum Command {
     /// Roles: the policy pack's, and your own
     #[command(subcommand)]
     Role(role::Command),
+    /// Who is here, who has what and why, what nobody uses: as CSV or JSON
+    Report(report::Arguments),
     /// Provisioning connections
     #[command(subcommand)]
     Scim(scim::Command),
@@ -170,6 +176,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Demo(arguments) => wide(demo::demo(arguments.options(output.is_json()))),
         Command::Serve => wide(serve::run(options.config_path())),
         Command::Audit(command) => narrow(audit::run(command, &options, output)),
+        Command::Doctor(_) => narrow(doctor::run(Client::open(&options)?, output)),
         Command::Explain(arguments) => narrow(explain::run(arguments, Client::open(&options)?, output)),
         Command::Export(arguments) => narrow(transfer::export(arguments, Client::open(&options)?, output)),
         Command::Grant(command) => narrow(grant::run(command, Client::open(&options)?, output)),
@@ -179,6 +186,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Policy(command) => narrow(policy::run(command, Client::open(&options)?, output)),
         Command::Reload => narrow(status::reload(Client::open(&options)?, output)),
         Command::Role(command) => narrow(role::run(command, Client::open(&options)?, output)),
+        Command::Report(arguments) => narrow(report::run(arguments, Client::open(&options)?, output)),
         Command::Scim(command) => narrow(scim::run(command, Client::open(&options)?, output)),
         Command::Scope(command) => narrow(scope::run(command, Client::open(&options)?, output)),
         Command::Session(command) => narrow(session::run(command, Client::open(&options)?, output)),

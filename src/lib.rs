@@ -19,6 +19,7 @@
 //! | [`session`], [`tokens`] | secrets kept as keyed hashes only: signed-in browsers, provisioning, automation |
 //! | [`credential`], [`lockout`], [`limit`] | passwords on threads of their own; attempts, durable; rates, in memory |
 //! | [`ldap`], [`sync`] | a careful client; snapshot, plan (pure), guard, apply |
+//! | [`report`] | who has what and why, who has gone quiet, what leavers left: pages of rows, JSON or CSV |
 //! | [`upstream`] | connectors: an answer of a protocol becomes an `AssertedIdentity`, or a refusal with its rule |
 //! | [`login`] | tickets, pages, and `finish`, the one end of every sign-in |
 //! | [`scim`], [`api`], [`authzen`] | surfaces: parse, authorize, act, render; each with its table of routes and its errors |
@@ -40,7 +41,7 @@
 //! 3  audit limit
 //! 4  access
 //! 5  credential directory lockout session tokens
-//! 6  sync upstream
+//! 6  report sync transfer upstream
 //! 7  login
 //! 8  api authzen scim
 //! 9  bench cli gateway main sandbox
@@ -119,6 +120,7 @@ pub mod limit;
 pub mod lockout;
 pub mod login;
 pub mod model;
+pub mod report;
 pub mod sandbox;
 pub mod scim;
 pub mod secret;

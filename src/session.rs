@@ -45,6 +45,8 @@ const GENERATIONS: Table<UserId, u64> = Table::new(0x64, "session generations");
 /// Counts the sessions that a user opened: the end of all of them holds it, so that it loses against an opening that is
 /// committed first. Being a counter, it is no point of conflict between two openings.
 const OPENED: Table<UserId, i64> = Table::new(0x65, "sessions opened");
+/// When somebody signed in last. It stays when the session has ended.
+const LAST_SIGN_IN: Table<UserId, Timestamp> = Table::new(0x66, "last sign-ins");
 
 /// Why a session was not opened, found or ended.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -176,6 +178,7 @@ impl Sessions {
         let now = self.clock.now();
         change.find(&GENERATIONS, self.organisation, &user).await?;
         change.add(&OPENED, self.organisation, &user, 1);
+        change.put(&LAST_SIGN_IN, self.organisation, &user, &now)?;
         self.make_room(change, user, now).await?;
         let secret = self.ids.token();
         let hash = self.key.tag(secret.expose().as_bytes());
@@ -238,6 +241,19 @@ impl Sessions {
     pub async fn list(&self, user: UserId) -> Result<Vec<Session>, Error> {
         let rows = self.rows_of(user).await?;
         self.resolve(rows.into_iter().map(|row| row.hash).collect()).await
+    }
+
+    /// When each of these users signed in last, in their order; `None` where it was never, or before this was kept.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn last_sign_ins(&self, users: &[UserId]) -> Result<Vec<Option<Timestamp>>, Error> {
+        Ok(self.ledger.store().find_many(&LAST_SIGN_IN, self.organisation, users).await?)
+    }
+
+    /// Forgets when a user signed in, inside a change of the caller's that deletes the user.
+    pub fn forget_in(&self, change: &mut Change, user: UserId) {
+        change.delete(&LAST_SIGN_IN, self.organisation, &user);
     }
 
     /// At most `limit` (1,000 at most) sessions opened after `after`, oldest first, and the id to go on from when there

@@ -16,14 +16,14 @@ mod plan;
 mod snapshot;
 mod source;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as Cell, PoisonError};
 
 use tokio::sync::Mutex;
 use tracing::{info, warn};
 
 use crate::access::{Access, Permit};
 use crate::audit::{EventKind, Ledger, Outcome as EventOutcome};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::directory::{self, Directory};
 use crate::error::Chain;
 use crate::model::SourceId;
@@ -79,6 +79,15 @@ pub struct Outcome {
     pub unresolved_members: usize,
 }
 
+/// How a run ended. Kept in memory: a run without differences writes nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastRun {
+    /// When.
+    pub at: Timestamp,
+    /// What it did, or why it stopped.
+    pub result: Result<Counts, String>,
+}
+
 /// One source's sync. Cloning shares it; runs of one source follow each other.
 #[derive(Clone)]
 pub struct Sync {
@@ -88,17 +97,36 @@ pub struct Sync {
     ledger: Ledger,
     clock: Clock,
     running: Arc<Mutex<()>>,
+    last: Arc<Cell<Option<LastRun>>>,
 }
 
 impl Sync {
     /// A sync of `source` into `directory`.
     pub fn new(source: Source, directory: Directory, access: Access, ledger: Ledger, clock: Clock) -> Self {
-        Self { source: Arc::new(source), directory, access, ledger, clock, running: Arc::default() }
+        Self {
+            source: Arc::new(source),
+            directory,
+            access,
+            ledger,
+            clock,
+            running: Arc::default(),
+            last: Arc::default(),
+        }
     }
 
     /// The source's id.
     pub fn id(&self) -> &SourceId {
         &self.source.id
+    }
+
+    /// How the last run since the start of the daemon ended.
+    pub fn last(&self) -> Option<LastRun> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, result: Result<Counts, String>) {
+        let run = LastRun { at: self.clock.now(), result };
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(run);
     }
 
     /// Reads the source and tells what a run would do, without doing it. The guard is not asked.
@@ -128,6 +156,7 @@ impl Sync {
         let permit = self.access.task_permit(&format!("sync:{}", self.source.id), Some(self.source.id.clone()));
         match self.run_as(&permit).await {
             Ok(outcome) => {
+                self.note(Ok(outcome.counts));
                 if outcome.counts.changes() > 0 {
                     let event = permit.event(self.clock.now(), EventKind::SyncApplied);
                     let event = event.on("source", &self.source.id, &self.source.id);
@@ -137,6 +166,7 @@ impl Sync {
                 Ok(outcome)
             }
             Err(error) => {
+                self.note(Err(Chain(&error).to_string()));
                 warn!(source.id = %self.source.id, error = %Chain(&error), "LDAP sync of `{}` stopped", self.source.id);
                 let how = match &error {
                     Error::Refused { .. } | Error::Untrusted { .. } => EventOutcome::Denied,

@@ -14,8 +14,8 @@ use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use super::admit::Gate;
 use super::error::Problem;
 use super::{
-    Api, Error, audit, explain, grants, groups, locks, me, openapi, placed, policy, requests, roles, scopes, sessions,
-    sources, status, tokens, transfer, users,
+    Api, Error, audit, explain, grants, groups, locks, me, openapi, placed, policy, reports, requests, roles, scopes,
+    sessions, sources, status, tokens, transfer, users,
 };
 use crate::http::{Access, Rate, RequestId, Route};
 
@@ -23,6 +23,7 @@ use crate::http::{Access, Rate, RequestId, Route};
 pub fn table() -> Vec<Route<Api>> {
     let mut routes = of_people();
     routes.extend(of_scopes());
+    routes.extend(of_reports());
     routes.extend(of_policy());
     routes
 }
@@ -152,6 +153,19 @@ fn of_people() -> Vec<Route<Api>> {
         Route::new(POST, "/api/v1/users/{user}/departments", Management, API, placed::assign),
         Route::new(GET, "/api/v1/users/{user}/permissions", Management, API, explain::permissions),
         Route::new(GET, "/api/v1/who-can", Management, API, explain::who_can),
+    ]
+}
+
+/// The routes of reports.
+fn of_reports() -> Vec<Route<Api>> {
+    use Access::{Management, Session};
+    const API: Rate = Rate::Api;
+    const GET: Method = Method::GET;
+    vec![
+        Route::new(GET, "/api/v1/me/access", Session, API, reports::own_access),
+        Route::new(GET, "/api/v1/me/history", Session, API, reports::own_history),
+        Route::new(GET, "/api/v1/reports/{name}", Management, API, reports::show),
+        Route::new(GET, "/api/v1/users/{user}/provenance", Management, API, reports::provenance),
     ]
 }
 

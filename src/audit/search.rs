@@ -106,12 +106,26 @@ impl Ledger {
     /// # Errors
     /// `Unavailable`.
     pub async fn list(&self, filter: &Filter, before: Option<u64>, limit: usize) -> Result<Page, Error> {
+        self.list_within(filter, before, limit, MAX_READ).await
+    }
+
+    /// The same of the `most` entries before that position only.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn list_within(
+        &self,
+        filter: &Filter,
+        before: Option<u64>,
+        limit: usize,
+        most: u64,
+    ) -> Result<Page, Error> {
         let limit = limit.clamp(1, MAX_PAGE);
         let mut position = match before {
             Some(before) => before,
             None => self.end().await?,
         };
-        let stop = position.saturating_sub(MAX_READ);
+        let stop = position.saturating_sub(most.min(MAX_READ));
         let mut page = Page::default();
         while position > stop {
             let from = position.saturating_sub(CHUNK).max(stop);

@@ -10,7 +10,7 @@ use crate::model::UserId;
 use crate::session::{self, Sessions};
 use crate::store;
 
-/// Sessions, the password and failed attempts.
+/// Sessions and the last sign-in, the password and failed attempts.
 pub(super) struct Belongings {
     pub(super) credentials: Credentials,
     pub(super) lockout: Lockout,
@@ -30,5 +30,6 @@ impl directory::Belongings for Belongings {
     fn forget(&self, change: &mut Change, user: UserId) {
         self.credentials.forget_in(change, user);
         self.lockout.forget_in(change, user);
+        self.sessions.forget_in(change, user);
     }
 }

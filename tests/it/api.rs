@@ -14,6 +14,7 @@ mod organisations;
 mod policy;
 mod policy_tests;
 mod rank;
+mod reports;
 mod roles;
 mod scopes;
 mod sessions;

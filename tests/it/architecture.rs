@@ -12,7 +12,7 @@ const LEVELS: &[(usize, &[&str])] = &[
     (3, &["audit", "limit"]),
     (4, &["access"]),
     (5, &["credential", "directory", "lockout", "session", "tokens"]),
-    (6, &["sync", "transfer", "upstream"]),
+    (6, &["report", "sync", "transfer", "upstream"]),
     (7, &["login"]),
     (8, &["api", "authzen", "scim"]),
     (9, &["bench", "cli", "gateway", "main", "sandbox"]),

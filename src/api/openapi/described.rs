@@ -48,6 +48,7 @@ pub fn described() -> Vec<Operation> {
     all.extend(of_scopes());
     all.extend(of_sources());
     all.extend(of_the_daemon());
+    all.extend(of_reports());
     all
 }
 
@@ -323,5 +324,34 @@ fn of_the_daemon() -> Vec<Operation> {
             "version:text public_url:text time:time users:count groups:count store:text store_reason:text? tasks:count \
              sources:[text] connections:[text]",
         ),
+    ]
+}
+
+fn of_reports() -> Vec<Operation> {
+    const SHEET: &str = "columns:[text] items:[object] next:text?";
+    vec![
+        Operation::get("/api/v1/me/access", "What the caller holds, since when, why and by whom")
+            .needs("a user's session or token")
+            .answers(200, SHEET),
+        Operation::get("/api/v1/me/history", "What was given to the caller and taken away, newest first")
+            .needs("a user's session or token")
+            .lists("at:time action:text role:text? scope:text? by:text reason:text? rule:text? ends:time? grant:text?"),
+        Operation::get(
+            "/api/v1/reports/{name}",
+            "A report: access, inactive, posture, sources, tokens or users; JSON, or CSV where asked for",
+        )
+        .needs("`users:read`, with `grants:read`, `tokens:read` or `sources:read` where these are shown")
+        .query("format", "text")
+        .query("days", "count")
+        .query("user", "text")
+        .query("limit", "count")
+        .query("cursor", "text")
+        .answers(200, "columns?:[text] items?:[object] next?:text? findings?:[object] severe?:count warnings?:count"),
+        Operation::get(
+            "/api/v1/users/{user}/provenance",
+            "Where attributes, memberships and roles of a user come from",
+        )
+        .needs("`users:read` and `grants:read`")
+        .answers(200, "user:Brief record:object attributes:[object] memberships:[object] grants:[object]"),
     ]
 }

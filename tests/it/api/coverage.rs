@@ -10,7 +10,7 @@ use super::{Ground, refused};
 /// A route's path with something in the place of its parameters.
 fn path(pattern: &str) -> String {
     let filled = pattern.replace("{id}", "0193a5b2-6f1c-7b3e-8d5a-2c4e6f8a0b1d").replace("{user}", "ada");
-    filled.replace("{slug}", "finance").replace("{scope}", "department:finance")
+    filled.replace("{slug}", "finance").replace("{scope}", "department:finance").replace("{name}", "users")
 }
 
 #[tokio::test]

@@ -308,3 +308,30 @@ fn people_are_imported_grouped_and_deleted() {
     assert_eq!(daemon.run(&["user", "show", "ada@example.com"]).0, 5);
     assert_eq!(daemon.run(&["group", "delete", "analysts", "--yes"]).0, 0);
 }
+
+#[test]
+fn reports_are_written_and_practice_is_looked_through() {
+    let daemon = Daemon::start("[[scim]]\nid = \"okta\"");
+    for name in ["ada", "grace"] {
+        daemon.object(&["user", "create", name, "--name", "=1+1", "--role", "administrator"]);
+    }
+    let file = daemon.folder.path().join("access.csv");
+    let (code, out, err) = daemon.run(&["report", "access", "--output", file.to_str().unwrap()]);
+    assert_eq!((code, out.as_str()), (0, ""), "{err}");
+    let csv = std::fs::read_to_string(&file).unwrap();
+    assert!(csv.lines().count() == 3 && csv.contains("\"ada\"") && csv.contains("\"'=1+1\""), "{csv}");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let (_, out, _) = daemon.run(&["report", "users"]);
+    assert!(out.starts_with("\"id\",\"user\"") && out.lines().count() == 3, "{out}");
+    let (_, out, _) = daemon.run(&["report", "users", "--format", "json"]);
+    assert_eq!(serde_json::from_str::<Vec<Value>>(&out).unwrap().len(), 2, "{out}");
+    assert_eq!(daemon.list(&["report", "sources"]).len(), 1);
+    assert_eq!(daemon.run(&["report", "tokens", "--user", "nobody", "--output", file.to_str().unwrap()]).0, 5);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), csv, "a refusal leaves what is there");
+    assert_eq!(daemon.run(&["report", "everything"]).0, 2);
+    assert_eq!(daemon.run(&["doctor"]).0, 2);
+
+    let (code, told, err) = daemon.run(&["doctor", "--access"]);
+    assert!(code == 0 && told.contains("2 active users may give roles"), "{code} {told}{err}");
+    assert_eq!(daemon.object(&["doctor", "--access"])["severe"], 0);
+}
