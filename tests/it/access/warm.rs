@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cleargate::access::{Access, Error, Memberships, NewGrant, NewScope, Pack, Permit, RoleBook, ScopeEdit};
+use cleargate::access::{Access, Error, Memberships, NewGrant, NewScope, Pack, Permit, RoleBook, RoleKind, ScopeEdit};
 use cleargate::audit::{Ledger, Sealer};
 use cleargate::clock::ManualClock;
 use cleargate::directory::{self, Directory, GroupDraft, Member, MemberChange, Rules};
@@ -30,7 +30,10 @@ struct House {
 fn books() -> [RoleBook; 2] {
     let pack = Pack::open("clearpoint-systems", &BTreeMap::new()).unwrap();
     let specialist = serde_json::from_value(serde_json::json!({"name": "Helper", "permissions": ["users:update"]}));
-    [pack.roles().clone(), pack.with_custom(&specialist.unwrap()).unwrap()]
+    // As one of the pack: a role that administrators make must be stored.
+    let mut entries: Vec<_> = pack.with_custom(&specialist.unwrap()).unwrap().iter().cloned().collect();
+    entries.iter_mut().for_each(|entry| entry.kind = RoleKind::Role);
+    [pack.roles().clone(), RoleBook::new(pack.roles().catalogue().clone(), entries).unwrap()]
 }
 
 const DEPARTMENTS: [&str; 3] = ["department:a", "department:b", "department:c"];
