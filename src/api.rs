@@ -18,6 +18,7 @@ mod locks;
 mod me;
 mod named;
 mod openapi;
+mod people;
 mod placed;
 mod policy;
 mod protect;

@@ -235,15 +235,28 @@ impl Tokens {
     pub async fn revoke(&self, permit: &Permit, id: TokenId) -> Result<Token, Error> {
         self.ledger
             .retry(|mut change| async move {
-                let hash = change.find(&TOKEN_HASHES, self.organisation, &id).await?.ok_or(Error::NotFound)?;
-                let record = change.find(&TOKENS, self.organisation, &hash).await?.ok_or(Error::NotFound)?;
-                let token = Token::from(record);
-                change.delete(&TOKENS, self.organisation, &hash);
-                change.delete(&TOKEN_HASHES, self.organisation, &id);
+                let token = self.take_in(&mut change, id).await?.ok_or(Error::NotFound)?;
                 change.commit(told(permit.event(self.clock.now(), EventKind::TokenRevoked), &token)).await?;
                 Ok(token)
             })
             .await
+    }
+
+    /// The same inside a change of the caller's, who records the event; none when there is no such token any more.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn revoke_in(&self, change: &mut Change, permit: &Permit, id: TokenId) -> Result<Option<Event>, Error> {
+        let token = self.take_in(change, id).await?;
+        Ok(token.map(|token| told(permit.event(self.clock.now(), EventKind::TokenRevoked), &token)))
+    }
+
+    async fn take_in(&self, change: &mut Change, id: TokenId) -> Result<Option<Token>, Error> {
+        let Some(hash) = change.find(&TOKEN_HASHES, self.organisation, &id).await? else { return Ok(None) };
+        let Some(record) = change.find(&TOKENS, self.organisation, &hash).await? else { return Ok(None) };
+        change.delete(&TOKENS, self.organisation, &hash);
+        change.delete(&TOKEN_HASHES, self.organisation, &id);
+        Ok(Some(Token::from(record)))
     }
 
     /// Failing to note a use does not fail the request: a lost race means that somebody else has noted it.

@@ -14,8 +14,8 @@ use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use super::admit::Gate;
 use super::error::Problem;
 use super::{
-    Api, Error, audit, explain, grants, groups, locks, me, openapi, placed, policy, reports, requests, roles, scopes,
-    sessions, sources, status, tokens, transfer, users,
+    Api, Error, audit, explain, grants, groups, locks, me, openapi, people, placed, policy, reports, requests, roles,
+    scopes, sessions, sources, status, tokens, transfer, users,
 };
 use crate::http::{Access, Rate, RequestId, Route};
 
@@ -131,6 +131,11 @@ fn of_people() -> Vec<Route<Api>> {
         Route::new(DELETE, "/api/v1/locks/{user}", Management, API, locks::clear),
         Route::new(GET, "/api/v1/me", Session, API, me::me),
         Route::new(GET, "/api/v1/openapi.json", Session, API, openapi::show),
+        Route::new(GET, "/api/v1/people", Management, API, people::list),
+        Route::new(POST, "/api/v1/people", Management, API, people::create),
+        Route::new(GET, "/api/v1/people/{id}", Management, API, people::find),
+        Route::new(PATCH, "/api/v1/people/{id}", Management, API, people::change),
+        Route::new(DELETE, "/api/v1/people/{id}", Management, API, people::delete),
         Route::new(POST, "/api/v1/reload", Management, API, status::reload),
         Route::new(GET, "/api/v1/sessions", Management, API, sessions::list),
         Route::new(DELETE, "/api/v1/sessions/{id}", Management, API, sessions::end),
@@ -146,6 +151,8 @@ fn of_people() -> Vec<Route<Api>> {
         Route::new(DELETE, "/api/v1/tokens/{id}", Management, API, tokens::revoke),
         Route::new(GET, "/api/v1/users", Management, API, users::list),
         Route::new(POST, "/api/v1/users", Management, API, users::create),
+        Route::new(POST, "/api/v1/users/{user}", Management, API, users::act),
+        Route::new(GET, "/api/v1/users/{user}/holdings", Management, API, users::holdings),
         Route::new(POST, "/api/v1/users:bulk", Management, API, users::bulk).with_body_bytes(users::MAX_BODY_BYTES),
         Route::new(GET, "/api/v1/users/{user}", Management, API, users::show),
         Route::new(PATCH, "/api/v1/users/{user}", Management, API, users::change),

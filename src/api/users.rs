@@ -4,6 +4,8 @@ mod bulk;
 mod change;
 mod create;
 mod delete;
+mod leave;
+mod list;
 mod profile;
 mod rows;
 
@@ -13,61 +15,17 @@ use http::StatusCode;
 use serde_json::{Map, Value};
 
 use super::admit::Caller;
-use super::fields::Params;
 use super::{Api, Error, render};
-use crate::filter::{Filter, NoSchema};
 use crate::model::{Group, Subject, User, UserId};
 pub use bulk::MAX_ROWS;
 pub(super) use bulk::{MAX_BODY_BYTES, bulk};
 pub(super) use change::change;
 pub(super) use create::create;
 pub(super) use delete::delete;
+pub(super) use leave::{act, holdings};
+pub(super) use list::list;
+pub(super) use profile::is_address;
 pub use rows::{Row, parse};
-
-/// Most accounts that one filtered page reads.
-const MAX_READ: usize = 50_000;
-/// Accounts read at a time.
-const CHUNK: usize = 500;
-
-/// `GET /users?filter=&limit=&cursor=`. A page with a filter may hold fewer than asked although there are more.
-pub(super) async fn list(State(api): State<Api>, caller: Caller, mut params: Params) -> Result<Response, Error> {
-    let filter: Option<Filter> = params.parsed("filter")?;
-    let page = params.page::<UserId>()?;
-    params.end()?;
-    api.permit(&caller, "users:read", None).await?;
-    let directory = &api.services.directory;
-    let (mut items, mut after, mut read) = (Vec::new(), page.after, 0);
-    loop {
-        let wanted = if filter.is_some() { CHUNK } else { page.limit };
-        let users = directory.list_users(after, wanted).await?;
-        let is_last = users.len() < wanted;
-        read += users.len();
-        for user in users {
-            after = Some(user.id);
-            if filter.as_ref().is_none_or(|filter| matches(filter, &user)) {
-                items.push(render::user(&user));
-            }
-            if items.len() == page.limit {
-                return Ok(render::page(items, after.map(|id| id.to_string())));
-            }
-        }
-        if is_last {
-            return Ok(render::page(items, None));
-        }
-        if read >= MAX_READ {
-            return Ok(render::page(items, after.map(|id| id.to_string())));
-        }
-    }
-}
-
-/// Filters look at attributes by their RFC 7643 names, and at `status` and `source` besides.
-fn matches(filter: &Filter, user: &User) -> bool {
-    let mut object = user.attributes.0.clone();
-    if let Value::Object(shown) = render::user(user) {
-        object.extend(shown.into_iter().filter(|(_, value)| !value.is_null()));
-    }
-    filter.matches(&object, &NoSchema)
-}
 
 /// `GET /users/{id or name}`: with groups, roles, lock and password standing.
 pub(super) async fn show(State(api): State<Api>, caller: Caller, Path(user): Path<String>) -> Result<Response, Error> {

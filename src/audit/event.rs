@@ -108,6 +108,12 @@ pub enum EventKind {
     ScopeChanged,
     #[n(34)]
     ScopeDeleted,
+    #[n(35)]
+    PersonCreated,
+    #[n(36)]
+    PersonChanged,
+    #[n(37)]
+    PersonDeleted,
     #[n(38)]
     ImportApplied,
     #[n(39)]
@@ -141,6 +147,9 @@ impl EventKind {
             Self::MembershipChanged => "membership.update",
             Self::PasswordSet => "password.set",
             Self::PermissionRefused => "permission.refuse",
+            Self::PersonChanged => "person.update",
+            Self::PersonCreated => "person.create",
+            Self::PersonDeleted => "person.delete",
             Self::ResourceChanged => "resource.update",
             Self::ResourceCreated => "resource.create",
             Self::ResourceDeleted => "resource.delete",

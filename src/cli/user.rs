@@ -44,6 +44,12 @@ pub(super) enum Command {
         #[arg(long)]
         yes: bool,
     },
+    /// Tell what an account holds: roles, groups, tokens, sessions, people under it
+    #[command(after_help = "Example:\n  cleargate user holdings ada@example.com --json")]
+    Holdings {
+        /// User name or id
+        user: String,
+    },
     /// Make accounts for everybody in a file, all of them or none
     #[command(after_help = "Examples:\n  cleargate user import people.csv --role browser --dry-run\n  \
                             cleargate user import people.tsv --role updater --scope scorecard:sales --password-file ./first")]
@@ -59,6 +65,20 @@ pub(super) enum Command {
         /// At most so many
         #[arg(long, default_value_t = 10_000, value_name = "COUNT")]
         limit: usize,
+    },
+    /// End an account's access at once: inactive, sessions ended, tokens revoked; what it owns stays its own
+    #[command(
+        after_help = "Examples:\n  cleargate user offboard ada@example.com --dry-run\n  cleargate user offboard ada@example.com --yes"
+    )]
+    Offboard {
+        /// User name or id
+        user: String,
+        /// Only tell what would end and what would stay
+        #[arg(long)]
+        dry_run: bool,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
     },
     /// Set an account's password and end its sessions
     #[command(after_help = "Examples:\n  cleargate user set-password ada@example.com\n  \
@@ -97,6 +117,9 @@ pub(super) struct Create {
     /// E-mail address
     #[arg(long)]
     email: Option<String>,
+    /// Employee whose account it is, by number or id
+    #[arg(long, value_name = "NUMBER")]
+    employee: Option<String>,
     /// Department
     #[arg(long)]
     department: Option<String>,
@@ -135,6 +158,17 @@ pub(super) async fn run(command: Command, client: Client, output: &Output) -> Re
         Command::Create(create) => output.object(&client.post("/api/v1/users", &body(*create)?).await?),
         Command::Deactivate { user } => set_active(&client, &user, false, output).await,
         Command::Delete { user, force, yes } => delete(&client, &user, force, yes, output).await,
+        Command::Holdings { user } => {
+            let held = client.get(&path("users", &user, "/holdings")).await?;
+            output.result(&held, &told(&held))
+        }
+        Command::Offboard { user, dry_run, yes } => {
+            if !dry_run {
+                confirm(&format!("ends the access of {user}, with all sessions and tokens"), yes)?;
+            }
+            let answer = client.post(&path("users", &user, ":offboard"), &json!({"dry_run": dry_run})).await?;
+            output.result(&answer, &told(&answer))
+        }
         Command::Import(import) => import::run(import, &client, output).await,
         Command::List { filter, limit } => {
             let query: Vec<(&str, &str)> = filter.as_deref().map(|filter| ("filter", filter)).into_iter().collect();
@@ -166,6 +200,7 @@ fn body(create: Create) -> Result<Value, Failure> {
         "first_name": create.first_name,
         "last_name": create.last_name,
         "email": create.email,
+        "employee": create.employee,
         "department": create.department,
         "supervisor": create.supervisor,
         "language": create.language,
@@ -180,6 +215,13 @@ fn body(create: Create) -> Result<Value, Failure> {
         members.insert("must_change_password".to_owned(), create.must_change_password.into());
     }
     Ok(body)
+}
+
+/// What an account holds, a line each.
+fn told(held: &Value) -> String {
+    let lists = ["grants", "groups", "tokens", "sessions", "supervised"];
+    let count = |name: &str| held.get(name).and_then(Value::as_array).map_or(0, Vec::len);
+    lists.iter().map(|name| format!("{name:12}{}", count(name))).collect::<Vec<_>>().join("\n")
 }
 
 async fn delete(client: &Client, user: &str, force: bool, yes: bool, output: &Output) -> Result<(), Failure> {

@@ -1,6 +1,8 @@
 //! The directory's tables. Tags 0x01 to 0x1f and 0x40 to 0x4f are its own and never reused.
 
-use crate::model::{FoldedName, Group, GroupId, Membership, Object, ObjectId, SourceId, User, UserId};
+use crate::model::{
+    FoldedName, Group, GroupId, Membership, Object, ObjectId, Person, PersonId, SourceId, User, UserId,
+};
 use crate::store::Table;
 
 use super::Member;
@@ -62,9 +64,17 @@ pub(super) const RULE_TURNS: Table<UserId, i64> = Table::new(0x18, "rule turns")
 pub(super) const GROUP_SLUGS: Table<(String, GroupId), ()> = Table::new(0x40, "group slugs");
 /// Supervisor to the people whose `manager` it is (RFC 7643 section 4.3).
 pub(super) const REPORTS: Table<(UserId, UserId), ()> = Table::new(0x41, "reports");
+/// People that exist.
+pub(super) const PEOPLE: Table<PersonId, Person> = Table::new(0x1a, "people");
+/// Unique: folded number to person.
+pub(super) const PERSON_NUMBERS: Table<FoldedName, PersonId> = Table::new(0x1b, "person numbers");
+/// Unique: account to the person whose it is.
+pub(super) const PERSON_OF_USER: Table<UserId, PersonId> = Table::new(0x42, "person of user");
+/// The last number that was given to a person.
+pub(super) const PERSON_SERIAL: Table<str, u64> = Table::new(0x43, "person serial");
 
 /// Every tag of this module with its table's name.
-pub const ALL: [(u8, &str); 27] = [
+pub const ALL: [(u8, &str); 31] = [
     (0x01, USERS.name()),
     (0x02, USER_NAMES.name()),
     (0x03, USER_LINKS.name()),
@@ -90,6 +100,10 @@ pub const ALL: [(u8, &str); 27] = [
     (0x18, RULE_TURNS.name()),
     (0x19, MEMBER_OF_COUNTS.name()),
     (0x1c, USED_NAMES.name()),
+    (0x1a, PEOPLE.name()),
+    (0x1b, PERSON_NUMBERS.name()),
     (0x40, GROUP_SLUGS.name()),
     (0x41, REPORTS.name()),
+    (0x42, PERSON_OF_USER.name()),
+    (0x43, PERSON_SERIAL.name()),
 ];

@@ -43,6 +43,7 @@ const BULK: &str = "dry_run:flag rows:count good:count users:[Brief] problems:[R
 /// Every route of the surface, described.
 pub fn described() -> Vec<Operation> {
     let mut all = of_people();
+    all.extend(of_employees());
     all.extend(of_access());
     all.extend(of_roles());
     all.extend(of_scopes());
@@ -52,8 +53,41 @@ pub fn described() -> Vec<Operation> {
     all
 }
 
+fn of_employees() -> Vec<Operation> {
+    const PERSON: &str = "first_name?:text? last_name?:text? email?:text? employee_number?:text? companies?:[text]?";
+    const HOLDINGS: &str = "user:Brief active:flag grants:[Grant] groups:[object] tokens:[Token] sessions:[Session] \
+        supervised:[Brief] dry_run?:flag ended?:[text] kept?:[text]";
+    vec![
+        Operation::get("/api/v1/people", "People, with an account or without").needs("`people:read`").lists("Person"),
+        Operation::post("/api/v1/people", "Makes a person; first and last name are required")
+            .needs("`people:create`")
+            .takes(PERSON)
+            .answers(201, "Person"),
+        Operation::get("/api/v1/people/{id}", "One person, by id or employee number")
+            .needs("`people:read`")
+            .answers(200, "Person"),
+        Operation::patch("/api/v1/people/{id}", "Changes a person")
+            .needs("`people:update`")
+            .takes(PERSON)
+            .answers(200, "Person"),
+        Operation::delete("/api/v1/people/{id}", "Deletes a person who has no account")
+            .needs("`people:delete`")
+            .answers(200, "Person"),
+        Operation::get("/api/v1/users/{user}/holdings", "What a user holds")
+            .needs("`users:read`, `groups:read`, `grants:read`, `tokens:read` and `sessions:read`")
+            .answers(200, HOLDINGS),
+        Operation::post(
+            "/api/v1/users/{user}",
+            "With `:offboard` behind the user, ends the access and keeps what is owned",
+        )
+        .needs("`users:update`, and `tokens:delete` where there are tokens")
+        .takes("dry_run?:flag?")
+        .answers(200, HOLDINGS),
+    ]
+}
+
 fn of_people() -> Vec<Operation> {
-    let create = format!("{WISH} role?:text? user_type?:text? scopes?:[text]? access_groups?:[text]?");
+    let create = format!("{WISH} employee?:text? role?:text? user_type?:text? scopes?:[text]? access_groups?:[text]?");
     vec![
         Operation::get("/api/v1/me", "Who the caller is, and what they may do").answers(200, "Me"),
         Operation::get("/api/v1/users", "People").needs("`users:read`").query("filter", "text").lists("User"),

@@ -61,6 +61,11 @@ pub(super) fn shapes() -> Vec<(&'static str, Value)> {
         ),
         ("PolicyTest", "name:text as:text accept:[text] deny:[text] position:text"),
         ("TestResult", "name:text as:text position:text held:flag failures:[text]"),
+        (
+            "Person",
+            "id:id employee_number:text first_name:text last_name:text displayName:text email:text? user:Brief? \
+             companies:[text] created:time changed:time revision:count",
+        ),
         ("RowProblem", "row:count field:text? detail:text"),
         (
             "HeldRole",

@@ -79,7 +79,13 @@ pub(in crate::api) async fn bulk(
     for wish in &wishes {
         let mut record = blank(wish.user_name.as_deref().unwrap_or_default())?;
         wish.apply(&mut record)?;
-        plans.push(Plan { record, groups: groups.clone(), grants: grants.clone(), password: password.clone() });
+        plans.push(Plan {
+            record,
+            person: None,
+            groups: groups.clone(),
+            grants: grants.clone(),
+            password: password.clone(),
+        });
     }
     let users = api.write(&Permits { create, join }, &plans).await?;
     let body = report(false, count, wishes.len(), &users, &problems);

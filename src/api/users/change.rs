@@ -63,7 +63,8 @@ pub(in crate::api) async fn change(
     Ok(render::versioned(StatusCode::OK, &body, user.revision))
 }
 
-fn record_of(user: &User) -> SourceRecord {
+/// The record that stands for a user as it is.
+pub(super) fn record_of(user: &User) -> SourceRecord {
     SourceRecord {
         external_id: None,
         user_name: user.user_name.clone(),

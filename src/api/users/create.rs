@@ -13,7 +13,7 @@ use crate::api::{Api, Error, render};
 use crate::audit::Change;
 use crate::credential::{Lane, Prepared};
 use crate::directory::{Member, SourceRecord, parse_user_name};
-use crate::model::{Attributes, Group, Mode, RoleId, Scope, Subject, User, UserId};
+use crate::model::{Attributes, Group, Mode, Person, PersonId, RoleId, Scope, Subject, User, UserId};
 use crate::secret::Secret;
 
 /// The role of who gets no scope where scopes were asked for.
@@ -22,6 +22,8 @@ const NO_ACCESS: &str = "no_access";
 /// An account that is about to be made, all of it checked.
 pub(in crate::api) struct Plan {
     pub(in crate::api) record: SourceRecord,
+    /// Whose account it is.
+    pub(in crate::api) person: Option<PersonId>,
     pub(in crate::api) groups: Vec<Group>,
     pub(in crate::api) grants: Vec<NewGrant>,
     pub(in crate::api) password: Option<Prepared>,
@@ -45,9 +47,15 @@ pub(in crate::api) async fn create(
     let role: Option<RoleId> = fields.parsed("role")?;
     let role = role.or(fields.parsed("user_type")?);
     let scopes = fields.optional_list("scopes")?;
+    let employee = fields.text("employee")?;
     let groups = fields.list("access_groups")?;
     fields.end()?;
-    api.check_missing(&wish, role.as_ref())?;
+    let person = api.employee(&caller, employee).await?;
+    let is_form = wish.first_name.is_some() || wish.last_name.is_some();
+    if let Some(person) = &person {
+        wish.of_person(person);
+    }
+    api.check_missing(&wish, role.as_ref(), is_form)?;
     let role = api.role_of_new_user(role)?;
     let create = api.permit(&caller, "users:create", None).await?;
     let name = wish.user_name.clone().or_else(|| wish.email.clone()).unwrap_or_default();
@@ -73,7 +81,8 @@ pub(in crate::api) async fn create(
         }
         None => None,
     };
-    let (permits, plan) = (&Permits { create, join }, &Plan { record, groups, grants, password });
+    let (permits, plan) =
+        (&Permits { create, join }, &Plan { record, person: person.map(|person| person.id), groups, grants, password });
     let (services, api_ref) = (&api.services, &api);
     let user = services
         .ledger
@@ -100,13 +109,12 @@ pub(in crate::api) fn blank(name: &str) -> Result<SourceRecord, Error> {
 impl Api {
     /// An account needs a name to sign in by. Where first and last names are told, it is the whole form, all of whose
     /// fields are required; every missing one is named.
-    fn check_missing(&self, wish: &Wish, role: Option<&RoleId>) -> Result<(), Error> {
+    fn check_missing(&self, wish: &Wish, role: Option<&RoleId>, is_form: bool) -> Result<(), Error> {
         let is_blank = |text: &Option<String>| text.as_deref().is_none_or(|text| text.trim().is_empty());
         let mut missing = Vec::new();
         if wish.user_name.is_none() && wish.email.is_none() {
             missing.push(("userName".to_owned(), "is required, or an email".to_owned()));
         }
-        let is_form = wish.first_name.is_some() || wish.last_name.is_some();
         if role.is_none() && (is_form || self.services.access.pack().requires_role()) {
             missing.push(("role".to_owned(), "is required".to_owned()));
         }
@@ -120,6 +128,17 @@ impl Api {
             missing.extend(absent.map(|(field, _)| (field.to_owned(), "is required".to_owned())));
         }
         Error::of_fields(missing)
+    }
+
+    /// The person whose account is to be made, of whom the caller may read.
+    async fn employee(&self, caller: &Caller, text: Option<String>) -> Result<Option<Person>, Error> {
+        let Some(text) = text else { return Ok(None) };
+        self.permit(caller, "people:read", None).await?;
+        match self.person(&text).await {
+            Ok(person) => Ok(Some(person)),
+            Err(Error::NotFound { .. }) => Err(Error::invalid("employee", format!("`{text}` does not exist"))),
+            Err(error) => Err(error),
+        }
     }
 
     /// The grants of a new account: the role everywhere, or within each of the scopes. Who is asked for scopes and has
@@ -189,6 +208,10 @@ impl Api {
         let staged = services.directory.create_user_in(change, &permits.create, &plan.record).await?;
         let user = staged.user;
         staged.event.into_iter().for_each(|event| change.also(event));
+        if let Some(person) = plan.person {
+            let linked = services.directory.link_person_in(change, &permits.create, person, &user).await;
+            change.also(linked.map_err(of_employee)?);
+        }
         for group in &plan.groups {
             let Some(permit) = &permits.join else { break };
             let joined = services.directory.join_in(change, permit, group.id, Member::User(user.id)).await;
@@ -223,5 +246,15 @@ impl Api {
         let context: Vec<&str> = context.into_iter().flatten().collect();
         let unmet = self.services.credentials.policy().check(password, &context);
         if unmet.is_empty() { Ok(()) } else { Err(crate::credential::Error::Invalid { unmet }.into()) }
+    }
+}
+
+fn of_employee(error: crate::directory::Error) -> Error {
+    match error {
+        crate::directory::Error::Conflict { field, value } if field == "employee" => {
+            let detail = format!("the employee {value} has an account already");
+            Error::Conflict { field: Some("employee".to_owned()), detail }
+        }
+        other => other.into(),
     }
 }

@@ -6,7 +6,7 @@ use url::Url;
 use crate::api::fields::Fields;
 use crate::api::{Api, Error, render};
 use crate::directory::{SourceRecord, parse_user_name};
-use crate::model::{User, fold};
+use crate::model::{Person, User, fold};
 use crate::secret::Secret;
 
 /// Most characters of a telephone number.
@@ -71,6 +71,15 @@ impl Wish {
             last_name: Some(last_name.to_owned()),
             email: Some(email.to_owned()),
             ..Self::default()
+        }
+    }
+
+    /// Takes from a person's record what was not said otherwise.
+    pub(super) fn of_person(&mut self, person: &Person) {
+        self.first_name.get_or_insert_with(|| person.first_name.clone());
+        self.last_name.get_or_insert_with(|| person.last_name.clone());
+        if self.email.is_none() {
+            self.email.clone_from(&person.email);
         }
     }
 
@@ -217,7 +226,7 @@ fn set_within(attributes: &mut Map<String, Value>, name: &str, members: Vec<(&st
 }
 
 /// One `@` with something on both sides, without blanks and control characters.
-fn is_address(text: &str) -> bool {
+pub(in crate::api) fn is_address(text: &str) -> bool {
     let parts: Vec<&str> = text.split('@').collect();
     let is_plain = !text.chars().any(|c| c.is_whitespace() || c.is_control());
     text.len() <= 254 && is_plain && matches!(parts[..], [local, domain] if !local.is_empty() && !domain.is_empty())

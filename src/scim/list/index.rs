@@ -1,9 +1,9 @@
 //! The records that an index finds for a filter.
 
 use super::{MAX_READ, groups, kept, objects};
-use crate::directory::Member;
+use crate::directory::UserIndex;
 use crate::filter::{self, Filter};
-use crate::model::{GroupId, SourceId, UserId};
+use crate::model::{GroupId, Kept, SourceId, User};
 use crate::scim::read::{Record, possible_members};
 use crate::scim::resource::Kind;
 use crate::scim::schema::Target;
@@ -30,29 +30,10 @@ impl Scim {
         let directory = &self.directory;
         Ok(Some(match (index, kind) {
             (Index::Id, _) => self.find(kind, value).await?.into_iter().collect(),
-            (Index::UserName, _) => match directory.find_user_id(value).await? {
-                Some(id) => directory.find_kept_user(id).await?.into_iter().map(Record::Kept).collect(),
-                None => Vec::new(),
-            },
-            (Index::ExternalId, Kind::User) => {
-                let found = directory.find_users_by_external_id(source, value, MAX_INDEXED).await?;
-                // More may have it: a walk finds all of them, or says that it cannot.
-                if found.len() >= MAX_INDEXED {
-                    return Ok(None);
-                }
-                kept(found)
-            }
             (Index::ExternalId, Kind::Object(_)) => {
                 objects(kind, directory.find_objects_by_external_id(self.name(kind), source, value).await?)
             }
             (Index::ExternalId, Kind::Group) => groups(directory.find_groups_by_external_id(source, value).await?),
-            (Index::Email, _) => {
-                let found = directory.find_users_by_email(value, MAX_INDEXED).await?;
-                if found.len() >= MAX_INDEXED {
-                    return Ok(None);
-                }
-                kept(found)
-            }
             (Index::DisplayName, _) => groups(directory.find_groups_by_name(value).await?),
             (Index::Membership, Kind::Group) => {
                 let mut ids: Vec<GroupId> = Vec::new();
@@ -61,19 +42,34 @@ impl Scim {
                 }
                 groups(directory.groups_by_id(&ids).await?)
             }
-            (Index::Membership, Kind::Object(_) | Kind::User) => {
-                let members = match value.parse::<GroupId>() {
-                    Ok(id) => directory.all_members(id).await?,
-                    Err(_) => Vec::new(),
-                };
-                let is_user = |member: Member| match member {
-                    Member::User(id) => Some(id),
-                    Member::Group(_) => None,
-                };
-                let ids: Vec<UserId> = members.into_iter().filter_map(is_user).take(MAX_READ + 1).collect();
-                kept(directory.users_by_id(&ids).await?)
+            (Index::Of(index), _) => match self.users_of(source, index, value).await? {
+                Some(users) => users,
+                None => return Ok(None),
+            },
+            (Index::ExternalId | Index::Membership, Kind::User) | (Index::Membership, Kind::Object(_)) => {
+                return Ok(None);
             }
         }))
+    }
+
+    /// The users whom an index finds, or `None` when they are too many for it: a walk finds all of them, or says that it
+    /// cannot.
+    async fn users_of(&self, source: &SourceId, index: UserIndex, value: &str) -> Result<Option<Vec<Record>>, Error> {
+        let most = if index == UserIndex::Membership { MAX_READ } else { MAX_INDEXED };
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let users: Vec<User<Kept>> =
+                self.directory.users_of(index, value, Some(source), after, MAX_INDEXED).await?;
+            after = users.last().map(|user| user.id);
+            let is_last = users.len() < MAX_INDEXED;
+            found.extend(users);
+            if is_last {
+                return Ok(Some(kept(found)));
+            }
+            if found.len() > most || index != UserIndex::Membership {
+                return Ok((index == UserIndex::Membership).then(|| kept(found)));
+            }
+        }
     }
 }
 
@@ -81,9 +77,9 @@ impl Scim {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Index {
     Id,
-    UserName,
+    /// One of users.
+    Of(UserIndex),
     ExternalId,
-    Email,
     DisplayName,
     Membership,
 }
@@ -91,12 +87,11 @@ enum Index {
 impl Index {
     fn of(kind: Kind, target: Target<'_>) -> Option<Self> {
         let Target::Attribute { extension: None, attribute, sub } = target else { return None };
-        match (kind, &*attribute.name, sub.map(|sub| &*sub.name)) {
+        let part = sub.map(|sub| &*sub.name);
+        match (kind, &*attribute.name, part) {
             (_, "id", None) => Some(Self::Id),
+            (Kind::User, name, part) => UserIndex::of(name, part).map(Self::Of),
             (_, "externalId", None) => Some(Self::ExternalId),
-            (Kind::User, "userName", None) => Some(Self::UserName),
-            (Kind::User, "emails", None | Some("value")) => Some(Self::Email),
-            (Kind::User, "groups", None | Some("value")) => Some(Self::Membership),
             (Kind::Group, "displayName", None) => Some(Self::DisplayName),
             (Kind::Group, "members", None | Some("value")) => Some(Self::Membership),
             _ => None,

@@ -144,3 +144,84 @@ async fn a_password_set_by_an_administrator_ends_the_sessions() {
     assert!(!logs.to_string().contains(other));
     assert!(logs.to_string().contains(EventKind::PasswordSet.name()));
 }
+
+#[tokio::test]
+async fn a_search_by_index_finds_the_same_as_a_walk_page_by_page() {
+    let ground = Ground::with("[[scim]]\nid = \"okta\"").await;
+    let root = ground.root();
+    let boss = ground.user("boss", &[]).await;
+    let directory = ground.test.gateway.directory();
+    let okta = ground.test.connection("okta").await;
+    let mut wanted = Vec::new();
+    for number in 0..40 {
+        ground.test.advance(std::time::Duration::from_millis(1));
+        let name = format!("user{number:02}");
+        if number % 10 == 3 {
+            let mut entry = record(&name);
+            entry.external_id = Some(format!("id-{number}"));
+            directory.create_user(&okta, &entry).await.unwrap();
+            continue;
+        }
+        let mut body = json!({"userName": name, "email": "Team@example.com", "supervisor": "boss"});
+        if number % 2 == 1 {
+            body["email"] = format!("{name}@example.com").into();
+            body["supervisor"] = Value::Null;
+        } else {
+            wanted.push(name.clone());
+        }
+        good(root.post("/api/v1/users", body).await, StatusCode::CREATED);
+    }
+    let members = json!({"name": "Even Ones", "users": wanted});
+    let group = good(root.post("/api/v1/groups", members).await, StatusCode::CREATED);
+    let nested = json!({"name": "Nested"});
+    good(root.post("/api/v1/groups", nested).await, StatusCode::CREATED);
+    good(root.post("/api/v1/groups/even_ones/members", json!({"groups": ["nested"]})).await, StatusCode::OK);
+    let pages = |filter: String| {
+        let root = root.clone();
+        async move {
+            let (mut found, mut cursor) = (Vec::new(), String::new());
+            loop {
+                let path =
+                    format!("/api/v1/users?limit=7&filter={}{cursor}", filter.replace(' ', "%20").replace('"', "%22"));
+                let page = good(root.get(&path).await, StatusCode::OK);
+                let items = page["items"].as_array().unwrap();
+                found.extend(items.iter().map(|user| user["userName"].as_str().unwrap().to_owned()));
+                match page["next"].as_str() {
+                    Some(next) => cursor = format!("&cursor={next}"),
+                    None => return found,
+                }
+            }
+        }
+    };
+    let id = group["id"].as_str().unwrap();
+    for filter in [
+        "email eq \"TEAM@example.com\"".to_owned(),
+        "emails.value eq \"team@example.com\" and active eq true".to_owned(),
+        format!("supervisor eq \"{}\"", boss.id),
+        format!("groups.value eq \"{id}\""),
+        "groups.display eq \"even ones\"".to_owned(),
+        // Without an equality there is no index.
+        format!("groups.value sw \"{id}\""),
+        "email sw \"team@\"".to_owned(),
+    ] {
+        assert_eq!(pages(filter.clone()).await, wanted, "{filter}");
+    }
+    for (filter, expected) in [
+        ("userName eq \"USER04\"".to_owned(), vec!["user04"]),
+        (format!("id eq \"{}\"", boss.id), vec!["boss"]),
+        ("externalId eq \"id-13\" and source eq \"okta\"".to_owned(), vec!["user13"]),
+        ("externalId eq \"id-13\"".to_owned(), vec!["user13"]),
+        ("userName eq \"user04\" and active eq false".to_owned(), vec![]),
+        ("groups.display eq \"no such group\"".to_owned(), vec![]),
+        (
+            format!("groups.value eq \"{id}\" and userName sw \"user1\""),
+            vec!["user10", "user12", "user14", "user16", "user18"],
+        ),
+        (
+            "not (groups.display eq \"even ones\") and userName sw \"user0\"".to_owned(),
+            vec!["user01", "user03", "user05", "user07", "user09"],
+        ),
+    ] {
+        assert_eq!(pages(filter.clone()).await, expected, "{filter}");
+    }
+}

@@ -1,0 +1,64 @@
+//! Who leaves: what they hold, and the end of it.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::{Ground, good, refused};
+
+fn count(held: &Value, name: &str) -> usize {
+    held[name].as_array().unwrap().len()
+}
+
+#[tokio::test]
+async fn a_leaver_loses_access_in_one_commit_and_keeps_what_is_owned() {
+    let ground = Ground::new().await;
+    let root = ground.root();
+    let (_, browser) = ground.browser("ada", &["administrator"]).await;
+    ground.user("other", &["administrator"]).await;
+    good(root.post("/api/v1/users", json!({"userName": "alan", "supervisor": "ada"})).await, StatusCode::CREATED);
+    good(root.post("/api/v1/groups", json!({"name": "Ops", "users": ["ada"]})).await, StatusCode::CREATED);
+    let made = json!({"name": "made", "scope": "users:read"});
+    let made = good(browser.post("/api/v1/tokens", made).await, StatusCode::CREATED);
+    let held = json!({"name": "held", "scope": "users:read", "user": "ada"});
+    good(root.post("/api/v1/tokens", held).await, StatusCode::CREATED);
+    good(root.post("/api/v1/tokens", json!({"name": "else", "scope": "users:read"})).await, StatusCode::CREATED);
+
+    let held = good(root.get("/api/v1/users/ada/holdings").await, StatusCode::OK);
+    for (name, expected) in [("grants", 1), ("groups", 1), ("tokens", 2), ("sessions", 1), ("supervised", 1)] {
+        assert_eq!(count(&held, name), expected, "{name}: {held}");
+    }
+    let commits = || ground.test.gateway.ledger().store().engine().health().transactions;
+    let before = commits();
+    let plan = good(root.post("/api/v1/users/ada:offboard", json!({"dry_run": true})).await, StatusCode::OK);
+    assert_eq!((count(&plan, "tokens"), commits() - before), (2, 0), "a plan changes nothing");
+    good(browser.get("/api/v1/me").await, StatusCode::OK);
+    good(root.post("/api/v1/users/ada:offboard", json!({})).await, StatusCode::OK);
+    assert_eq!(commits() - before, 1);
+    refused(&browser.get("/api/v1/me").await, 401, None);
+    refused(&ground.bearer(made["token"].as_str().unwrap()).get("/api/v1/users").await, 401, None);
+    let after = good(root.get("/api/v1/users/ada/holdings").await, StatusCode::OK);
+    assert_eq!(after["active"], false);
+    for (name, expected) in [("grants", 1), ("groups", 1), ("tokens", 0), ("sessions", 0), ("supervised", 1)] {
+        assert_eq!(count(&after, name), expected, "{name}: {after}");
+    }
+    assert_eq!(good(root.get("/api/v1/tokens").await, StatusCode::OK)["items"].as_array().unwrap().len(), 1);
+    let before = commits();
+    good(root.post("/api/v1/users/ada:offboard", json!({})).await, StatusCode::OK);
+    assert_eq!(commits() - before, 0, "again there is nothing to do");
+    let logs = good(root.get("/api/v1/audit-logs?action=user.deactivate").await, StatusCode::OK);
+    assert!(logs["logs"][0].to_string().contains("off-boarding"), "{logs}");
+}
+
+#[tokio::test]
+async fn off_boarding_takes_rank_and_spares_oneself_and_the_last_administrator() {
+    let ground = Ground::new().await;
+    let (_, boss) = ground.browser("boss", &["administrator"]).await;
+    let desk = ground.service(&["users:read", "users:update"]).await;
+    refused(&desk.post("/api/v1/users/boss:offboard", json!({})).await, 403, None);
+    refused(&desk.get("/api/v1/users/boss/holdings").await, 403, None);
+    refused(&boss.post("/api/v1/users/boss:offboard", json!({})).await, 409, None);
+    refused(&ground.root().post("/api/v1/users/boss:offboard", json!({})).await, 409, None);
+    refused(&ground.root().post("/api/v1/users/boss", json!({})).await, 404, None);
+    refused(&ground.root().post("/api/v1/users/boss:promote", json!({})).await, 404, None);
+    refused(&ground.root().post("/api/v1/users/nobody:offboard", json!({})).await, 404, None);
+}
