@@ -188,10 +188,11 @@ impl Api {
         {
             return Ok(group);
         }
+        // A name that looks like another group's slug must not stand before it.
         let mut named = directory.find_groups_by_name(text).await?;
-        if named.is_empty() {
-            named = directory.find_groups_by_slug(text).await?;
-        }
+        named.extend(directory.find_groups_by_slug(text).await?);
+        named.sort_by_key(|group| group.id);
+        named.dedup_by_key(|group| group.id);
         match (named.pop(), named.is_empty()) {
             (Some(group), true) => Ok(group),
             (Some(_), false) => Err(Error::Ambiguous { what: "group" }),

@@ -27,7 +27,7 @@ use join::join;
 
 /// Roles by id.
 pub(in crate::access) const ROLES: Table<RoleId, StoredRole> = Table::new(0x24, "roles");
-const EPOCH: &str = "roles";
+pub(in crate::access) const EPOCH: &str = "roles";
 
 /// Most roles that an organisation makes: all are kept in memory, and the book is built anew by every change.
 pub const MAX_CUSTOM_ROLES: usize = 500;
@@ -159,6 +159,12 @@ impl Access {
             }
             epoch = after;
         }
+    }
+
+    /// The same, when newer ones are stored.
+    pub(in crate::access) async fn catch_up_roles(&self) -> Result<(), Error> {
+        let epoch = self.ledger.store().find(&EPOCHS, self.organisation, EPOCH).await?.unwrap_or(0);
+        if self.shelf().epoch < epoch { self.load_roles().await } else { Ok(()) }
     }
 
     fn shelf(&self) -> Shelf {
@@ -323,9 +329,7 @@ impl Access {
                     None => stored.remove(id),
                 };
                 let next = Shelf::of(Arc::clone(&shelf.pack), epoch.saturating_add(1), Arc::new(stored));
-                if let Some(problem) = next.problems.get(id).filter(|_| after.is_some()) {
-                    return Err(Error::Invalid { field: "includes", reason: problem.clone() });
-                }
+                check_all_stay(id, &shelf, &next)?;
                 if after.is_none() {
                     access.check_unheld(&mut change, id).await?;
                 }
@@ -359,6 +363,16 @@ impl Access {
         let grants = if held == 1 { "1 grant gives".to_owned() } else { format!("{held} grants give") };
         Err(Error::Conflict { field: None, detail: format!("{grants} `{id}`; end them first") })
     }
+}
+
+/// Refuses a write by which a role falls out of the book, the written one or another: its holders would be denied
+/// everything.
+fn check_all_stay(written: &RoleId, before: &Shelf, after: &Shelf) -> Result<(), Error> {
+    let is_fresh = |id: &RoleId| id == written || !before.problems.contains_key(id);
+    let broken = after.problems.iter().find(|(id, _)| after.stored.contains_key(*id) && is_fresh(id));
+    let Some((id, problem)) = broken else { return Ok(()) };
+    let reason = if id == written { problem.clone() } else { format!("would, of the role `{id}`, {problem}") };
+    Err(Error::Invalid { field: "includes", reason })
 }
 
 /// Whether a role of the book has not been deleted since; the commit of the change fails when it is before.

@@ -37,6 +37,10 @@ impl Access {
             let places = self.places_of(change, &role).await?;
             let was_undefined = old.find(&role).is_none() && places.is_some();
             let differences = differences(&role, old, new, was_undefined);
+            // Who holds it may have more rights than the one it takes, and without it could not defend them.
+            if places.is_some() && denies_more(&role, old, new) {
+                needed.extend(new.catalogue().iter().map(|permission| ((None, permission), false)));
+            }
             for place in places.unwrap_or_else(|| BTreeSet::from([None])) {
                 for (permission, if_owner) in &differences {
                     let entry = needed.entry((place.clone(), permission.clone())).or_insert(*if_owner);
@@ -46,8 +50,8 @@ impl Access {
         }
         let reached = |((scope, permission), if_owner)| Reached { permission, scope, if_owner };
         let needed: Vec<Reached> = needed.into_iter().map(reached).collect();
-        self.require(permit, &needed).await?;
-        self.check_own_loss(permit, &needed, old, new).await
+        self.check_own_loss(permit, &needed, old, new).await?;
+        self.require(permit, &needed).await
     }
 
     /// Where a role is held; `None` when it is not.
@@ -133,6 +137,12 @@ fn differences(role: &RoleId, old: &RoleBook, new: &RoleBook, was_undefined: boo
         (was_undefined || before != after).then_some((permission, if_owner))
     };
     new.catalogue().iter().filter_map(differs).collect()
+}
+
+/// Whether a role takes away what it did not take before.
+fn denies_more(role: &RoleId, old: &RoleBook, new: &RoleBook) -> bool {
+    let before: BTreeSet<Permission> = old.denied(role).into_iter().collect();
+    new.denied(role).into_iter().any(|permission| !before.contains(&permission))
 }
 
 fn words(role: &RoleId, book: &RoleBook) -> BTreeMap<Permission, Word> {

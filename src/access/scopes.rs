@@ -29,6 +29,11 @@ pub(in crate::access) const SCOPES: Table<(String, String), ScopeRecord> = Table
 pub(in crate::access) const EPOCHS: Table<str, u64> = Table::new(0x25, "access epochs");
 const EPOCH: &str = "scopes";
 
+/// The keys of the rows that every change of scopes and of roles raises.
+pub(in crate::access) fn epoch_keys(organisation: OrganisationId) -> [Vec<u8>; 2] {
+    [EPOCHS.key(organisation, EPOCH), EPOCHS.key(organisation, super::custom::EPOCH)]
+}
+
 /// The kinds of every organisation; a pack may add some.
 const KINDS: [&str; 4] = ["company", "department", "project", "scorecard"];
 /// Most scopes of an organisation: the tree of all is kept in memory and built anew by every change.
@@ -152,6 +157,15 @@ impl Scopes {
             }
             epoch = after;
         }
+    }
+
+    /// The same, when a newer one is stored.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub(in crate::access) async fn catch_up(&self) -> Result<(), Error> {
+        let epoch = self.ledger.store().find(&EPOCHS, self.organisation, EPOCH).await?.unwrap_or(0);
+        if self.tree().epoch() < epoch { self.load().await } else { Ok(()) }
     }
 
     /// Puts a tree in force, unless a newer one is.

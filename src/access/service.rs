@@ -8,6 +8,7 @@ use super::custom::Shelf;
 use super::explain::{self, Explanation, Level};
 use super::grants::{Grants, NewGrant};
 use super::policy::{self, Prepared, Question, Standing};
+use super::scopes::epoch_keys;
 use super::warm::Warm;
 use super::{Census, Error, Memberships, Pack, Permit, Reach, RoleBook, Scopes, Subjects};
 use crate::audit::{EventKind, Ledger, Outcome};
@@ -31,6 +32,8 @@ pub struct Access {
     pub(super) tests: Arc<RwLock<Arc<Vec<PolicyTest>>>>,
     pub(super) test_turns: Arc<tokio::sync::Mutex<()>>,
     pub(super) subjects: Option<Arc<dyn Subjects>>,
+    /// The marks under which roles and scopes in memory were last seen to be the stored ones.
+    epochs: Arc<RwLock<Option<Seen>>>,
     memberships: Arc<dyn Memberships>,
     census: Option<Arc<dyn Census>>,
     daemon_uid: u32,
@@ -65,6 +68,7 @@ impl Access {
             tests: Arc::default(),
             test_turns: Arc::default(),
             subjects: None,
+            epochs: Arc::default(),
             memberships,
             census: None,
             daemon_uid,
@@ -268,11 +272,30 @@ impl Access {
         Ok(self.acting(actor).await?.explain(question))
     }
 
+    /// Brings roles and scopes in memory up to date where somebody wrote them and was not there any more to do it: a
+    /// caller may go away between the commit and what follows it.
+    async fn renew(&self) -> Result<(), Error> {
+        let store = self.ledger.store();
+        let is_current = |seen: &Option<Seen>| seen.as_ref().is_some_and(|s| s.is_current(store.engine().marks()));
+        if is_current(&self.epochs.read().unwrap_or_else(PoisonError::into_inner)) {
+            return Ok(());
+        }
+        let mut seen = Seen::default();
+        for epoch in epoch_keys(self.organisation) {
+            seen.take(store.engine().marks(), &epoch);
+        }
+        self.scopes.catch_up().await?;
+        self.catch_up_roles().await?;
+        *self.epochs.write().unwrap_or_else(PoisonError::into_inner) = Some(seen);
+        Ok(())
+    }
+
     /// An actor made ready for many questions at this moment.
     ///
     /// # Errors
     /// `Store`.
     pub async fn acting(&self, actor: &Actor) -> Result<Acting, Error> {
+        self.renew().await?;
         let limit = if let Actor::Token { limit, .. } = actor { Some(limit.clone()) } else { None };
         let ground = match actor {
             Actor::Anonymous => Ground::Nothing("refused", "nobody is signed in"),
@@ -349,6 +372,7 @@ impl Access {
     /// # Errors
     /// `NotFound`, `Store`.
     pub async fn prepared(&self, user: UserId) -> Result<Arc<Prepared>, Error> {
+        self.renew().await?;
         let (roles, scopes) = (self.roles(), self.scopes.tree());
         if let Some(prepared) = self.warm.find(self.ledger.store(), user, &roles, &scopes) {
             return Ok(prepared);

@@ -69,6 +69,10 @@ pub(super) async fn change(
     fields.end()?;
     let permit = api.permit(&caller, "groups:update", None).await?;
     let group = api.group(&group).await?;
+    if name.as_ref().is_some_and(|name| *name != group.name) {
+        // People are put into groups by name: a name is not moved to a group that holds more than the caller may give.
+        api.check_group(&caller, &group).await?;
+    }
     let edit = |_: &Group, draft: &mut GroupDraft| {
         draft.name = name.clone().unwrap_or_else(|| draft.name.clone());
         Ok::<(), directory::Error>(())

@@ -4,6 +4,8 @@ use super::{Api, Error};
 use crate::model::near::{hint, nearest};
 use crate::model::{Group, RoleId, User};
 
+/// Most scopes, and most groups, that one request names for an account.
+pub(super) const MAX_PLACES: usize = 100;
 /// Most groups among whose names the nearest is looked for.
 const MAX_LOOKED_AT: usize = 1_000;
 
@@ -26,6 +28,9 @@ impl Api {
 
     /// The groups of these names, slugs or ids, each once.
     pub(super) async fn named_groups(&self, field: &str, names: &[String]) -> Result<Vec<Group>, Error> {
+        if names.len() > MAX_PLACES {
+            return Err(Error::invalid(field, format!("may have at most {MAX_PLACES}")));
+        }
         let mut groups: Vec<Group> = Vec::new();
         for name in names {
             let group = match self.group(name).await {

@@ -58,6 +58,10 @@ impl Api {
         if !can_take_away(role, scope, mode, &self.services.access.roles()) {
             return Ok(());
         }
+        if is_own(&caller.actor, subject) {
+            let detail = "this would limit what you may do yourself; somebody else has to do it".to_owned();
+            return Err(Error::Conflict { field: None, detail });
+        }
         match subject {
             Subject::User(user) => {
                 let reach = self.services.access.reach(user).await?;

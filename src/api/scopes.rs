@@ -112,6 +112,10 @@ impl Api {
         let scope = format!("{kind}:{slug}")
             .parse()
             .map_err(|_| Error::invalid("slug", "must be lower-case letters, digits, - and _, at most 64"))?;
+        if parent.is_some() && !self.services.access.grants().in_scope(&scope, 1).await?.is_empty() {
+            // Whatever stands below a place is subject to who rules there: what is held already is not drawn below it.
+            self.permit(caller, &permission(kind, "create"), None).await?;
+        }
         let new = NewScope { scope, name, description, parent };
         let record = self.services.access.scopes().create(&permit, new).await?;
         Ok(render::versioned(StatusCode::CREATED, &render(&record), record.revision))
@@ -145,13 +149,19 @@ impl Api {
         let update = permission(scope.kind(), "update");
         let permit = self.permit(caller, &update, Some(scope)).await?;
         let access = &self.services.access;
-        if let Some(parent) = &parent {
+        let (mut revision, mut parent) = (revision, parent);
+        if let Some(to) = &parent {
             let tree = access.scopes().tree();
-            let before = tree.find(scope).ok_or(Error::NotFound { what: "scope" })?.parent.clone();
-            if before != *parent {
-                self.permit(caller, &update, before.as_ref()).await?;
-                self.permit(caller, &update, parent.as_ref()).await?;
-                self.check_move(caller, scope, parent.as_ref()).await?;
+            let before = tree.find(scope).ok_or(Error::NotFound { what: "scope" })?;
+            if before.parent == *to {
+                // Where it is: nothing that has to be looked at, whatever else happens meanwhile.
+                parent = None;
+            } else {
+                self.permit(caller, &update, before.parent.as_ref()).await?;
+                self.permit(caller, &update, to.as_ref()).await?;
+                self.check_move(caller, scope, to.as_ref()).await?;
+                // What was looked at is what is moved.
+                revision = revision.or(Some(before.revision));
             }
         }
         let record = access.scopes().change(&permit, scope, revision, ScopeEdit { name, description, parent }).await?;

@@ -99,6 +99,20 @@ impl<'a> Rights<'a> {
         self.check("decisions:read", scope).await
     }
 
+    /// Whether the caller may read decisions about everybody everywhere: what stands elsewhere is nobody else's to learn
+    /// from a decision in one scope.
+    pub(super) async fn reads_everywhere(&self) -> Result<bool, Error> {
+        let permission: Permission =
+            "decisions:read".parse().map_err(|_| Error::Internal("a permission that is none"))?;
+        let acting = self.authzen.0.access.acting(&self.caller.actor).await?;
+        Ok(acting.may(&Question::new(&permission)))
+    }
+
+    /// Whether the caller is this user.
+    pub(super) fn is_own(&self, user: UserId) -> bool {
+        self.caller.user() == Some(user)
+    }
+
     /// Checks that the caller may do this in the scope, or in the whole organisation.
     pub(super) async fn check(&mut self, permission: &'static str, scope: Option<&Scope>) -> Result<(), Error> {
         let key = (permission, scope.cloned());

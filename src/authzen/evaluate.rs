@@ -13,6 +13,9 @@ use super::{Authzen, Error, MAX_EVALUATIONS};
 use crate::access::{self, Question};
 use crate::model::{Permission, User};
 
+/// What became of a grant that holds somewhere else.
+const ELSEWHERE: &str = "elsewhere";
+
 /// The type of the only subjects that there are.
 pub(super) const USER: &str = "user";
 
@@ -89,6 +92,9 @@ impl<'a> Answers<'a> {
         };
         if detail == Detail::Short {
             explanation.steps.clear();
+        }
+        if !explanation.steps.is_empty() && !self.rights.is_own(user.id) && !self.rights.reads_everywhere().await? {
+            explanation.steps.retain(|step| step.outcome != ELSEWHERE);
         }
         Ok((explanation.allowed, json!({"reasons": explanation})))
     }

@@ -3,7 +3,7 @@
 //! Subjects are users, by login name. Resources are the scopes where something may be done, `*` being the organisation as
 //! a whole. Actions are those of the policy pack's catalogue for the type. What is unknown finds nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -179,7 +179,7 @@ pub(super) async fn resources(State(authzen): State<Authzen>, caller: Caller, bo
         return authzen.results(&binding, &page, Vec::new(), None);
     };
     let (mut found, mut walked, mut last) = (Vec::new(), 0, page.after.clone().unwrap_or_default());
-    let places = authzen.places(&user, &resource).await?;
+    let places = authzen.places(&rights, &user, &resource).await?;
     let rest = places.into_iter().filter(|(id, _)| page.after.as_ref().is_none_or(|after| id > after));
     for (id, scope) in rest {
         if found.len() == page.limit || walked == MAX_WALK {
@@ -196,8 +196,14 @@ pub(super) async fn resources(State(authzen): State<Authzen>, caller: Caller, bo
 
 impl Authzen {
     /// Where somebody could be permitted something, by the id that results have: the organisation, every scope that there
-    /// is and every one that a grant of theirs names; only the one that the request names, if it names one.
-    async fn places(&self, user: &User, resource: &Resource) -> Result<BTreeMap<String, Option<Scope>>, Error> {
+    /// is and every one that a grant of theirs names; only the one that the request names, if it names one. Who asks about
+    /// themselves, and may not read decisions everywhere, is shown no scope but those of their own grants and below.
+    async fn places(
+        &self,
+        rights: &Rights<'_>,
+        user: &User,
+        resource: &Resource,
+    ) -> Result<BTreeMap<String, Option<Scope>>, Error> {
         if let Some(scope) = &resource.scope {
             return Ok(BTreeMap::from([(scope.to_string(), Some(scope.clone()))]));
         }
@@ -210,6 +216,10 @@ impl Authzen {
         let tree = scopes.tree();
         let recorded = scopes.kinds().flat_map(|kind| tree.list(kind, None, usize::MAX)).map(|record| &record.scope);
         let named = standing.held.iter().filter_map(|held| held.grant.scope.as_ref());
+        let sees_all = rights.reads_everywhere().await?;
+        let own: HashSet<&Scope> = named.clone().collect();
+        let is_theirs = |scope: &Scope| own.contains(scope) || tree.above(scope).any(|above| own.contains(above));
+        let recorded = recorded.filter(|scope| sees_all || is_theirs(scope));
         let mut places: BTreeMap<String, Option<Scope>> =
             recorded.chain(named).map(|scope| (scope.to_string(), Some(scope.clone()))).collect();
         places.insert(ORGANISATION.to_owned(), None);

@@ -76,8 +76,12 @@ impl Directory {
     /// `Store`.
     pub async fn find_groups_by_slug(&self, slug: &str) -> Result<Vec<Group>, Error> {
         let prefix = GROUP_SLUGS.prefix(self.organisation, &slug.to_owned());
-        let found = self.groups_of_index(GROUP_SLUGS.name(), prefix).await?;
-        if found.is_empty() { self.find_groups_by_name(&slug.replace('_', " ")).await } else { Ok(found) }
+        let mut found = self.groups_of_index(GROUP_SLUGS.name(), prefix).await?;
+        // Groups of a release before have no row of their slug.
+        found.extend(self.find_groups_by_name(&slug.replace('_', " ")).await?);
+        found.sort_by_key(|group| group.id);
+        found.dedup_by_key(|group| group.id);
+        Ok(found)
     }
 
     /// The groups that a source knows under this id.

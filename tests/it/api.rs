@@ -1,6 +1,7 @@
 //! The management surface through its router: who may call, what is refused, what is changed.
 
 mod accounts;
+mod attacks;
 mod bulk;
 mod coverage;
 mod escalation;

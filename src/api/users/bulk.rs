@@ -24,6 +24,8 @@ pub const MAX_ROWS: usize = 10_000;
 pub(in crate::api) const MAX_BODY_BYTES: usize = 2 * 1024 * 1024;
 /// Most accounts of one commit.
 const MAX_AT_ONCE: usize = 2_000;
+/// Most grants and memberships of one request.
+const MAX_BELONGINGS: usize = 20_000;
 
 /// `POST /users:bulk`: `rows` (text with three columns, or objects with `first_name`, `last_name`, `email`), `role` (or
 /// `user_type`) for all, `scopes`, `access_groups`, `password`, which everybody must change, `dry_run`, `partial`.
@@ -52,6 +54,12 @@ pub(in crate::api) async fn bulk(
     let role = role.ok_or_else(|| Error::invalid("role", "is required: one user type for all"))?;
     let grants = api.wanted_grants(Some(role), scopes)?;
     let groups = api.named_groups("access_groups", &names).await?;
+    let belongings = listed.len().saturating_mul(grants.len().saturating_add(groups.len()));
+    if belongings > MAX_BELONGINGS {
+        let reason =
+            format!("times scopes and groups may be at most {MAX_BELONGINGS}, and is {belongings}; use a group");
+        return Err(Error::invalid("rows", reason));
+    }
     let join = api.check_joining(&caller, &groups).await?;
     if password.is_some() {
         api.permit(&caller, "passwords:update", None).await?;

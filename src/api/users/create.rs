@@ -9,6 +9,7 @@ use super::profile::Wish;
 use crate::access::{NewGrant, Permit};
 use crate::api::admit::Caller;
 use crate::api::fields::Fields;
+use crate::api::named::MAX_PLACES;
 use crate::api::{Api, Error, render};
 use crate::audit::Change;
 use crate::credential::{Lane, Prepared};
@@ -159,7 +160,18 @@ impl Api {
             (None, None) => return Ok(Vec::new()),
             (Some(role), None) => return Ok(vec![NewGrant::new(nobody, role)]),
             (role, Some(scopes)) if scopes.is_empty() => {
-                return Ok(no_access.or(role).map(|role| NewGrant::new(nobody, role)).into_iter().collect());
+                return match (role, no_access) {
+                    (_, Some(no_access)) => Ok(vec![NewGrant::new(nobody, no_access)]),
+                    (None, None) => Ok(Vec::new()),
+                    (Some(role), None) => {
+                        let reason =
+                            format!("names no scope in which `{role}` is to hold; leave it out for everywhere");
+                        Err(Error::invalid("scopes", reason))
+                    }
+                };
+            }
+            (_, Some(scopes)) if scopes.len() > MAX_PLACES => {
+                return Err(Error::invalid("scopes", format!("may have at most {MAX_PLACES}; use a group")));
             }
             (None, Some(_)) => return Err(Error::invalid("role", "is required with scopes")),
             (Some(role), Some(scopes)) => (role, scopes),

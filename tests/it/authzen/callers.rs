@@ -132,3 +132,42 @@ async fn questions_count_against_the_rate_of_the_management_api() {
     assert!(reply.headers.contains_key("retry-after"));
     refused(&reply, 429);
 }
+
+/// A right to read decisions in one department, given by a role of one's own.
+async fn auditor(ground: &Ground) -> Asker {
+    let asker = browser(ground, "auditor", &[]).await;
+    let access = ground.test.gateway.access();
+    let draft = serde_json::from_value(json!({"name": "Auditor", "permissions": ["decisions:read"]})).unwrap();
+    access.create_role(&ground.test.task(), &draft, cleargate::access::Run::Commit).await.unwrap();
+    let user = ground.test.gateway.directory().find_user_by_name("auditor").await.unwrap().unwrap();
+    ground.grant(&user, "auditor+department:finance").await;
+    asker
+}
+
+#[tokio::test]
+async fn who_reads_decisions_in_one_place_learns_nothing_of_others() {
+    let ground = Ground::new().await;
+    ground.user("ada", &["reader+department:finance", "writer+department:secret"]).await;
+    let within = |scope: &str| json!({"type": "record", "id": "1", "properties": {"scope": scope}});
+    let auditor = auditor(&ground).await;
+    let reply = auditor.post(EVALUATION, &question("ada", "read", within("department:finance"))).await;
+    assert_eq!(reply.status, StatusCode::OK, "{}", reply.text);
+    assert!(reply.text.contains("department:finance") && !reply.text.contains("department:secret"), "{}", reply.text);
+    refused(&auditor.post(EVALUATION, &question("ada", "read", within("department:secret"))).await, 403);
+    // Who may read them everywhere is told everything.
+    let everywhere = ground.application(&["decisions:read"]).await;
+    let reply = everywhere.post(EVALUATION, &question("ada", "read", within("department:finance"))).await;
+    assert!(reply.text.contains("department:secret"), "{}", reply.text);
+}
+
+#[tokio::test]
+async fn asking_about_oneself_shows_no_scope_but_ones_own() {
+    let ground = Ground::new().await;
+    ground.test.place(&["department:hidden"]).await;
+    let ada = browser(&ground, "ada", &["reader", "writer+department:finance"]).await;
+    let found = ada.finds("resource", question("ada", "read", json!({"type": "record"}))).await;
+    assert_eq!(found, ["*", "department:finance"]);
+    let everywhere = ground.application(&["decisions:read"]).await;
+    let found = everywhere.finds("resource", question("ada", "read", json!({"type": "record"}))).await;
+    assert_eq!(found, ["*", "department:finance", "department:hidden"]);
+}

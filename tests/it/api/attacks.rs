@@ -1,0 +1,153 @@
+//! Ways up, and ways to lock others out, that somebody thought of.
+
+use cleargate::access::{NewScope, Scopes};
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::{Client, Ground, good, refused};
+
+const SYSTEMS: &str = "policy.pack = \"clearpoint-systems\"";
+
+async fn make(client: &Client, body: Value) -> Value {
+    good(client.post("/api/v1/roles", body).await, StatusCode::CREATED)
+}
+
+/// Somebody who may do these things, and is signed in.
+async fn somebody(ground: &Ground, name: &str, permissions: &[&str]) -> Client {
+    make(&ground.root(), json!({"name": format!("Of {name}"), "permissions": permissions})).await;
+    ground.browser(name, &[&format!("of_{name}")]).await.1
+}
+
+async fn may(ground: &Ground, user: &str, permission: &str) -> bool {
+    let path = format!("/api/v1/explain?user={user}&permission={permission}");
+    good(ground.root().get(&path).await, StatusCode::OK)["allowed"].as_bool().unwrap()
+}
+
+#[tokio::test]
+async fn no_edit_of_one_role_makes_another_fall_out_of_the_book() {
+    let ground = Ground::with(SYSTEMS).await;
+    ground.user("root", &["system_administrator"]).await;
+    let rights = ["roles:create", "roles:update", "roles:read", "grants:create"];
+    let mallory = somebody(&ground, "mallory", &rights).await;
+    make(&mallory, json!({"name": "a", "permissions": []})).await;
+    make(&mallory, json!({"name": "b", "permissions": [], "includes": ["a"]})).await;
+    good(mallory.post("/api/v1/grants", json!({"user": "root", "role": "b"})).await, StatusCode::CREATED);
+    let mut many = Vec::new();
+    for number in 0..63 {
+        many.push(format!("r{number}"));
+        make(&mallory, json!({"name": many.last(), "permissions": []})).await;
+    }
+    let reply = mallory.patch("/api/v1/roles/a", json!({"includes": many})).await;
+    refused(&reply, 422, Some("includes"));
+    assert!(reply.text.contains("`b`"), "{}", reply.text);
+    assert!(may(&ground, "root", "users:update").await);
+    good(mallory.patch("/api/v1/roles/a", json!({"includes": many[..62]})).await, StatusCode::OK);
+    assert!(may(&ground, "root", "users:update").await);
+}
+
+#[tokio::test]
+async fn nobody_denies_something_to_others_by_a_role_they_hold() {
+    let ground = Ground::with(SYSTEMS).await;
+    ground.user("root", &["system_administrator"]).await;
+    let rights = ["roles:create", "roles:update", "roles:read", "grants:create", "grants:delete", "users:update"];
+    let mallory = somebody(&ground, "mallory", &rights).await;
+    make(&mallory, json!({"name": "trap", "permissions": []})).await;
+    let denies = json!({"denies": ["users:update", "grants:create", "roles:update"]});
+    // Nobody holds it: it is a role like any other.
+    good(mallory.patch("/api/v1/roles/trap?dry_run=true", denies.clone()).await, StatusCode::OK);
+    good(mallory.post("/api/v1/grants", json!({"user": "root", "role": "trap"})).await, StatusCode::CREATED);
+    refused(&mallory.patch("/api/v1/roles/trap", denies.clone()).await, 403, None);
+    assert!(may(&ground, "root", "users:update").await);
+    good(ground.root().patch("/api/v1/roles/trap", denies).await, StatusCode::OK);
+    assert!(!may(&ground, "root", "users:update").await);
+}
+
+#[tokio::test]
+async fn what_was_written_while_its_writer_went_away_is_in_force_at_the_next_decision() {
+    let ground = Ground::with(SYSTEMS).await;
+    ground.test.place(&["department:finance"]).await;
+    ground.user("ada", &[]).await;
+    let body = json!({"user": "ada", "role": "viewer", "scope": "department:finance"});
+    good(ground.root().post("/api/v1/grants", body).await, StatusCode::CREATED);
+    let explain = "/api/v1/explain?user=ada&permission=reports:read&scope=department:payroll";
+    refused(&ground.root().get(explain).await, 422, Some("scope"));
+    // Another hand on the same store: nothing tells the gateway's own tree.
+    let access = ground.test.gateway.access();
+    let ledger = ground.test.gateway.ledger().clone();
+    let other = Scopes::new(ledger, ground.test.clock.clock(), cleargate::model::OrganisationId::DEFAULT, &[]);
+    other.load().await.unwrap();
+    let new = NewScope {
+        scope: "department:payroll".parse().unwrap(),
+        name: "Payroll".to_owned(),
+        description: String::new(),
+        parent: Some("department:finance".parse().unwrap()),
+    };
+    other.create(&ground.test.task(), new).await.unwrap();
+    assert_eq!(access.scopes().tree().len(), 1, "it does not know yet");
+    assert_eq!(good(ground.root().get(explain).await, StatusCode::OK)["allowed"], true);
+}
+
+#[tokio::test]
+async fn no_scopes_are_not_everywhere() {
+    let ground = Ground::with(SYSTEMS).await;
+    let body = json!({"userName": "ada", "role": "viewer", "scopes": []});
+    refused(&ground.root().post("/api/v1/users", body).await, 422, Some("scopes"));
+    let many: Vec<String> = (0..101).map(|number| format!("department:d{number}")).collect();
+    let body = json!({"userName": "ada", "role": "viewer", "scopes": many});
+    refused(&ground.root().post("/api/v1/users", body).await, 422, Some("scopes"));
+    assert_eq!(ground.root().get("/api/v1/users/ada").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_name_that_is_the_slug_of_another_group_is_told_and_not_taken_for_it() {
+    let ground = Ground::with(SYSTEMS).await;
+    let root = ground.root();
+    let mut ids = Vec::new();
+    for name in ["Data Analysts", "data_analysts"] {
+        let group = good(root.post("/api/v1/groups", json!({"name": name})).await, StatusCode::CREATED);
+        ids.push(group["id"].as_str().unwrap().to_owned());
+    }
+    let reply = root.post("/api/v1/grants", json!({"group": "data_analysts", "role": "viewer"})).await;
+    assert!(reply.status.is_client_error(), "{}", reply.text);
+    let body = json!({"group": ids[0], "role": "viewer"});
+    good(root.post("/api/v1/grants", body).await, StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn who_may_not_give_what_a_group_holds_does_not_rename_it() {
+    let ground = Ground::with(SYSTEMS).await;
+    let root = ground.root();
+    for name in ["Administrators", "Interns"] {
+        good(root.post("/api/v1/groups", json!({"name": name})).await, StatusCode::CREATED);
+    }
+    good(
+        root.post("/api/v1/grants", json!({"group": "administrators", "role": "system_administrator"})).await,
+        StatusCode::CREATED,
+    );
+    let mallory = somebody(&ground, "mallory", &["groups:update", "groups:read"]).await;
+    refused(&mallory.patch("/api/v1/groups/administrators", json!({"name": "Old"})).await, 403, None);
+    good(mallory.patch("/api/v1/groups/interns", json!({"name": "Trainees"})).await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn who_is_put_back_where_they_were_is_not_moved_and_who_moves_has_looked() {
+    let ground = Ground::with(SYSTEMS).await;
+    ground.test.place(&["department:p", "department:q", "department:x < department:p"]).await;
+    let rights = ["departments:update", "departments:read"];
+    make(&ground.root(), json!({"name": "Head", "permissions": rights})).await;
+    let (_, head) = ground.browser("head", &[]).await;
+    let body = json!({"user": "head", "role": "head", "scope": "department:x"});
+    good(ground.root().post("/api/v1/grants", body).await, StatusCode::CREATED);
+    good(head.patch("/api/v1/departments/x", json!({"parent": "p", "name": "X"})).await, StatusCode::OK);
+    refused(&head.patch("/api/v1/departments/x", json!({"parent": "q"})).await, 403, None);
+    good(ground.root().patch("/api/v1/departments/x", json!({"parent": "q"})).await, StatusCode::OK);
+    refused(&head.patch("/api/v1/departments/x", json!({"parent": "p"})).await, 403, None);
+}
+
+#[tokio::test]
+async fn nobody_limits_themselves_by_accident() {
+    let ground = Ground::new().await;
+    let (_, root) = ground.browser("root", &["administrator"]).await;
+    refused(&root.post("/api/v1/grants", json!({"user": "root", "role": "no_access"})).await, 409, None);
+    assert!(may(&ground, "root", "users:update").await);
+}
