@@ -14,6 +14,7 @@ mod explain;
 mod fields;
 mod grants;
 mod groups;
+mod history;
 mod locks;
 mod me;
 mod named;

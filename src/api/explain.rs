@@ -1,5 +1,6 @@
 //! `/explain` and `/users/{id}/permissions`: the decision that is enforced, told.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use axum::extract::{Path, State};
@@ -10,9 +11,10 @@ use serde_json::{Value, json};
 use super::admit::Caller;
 use super::fields::Params;
 use super::{Api, Error, render};
-use crate::access::Question;
+use crate::access::{Explanation, Question};
 use crate::clock::Timestamp;
-use crate::model::{Permission, Scope, User, UserId};
+use crate::directory::Member;
+use crate::model::{GroupId, Permission, Scope, User, UserId};
 
 impl Api {
     /// The user of this id or name. People may ask about themselves; about others, who has `permission`, and nobody else
@@ -45,8 +47,10 @@ pub(super) async fn explain(State(api): State<Api>, caller: Caller, mut params: 
     api.check_scope(scope.as_ref()).await?;
     let question = Question::new(&permission).within(scope.as_ref());
     let explanation = api.services.access.explain(user.id, &question, at).await?;
+    let groups = api.groups_on_the_way(user.id, &explanation).await?;
     let mut body = json!(explanation);
     if let Some(members) = body.as_object_mut() {
+        members.insert("groups".to_owned(), groups);
         members.insert("user".to_owned(), render::brief(&user));
         members.extend(ip.map(|ip| ("ip".to_owned(), Value::from(ip.to_string()))));
     }
@@ -54,6 +58,35 @@ pub(super) async fn explain(State(api): State<Api>, caller: Caller, mut params: 
 }
 
 impl Api {
+    /// The groups through which an explanation's grants came: each with its name, with who or what is in it on this way, and
+    /// with the source that brought that membership and when.
+    async fn groups_on_the_way(&self, user: UserId, explanation: &Explanation) -> Result<Value, Error> {
+        let directory = &self.services.directory;
+        let mut edges: BTreeSet<(GroupId, Member)> = BTreeSet::new();
+        for step in &explanation.steps {
+            let mut member = Member::User(user);
+            for group in &step.held.groups {
+                edges.insert((*group, member));
+                member = Member::Group(*group);
+            }
+        }
+        let ids: Vec<GroupId> = edges.iter().map(|(group, _)| *group).collect();
+        let groups = directory.groups_by_id(&ids).await?;
+        let mut told = Vec::with_capacity(edges.len());
+        for (id, member) in edges {
+            let name = groups.iter().find(|group| group.id == id).map(|group| group.name.as_str());
+            let row = directory.find_membership(id, member).await?;
+            told.push(json!({
+                "id": id.to_string(),
+                "name": name,
+                "member": member.to_string(),
+                "source": row.as_ref().and_then(|row| row.source.as_ref()).map(ToString::to_string),
+                "since": render::time(row.map(|row| row.since)),
+            }));
+        }
+        Ok(Value::Array(told))
+    }
+
     /// Refuses a permission that is in no catalogue, with the nearest one.
     fn check_permission(&self, permission: &Permission) -> Result<(), Error> {
         let roles = self.services.access.roles();

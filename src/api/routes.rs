@@ -14,8 +14,8 @@ use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use super::admit::Gate;
 use super::error::Problem;
 use super::{
-    Api, Error, audit, explain, grants, groups, locks, me, openapi, people, placed, policy, reports, requests, roles,
-    scopes, sessions, sources, status, tokens, transfer, users,
+    Api, Error, audit, explain, grants, groups, history, locks, me, openapi, people, placed, policy, reports, requests,
+    roles, scopes, sessions, sources, status, tokens, transfer, users,
 };
 use crate::http::{Access, Rate, RequestId, Route};
 
@@ -122,6 +122,7 @@ fn of_people() -> Vec<Route<Api>> {
         Route::new(GET, "/api/v1/groups/{id}", Management, API, groups::show),
         Route::new(PATCH, "/api/v1/groups/{id}", Management, API, groups::change),
         Route::new(DELETE, "/api/v1/groups/{id}", Management, API, groups::delete),
+        Route::new(GET, "/api/v1/groups/{id}/history", Management, API, history::of_group),
         Route::new(GET, "/api/v1/groups/{id}/members", Management, API, groups::list_members),
         Route::new(POST, "/api/v1/groups/{id}/members", Management, API, groups::add),
         Route::new(DELETE, "/api/v1/groups/{id}/members", Management, API, groups::remove),
@@ -130,6 +131,7 @@ fn of_people() -> Vec<Route<Api>> {
         Route::new(GET, "/api/v1/locks", Management, API, locks::list),
         Route::new(DELETE, "/api/v1/locks/{user}", Management, API, locks::clear),
         Route::new(GET, "/api/v1/me", Session, API, me::me),
+        Route::new(GET, "/api/v1/users/{user}/history", Management, API, history::of_user),
         Route::new(GET, "/api/v1/openapi.json", Session, API, openapi::show),
         Route::new(GET, "/api/v1/people", Management, API, people::list),
         Route::new(POST, "/api/v1/people", Management, API, people::create),

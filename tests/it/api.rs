@@ -8,6 +8,7 @@ mod escalation;
 mod forms;
 mod grants;
 mod groups;
+mod history;
 mod leavers;
 mod ledger;
 mod me;

@@ -38,6 +38,8 @@ const WISH: &str = "userName?:text? email?:text? name?:text? displayName?:text? 
     department?:text? supervisor?:text? language?:text? phone?:text? photo?:text? timezone?:text? active?:flag? \
     password?:text? must_change_password?:flag?";
 
+const HISTORY: &str = "logs:[any] next:text? damaged:any";
+
 const BULK: &str = "dry_run:flag rows:count good:count users:[Brief] problems:[RowProblem]";
 
 /// Every route of the surface, described.
@@ -90,6 +92,16 @@ fn of_people() -> Vec<Operation> {
     let create = format!("{WISH} employee?:text? role?:text? user_type?:text? scopes?:[text]? access_groups?:[text]?");
     vec![
         Operation::get("/api/v1/me", "Who the caller is, and what they may do").answers(200, "Me"),
+        Operation::get("/api/v1/users/{user}/history", "What was changed about a user, newest first")
+            .needs("`revision-history:read` or `audit:read`")
+            .query("limit", "count")
+            .query("cursor", "text")
+            .answers(200, HISTORY),
+        Operation::get("/api/v1/groups/{id}/history", "What was changed about a group, newest first")
+            .needs("`revision-history:read` or `audit:read`")
+            .query("limit", "count")
+            .query("cursor", "text")
+            .answers(200, HISTORY),
         Operation::get("/api/v1/users", "People").needs("`users:read`").query("filter", "text").lists("User"),
         Operation::post("/api/v1/users", "Makes an account")
             .needs("`users:create`")
@@ -179,6 +191,11 @@ fn of_access() -> Vec<Operation> {
             .needs("`grants:create` there, and every right of the role")
             .takes("department:text role:text scope?:text? expires_at?:time? reason?:text?")
             .answers(201, "Grant"),
+        Operation::get("/api/v1/policy/tests", "The tests of the policy").needs("`decisions:read`").lists("object"),
+        Operation::post("/api/v1/policy/tests", "Runs the tests of the policy")
+            .needs("`decisions:read`")
+            .takes("")
+            .answers(200, "run:count failed:count items:[any]"),
         Operation::get("/api/v1/grants", "The grants of a user or a group")
             .needs("`grants:read`")
             .query("user", "text")
