@@ -1,6 +1,7 @@
 //! Access as a service: reads what the policy needs, lets it decide, records refusals, hands out permits.
 
 use std::os::unix::fs::MetadataExt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::acting::{Acting, Ground};
@@ -34,6 +35,8 @@ pub struct Access {
     pub(super) subjects: Option<Arc<dyn Subjects>>,
     /// The marks under which roles and scopes in memory were last seen to be the stored ones.
     epochs: Arc<RwLock<Option<Seen>>>,
+    /// Whether the indexes have every grant.
+    is_filled: Arc<AtomicBool>,
     memberships: Arc<dyn Memberships>,
     census: Option<Arc<dyn Census>>,
     daemon_uid: u32,
@@ -69,6 +72,7 @@ impl Access {
             test_turns: Arc::default(),
             subjects: None,
             epochs: Arc::default(),
+            is_filled: Arc::default(),
             memberships,
             census: None,
             daemon_uid,
@@ -112,12 +116,19 @@ impl Access {
     pub async fn start(&self) -> Result<(), Error> {
         self.scopes.load().await?;
         self.load_roles().await?;
-        if self.ledger.store().engine().health().writable {
-            let filled = self.grants.fill_indexes().await?;
-            if filled > 0 {
-                tracing::info!(grants = filled, "put the grants of a release before into the indexes");
-            }
+        self.fill().await
+    }
+
+    /// Brings the indexes of a store of a release before up to date, once it takes writes.
+    async fn fill(&self) -> Result<(), Error> {
+        if self.is_filled.load(Ordering::Acquire) || !self.ledger.store().engine().health().writable {
+            return Ok(());
         }
+        let filled = self.grants.fill_indexes().await?;
+        if filled > 0 {
+            tracing::info!(grants = filled, "put the grants of a release before into the indexes");
+        }
+        self.is_filled.store(true, Ordering::Release);
         Ok(())
     }
 
@@ -275,6 +286,7 @@ impl Access {
     /// Brings roles and scopes in memory up to date where somebody wrote them and was not there any more to do it: a
     /// caller may go away between the commit and what follows it.
     async fn renew(&self) -> Result<(), Error> {
+        self.fill().await?;
         let store = self.ledger.store();
         let is_current = |seen: &Option<Seen>| seen.as_ref().is_some_and(|s| s.is_current(store.engine().marks()));
         if is_current(&self.epochs.read().unwrap_or_else(PoisonError::into_inner)) {

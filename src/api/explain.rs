@@ -103,7 +103,8 @@ impl Api {
         let Some(scope) = scope else { return Ok(()) };
         let access = &self.services.access;
         let tree = access.scopes().tree();
-        if tree.find(scope).is_some() || !access.grants().in_scope(scope, 1).await?.is_empty() {
+        let is_named = tree.find(scope).is_some() || self.services.directory.rules().names(scope);
+        if is_named || !access.grants().in_scope(scope, 1).await?.is_empty() {
             return Ok(());
         }
         Err(Error::invalid("scope", format!("`{scope}` does not exist{}", tree.hint(scope))))

@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 
 use super::admit::Caller;
 use super::{Api, Error, render};
-use crate::access;
+use crate::access::{self, HeldRole, Level};
 use crate::model::{Actor, Status, User, UserId};
 
 /// `GET /me`: `user`, `roles` and `permissions` that hold in the whole organisation, `scopes` with those that hold
-/// somewhere, `groups` of the directory and those that the provider named at sign-in, `session`. Of a caller that is
+/// somewhere, the `badge` of the level of access, `groups` of the directory and those that the provider named at sign-in, `session`. Of a caller that is
 /// nobody's, `user` is null. Of a token, what its limit lets through. Whoever may not sign in is nobody.
 pub(super) async fn me(State(api): State<Api>, caller: Caller) -> Result<Response, Error> {
     let user = match (&caller.signed_in, &caller.actor) {
@@ -49,6 +49,19 @@ impl Api {
         user.filter(|user| user.status == Status::Active).ok_or(Error::Unauthorized)
     }
 
+    /// The badge of the level of access: that of the role in the whole organisation that gives most, one of the user's own
+    /// before those of groups.
+    fn badge(&self, levels: &[Level]) -> Option<String> {
+        let book = self.services.access.roles();
+        let held = levels.iter().filter(|level| level.scope.is_none()).flat_map(|level| &level.roles);
+        let weigh = |held: &&HeldRole| {
+            let rights = book.rights(&held.role).map_or(0, Iterator::count);
+            (held.groups.is_empty(), rights)
+        };
+        let most = held.max_by_key(weigh)?;
+        book.find(&most.role).map(|entry| entry.badge().to_owned())
+    }
+
     async fn tell(&self, actor: &Actor, user: &User) -> Result<Value, Error> {
         let levels = self.services.access.effective_of(actor).await.map_err(|error| match error {
             // Deleted since, or the maker of a token is: nobody.
@@ -74,6 +87,7 @@ impl Api {
         }
         Ok(json!({
             "user": render::user(user),
+            "badge": self.badge(&levels),
             "roles": roles,
             "groups": groups.iter().map(|group| group.name.as_str()).collect::<Vec<_>>(),
             "permissions": permissions,

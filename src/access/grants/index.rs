@@ -47,7 +47,7 @@ async fn count(
     // Held first: a value that is newer than what is held fails the commit.
     change.hold(&USES, organisation, name).await?;
     let count = store::counter(store, &USES.key(organisation, name)).await?;
-    Ok(u64::try_from(count).unwrap_or(0))
+    u64::try_from(count).map_err(|_| store::Error::Corrupt { table: USES.name(), reason: format!("{name} is {count}") })
 }
 
 /// Who holds the grant of an index row, and its id.

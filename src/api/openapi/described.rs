@@ -191,11 +191,6 @@ fn of_access() -> Vec<Operation> {
             .needs("`grants:create` there, and every right of the role")
             .takes("department:text role:text scope?:text? expires_at?:time? reason?:text?")
             .answers(201, "Grant"),
-        Operation::get("/api/v1/policy/tests", "The tests of the policy").needs("`decisions:read`").lists("object"),
-        Operation::post("/api/v1/policy/tests", "Runs the tests of the policy")
-            .needs("`decisions:read`")
-            .takes("")
-            .answers(200, "run:count failed:count items:[any]"),
         Operation::get("/api/v1/grants", "The grants of a user or a group")
             .needs("`grants:read`")
             .query("user", "text")

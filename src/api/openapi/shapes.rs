@@ -94,6 +94,7 @@ pub(super) fn shapes() -> Vec<(&'static str, Value)> {
         json!({"type": "object", "required": ["user", "actor", "session"], "properties": {
             "user": {"anyOf": [{"$ref": "#/components/schemas/User"}, {"type": "null"}]},
             "actor": {"type": "string"},
+            "badge": {"type": ["string", "null"]},
             "session": {"anyOf": [{"$ref": "#/components/schemas/Session"}, {"type": "null"}]},
             "roles": {"type": "array", "items": {"type": "string"}},
             "groups": {"type": "array", "items": {"type": "string"}},

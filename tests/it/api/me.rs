@@ -91,3 +91,20 @@ async fn a_token_shows_no_more_than_its_limit_and_nothing_once_its_user_is_inact
     directory.delete_user(&ground.test.task(), user.id, None).await.unwrap();
     refused(&bearer.get("/api/v1/me").await, 401, None);
 }
+
+#[tokio::test]
+async fn the_badge_is_that_of_the_role_that_gives_most() {
+    let ground = Ground::new().await;
+    let (user, browser) = ground.browser("ada", &[]).await;
+    let badge = || async { good(browser.get("/api/v1/me").await, StatusCode::OK)["badge"].clone() };
+    assert_eq!(badge().await, Value::Null);
+    for (role, shown) in [("by_group", "Group Access"), ("browser", "Browser"), ("editor", "Editor")] {
+        ground.grant(&user, role).await;
+        assert_eq!(badge().await, shown);
+    }
+    // What holds in one place is no level of access.
+    ground.test.place(&["scorecard:north"]).await;
+    let body = json!({"user": "ada", "role": "administrator", "scope": "scorecard:north"});
+    good(ground.root().post("/api/v1/grants", body).await, StatusCode::CREATED);
+    assert_eq!(badge().await, "Editor");
+}
