@@ -141,8 +141,8 @@ fn differences(role: &RoleId, old: &RoleBook, new: &RoleBook, was_undefined: boo
 
 /// Whether a role takes away what it did not take before.
 fn denies_more(role: &RoleId, old: &RoleBook, new: &RoleBook) -> bool {
-    let before: BTreeSet<Permission> = old.denied(role).into_iter().collect();
-    new.denied(role).into_iter().any(|permission| !before.contains(&permission))
+    let before: BTreeSet<Permission> = old.denied(role).collect();
+    new.denied(role).any(|permission| !before.contains(&permission))
 }
 
 fn words(role: &RoleId, book: &RoleBook) -> BTreeMap<Permission, Word> {

@@ -65,8 +65,8 @@ fn show(member: Member, row: &Membership, users: &[User], groups: &[Group]) -> O
         Member::User(id) => {
             let user = users.iter().find(|user| user.id == id)?;
             let mut body = render::brief(user);
-            body["type"] = "user".into();
-            body["status"] = render::status(user.status).into();
+            let more = [("type", Value::from("user")), ("status", render::status(user.status).into())];
+            more.into_iter().for_each(|(name, value)| set(&mut body, name, value));
             body
         }
         Member::Group(id) => {
@@ -74,9 +74,15 @@ fn show(member: Member, row: &Membership, users: &[User], groups: &[Group]) -> O
             json!({"type": "group", "id": group.id.to_string(), "name": group.name.as_str()})
         }
     };
-    body["since"] = row.since.to_string().into();
-    body["source"] = row.source.as_ref().map(ToString::to_string).into();
+    set(&mut body, "since", row.since.to_string().into());
+    set(&mut body, "source", row.source.as_ref().map(ToString::to_string).into());
     Some(body)
+}
+
+fn set(body: &mut Value, name: &str, value: Value) {
+    if let Some(members) = body.as_object_mut() {
+        members.insert(name.to_owned(), value);
+    }
 }
 
 /// What a request is about.

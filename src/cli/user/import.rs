@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::api::{MAX_ROWS, Row, parse};
 use crate::cli::client::Client;
@@ -47,17 +47,23 @@ pub(in crate::cli) async fn run(import: Import, client: &Client, output: &Output
     if listed.len() > MAX_ROWS {
         return Err(Failure::new(Exit::Usage, format!("the file has {} rows; {MAX_ROWS} at most", listed.len())));
     }
-    let mut body = json!({"role": import.role, "access_groups": import.groups});
+    let mut members = Map::new();
+    members.insert("role".to_owned(), json!(import.role));
+    members.insert("access_groups".to_owned(), json!(import.groups));
     if !import.scopes.is_empty() {
-        body["scopes"] = json!(import.scopes);
+        members.insert("scopes".to_owned(), json!(import.scopes));
     }
     if let Some(file) = &import.password_file {
-        body["password"] = password::read_file(file)?.expose().into();
+        members.insert("password".to_owned(), password::read_file(file)?.expose().into());
     }
-    body["dry_run"] = true.into();
-    body["rows"] = text.as_str().into();
+    let body = |is_dry: bool, rows: Value| {
+        let mut members = members.clone();
+        members.insert("dry_run".to_owned(), is_dry.into());
+        members.insert("rows".to_owned(), rows);
+        Value::Object(members)
+    };
     output.message(&format!("looking through {} rows", listed.len()));
-    let found = client.post("/api/v1/users:bulk", &body).await?;
+    let found = client.post("/api/v1/users:bulk", &body(true, text.as_str().into())).await?;
     let problems = found.get("problems").and_then(Value::as_array).cloned().unwrap_or_default();
     if import.dry_run || (!problems.is_empty() && !import.partial) {
         return told(&found, &problems, rows, output, import.dry_run);
@@ -65,14 +71,12 @@ pub(in crate::cli) async fn run(import: Import, client: &Client, output: &Output
     let bad: Vec<u64> = problems.iter().filter_map(|problem| problem.get("row").and_then(Value::as_u64)).collect();
     let is_good = |row: &Row| !u64::try_from(row.number).is_ok_and(|number| bad.contains(&number));
     let good: Vec<Row> = listed.into_iter().flatten().filter(is_good).collect();
-    body["dry_run"] = false.into();
     let mut made = Vec::new();
     for some in good.chunks(CHUNK) {
         let rows = some
             .iter()
             .map(|row| json!({"first_name": row.first_name, "last_name": row.last_name, "email": row.email}));
-        body["rows"] = rows.collect();
-        let answer = client.post("/api/v1/users:bulk", &body).await?;
+        let answer = client.post("/api/v1/users:bulk", &body(false, rows.collect())).await?;
         made.extend(answer.get("users").and_then(Value::as_array).cloned().unwrap_or_default());
         output.message(&format!("{} of {} accounts", made.len(), good.len()));
     }

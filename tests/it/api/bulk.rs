@@ -59,7 +59,7 @@ async fn what_is_wrong_is_told_by_row_and_nothing_is_written() {
     let body = json!({"rows": rows, "role": "browser"});
     let reply = root.post("/api/v1/users:bulk", body.clone()).await;
     refused(&reply, 422, Some("rows"));
-    let expected = vec![(2, "email"), (3, "email"), (4, "email"), (5, "first_name"), (5, "last_name"), (6, "")];
+    let expected = [(2, "email"), (3, "email"), (4, "email"), (5, "first_name"), (5, "last_name"), (6, "")];
     let mut problems = told(&reply.json()["errors"]).iter().map(|(r, f)| (*r, (*f).to_owned())).collect::<Vec<_>>();
     problems.sort();
     let mut wanted: Vec<(u64, String)> = expected.iter().map(|(r, f)| (*r, (*f).to_owned())).collect();
