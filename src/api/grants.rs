@@ -67,12 +67,7 @@ pub(super) async fn create(State(api): State<Api>, caller: Caller, mut fields: F
     fields.end()?;
     let subject = api.subject(user, group).await?;
     let new = NewGrant { subject, role, scope, mode, reason, starts, ends };
-    let permit = api.services.access.permit_grant(&caller.actor, &new, caller.circumstance.clone()).await?;
-    api.check_taking(&caller, new.subject, &new.role, new.scope.as_ref(), new.mode).await?;
-    let access = &api.services.access;
-    let overlay = Overlay { given: vec![new.imagined()], ..Overlay::default() };
-    let _turn = api.keep_tests(&caller, &overlay).await?;
-    let grant = access.grants().create(&permit, &access.roles(), new).await?;
+    let grant = api.give_in(&caller, new).await?;
     Ok(render::answer(StatusCode::CREATED, &render::grant(&grant)))
 }
 

@@ -12,7 +12,7 @@ use super::admit::Caller;
 use super::fields::{Fields, Params};
 use super::scopes::{Kind, named};
 use super::{Api, Error, render};
-use crate::access::{HeldRole, NewGrant};
+use crate::access::{HeldRole, NewGrant, Overlay};
 use crate::model::{Grant, GrantId, GroupId, Mode, Permission, RoleId, Scope, Subject, UserId};
 
 /// Where a page of grants in a scope ended: `user:ID:GRANT` or `group:ID:GRANT`.
@@ -87,11 +87,13 @@ impl Api {
         Ok(render::page(items, next))
     }
 
-    /// Gives a role in a scope, by the same rules as `POST /grants`.
-    async fn give_in(&self, caller: &Caller, new: NewGrant) -> Result<Grant, Error> {
+    /// Gives a role, whatever the address by which it is asked for.
+    pub(super) async fn give_in(&self, caller: &Caller, new: NewGrant) -> Result<Grant, Error> {
         let access = &self.services.access;
         let permit = access.permit_grant(&caller.actor, &new, caller.circumstance.clone()).await?;
         self.check_taking(caller, new.subject, &new.role, new.scope.as_ref(), new.mode).await?;
+        let overlay = Overlay { given: vec![new.imagined()], ..Overlay::default() };
+        let _turn = self.keep_tests(caller, &overlay).await?;
         Ok(access.grants().create(&permit, &access.roles(), new).await?)
     }
 }

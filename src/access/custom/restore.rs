@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{EPOCH, MAX_CUSTOM_ROLES, ROLES, Shelf, StoredRole};
+use super::{EPOCH, MAX_CUSTOM_ROLES, ROLES, Shelf, StoredRole, check_all_stay};
 use crate::access::scopes::EPOCHS;
 use crate::access::{Access, Error, Permit, Restored, RoleBook, RoleKind};
 use crate::audit::EventKind;
@@ -75,8 +75,8 @@ fn merge(shelf: &Shelf, roles: &[StoredRole]) -> Result<(Vec<Restored>, Shelf), 
         return Err(Error::Conflict { field: None, detail });
     }
     let next = Shelf::of(Arc::clone(&shelf.pack), shelf.epoch.saturating_add(1), Arc::new(stored));
-    match roles.iter().find_map(|role| next.problems.get(&role.role.id)) {
-        Some(problem) => Err(Error::Invalid { field: "includes", reason: problem.clone() }),
-        None => Ok((restored, next)),
+    for role in roles {
+        check_all_stay(&role.role.id, shelf, &next)?;
     }
+    Ok((restored, next))
 }

@@ -117,6 +117,26 @@ async fn a_change_that_breaks_a_test_is_refused_with_its_name() {
 }
 
 #[tokio::test]
+async fn every_address_that_gives_a_role_keeps_the_tests() {
+    let ground = Ground::with(TESTS).await;
+    ground.user("ada", &["data_analyst"]).await;
+    ground.test.place(&["department:finance"]).await;
+    assert!(run(&ground).await.iter().all(|(_, held)| *held));
+    // An override takes from her there what she must be allowed.
+    good(ground.root().post("/api/v1/roles", json!({"name": "Idle", "permissions": []})).await, StatusCode::CREATED);
+    let (department, role) = ("finance", "idle");
+    for (path, body) in [
+        ("/api/v1/grants", json!({"user": "ada", "role": role, "scope": "department:finance", "mode": "override"})),
+        ("/api/v1/departments/finance/users", json!({"user": "ada", "role": role})),
+        ("/api/v1/users/ada/departments", json!({"department": department, "role": role, "scope": "department_only"})),
+    ] {
+        let reply = ground.root().post(path, body).await;
+        refused(&reply, 409, None);
+        assert!(reply.text.contains("ada reads reports"), "{path}: {}", reply.text);
+    }
+}
+
+#[tokio::test]
 async fn a_test_asks_for_somebody_who_is_in_one_group() {
     let lines = "policy.pack = \"clearpoint-systems\"\n[[test]]\nname = \"auditors\"\nas = \"group:Auditors\"\n\
                  accept = [\"audit:read\"]\ndeny = [\"users:read\"]";
