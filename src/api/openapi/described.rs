@@ -57,8 +57,8 @@ pub fn described() -> Vec<Operation> {
 
 fn of_employees() -> Vec<Operation> {
     const PERSON: &str = "first_name?:text? last_name?:text? email?:text? employee_number?:text? companies?:[text]?";
-    const HOLDINGS: &str = "user:Brief active:flag grants:[Grant] groups:[object] tokens:[Token] sessions:[Session] \
-        supervised:[Brief] dry_run?:flag ended?:[text] kept?:[text]";
+    const HOLDINGS: &str = "user:Brief active:flag grants?:[Grant] groups?:[object] tokens?:[Token] sessions?:[Session] \
+        supervised?:[Brief] dry_run?:flag ended?:[text] kept?:[text]";
     vec![
         Operation::get("/api/v1/people", "People, with an account or without").needs("`people:read`").lists("Person"),
         Operation::post("/api/v1/people", "Makes a person; first and last name are required")

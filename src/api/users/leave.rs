@@ -6,6 +6,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::change::record_of;
+use crate::access::Question;
 use crate::api::admit::Caller;
 use crate::api::fields::Fields;
 use crate::api::protect::Loss;
@@ -14,10 +15,17 @@ use crate::directory::Member;
 use crate::model::{Subject, User};
 use crate::tokens::Token;
 
+/// What is told of a leaver, and the right that it takes to see it.
+const PARTS: [(&str, &str); 5] = [
+    ("grants", "grants:read"),
+    ("groups", "groups:read"),
+    ("sessions", "sessions:read"),
+    ("supervised", "users:read"),
+    ("tokens", "tokens:read"),
+];
+
 /// Most people under a supervisor that are shown.
 const MAX_SHOWN: usize = 100;
-/// What is asked of who looks at everything that somebody holds.
-const TO_LOOK: [&str; 5] = ["users:read", "groups:read", "grants:read", "tokens:read", "sessions:read"];
 
 /// `GET /users/{id or name}/holdings`.
 pub(in crate::api) async fn holdings(
@@ -25,7 +33,7 @@ pub(in crate::api) async fn holdings(
     caller: Caller,
     Path(user): Path<String>,
 ) -> Result<Response, Error> {
-    for permission in TO_LOOK {
+    for (_, permission) in PARTS {
         api.permit(&caller, permission, None).await?;
     }
     let user = api.user(&user).await?;
@@ -78,7 +86,15 @@ pub(in crate::api) async fn act(
             .await?;
     }
     drop(guard);
+    let acting = api.acting(&caller).await?;
     if let Some(members) = held.as_object_mut() {
+        // Who may end an account need not see all that hangs on it.
+        for (part, permission) in PARTS {
+            let permission = permission.parse().map_err(|_| Error::Internal("a permission that is none"))?;
+            if !acting.may(&Question::new(&permission)) {
+                members.remove(part);
+            }
+        }
         members.insert("dry_run".to_owned(), is_dry.into());
         members.insert("ended".to_owned(), json!(["account", "sessions", "tokens"]));
         members.insert("kept".to_owned(), json!(["grants", "groups", "supervised"]));

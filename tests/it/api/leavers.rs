@@ -62,3 +62,19 @@ async fn off_boarding_takes_rank_and_spares_oneself_and_the_last_administrator()
     refused(&ground.root().post("/api/v1/users/boss:promote", json!({})).await, 404, None);
     refused(&ground.root().post("/api/v1/users/nobody:offboard", json!({})).await, 404, None);
 }
+
+#[tokio::test]
+async fn who_ends_an_account_sees_only_what_they_may_read() {
+    let ground = Ground::new().await;
+    ground.browser("boss", &["administrator"]).await;
+    ground.browser("ada", &[]).await;
+    let desk = ground.service(&["users:read", "users:update"]).await;
+    let told = good(desk.post("/api/v1/users/ada:offboard", json!({"dry_run": true})).await, StatusCode::OK);
+    let parts: Vec<&str> = ["grants", "groups", "sessions", "supervised", "tokens"]
+        .into_iter()
+        .filter(|part| told.get(part).is_some())
+        .collect();
+    assert_eq!(parts, ["supervised"], "{told}");
+    let told = good(ground.root().post("/api/v1/users/ada:offboard", json!({"dry_run": true})).await, StatusCode::OK);
+    assert_eq!(told["sessions"].as_array().unwrap().len(), 1);
+}
