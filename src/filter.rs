@@ -21,7 +21,7 @@ use crate::model::Value;
 
 pub use evaluate::{Fact, Facts, Kind, NoSchema, find_attribute, is_present};
 pub use path::{AttributePath, Path};
-pub use plan::equalities;
+pub use plan::{comparisons, equalities};
 
 /// Longest text of a filter or path, in bytes.
 pub const MAX_BYTES: usize = 2048;

@@ -9,6 +9,7 @@ mod address;
 mod admission;
 mod body;
 mod connection;
+mod cursor;
 mod edge;
 mod headers;
 mod host;
@@ -26,6 +27,7 @@ mod socket;
 mod tls;
 
 pub use address::{ClientAddress, PeerUid, circumstance};
+pub use cursor::{Binding, open_cursor, seal_cursor};
 pub use host::Hosts;
 pub use json::parse_json;
 pub use listener::{Bound, Error, serve};

@@ -5,22 +5,18 @@
 
 use std::time::Duration;
 
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use minicbor::{Decode, Encode};
 use serde_json::Value;
 
 use super::Error;
 use super::asked::object;
 use crate::clock::{Clock, Timestamp};
-use crate::secret::{MacKey, sha256};
+pub(super) use crate::http::Binding;
+use crate::http::{open_cursor, seal_cursor};
+use crate::secret::MacKey;
 
 /// How long a token holds; each page brings a new one.
 const TIMEOUT: Duration = Duration::from_secs(3600);
-/// Longest text that is looked at.
-const MAX_BYTES: usize = 2048;
-/// Bytes of the keyed hash in front of the payload.
-const TAG_BYTES: usize = 32;
 /// Results of a page when nobody says.
 const DEFAULT_LIMIT: usize = 100;
 /// Most results of a page.
@@ -42,10 +38,6 @@ pub(super) struct Page {
     pub(super) limit: usize,
 }
 
-/// What a token holds for.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Binding([u8; 32]);
-
 #[derive(Encode, Decode)]
 #[cbor(array)]
 struct Payload {
@@ -55,18 +47,6 @@ struct Payload {
     limit: u64,
     #[n(2)]
     after: String,
-}
-
-impl Binding {
-    /// Over parts whose order and number are part of it.
-    pub(super) fn of(parts: &[&str]) -> Self {
-        let mut message = Vec::new();
-        for part in parts {
-            message.extend_from_slice(&part.len().to_be_bytes());
-            message.extend_from_slice(part.as_bytes());
-        }
-        Self(sha256(&message))
-    }
 }
 
 impl Pages {
@@ -106,15 +86,8 @@ impl Pages {
 
     fn open(&self, binding: &Binding, token: &str) -> Result<Page, Error> {
         let foreign = || Error::malformed("page.token", "was not given to this caller for this search, or is too old");
-        if token.len() > MAX_BYTES {
-            return Err(foreign());
-        }
-        let bytes = BASE64_URL_SAFE_NO_PAD.decode(token).map_err(|_| foreign())?;
-        let (tag, payload) = bytes.split_at_checked(TAG_BYTES).ok_or_else(foreign)?;
-        if !self.key.verify(&message(binding, payload), tag) {
-            return Err(foreign());
-        }
-        let payload: Payload = minicbor::decode(payload).map_err(|_| foreign())?;
+        let payload = open_cursor(&self.key, binding, token).ok_or_else(foreign)?;
+        let payload: Payload = minicbor::decode(&payload).map_err(|_| foreign())?;
         if self.clock.now().since(payload.issued) > TIMEOUT {
             return Err(foreign());
         }
@@ -127,14 +100,8 @@ impl Pages {
         let limit = u64::try_from(limit).unwrap_or(u64::MAX);
         let payload = Payload { issued: self.clock.now(), limit, after: after.to_owned() };
         let payload = minicbor::to_vec(payload).map_err(|_| Error::Internal("a token that cannot be written"))?;
-        let mut text = self.key.tag(&message(binding, &payload)).to_vec();
-        text.extend_from_slice(&payload);
-        Ok(BASE64_URL_SAFE_NO_PAD.encode(text))
+        Ok(seal_cursor(&self.key, binding, &payload))
     }
-}
-
-fn message(binding: &Binding, payload: &[u8]) -> Vec<u8> {
-    [&binding.0, payload].concat()
 }
 
 #[cfg(test)]

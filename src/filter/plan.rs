@@ -9,17 +9,27 @@ use crate::model::Value;
 /// An equality inside brackets counts by its full path: `emails[type eq "work" and value eq "x"]` gives `emails.type`
 /// and `emails.value`. `emails eq "x"` gives `emails`, whose value is that of `emails.value`.
 pub fn equalities(filter: &Filter) -> Vec<(AttributePath, &Value)> {
+    let equal = comparisons(filter).into_iter().filter(|(_, operator, _)| *operator == Operator::Equal);
+    equal.map(|(path, _, value)| (path, value)).collect()
+}
+
+/// The same for comparisons of every kind.
+pub fn comparisons(filter: &Filter) -> Vec<(AttributePath, Operator, &Value)> {
     let mut found = Vec::new();
     collect(filter, None, &mut found);
     found
 }
 
-fn collect<'f>(filter: &'f Filter, parent: Option<&AttributePath>, found: &mut Vec<(AttributePath, &'f Value)>) {
+fn collect<'f>(
+    filter: &'f Filter,
+    parent: Option<&AttributePath>,
+    found: &mut Vec<(AttributePath, Operator, &'f Value)>,
+) {
     match filter {
         Filter::And(parts) => parts.iter().for_each(|part| collect(part, parent, found)),
-        Filter::Compare { path, operator: Operator::Equal, value } => found.push((below(parent, path), value)),
+        Filter::Compare { path, operator, value } => found.push((below(parent, path), *operator, value)),
         Filter::Element { path, filter } => collect(filter, Some(path), found),
-        Filter::Compare { .. } | Filter::Not(_) | Filter::Or(_) | Filter::Present(_) => {}
+        Filter::Not(_) | Filter::Or(_) | Filter::Present(_) => {}
     }
 }
 

@@ -6,8 +6,6 @@
 
 use std::time::Duration;
 
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use minicbor::bytes::{ByteArray, ByteVec};
 use minicbor::{Decode, Encode};
 
@@ -15,14 +13,12 @@ use super::Error;
 use super::list::{Mark, Place};
 use super::sort::SortKey;
 use crate::clock::{Clock, Timestamp};
-use crate::secret::{MacKey, sha256};
+pub(super) use crate::http::Binding;
+use crate::http::{open_cursor, seal_cursor};
+use crate::secret::MacKey;
 
 /// How long a cursor holds; each page brings a new one.
 pub const TIMEOUT: Duration = Duration::from_secs(3600);
-/// Longest text that is looked at.
-const MAX_BYTES: usize = 2048;
-/// Bytes of the keyed hash in front of the payload.
-const TAG_BYTES: usize = 32;
 
 /// Makes and reads cursors.
 #[derive(Clone, Debug)]
@@ -30,10 +26,6 @@ pub struct Cursors {
     key: MacKey,
     clock: Clock,
 }
-
-/// What a cursor holds for: the caller and everything of a query that decides which resources follow which.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Binding([u8; 32]);
 
 /// Where a walk stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,9 +71,7 @@ impl Cursors {
             total: position.total.and_then(|total| u64::try_from(total).ok()),
         };
         let payload = minicbor::to_vec(payload).map_err(|_| Error::Unavailable)?;
-        let mut text = self.tag(binding, &payload).to_vec();
-        text.extend_from_slice(&payload);
-        Ok(BASE64_URL_SAFE_NO_PAD.encode(text))
+        Ok(seal_cursor(&self.key, binding, &payload))
     }
 
     /// The place that a text stands for.
@@ -90,15 +80,8 @@ impl Cursors {
     /// `InvalidCursor`; `ExpiredCursor` for one of ours that is older than [`TIMEOUT`].
     pub(super) fn read(&self, binding: &Binding, text: &str) -> Result<Position, Error> {
         let foreign = || Error::InvalidCursor("the cursor was not given to this connection for this query".to_owned());
-        if text.len() > MAX_BYTES {
-            return Err(foreign());
-        }
-        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| foreign())?;
-        let (tag, payload) = bytes.split_at_checked(TAG_BYTES).ok_or_else(foreign)?;
-        if !self.key.verify(&message(binding, payload), tag) {
-            return Err(foreign());
-        }
-        let payload: Payload = minicbor::decode(payload).map_err(|_| foreign())?;
+        let payload = open_cursor(&self.key, binding, text).ok_or_else(foreign)?;
+        let payload: Payload = minicbor::decode(&payload).map_err(|_| foreign())?;
         if self.clock.now().since(payload.issued) > TIMEOUT {
             return Err(Error::ExpiredCursor);
         }
@@ -109,26 +92,6 @@ impl Cursors {
             total: payload.total.map(|total| usize::try_from(total).unwrap_or(usize::MAX)),
         })
     }
-
-    fn tag(&self, binding: &Binding, payload: &[u8]) -> [u8; 32] {
-        self.key.tag(&message(binding, payload))
-    }
-}
-
-impl Binding {
-    /// Over parts whose order and number are part of it.
-    pub(super) fn of(parts: &[&str]) -> Self {
-        let mut message = Vec::new();
-        for part in parts {
-            message.extend_from_slice(&part.len().to_be_bytes());
-            message.extend_from_slice(part.as_bytes());
-        }
-        Self(sha256(&message))
-    }
-}
-
-fn message(binding: &Binding, payload: &[u8]) -> Vec<u8> {
-    [&binding.0, payload].concat()
 }
 
 #[cfg(test)]
