@@ -9,6 +9,7 @@
 
 mod admit;
 mod audit;
+mod cursor;
 mod error;
 mod explain;
 mod fields;
@@ -44,6 +45,7 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 pub use admit::Gate;
+pub use cursor::Cursors;
 pub use error::{Error, RowProblem};
 pub use openapi::described;
 pub use routes::{router, table};
@@ -106,6 +108,8 @@ pub struct Services {
     pub control: Arc<dyn Control>,
     /// Passwords.
     pub credentials: Credentials,
+    /// Where lists go on.
+    pub cursors: Cursors,
     /// People and groups.
     pub directory: Directory,
     /// The ledger.

@@ -8,6 +8,7 @@
 mod belongings;
 mod brake;
 mod connections;
+mod facets;
 mod groups;
 mod index;
 mod membership;
@@ -24,6 +25,7 @@ mod subjects;
 mod tables;
 mod unique;
 mod users;
+mod walk;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -46,10 +48,11 @@ pub use objects::ObjectDraft;
 pub use people::PersonDraft;
 pub use reconcile::{Authority, SourceRecord, UserPlan, plan};
 pub use rules::{Rule, Rules, is_like_an_id, rule_record};
-pub use search::UserIndex;
+pub use search::{Term, UserIndex, UserSort};
 pub use tables::ALL as TABLES;
 use unique::Uniques;
 pub use users::{Staged, parse_user_name};
+pub use walk::{Found, UserWalk};
 
 /// Most rows that one page returns.
 pub const MAX_PAGE: usize = 1000;
@@ -140,6 +143,7 @@ pub struct Directory {
     uniques: Uniques,
     belongings: Arc<dyn Belongings>,
     pages: pages::Pages,
+    facets: facets::Facets,
 }
 
 impl Directory {
@@ -159,6 +163,7 @@ impl Directory {
             uniques: Uniques::default(),
             belongings: Arc::new(belongings::Nothing),
             pages: pages::Pages::default(),
+            facets: facets::Facets::default(),
         }
     }
 
@@ -166,7 +171,8 @@ impl Directory {
     #[must_use]
     pub fn of(self, organisation: OrganisationId) -> Self {
         let grants = Grants::new(self.ledger.clone(), self.clock.clone(), self.ids.clone(), organisation);
-        Self { organisation, grants, pages: pages::Pages::default(), ..self }
+        let facets = facets::Facets::default();
+        Self { organisation, grants, pages: pages::Pages::default(), facets, ..self }
     }
 
     /// The same directory, whose accounts take this along when they end.

@@ -11,6 +11,7 @@ mod sources;
 use std::sync::Arc;
 
 use crate::access::{self, Access};
+use crate::api;
 use crate::audit::{self, Ledger, Sealer};
 use crate::authzen;
 use crate::clock::{Clock, Timestamp};
@@ -125,6 +126,7 @@ pub struct Gateway {
     lockout: Lockout,
     login: Login,
     pages: authzen::Pages,
+    places: api::Cursors,
     sessions: Sessions,
     tokens: Tokens,
     syncs: sources::Syncs,
@@ -207,6 +209,7 @@ impl Gateway {
             Err(directory::Error::Store(error)) => return Err(Error::Store(error)),
             Err(other) => return Err(Error::configuration("store.path", other)),
         }
+        open_facets(&directory, &ledger, &foundation.tasks).await?;
         let memberships = Arc::new(directory.clone());
         let roles = pack.roles().clone();
         let access = Access::new(ledger.clone(), clock.clone(), ids.clone(), organisation, roles, memberships);
@@ -255,6 +258,7 @@ impl Gateway {
             lockout,
             login,
             pages,
+            places: api::Cursors::new(master),
             sessions,
             tokens,
             syncs,
@@ -358,6 +362,29 @@ async fn tell_failing_tests(access: &Access, ledger: &Ledger, now: Timestamp) ->
         if let Err(error) = ledger.record(event).await {
             tracing::warn!("that a policy test fails was not recorded: {}", Chain(&error));
         }
+    }
+    Ok(())
+}
+
+/// Lists people by index, once every user has its rows: those whom a release before has made get them now.
+async fn open_facets(directory: &Directory, ledger: &Ledger, tasks: &Tasks) -> Result<(), Error> {
+    let has_gaps = match directory.open_facets().await {
+        Ok(has_gaps) => has_gaps,
+        // A store that takes no writes is served as it is.
+        Err(error) if !ledger.store().engine().health().writable => {
+            tracing::warn!("the indexes of people were not opened: {}", Chain(&error));
+            return Ok(());
+        }
+        Err(directory::Error::Store(error)) => return Err(Error::Store(error)),
+        Err(other) => return Err(Error::configuration("store.path", other)),
+    };
+    if has_gaps {
+        let (directory, stopping) = (directory.clone(), tasks.stopping());
+        tasks.spawn("index-people", async move {
+            if let Err(error) = directory.fill_facets(&stopping).await {
+                tracing::error!("the indexes of people are not complete, the next start goes on: {}", Chain(&error));
+            }
+        });
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ mod create;
 mod delete;
 mod leave;
 mod list;
+mod picture;
 mod profile;
 mod rows;
 

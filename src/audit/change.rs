@@ -36,6 +36,8 @@ pub enum Housekeeping {
     AccessToken,
     /// Removal of what has expired.
     Expiry,
+    /// Rows that lead to records of releases before, and change none of them.
+    Index,
     /// A moment of last use.
     LastSeen,
     /// A pending login, a claimed assertion id: short-lived state before anything happened.

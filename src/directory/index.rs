@@ -80,12 +80,13 @@ impl Directory {
         if let Some(new) = new.filter(|_| old != new) {
             change.put(&REPORTS, self.organisation, &(new, after.id), &())?;
         }
+        self.stage_facets(change, before, Some(after))?;
         let old = before.map(|before| &before.attributes);
         self.stage_unique(change, "User", after.id, old, Some(&after.attributes)).await
     }
 
     /// Takes away every row that leads to a user.
-    pub(super) fn unindex(&self, change: &mut Change, user: &User) {
+    pub(super) fn unindex(&self, change: &mut Change, user: &User) -> Result<(), Error> {
         change.delete(&USER_NAMES, self.organisation, &user.user_name.folded());
         for link in &user.links {
             let subject = (link.source.clone(), link.external_id.clone());
@@ -98,10 +99,12 @@ impl Directory {
         if let Some(supervisor) = supervisor(user) {
             change.delete(&REPORTS, self.organisation, &(supervisor, user.id));
         }
+        self.stage_facets(change, Some(user), None)
     }
 }
 
-fn emails(user: &User) -> Vec<FoldedName> {
+/// The addresses of a user in the form of their index, sorted, each once.
+pub(super) fn emails(user: &User) -> Vec<FoldedName> {
     let list = user.attributes.0.get("emails").and_then(|emails| emails.as_array());
     let values = list.into_iter().flatten().filter_map(|email| email.get("value")?.as_str());
     let mut folded: Vec<FoldedName> = values.filter(|value| !value.is_empty()).map(fold).collect();

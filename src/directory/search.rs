@@ -1,12 +1,19 @@
-//! Searches of users by index: which attribute has one, and a page of whom it finds, in the order of creation. Every
-//! page costs what it shows, however deep it is. What is found may still not meet the filter that it was looked up for.
+//! Searches of users by index: which attribute has one, with which index a search begins, and a page of whom it finds.
+//! Every page costs what it shows, however deep it is. What is found may still not meet the filter that it was looked up
+//! for.
 
+use super::facets::{Facet, FacetValue, cut};
 use super::membership::Member;
-use super::tables::{MEMBERS, REPORTS, USER_EMAILS, USER_LINKS};
-use super::users::suffix_id;
+use super::tables::{FACETS, MEMBERS, REPORTS, USER_EMAILS, USER_LINKS, USER_NAMES, USERS};
+use super::walk::{Rows, UserWalk, Way, Whose};
 use super::{Directory, Error, MAX_PAGE};
-use crate::model::{GroupId, SourceId, User, UserId, fold};
-use crate::store::{Key, Range, Table};
+use crate::clock::Timestamp;
+use crate::filter::Operator;
+use crate::model::{GroupId, RoleId, SourceId, Status, User, UserId, fold};
+use crate::store::{Direction, Key, KeyWriter, Range};
+
+/// Most users whom a search by index may find that are sorted by another one in memory.
+const MAX_SORTED: usize = 500;
 
 /// Indexes of users, the most selective first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,10 +26,92 @@ pub enum UserIndex {
     ExternalId,
     /// An e-mail address.
     Email,
+    /// The name to show.
+    DisplayName,
+    /// The family name.
+    FamilyName,
     /// The supervisor's id.
     Supervisor,
     /// The id of a group that they are directly in.
     Membership,
+    /// A role that was given to them themselves.
+    Role,
+    /// The department.
+    Department,
+    /// When the account was made.
+    Created,
+    /// When it was last changed.
+    Changed,
+    /// `active`, `inactive` or `invited`.
+    Status,
+}
+
+/// By what a list of users is sorted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserSort {
+    /// When it was last changed.
+    Changed,
+    /// When the account was made.
+    Created,
+    /// The name to show.
+    DisplayName,
+    /// Active ones, invited ones, inactive ones.
+    Status,
+    /// The login name.
+    UserName,
+}
+
+impl UserSort {
+    /// Every one.
+    pub const ALL: [Self; 5] = [Self::Changed, Self::Created, Self::DisplayName, Self::Status, Self::UserName];
+
+    /// The name in a query.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Changed => "changed",
+            Self::Created => "created",
+            Self::DisplayName => "displayName",
+            Self::Status => "status",
+            Self::UserName => "userName",
+        }
+    }
+
+    /// The name of a walk in this order; one that goes down ends with a minus.
+    const fn walk(self, is_descending: bool) -> &'static str {
+        match (self, is_descending) {
+            (Self::Changed, false) => "changed+",
+            (Self::Changed, true) => "changed-",
+            (Self::Created, false) => "created+",
+            (Self::Created, true) => "created-",
+            (Self::DisplayName, false) => "displayName+",
+            (Self::DisplayName, true) => "displayName-",
+            (Self::Status, false) => "status+",
+            (Self::Status, true) => "status-",
+            (Self::UserName, false) => "userName+",
+            (Self::UserName, true) => "userName-",
+        }
+    }
+
+    /// The facet whose rows are in this order; login names have a table of their own.
+    pub(super) const fn facet(self) -> Option<Facet> {
+        match self {
+            Self::Changed => Some(Facet::Changed),
+            Self::Created => Some(Facet::Created),
+            Self::DisplayName => Some(Facet::DisplayName),
+            Self::Status => Some(Facet::Status),
+            Self::UserName => None,
+        }
+    }
+
+    const fn index(self) -> UserIndex {
+        match self {
+            Self::Changed => UserIndex::Changed,
+            Self::Created => UserIndex::Created,
+            Self::DisplayName => UserIndex::DisplayName,
+            Self::Status => UserIndex::Status,
+            Self::UserName => UserIndex::UserName,
+        }
+    }
 }
 
 impl UserIndex {
@@ -37,6 +126,72 @@ impl UserIndex {
             _ => None,
         }
     }
+
+    /// The facet whose rows are this index, which may not be complete yet.
+    const fn facet(self) -> Option<Facet> {
+        match self {
+            Self::Changed => Some(Facet::Changed),
+            Self::Created => Some(Facet::Created),
+            Self::Department => Some(Facet::Department),
+            Self::DisplayName => Some(Facet::DisplayName),
+            Self::FamilyName => Some(Facet::FamilyName),
+            Self::Status => Some(Facet::Status),
+            _ => None,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Changed => "by changed",
+            Self::Created => "by created",
+            Self::Department => "by department",
+            Self::DisplayName => "by displayName",
+            Self::Email => "by email",
+            Self::ExternalId => "by externalId",
+            Self::FamilyName => "by familyName",
+            Self::Id => "by id",
+            Self::Membership => "by group",
+            Self::Role => "by role",
+            Self::Status => "by status",
+            Self::Supervisor => "by supervisor",
+            Self::UserName => "by userName",
+        }
+    }
+}
+
+/// One condition that everybody meets who is searched for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Term {
+    /// On what.
+    pub index: UserIndex,
+    /// How.
+    pub operator: Operator,
+    /// With what. Groups, supervisors and users by id, status by its word, times as RFC 3339.
+    pub value: String,
+    /// Whose external id it is; without one it is nobody's.
+    pub source: Option<SourceId>,
+}
+
+impl Term {
+    /// How much is left of everybody, least first: what is equal, what begins so, a range of times, a status.
+    fn rank(&self) -> (u8, UserIndex) {
+        let class = match (self.index, self.operator) {
+            (UserIndex::Status, _) => 3,
+            (_, Operator::Equal) => 0,
+            (_, Operator::StartsWith) => 1,
+            _ => 2,
+        };
+        (class, self.index)
+    }
+}
+
+/// What indexes of text have of a text: `None` when what a filter finds and what an index finds might differ.
+fn indexed(text: &str) -> Option<String> {
+    // Blanks around a value are no part of an index, and texts that are times are compared as times.
+    let fenced = fold(&format!("|{text}|"));
+    let folded = fenced.as_str().strip_prefix('|')?.strip_suffix('|')?.to_owned();
+    let is_plain = !folded.is_empty() && folded.trim() == folded && text.parse::<Timestamp>().is_err();
+    is_plain.then_some(folded)
 }
 
 impl Directory {
@@ -59,32 +214,20 @@ impl Directory {
         let ids = match (index, source) {
             (UserIndex::Id, _) => value.parse().ok().into_iter().collect(),
             (UserIndex::UserName, _) => self.find_user_id(value).await?.into_iter().collect(),
-            (UserIndex::ExternalId, None) => Vec::new(),
-            (UserIndex::ExternalId, Some(source)) => {
-                let key = |id| (source.clone(), value.to_owned(), id);
-                let prefix = USER_LINKS.prefix(self.organisation, &(source.clone(), value.to_owned()));
-                self.ids_of(&USER_LINKS, prefix, after.map(key), limit).await?
-            }
-            (UserIndex::Email, _) => {
-                let email = fold(value);
-                let prefix = USER_EMAILS.prefix(self.organisation, &email);
-                self.ids_of(&USER_EMAILS, prefix, after.map(|id| (email, id)), limit).await?
-            }
-            (UserIndex::Supervisor, _) => match value.parse() {
-                Ok(supervisor) => {
-                    let prefix = REPORTS.prefix(self.organisation, &supervisor);
-                    self.ids_of(&REPORTS, prefix, after.map(|id| (supervisor, id)), limit).await?
+            _ => match self.rows_equal(index, value, source) {
+                Some(rows) => {
+                    let mut range = Range { start: rows.start, end: rows.end, ..Range::prefix(Vec::new(), 0) };
+                    range.limit = limit.min(MAX_PAGE);
+                    if let Some(after) = after {
+                        range = range.after(&[&rows.prefix, after.as_bytes().as_slice()].concat());
+                    }
+                    let found = self.store().range(range).await?;
+                    found
+                        .iter()
+                        .map(|(key, _)| super::users::suffix_id(rows.table, key))
+                        .collect::<Result<Vec<UserId>, _>>()?
                 }
-                Err(_) => Vec::new(),
-            },
-            (UserIndex::Membership, _) => match value.parse::<GroupId>() {
-                Ok(group) => {
-                    let prefix = MEMBERS.prefix(self.organisation, &group);
-                    // Nested groups come before users, and no user has the smallest id.
-                    let after = after.unwrap_or_else(|| UserId::from_bytes([0; 16]));
-                    self.ids_of(&MEMBERS, prefix, Some((group, Member::User(after))), limit).await?
-                }
-                Err(_) => Vec::new(),
+                None => Vec::new(),
             },
         };
         let behind = |id: &UserId| after.is_none_or(|after| *id > after);
@@ -92,18 +235,216 @@ impl Directory {
         self.users_by_id(&ids).await
     }
 
-    async fn ids_of<K: Key, V>(
-        &self,
-        table: &Table<K, V>,
-        prefix: Vec<u8>,
-        after: Option<K>,
-        limit: usize,
-    ) -> Result<Vec<UserId>, Error> {
-        let mut range = Range::prefix(prefix, limit.min(MAX_PAGE));
-        if let Some(after) = after {
-            range = range.after(&table.key(self.organisation, &after));
+    /// The rows of an index for one value; positions are ids, so that they are in the order of creation. `None` when
+    /// nobody has such a value.
+    fn rows_equal(&self, index: UserIndex, value: &str, source: Option<&SourceId>) -> Option<Rows> {
+        let all = |table, prefix| Some(Rows::all(table, prefix, Whose::Key));
+        let of_facet =
+            |facet: Facet, value: FacetValue| all(FACETS.name(), FACETS.prefix(self.organisation, &(facet, value)));
+        match index {
+            UserIndex::Id => {
+                let id: UserId = value.parse().ok()?;
+                let rows = Rows::all(USERS.name(), USERS.prefix(self.organisation, &()), Whose::Key);
+                Some(rows.below(written(&id)))
+            }
+            UserIndex::UserName => {
+                let rows = Rows::all(USER_NAMES.name(), USER_NAMES.prefix(self.organisation, &()), Whose::Value);
+                Some(rows.below(written(&fold(value))))
+            }
+            UserIndex::ExternalId => {
+                let key = (source?.clone(), value.to_owned());
+                all(USER_LINKS.name(), USER_LINKS.prefix(self.organisation, &key))
+            }
+            UserIndex::Email => all(USER_EMAILS.name(), USER_EMAILS.prefix(self.organisation, &fold(value))),
+            UserIndex::Supervisor => {
+                let supervisor: UserId = value.parse().ok()?;
+                all(REPORTS.name(), REPORTS.prefix(self.organisation, &supervisor))
+            }
+            UserIndex::Membership => {
+                let group: GroupId = value.parse().ok()?;
+                // Nested groups come before users.
+                let mut first = MEMBERS.key(self.organisation, &(group, Member::User(UserId::from_bytes([0; 16]))));
+                first.truncate(first.len().saturating_sub(16));
+                all(MEMBERS.name(), first)
+            }
+            UserIndex::Role => {
+                let role: RoleId = fold(value).as_str().parse().ok()?;
+                let (table, prefix) = self.grants.rows_of_users_with(&role);
+                Some(Rows::all(table, prefix, Whose::KeyBeforeLast))
+            }
+            UserIndex::Status => of_facet(Facet::Status, FacetValue::Status(status(value)?)),
+            UserIndex::Created => of_facet(Facet::Created, FacetValue::Time(value.parse().ok()?)),
+            UserIndex::Changed => of_facet(Facet::Changed, FacetValue::Time(value.parse().ok()?)),
+            UserIndex::Department => of_facet(Facet::Department, FacetValue::text(value)),
+            UserIndex::DisplayName => of_facet(Facet::DisplayName, FacetValue::text(value)),
+            UserIndex::FamilyName => of_facet(Facet::FamilyName, FacetValue::text(value)),
         }
-        let rows = self.store().range(range).await?;
-        rows.iter().map(|(key, _)| suffix_id(table.name(), key)).collect()
+    }
+
+    /// Whether an index finds everybody who meets a condition.
+    fn serves(&self, term: &Term) -> bool {
+        use UserIndex as Index;
+        if term.index.facet().is_some() && !self.facets.are_complete() {
+            return false;
+        }
+        match (term.index, term.operator) {
+            (Index::ExternalId, Operator::Equal) => term.source.is_some(),
+            (Index::Id | Index::Membership | Index::Role, Operator::Equal) => true,
+            // Who tells a supervisor otherwise than by id is not in the index.
+            (Index::Supervisor, Operator::Equal) => term.value.parse::<UserId>().is_ok(),
+            (Index::Status, Operator::Equal) => status(&term.value).is_some(),
+            (
+                Index::UserName | Index::Email | Index::DisplayName | Index::FamilyName | Index::Department,
+                Operator::Equal | Operator::StartsWith,
+            ) => indexed(&term.value).is_some(),
+            (Index::Created | Index::Changed, operator) => {
+                (operator == Operator::Equal || operator.is_ordering()) && term.value.parse::<Timestamp>().is_ok()
+            }
+            _ => false,
+        }
+    }
+
+    /// The rows for one condition, which its index serves. `None` when nobody can meet it.
+    fn rows_of(&self, term: &Term) -> Option<Rows> {
+        if term.operator == Operator::Equal {
+            return self.rows_equal(term.index, &term.value, term.source.as_ref());
+        }
+        if let (UserIndex::Created | UserIndex::Changed, Some(facet)) = (term.index, term.index.facet()) {
+            let mut rows = self.rows_of_facet(facet);
+            let at: Timestamp = term.value.parse().ok()?;
+            let Range { start, end, .. } =
+                Range::prefix(FACETS.prefix(self.organisation, &(facet, FacetValue::Time(at))), 0);
+            match term.operator {
+                Operator::GreaterOrEqual => rows.start = start,
+                Operator::GreaterThan => rows.start = end,
+                Operator::LessOrEqual => rows.end = end,
+                _ => rows.end = start,
+            }
+            return Some(rows);
+        }
+        let folded = indexed(&term.value)?;
+        let mut beginning = KeyWriter::default();
+        let organisation = self.organisation;
+        Some(match (term.index, term.index.facet()) {
+            (_, Some(facet)) => {
+                beginning.beginning(cut(&folded));
+                self.rows_of_facet(facet).below(beginning)
+            }
+            (UserIndex::Email, None) => {
+                beginning.beginning(&folded);
+                let rows = Rows::all(USER_EMAILS.name(), USER_EMAILS.prefix(organisation, &()), Whose::Key);
+                Rows { is_of_emails: true, ..rows.below(beginning) }
+            }
+            (_, None) => {
+                beginning.beginning(&folded);
+                let rows = Rows::all(USER_NAMES.name(), USER_NAMES.prefix(organisation, &()), Whose::Value);
+                rows.below(beginning)
+            }
+        })
+    }
+
+    /// The way over users who may meet all of some conditions: along the index that leaves the fewest of everybody, or in
+    /// the order that is asked for, `true` for the one from its end. Without both it is the order of creation. Whoever
+    /// meets the conditions is on it, others may be too.
+    ///
+    /// # Errors
+    /// `Invalid` for `sort` while the index that it needs is being made; `Store`.
+    pub async fn way_to_users(&self, terms: &[Term], sort: Option<(UserSort, bool)>) -> Result<UserWalk, Error> {
+        let served = || terms.iter().filter(|term| self.serves(term));
+        let best = served().min_by_key(|term| term.rank());
+        let Some((sort, is_descending)) = sort else {
+            let Some(best) = best else {
+                let rows = Rows::all(USERS.name(), USERS.prefix(self.organisation, &()), Whose::Key);
+                return Ok(UserWalk { name: "by creation", way: Way::Rows(rows) });
+            };
+            let way = match self.rows_of(best) {
+                Some(rows) => Way::Rows(self.narrowed(rows, best.index, terms)),
+                None => Way::Few(Vec::new()),
+            };
+            // What is equal is in the order of creation, whatever else is in the order of its index.
+            return Ok(UserWalk { name: best.index.name(), way });
+        };
+        if sort.facet().is_some() && !self.facets.are_complete() {
+            let reason =
+                "cannot be used yet: its index is being made since the start of this release, as the log tells";
+            return Err(Error::Invalid { field: "sort".to_owned(), reason: reason.to_owned() });
+        }
+        let name = sort.walk(is_descending);
+        let direction = if is_descending { Direction::Descending } else { Direction::Ascending };
+        if let Some(best) = best.filter(|best| best.index != sort.index()) {
+            let Some(rows) = self.rows_of(best) else { return Ok(UserWalk { name, way: Way::Few(Vec::new()) }) };
+            if let Some(few) = self.few(rows, sort, is_descending).await? {
+                return Ok(UserWalk { name, way: Way::Few(few) });
+            }
+        }
+        let rows = self.narrowed(self.rows_by(sort), sort.index(), terms);
+        Ok(UserWalk { name, way: Way::Rows(Rows { direction, ..rows }) })
+    }
+
+    /// The same rows without those outside of what other conditions on the same index leave.
+    fn narrowed(&self, mut rows: Rows, index: UserIndex, terms: &[Term]) -> Rows {
+        // Of what somebody has several of, each condition may be met by another one.
+        if matches!(index, UserIndex::Email | UserIndex::Membership | UserIndex::Role) {
+            return rows;
+        }
+        for term in terms.iter().filter(|term| term.index == index && self.serves(term)) {
+            if let Some(other) = self.rows_of(term) {
+                rows.start = rows.start.max(other.start);
+                rows.end = rows.end.min(other.end);
+            }
+        }
+        rows
+    }
+
+    /// Everybody on a way with their position in an order, when they are few.
+    async fn few(
+        &self,
+        rows: Rows,
+        sort: UserSort,
+        is_descending: bool,
+    ) -> Result<Option<Vec<(Vec<u8>, User)>>, Error> {
+        let walk = UserWalk { name: "few", way: Way::Rows(rows) };
+        let found = self.walk_users(&walk, None, MAX_SORTED + 1).await?;
+        if found.next.is_some() {
+            return Ok(None);
+        }
+        let place = |(_, user): (Vec<u8>, User)| (self.position(sort, &user), user);
+        let mut users: Vec<(Vec<u8>, User)> = found.users.into_iter().map(place).collect();
+        users.sort_by(|(a, _), (b, _)| if is_descending { b.cmp(a) } else { a.cmp(b) });
+        Ok(Some(users))
+    }
+}
+
+fn written(key: &impl Key) -> KeyWriter {
+    let mut out = KeyWriter::default();
+    key.write(&mut out);
+    out
+}
+
+fn status(word: &str) -> Option<Status> {
+    let known = [("active", Status::Active), ("inactive", Status::Inactive), ("invited", Status::Invited)];
+    known.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(word)).map(|(_, status)| status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_looked_up_only_where_index_and_filter_mean_the_same() {
+        for (text, expected) in [
+            ("Ada", Some("ada")),
+            ("|Ada|", Some("|ada|")),
+            ("\u{ff21}da L", Some("ada l")),
+            (" ada", None),
+            ("ada ", None),
+            ("", None),
+            ("\u{a8}x", None),
+            ("2026-01-01T00:00:00Z", None),
+        ] {
+            assert_eq!(indexed(text).as_deref(), expected, "{text:?}");
+        }
+        let long = "ä".repeat(300);
+        assert_eq!(cut(&long).len(), 256);
     }
 }

@@ -7,6 +7,7 @@ use crate::store::Table;
 
 use super::Member;
 use super::brake::{Pause, Removals};
+use super::facets::{FacetKey, Filled};
 
 /// Users that exist.
 pub(super) const USERS: Table<UserId, User> = Table::new(0x01, "users");
@@ -73,8 +74,13 @@ pub(super) const PERSON_OF_USER: Table<UserId, PersonId> = Table::new(0x42, "per
 /// The last number that was given to a person.
 pub(super) const PERSON_SERIAL: Table<str, u64> = Table::new(0x43, "person serial");
 
+/// What users are listed by (status, times, names, department) to users.
+pub(super) const FACETS: Table<FacetKey, ()> = Table::new(0x44, "user facets");
+/// How far the rows of users of earlier releases are written.
+pub(super) const FACETS_FILLED: Table<str, Filled> = Table::new(0x45, "user facets filled");
+
 /// Every tag of this module with its table's name.
-pub const ALL: [(u8, &str); 31] = [
+pub const ALL: [(u8, &str); 33] = [
     (0x01, USERS.name()),
     (0x02, USER_NAMES.name()),
     (0x03, USER_LINKS.name()),
@@ -106,4 +112,6 @@ pub const ALL: [(u8, &str); 31] = [
     (0x41, REPORTS.name()),
     (0x42, PERSON_OF_USER.name()),
     (0x43, PERSON_SERIAL.name()),
+    (0x44, FACETS.name()),
+    (0x45, FACETS_FILLED.name()),
 ];

@@ -349,7 +349,7 @@ impl Directory {
                 for (group, _) in self.groups_of(Member::User(id)).await? {
                     self.stage_leave(&mut change, group, Member::User(id)).await?;
                 }
-                self.unindex(&mut change, &before);
+                self.unindex(&mut change, &before)?;
                 self.stage_unique(&mut change, "User", id, Some(&before.attributes), None).await?;
                 self.retire(&mut change, &before)?;
                 self.remember_name(&mut change, &before)?;

@@ -37,6 +37,7 @@ impl Gateway {
             connections: self.config.scim.iter().map(|scim| scim.id.clone()).collect(),
             control,
             credentials: self.credentials.clone(),
+            cursors: self.places.clone(),
             directory: self.directory.clone(),
             ledger: self.ledger.clone(),
             limits: self.limits.clone(),

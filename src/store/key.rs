@@ -20,13 +20,18 @@ impl KeyWriter {
 
     /// A part of any length: zero bytes are escaped and a terminator follows, so that no part is a prefix of another.
     pub fn text(&mut self, text: &str) {
+        self.beginning(text);
+        self.0.extend_from_slice(&[0, 1]);
+    }
+
+    /// What every part of any length begins with whose text begins with `text`; nothing can follow it.
+    pub fn beginning(&mut self, text: &str) {
         for byte in text.bytes() {
             self.0.push(byte);
             if byte == 0 {
                 self.0.push(0xff);
             }
         }
-        self.0.extend_from_slice(&[0, 1]);
     }
 }
 

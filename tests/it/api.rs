@@ -11,6 +11,7 @@ mod groups;
 mod history;
 mod leavers;
 mod ledger;
+mod lists;
 mod me;
 mod openapi;
 mod organisations;

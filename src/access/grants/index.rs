@@ -161,6 +161,14 @@ impl Grants {
         Ok(users)
     }
 
+    /// The rows of users who hold a role themselves: the table's name and what every key begins with. The user's and the
+    /// grant's id follow, 16 bytes each.
+    pub fn rows_of_users_with(&self, role: &RoleId) -> (&'static str, Vec<u8>) {
+        let mut prefix = BY_ROLE.prefix(self.organisation, role);
+        prefix.push(Holder::USER);
+        (BY_ROLE.name(), prefix)
+    }
+
     /// Which of these users hold anything themselves.
     pub(in crate::access) async fn holding(&self, users: &[UserId]) -> Result<Vec<bool>, store::Error> {
         let key = |user: &UserId| COUNTS.key(self.organisation, &Holder(Subject::User(*user)));

@@ -102,7 +102,12 @@ fn of_people() -> Vec<Operation> {
             .query("limit", "count")
             .query("cursor", "text")
             .answers(200, HISTORY),
-        Operation::get("/api/v1/users", "People").needs("`users:read`").query("filter", "text").lists("User"),
+        Operation::get("/api/v1/users", "People")
+            .needs("`users:read`")
+            .query("filter", "text")
+            .query("sort", "text")
+            .query("order", "text")
+            .lists("User"),
         Operation::post("/api/v1/users", "Makes an account")
             .needs("`users:create`")
             .takes(&create)

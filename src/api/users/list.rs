@@ -1,152 +1,217 @@
-//! `GET /users`: by index where the filter allows it, else by a walk that has a limit.
+//! `GET /users`: along an index where filter or order allow it, else by a walk that has a limit.
+//!
+//! What the index does not tell is looked at account by account, at most [`MAX_READ`] of them for one page; the list then
+//! goes on by its cursor.
 
 use axum::extract::State;
 use axum::response::Response;
-use serde_json::{Map, Value, json};
 
+use super::picture::Looked;
 use crate::api::admit::Caller;
 use crate::api::fields::Params;
+use crate::api::render::ENTERPRISE;
 use crate::api::{Api, Error, render};
-use crate::directory::{Member, UserIndex};
-use crate::filter::{AttributePath, Filter, NoSchema, equalities};
-use crate::model::{Group, SourceId, User, UserId};
+use crate::directory::{Member, Term, UserIndex, UserSort, UserWalk};
+use crate::filter::{AttributePath, Filter, NoSchema, Operator, comparisons};
+use crate::http::Binding;
+use crate::model::{Group, SourceId, Subject, UserId};
 
-/// Most accounts that one filtered page reads.
-const MAX_READ: usize = 50_000;
-/// Accounts read at a time.
+/// Most accounts that one page reads.
+const MAX_READ: usize = 10_000;
+/// Most accounts read at a time.
 const CHUNK: usize = 500;
+/// The schema of users (RFC 7643 section 4.1).
+const CORE: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
+/// Attributes that have an index, by their names here and in RFC 7643.
+const INDEXED: [(&str, UserIndex); 19] = [
+    ("id", UserIndex::Id),
+    ("userName", UserIndex::UserName),
+    ("externalId", UserIndex::ExternalId),
+    ("email", UserIndex::Email),
+    ("emails", UserIndex::Email),
+    ("emails.value", UserIndex::Email),
+    ("displayName", UserIndex::DisplayName),
+    ("last_name", UserIndex::FamilyName),
+    ("name.familyName", UserIndex::FamilyName),
+    ("supervisor", UserIndex::Supervisor),
+    ("groups", UserIndex::Membership),
+    ("groups.value", UserIndex::Membership),
+    ("groups.display", UserIndex::Membership),
+    ("role", UserIndex::Role),
+    ("department", UserIndex::Department),
+    ("created", UserIndex::Created),
+    ("changed", UserIndex::Changed),
+    ("status", UserIndex::Status),
+    ("active", UserIndex::Status),
+];
 
-/// What a search begins with.
-struct Lookup {
-    index: UserIndex,
-    value: String,
-    source: Option<SourceId>,
+/// How a list is to be.
+struct Wish {
+    filter: Option<Filter>,
+    sort: Option<(UserSort, bool)>,
+    limit: usize,
+    cursor: Option<String>,
 }
 
-/// `GET /users?filter=&limit=&cursor=`. A page with a filter may hold fewer than asked although there are more.
-pub(in crate::api) async fn list(
-    State(api): State<Api>,
-    caller: Caller,
-    mut params: Params,
-) -> Result<Response, Error> {
-    let filter: Option<Filter> = params.parsed("filter")?;
-    let page = params.page::<UserId>()?;
-    params.end()?;
+impl Wish {
+    fn read(mut params: Params) -> Result<Self, Error> {
+        let filter: Option<Filter> = params.parsed("filter")?;
+        let sort = match params.take("sort")? {
+            None => None,
+            Some(word) => Some(sort_named(&word)?),
+        };
+        let is_descending = match params.take("order")?.as_deref() {
+            None | Some("asc") => false,
+            Some("desc") if sort.is_some() => true,
+            Some("desc") => return Err(Error::invalid("order", "needs `sort`")),
+            Some(_) => return Err(Error::invalid("order", "must be asc or desc")),
+        };
+        let page = params.page::<String>()?;
+        params.end()?;
+        Ok(Self { filter, sort: sort.map(|sort| (sort, is_descending)), limit: page.limit, cursor: page.after })
+    }
+
+    /// What its cursors hold for.
+    fn binding(&self, caller: &Caller, walk: &UserWalk) -> Binding {
+        let filter = self.filter.as_ref().map(ToString::to_string).unwrap_or_default();
+        Binding::of(&["users", &caller.actor.to_string(), &filter, walk.name()])
+    }
+}
+
+fn sort_named(word: &str) -> Result<UserSort, Error> {
+    let found = UserSort::ALL.into_iter().find(|sort| sort.name().eq_ignore_ascii_case(word));
+    found.ok_or_else(|| Error::unknown("sort", word, UserSort::ALL.into_iter().map(UserSort::name)))
+}
+
+/// `GET /users?filter=&sort=&order=&limit=&cursor=`. A page with a filter may hold fewer than asked although there are
+/// more.
+pub(in crate::api) async fn list(State(api): State<Api>, caller: Caller, params: Params) -> Result<Response, Error> {
+    let wish = Wish::read(params)?;
     api.permit(&caller, "users:read", None).await?;
-    let lookup = match &filter {
-        Some(filter) => api.lookup(filter).await?,
-        None => None,
+    let terms = match &wish.filter {
+        Some(filter) => api.terms(filter).await?,
+        None => Vec::new(),
     };
-    let with_groups = filter.as_ref().is_some_and(looks_at_groups);
-    let (mut items, mut after, mut read) = (Vec::new(), page.after, 0);
+    let walk = api.services.directory.way_to_users(&terms, wish.sort).await?;
+    let binding = wish.binding(&caller, &walk);
+    let cursors = &api.services.cursors;
+    let mut after = wish.cursor.as_deref().map(|text| cursors.read(&binding, text)).transpose()?;
+    let looked = wish.filter.as_ref().map(|filter| (filter, Looked::at(filter, is_shown)));
+    // One more than is shown tells whether there is another page.
+    let (mut items, mut read, mut wanted) = (Vec::new(), 0, wish.limit.saturating_add(1).min(CHUNK));
     loop {
-        let wanted = if filter.is_some() { CHUNK } else { page.limit };
-        let users = api.found(lookup.as_ref(), after, wanted).await?;
-        let is_last = users.len() < wanted;
-        read += users.len();
-        for user in users {
-            after = Some(user.id);
-            let is_shown = match &filter {
-                Some(filter) => {
-                    let groups = if with_groups { api.direct_groups(user.id).await? } else { Vec::new() };
-                    filter.matches(&picture(&user, &groups), &NoSchema)
+        let found = api.services.directory.walk_users(&walk, after.as_deref(), wanted).await?;
+        for (position, user) in found.users {
+            if items.len() == wish.limit {
+                return Ok(render::page(items, after.map(|after| cursors.issue(&binding, &after))));
+            }
+            read += 1;
+            let shown = render::user(&user);
+            let is_meant = match &looked {
+                Some((filter, looked)) => {
+                    let groups = if looked.names("groups") { api.direct_groups(user.id).await? } else { Vec::new() };
+                    let roles = if looked.names("role") { api.direct_roles(user.id).await? } else { Vec::new() };
+                    filter.matches(&looked.picture(&user, &shown, &groups, &roles), &NoSchema)
                 }
                 None => true,
             };
-            if is_shown {
-                items.push(render::user(&user));
+            if is_meant {
+                items.push(shown);
             }
-            if items.len() == page.limit {
-                return Ok(render::page(items, after.map(|id| id.to_string())));
-            }
+            after = Some(position);
         }
-        if is_last {
-            return Ok(render::page(items, None));
-        }
+        let Some(next) = found.next else { return Ok(render::page(items, None)) };
+        after = Some(next);
         if read >= MAX_READ {
-            return Ok(render::page(items, after.map(|id| id.to_string())));
+            return Ok(render::page(items, after.map(|after| cursors.issue(&binding, &after))));
         }
+        wanted = wanted.saturating_mul(2).min(CHUNK);
+        tokio::task::yield_now().await;
     }
 }
 
-fn looks_at_groups(filter: &Filter) -> bool {
-    let mut found = false;
-    let looked = filter.visit(&mut |path, _| {
-        found |= is_of_groups(path);
-        Ok::<(), ()>(())
-    });
-    found && looked.is_ok()
+/// Whether every user is shown with an attribute of this name, if only as absent.
+fn is_shown(name: &str) -> bool {
+    const SHOWN: [&str; 22] = [
+        "id",
+        "userName",
+        "displayName",
+        "first_name",
+        "last_name",
+        "email",
+        "department",
+        "supervisor",
+        "language",
+        "phone",
+        "photo",
+        "timezone",
+        "status",
+        "active",
+        "source",
+        "created",
+        "changed",
+        "revision",
+        "emails",
+        "name",
+        "groups",
+        "role",
+    ];
+    SHOWN.iter().any(|shown| shown.eq_ignore_ascii_case(name))
 }
 
-fn is_of_groups(path: &AttributePath) -> bool {
-    ["groups", "groups.value", "groups.display"].iter().any(|name| path.is(name))
-}
-
-/// Filters look at attributes by their RFC 7643 names, and at what this surface shows of a user besides.
-fn picture(user: &User, groups: &[Group]) -> Map<String, Value> {
-    let mut object = user.attributes.0.clone();
-    if let Value::Object(shown) = render::user(user) {
-        object.extend(shown.into_iter().filter(|(_, value)| !value.is_null()));
-    }
-    if let Some(id) = user.owner.as_ref().and_then(|owner| user.external_id(owner)) {
-        object.insert("externalId".to_owned(), id.into());
-    }
-    if !groups.is_empty() {
-        let shown = groups.iter().map(|group| json!({"value": group.id.to_string(), "display": group.name.as_str()}));
-        object.insert("groups".to_owned(), shown.collect());
-    }
-    object
+/// The index over what a filter names.
+fn index_of(path: &AttributePath) -> Option<UserIndex> {
+    let is_own = match &path.urn {
+        None => true,
+        Some(urn) if urn.eq_ignore_ascii_case(ENTERPRISE) => path.is("department"),
+        // Of the schema's own only what is not called otherwise here.
+        Some(urn) => urn.eq_ignore_ascii_case(CORE) && !path.is("department"),
+    };
+    let named = INDEXED.iter().filter(|_| is_own).find(|(name, _)| path.is(name));
+    named.map(|(_, index)| *index)
 }
 
 impl Api {
-    /// The index with which a search by this filter begins, the most selective of those that it allows.
-    async fn lookup(&self, filter: &Filter) -> Result<Option<Lookup>, Error> {
-        let equalities = equalities(filter);
-        let source = equalities.iter().find(|(path, _)| path.is("source")).and_then(|(_, value)| value.as_str());
-        let source: Option<SourceId> = source.and_then(|source| source.parse().ok());
-        let index = |path: &AttributePath| {
-            const NAMES: [(&str, UserIndex); 8] = [
-                ("id", UserIndex::Id),
-                ("userName", UserIndex::UserName),
-                ("externalId", UserIndex::ExternalId),
-                ("email", UserIndex::Email),
-                ("emails", UserIndex::Email),
-                ("emails.value", UserIndex::Email),
-                ("supervisor", UserIndex::Supervisor),
-                ("groups", UserIndex::Membership),
-            ];
-            let named = NAMES.iter().find(|(name, _)| path.is(name)).map(|(_, index)| *index);
-            named.or_else(|| is_of_groups(path).then_some(UserIndex::Membership))
-        };
-        let known = equalities.iter().filter_map(|(path, value)| Some((path, index(path)?, value.as_str()?)));
-        // Without its source an external id is nobody's.
-        let known = known.filter(|(_, index, _)| *index != UserIndex::ExternalId || source.is_some());
-        let Some((path, index, value)) = known.min_by_key(|(_, index, _)| *index) else { return Ok(None) };
-        let mut value = value.to_owned();
-        if index == UserIndex::Membership && path.is("groups.display") {
-            value = match self.group(&value).await {
-                Ok(group) => group.id.to_string(),
-                Err(Error::NotFound { .. }) => value,
-                // Several groups of the name: the walk sees all of them.
-                Err(Error::Ambiguous { .. }) => return Ok(None),
-                Err(error) => return Err(error),
+    /// What indexes can do for a filter.
+    async fn terms(&self, filter: &Filter) -> Result<Vec<Term>, Error> {
+        let compared = comparisons(filter);
+        let source = compared.iter().find(|(path, operator, _)| path.is("source") && *operator == Operator::Equal);
+        let source: Option<SourceId> =
+            source.and_then(|(_, _, value)| value.as_str()).and_then(|source| source.parse().ok());
+        let mut terms = Vec::new();
+        for (path, operator, value) in &compared {
+            let Some(index) = index_of(path) else { continue };
+            let value = match (value.as_str(), value.as_bool()) {
+                (Some(text), _) if !path.is("active") => text.to_owned(),
+                (_, Some(true)) if path.is("active") => "active".to_owned(),
+                _ => continue,
             };
-        }
-        Ok(Some(Lookup { index, value, source }))
-    }
-
-    async fn found(&self, lookup: Option<&Lookup>, after: Option<UserId>, limit: usize) -> Result<Vec<User>, Error> {
-        let directory = &self.services.directory;
-        Ok(match lookup {
-            Some(Lookup { index, value, source }) => {
-                directory.users_of(*index, value, source.as_ref(), after, limit).await?
+            let mut term = Term { index, operator: *operator, value, source: source.clone() };
+            if path.is("groups.display") {
+                term.value = match self.group(&term.value).await {
+                    Ok(group) => group.id.to_string(),
+                    Err(Error::NotFound { .. }) => term.value,
+                    // Several groups of the name: the walk sees all of them.
+                    Err(Error::Ambiguous { .. }) => continue,
+                    Err(error) => return Err(error),
+                };
             }
-            None => directory.list_users(after, limit).await?,
-        })
+            terms.push(term);
+        }
+        Ok(terms)
     }
 
     async fn direct_groups(&self, user: UserId) -> Result<Vec<Group>, Error> {
         let ids = self.services.directory.group_ids_of(Member::User(user)).await?;
         Ok(self.services.directory.groups_by_id(&ids).await?)
+    }
+
+    /// The roles that were given to a user and not to a group, as an answer about the user shows them.
+    async fn direct_roles(&self, user: UserId) -> Result<Vec<String>, Error> {
+        let grants = self.services.access.grants().list(Subject::User(user)).await?;
+        let mut roles: Vec<String> = grants.iter().map(|grant| grant.role.to_string()).collect();
+        roles.sort();
+        roles.dedup();
+        Ok(roles)
     }
 }

@@ -1,0 +1,244 @@
+//! What people are listed, searched and sorted by besides their names: one row for each such value of a user, written in
+//! the change that writes the user.
+//!
+//! A store of a release before these rows gets them by [`Directory::fill_facets`], once, in commits of some hundred
+//! users; until that has ended no list relies on them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use minicbor::{Decode, Encode};
+use tracing::info;
+
+use super::tables::{FACETS, FACETS_FILLED, TOTALS, USERS};
+use super::users::suffix_id;
+use super::{Directory, Error};
+use crate::audit::{Change, Housekeeping};
+use crate::clock::Timestamp;
+use crate::model::{Status, User, UserId, fold};
+use crate::store::{self, Key, KeyWriter, Range};
+use crate::tasks::Stopping;
+
+/// The extension with a person's department (RFC 7643 section 4.3).
+const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+/// Longest text of a row, in bytes; a longer one is cut, and who shares so much stands in the order of creation.
+const MAX_TEXT: usize = 256;
+/// Users whose rows are written in one commit of the fill.
+const BATCH: usize = 250;
+/// Users after which the fill tells how far it is.
+const TOLD: u64 = 100_000;
+/// The row that tells how far the fill is.
+const PROGRESS: &str = "users";
+
+/// By what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Facet {
+    Status,
+    Created,
+    Changed,
+    DisplayName,
+    FamilyName,
+    Department,
+}
+
+impl Facet {
+    const fn tag(self) -> u8 {
+        match self {
+            Self::Status => 0,
+            Self::Created => 1,
+            Self::Changed => 2,
+            Self::DisplayName => 3,
+            Self::FamilyName => 4,
+            Self::Department => 5,
+        }
+    }
+}
+
+impl Key for Facet {
+    fn write(&self, out: &mut KeyWriter) {
+        out.fixed(&[self.tag()]);
+    }
+}
+
+/// The value in the form in which it is compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum FacetValue {
+    Status(Status),
+    Text(String),
+    Time(Timestamp),
+}
+
+impl FacetValue {
+    /// A text as indexes have it: folded and not too long.
+    pub(super) fn text(text: &str) -> Self {
+        Self::Text(cut(fold(text).as_str()).to_owned())
+    }
+}
+
+impl Key for FacetValue {
+    fn write(&self, out: &mut KeyWriter) {
+        match self {
+            Self::Status(status) => out.fixed(&[match status {
+                Status::Active => 0,
+                Status::Invited => 1,
+                Status::Inactive => 2,
+                Status::Tombstone => 3,
+            }]),
+            Self::Text(text) => text.write(out),
+            Self::Time(time) => time.write(out),
+        }
+    }
+}
+
+/// The start of a folded text, at most as much as rows have of it.
+pub(super) fn cut(text: &str) -> &str {
+    let mut end = text.len().min(MAX_TEXT);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or(text)
+}
+
+/// One row's key.
+pub(super) type FacetKey = (Facet, FacetValue, UserId);
+
+/// The value of a facet that every user has, and that of others where there is one.
+pub(super) fn value(facet: Facet, user: &User) -> Option<FacetValue> {
+    let text = |value: Option<&serde_json::Value>| {
+        value.and_then(|value| value.as_str()).filter(|text| !text.is_empty()).map(FacetValue::text)
+    };
+    let attributes = &user.attributes.0;
+    match facet {
+        Facet::Status => Some(FacetValue::Status(user.status)),
+        Facet::Created => Some(FacetValue::Time(user.created)),
+        Facet::Changed => Some(FacetValue::Time(user.changed)),
+        Facet::DisplayName => Some(FacetValue::text(&user.display_name())),
+        Facet::FamilyName => text(attributes.get("name").and_then(|name| name.get("familyName"))),
+        Facet::Department => text(attributes.get(ENTERPRISE).and_then(|extension| extension.get("department"))),
+    }
+}
+
+fn rows(user: &User) -> Vec<FacetKey> {
+    const ALL: [Facet; 6] =
+        [Facet::Status, Facet::Created, Facet::Changed, Facet::DisplayName, Facet::FamilyName, Facet::Department];
+    ALL.into_iter().filter_map(|facet| Some((facet, value(facet, user)?, user.id))).collect()
+}
+
+/// How far the fill is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub(super) struct Filled {
+    /// The last user whose rows are there.
+    #[n(0)]
+    after: Option<UserId>,
+    /// Whether those of all users are.
+    #[n(1)]
+    is_done: bool,
+}
+
+/// Whether every user has the rows. Cloning shares it.
+#[derive(Clone, Default)]
+pub(super) struct Facets(Arc<AtomicBool>);
+
+impl Facets {
+    pub(super) fn are_complete(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+impl Directory {
+    /// Writes the rows of a user as it will be, and takes away those that no longer hold.
+    pub(super) fn stage_facets(
+        &self,
+        change: &mut Change,
+        before: Option<&User>,
+        after: Option<&User>,
+    ) -> Result<(), Error> {
+        let (old, new) = (before.map(rows).unwrap_or_default(), after.map(rows).unwrap_or_default());
+        for gone in old.iter().filter(|row| !new.contains(row)) {
+            change.delete(&FACETS, self.organisation, gone);
+        }
+        for row in new.iter().filter(|row| !old.contains(row)) {
+            change.put(&FACETS, self.organisation, row, &())?;
+        }
+        Ok(())
+    }
+
+    /// Finds out whether every user has the rows by which lists are filtered and sorted. In a store without users
+    /// everybody has them from the start. Gives whether [`Directory::fill_facets`] has something to do.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn open_facets(&self) -> Result<bool, Error> {
+        let filled = self.store().find(&FACETS_FILLED, self.organisation, PROGRESS).await?;
+        let is_done = match filled {
+            Some(filled) => filled.is_done,
+            None => {
+                let users = Range::prefix(USERS.prefix(self.organisation, &()), 1);
+                let is_empty = self.store().range(users).await?.is_empty();
+                if is_empty {
+                    self.note_filled(&Filled { after: None, is_done: true }).await?;
+                }
+                is_empty
+            }
+        };
+        self.facets.0.store(is_done, Ordering::Release);
+        Ok(!is_done)
+    }
+
+    /// Writes the rows of users that releases before have made, in commits of some hundred, and goes on where a run
+    /// before was cut off. Gives of how many users.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn fill_facets(&self, stopping: &Stopping) -> Result<u64, Error> {
+        let mut filled = self.store().find(&FACETS_FILLED, self.organisation, PROGRESS).await?.unwrap_or_default();
+        let total = store::counter(self.store(), &TOTALS.key(self.organisation, "users")).await?;
+        info!(users = total, "writing the indexes by which people are listed; lists take the long way until then");
+        let (mut count, mut told) = (0_u64, 0_u64);
+        while !filled.is_done {
+            if stopping.is_set() {
+                return Ok(count);
+            }
+            let mut range = Range::prefix(USERS.prefix(self.organisation, &()), BATCH);
+            if let Some(after) = filled.after {
+                range = range.after(&USERS.key(self.organisation, &after));
+            }
+            let rows = self.store().range(range).await?;
+            let ids = rows.iter().map(|(key, _)| suffix_id(USERS.name(), key)).collect::<Result<Vec<UserId>, _>>()?;
+            filled = Filled { after: ids.last().copied().or(filled.after), is_done: ids.len() < BATCH };
+            self.fill_batch(&ids, &filled).await?;
+            count = count.saturating_add(u64::try_from(ids.len()).unwrap_or(u64::MAX));
+            if count.saturating_sub(told) >= TOLD {
+                told = count;
+                info!(users = count, of = total, "writing the indexes by which people are listed");
+            }
+        }
+        self.facets.0.store(true, Ordering::Release);
+        info!(users = count, "the indexes by which people are listed are complete");
+        Ok(count)
+    }
+
+    async fn fill_batch(&self, ids: &[UserId], filled: &Filled) -> Result<(), Error> {
+        self.ledger
+            .retry(|mut change| async move {
+                for id in ids {
+                    // Read within the change: who changes meanwhile is read again.
+                    if let Some(user) = change.find(&USERS, self.organisation, id).await? {
+                        self.stage_facets(&mut change, None, Some(&user))?;
+                    }
+                }
+                change.put(&FACETS_FILLED, self.organisation, PROGRESS, filled)?;
+                change.commit_quietly(Housekeeping::Index).await?;
+                Ok::<_, Error>(())
+            })
+            .await
+    }
+
+    async fn note_filled(&self, filled: &Filled) -> Result<(), Error> {
+        let mut change = self.ledger.change();
+        change.put(&FACETS_FILLED, self.organisation, PROGRESS, filled)?;
+        change.commit_quietly(Housekeeping::Index).await?;
+        Ok(())
+    }
+}
