@@ -8,7 +8,9 @@
 //! active, a store that does not answer.
 
 mod acting;
+mod candidates;
 mod custom;
+mod diff;
 mod escalation;
 mod expect;
 mod explain;
@@ -27,6 +29,7 @@ use futures_util::future::BoxFuture;
 
 pub use acting::Acting;
 pub use custom::{CustomRole, MAX_CUSTOM_ROLES, Run, StoredRole, StoredRoles};
+pub use diff::{Difference, Differing, Fate, Place, PolicyDiff, RoleChange, roles as compare_roles};
 pub use expect::{Found, Overlay, Subjects, TestResult, Turn, run_role_tests, unknown_in};
 pub use explain::{Explanation, HeldRole, Level, Right, Step};
 pub use grants::{Grants, NewGrant, RuleChanges, RuleGrant};

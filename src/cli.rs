@@ -105,7 +105,7 @@ enum Command {
     /// Accounts that are locked after wrong passwords
     #[command(subcommand)]
     Lock(session::LockCommand),
-    /// The tests of the policy
+    /// The tests of the policy, and what another policy pack would change
     #[command(subcommand)]
     Policy(policy::Command),
     /// Let the daemon read its configuration again
@@ -183,7 +183,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Group(command) => narrow(group::run(command, Client::open(&options)?, output)),
         Command::Import(arguments) => narrow(transfer::import(arguments, Client::open(&options)?, output)),
         Command::Lock(command) => narrow(session::run_lock(command, Client::open(&options)?, output)),
-        Command::Policy(command) => narrow(policy::run(command, Client::open(&options)?, output)),
+        Command::Policy(command) => narrow(policy::run(command, &options, output)),
         Command::Reload => narrow(status::reload(Client::open(&options)?, output)),
         Command::Role(command) => narrow(role::run(command, Client::open(&options)?, output)),
         Command::Report(arguments) => narrow(report::run(arguments, Client::open(&options)?, output)),

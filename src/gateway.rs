@@ -336,6 +336,14 @@ impl Gateway {
     }
 }
 
+/// The policy pack that a configuration names.
+///
+/// # Errors
+/// Every problem of the pack.
+pub fn open_pack(config: &Config) -> Result<access::Pack, access::Error> {
+    policies::pack(&config.policy)
+}
+
 /// What else is wrong with a configuration that reads well: a policy pack that cannot be used, roles that it does not
 /// have. Each is a place of the configuration (`cleargate.toml:31`, or a key) and the rest of a sentence about it.
 pub fn check(config: &Config) -> Vec<(String, String)> {

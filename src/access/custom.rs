@@ -124,7 +124,12 @@ impl Access {
 
     /// The book that another pack would make of the roles that administrators made.
     pub fn book_under(&self, pack: &Pack) -> RoleBook {
-        join(pack.roles(), &self.shelf().stored).0
+        self.join_under(pack).0
+    }
+
+    /// The same, and what is wrong with which of these under it.
+    pub(super) fn join_under(&self, pack: &Pack) -> (RoleBook, BTreeMap<RoleId, String>) {
+        join(pack.roles(), &self.shelf().stored)
     }
 
     /// The roles that administrators made.

@@ -11,10 +11,10 @@ use crate::model::{Actor, Permission, RoleId, Scope};
 
 /// What a role says of one permission.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Word {
-    gives: bool,
-    gives_owners: bool,
-    denies: bool,
+pub(super) struct Word {
+    pub gives: bool,
+    pub gives_owners: bool,
+    pub denies: bool,
 }
 
 impl Access {
@@ -145,7 +145,8 @@ fn denies_more(role: &RoleId, old: &RoleBook, new: &RoleBook) -> bool {
     new.denied(role).any(|permission| !before.contains(&permission))
 }
 
-fn words(role: &RoleId, book: &RoleBook) -> BTreeMap<Permission, Word> {
+/// What a role says, its includes counted in, of each permission of which it says something.
+pub(super) fn words(role: &RoleId, book: &RoleBook) -> BTreeMap<Permission, Word> {
     let mut words: BTreeMap<Permission, Word> = BTreeMap::new();
     for (permission, if_owner) in book.rights(role).into_iter().flatten() {
         let word = words.entry(permission).or_default();

@@ -1,4 +1,8 @@
-//! `/policy`: the tests of the policy.
+//! `/policy`: the tests of the policy, and what another pack would change.
+
+mod diff;
+
+pub(super) use diff::{MAX_BODY_BYTES, diff};
 
 use axum::extract::State;
 use axum::response::Response;

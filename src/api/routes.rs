@@ -39,6 +39,7 @@ fn of_policy() -> Vec<Route<Api>> {
     vec![
         Route::new(GET, "/api/v1/policy/tests", Management, API, policy::tests),
         Route::new(POST, "/api/v1/policy/tests", Management, API, policy::run_tests),
+        Route::new(POST, "/api/v1/policy:diff", Management, API, policy::diff).with_body_bytes(policy::MAX_BODY_BYTES),
         Route::new(GET, "/api/v1/roles", Management, API, roles::list),
         Route::new(POST, "/api/v1/roles", Management, API, roles::create),
         Route::new(GET, "/api/v1/roles/matrix", Management, API, roles::matrix),

@@ -1,22 +1,30 @@
 //! `cleargate policy`.
 
+mod diff;
+
 use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::client::Client;
 use super::output::Output;
-use super::{Exit, Failure};
+use super::{Exit, Failure, Options};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    /// Show who would gain and lose what by another pack or other options
+    Diff(diff::Diff),
+    /// Put a pack in force in place of the configured file, after showing what that changes
+    Import(diff::Import),
     /// Run the tests of the policy
     #[command(after_help = "Example:\n  cleargate policy test\n\nThe exit code is 1 when a test fails.")]
     Test,
 }
 
-pub(super) async fn run(command: Command, client: Client, output: &Output) -> Result<(), Failure> {
+pub(super) async fn run(command: Command, options: &Options, output: &Output) -> Result<(), Failure> {
     match command {
-        Command::Test => test(&client, output).await,
+        Command::Diff(arguments) => diff::diff(arguments, options, output).await,
+        Command::Import(arguments) => diff::import(arguments, options, output).await,
+        Command::Test => test(&Client::open(options)?, output).await,
     }
 }
 

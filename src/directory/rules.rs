@@ -53,6 +53,11 @@ impl Rules {
         self.0.iter().filter(is_about).map(|rule| (&rule.role, rule.scope.as_ref()))
     }
 
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Rule> {
+        self.0.iter()
+    }
+
     /// Whether a rule gives something in this scope.
     pub fn names(&self, scope: &Scope) -> bool {
         self.0.iter().any(|rule| rule.scope.as_ref() == Some(scope))

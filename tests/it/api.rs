@@ -17,6 +17,7 @@ mod openapi;
 mod organisations;
 mod people;
 mod policy;
+mod policy_diff;
 mod policy_tests;
 mod rank;
 mod reports;

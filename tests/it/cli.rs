@@ -62,6 +62,8 @@ const COMMANDS: &[&[&str]] = &[
     &["lock", "clear"],
     &["lock", "list"],
     &["policy"],
+    &["policy", "diff"],
+    &["policy", "import"],
     &["policy", "test"],
     &["reload"],
     &["role"],

@@ -104,6 +104,16 @@ impl Grants {
         Ok(count(change, self.ledger.store(), self.organisation, &use_of_role(role)).await?)
     }
 
+    /// How many grants name a role, as it is counted now.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn uses_of_role(&self, role: &RoleId) -> Result<u64, Error> {
+        let name = use_of_role(role);
+        let count = store::counter(self.ledger.store(), &USES.key(self.organisation, &name)).await?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
     /// The groups that hold a role, by the index alone.
     pub(in crate::access) async fn groups_with(&self, role: &RoleId) -> Result<Vec<GroupId>, store::Error> {
         let mut prefix = BY_ROLE.prefix(self.organisation, role);

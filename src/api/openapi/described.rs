@@ -230,6 +230,19 @@ fn of_roles() -> Vec<Operation> {
         Operation::post("/api/v1/policy/tests", "Runs the tests of the policy")
             .needs("`decisions:read`")
             .answers(200, "run:count failed:count items:[TestResult]"),
+        Operation::post(
+            "/api/v1/policy:diff",
+            "What another pack, or other options, would give to whom and take from whom",
+        )
+        .needs("`decisions:read`, `grants:read`, `roles:read` and `users:read`")
+        .query("limit", "count")
+        .query("cursor", "text")
+        .takes("pack?:text? text?:text? options?:object?")
+        .answers(
+            200,
+            "before?:object after?:object roles?:[object] mappings?:[object] problems?:[object] tests?:[object] \
+                 administrators?:object people?:object users:[object] next:text?",
+        ),
         Operation::get("/api/v1/roles", "Roles, flags and custom roles")
             .needs("`roles:read`")
             .query("kind", "text")
