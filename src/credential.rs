@@ -88,15 +88,18 @@ struct Password {
 
 impl Password {
     fn version(&self) -> Version {
-        Version { set: self.set, mark: self.mark.map(<[u8; 16]>::from) }
+        Version { set: self.set, mark: self.mark }
     }
 }
 
 /// Which of the passwords that a user had one after the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
 struct Version {
+    #[n(0)]
     set: Timestamp,
-    mark: Option<[u8; 16]>,
+    #[n(1)]
+    mark: Option<ByteArray<16>>,
 }
 
 /// A password that is hashed and not anybody's yet.
@@ -117,11 +120,15 @@ impl std::fmt::Debug for Prepared {
     }
 }
 
-/// Proof that a user's password was right. Only the check here makes one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Proof that a user's password was right. Only the check here makes one, and the change from it to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
 pub struct Verified {
+    #[n(0)]
     user: UserId,
+    #[n(1)]
     must_change: bool,
+    #[n(2)]
     version: Version,
 }
 
@@ -240,6 +247,40 @@ impl Credentials {
         change.put(&PASSWORDS, self.organisation, &user.id, record)?;
         let event = permit.event(record.set, EventKind::PasswordSet);
         Ok(event.on("user", user.id, &user.user_name).detail("must_change", record.must_change))
+    }
+
+    /// Puts a hashed password in the place of the one that was verified, inside a change of the caller's: who knows the
+    /// old one may. `None` when the old one is no longer the user's.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn change_in(
+        &self,
+        change: &mut Change,
+        verified: &Verified,
+        prepared: &Prepared,
+    ) -> Result<Option<Verified>, store::Error> {
+        if !self.is_current(change, verified).await? {
+            return Ok(None);
+        }
+        let Prepared(record) = prepared;
+        change.put(&PASSWORDS, self.organisation, &verified.user, record)?;
+        Ok(Some(Verified { user: verified.user, must_change: record.must_change, version: record.version() }))
+    }
+
+    /// Hashes a password that a user chose: it satisfies the policy and is another than the present one.
+    ///
+    /// # Errors
+    /// `Invalid` with every unmet part, `Busy`, `Corrupt`, `Store`.
+    pub async fn prepare_choice(&self, user: &User, password: &Secret) -> Result<Prepared, Error> {
+        let unmet = self.policy.check(password, &context(user));
+        if !unmet.is_empty() {
+            return Err(Error::Invalid { unmet });
+        }
+        if let Verdict::Verified(_) = self.verify(Some(user.id), password, Lane::Interactive).await? {
+            return Err(Error::Invalid { unmet: vec![Unmet::Unchanged] });
+        }
+        self.prepare(password, Lane::Interactive).await
     }
 
     /// Checks a password; `None` for a name that belongs to nobody, which takes as long as a wrong one. A right one whose

@@ -6,14 +6,19 @@
 //!
 //! All failures look the same from outside. The reason is in the ledger, under the reference that the page shows.
 
+mod account;
+mod authenticate;
 mod browser;
 mod callers;
 mod finish;
 mod link;
 mod pages;
 mod password;
+mod pending;
 mod return_to;
 mod routes;
+mod step;
+mod steps;
 mod ticket;
 
 use std::collections::BTreeMap;
@@ -25,14 +30,14 @@ use crate::clock::Clock;
 use crate::credential::Credentials;
 use crate::directory::Directory;
 use crate::http::Metrics;
-use crate::limit::Limits;
+use crate::limit::{Limits, Retry};
 use crate::lockout::Lockout;
 use crate::model::{Actor, Circumstance, SourceId, User};
 use crate::secret::{IdSource, MacKey, Secret};
 use crate::session::{Method, Sessions};
 use crate::store::{self, Retryable};
 use crate::upstream::{self, PasswordConnector, RedirectConnector};
-use crate::{directory, lockout, session};
+use crate::{credential, directory, lockout, session};
 
 pub use browser::{Browser, SignedIn};
 pub use callers::{Callers, Turned};
@@ -47,13 +52,16 @@ pub const LINK: &str = "link";
 
 /// Every table tag of this module with its table's name.
 pub fn tables() -> Vec<(u8, &'static str)> {
-    ticket::TABLES.into_iter().chain(finish::TABLES).chain(link::TABLES).collect()
+    ticket::TABLES.into_iter().chain(finish::TABLES).chain(link::TABLES).chain(pending::TABLES).collect()
 }
 
 /// Why a sign-in did not work. `Display` is for the log and the ledger, never for the page.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Too much to do at the moment.
+    /// More than this address or account is allowed.
+    #[error(transparent)]
+    TooMany(Retry),
+    /// Too much to do at the moment, for anybody.
     #[error("too much to do; try again in {retry_after_s} s")]
     Busy {
         /// When to try again, in seconds.
@@ -112,6 +120,16 @@ impl From<lockout::Error> for Error {
             lockout::Error::Busy => Self::Busy { retry_after_s: 1 },
             lockout::Error::Locked { .. } => Self::refused("locked", error.to_string()),
             lockout::Error::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl From<credential::Error> for Error {
+    fn from(error: credential::Error) -> Self {
+        match error {
+            credential::Error::Busy { retry_after } => Self::Busy { retry_after_s: retry_after.as_secs().max(1) },
+            credential::Error::Store(error) => Self::Store(error),
+            other => Self::Unavailable(other.to_string()),
         }
     }
 }
@@ -185,6 +203,7 @@ pub struct Login {
     browser: Browser,
     link_key: MacKey,
     csrf_key: MacKey,
+    pending_key: MacKey,
 }
 
 impl Login {
@@ -206,6 +225,7 @@ impl Login {
             browser,
             link_key: key.derive("one-time link"),
             csrf_key: key.derive("anti-forgery"),
+            pending_key: key.derive("sign-in under way"),
         }
     }
 
@@ -218,11 +238,8 @@ impl Login {
     async fn end_session(&self, secret: &Secret, circumstance: &Circumstance) -> Result<(), Error> {
         let Some(session) = self.services.sessions.check(secret).await? else { return Ok(()) };
         let actor = session.actor();
-        let event = |now| {
-            let mut event = Event::new(now, EventKind::SessionEnded, &actor).from_address(circumstance.address);
-            event.request_id.clone_from(&circumstance.request_id);
-            event.detail("reason", "signed out")
-        };
+        let event =
+            |now| Event::new(now, EventKind::SessionEnded, &actor).within(circumstance).detail("reason", "signed out");
         match self.services.sessions.end_with(session.id, event).await {
             Ok(_) | Err(session::Error::NotFound) => Ok(()),
             Err(error) => Err(error.into()),
@@ -241,11 +258,10 @@ impl Login {
         let kind = if connector == PASSWORD { EventKind::SignInFailed } else { EventKind::AssertionRefused };
         let mut event = Event::new(self.services.clock.now(), kind, &Actor::Anonymous)
             .outcome(Outcome::Denied)
-            .from_address(circumstance.address)
+            .within(circumstance)
             .detail("connector", connector)
             .detail("rule", rule)
             .detail("reason", reason);
-        event.request_id.clone_from(&circumstance.request_id);
         if let Some(user) = target {
             event = event.on("user", user.id, &user.user_name);
         }

@@ -180,19 +180,7 @@ impl Sessions {
         change.add(&OPENED, self.organisation, &user, 1);
         change.put(&LAST_SIGN_IN, self.organisation, &user, &now)?;
         self.make_room(change, user, now).await?;
-        let secret = self.ids.token();
-        let hash = self.key.tag(secret.expose().as_bytes());
-        let record = Record::new(SessionId::new(now, &self.ids), user, now, details);
-        let session = record.session(&self.limits);
-        self.keep(change, &hash, &record)?;
-        let ends = Some(session.ends);
-        change.put_until(&SESSION_HASHES, self.organisation, &session.id, &hash.into(), ends)?;
-        change.put_until(&USER_SESSIONS, self.organisation, &(user, session.id), &hash.into(), ends)?;
-        if let Some(name) = &session.upstream_session {
-            let key = (session.connector.clone(), name.clone(), session.id);
-            change.put_until(&UPSTREAM_SESSIONS, self.organisation, &key, &hash.into(), ends)?;
-        }
-        Ok((secret, session))
+        self.insert(change, &Record::new(SessionId::new(now, &self.ids), user, now, details))
     }
 
     /// The session of a cookie's text, `None` when there is none or it has expired. One read; a write at most once a
@@ -322,6 +310,36 @@ impl Sessions {
             ended += usize::from(self.forget_of(change, user, &row).await?.is_some());
         }
         Ok(ended)
+    }
+
+    /// Ends all sessions of a user but one, which goes on under a new id and a new secret, as part of `change`: what rights
+    /// changed are never those of a secret that somebody else may know. Tells the secret this once, and how many ended.
+    ///
+    /// # Errors
+    /// `NotFound` when the session has ended meanwhile; `Store`.
+    pub async fn renew_alone(&self, change: &mut Change, session: &Session) -> Result<(Secret, Session, usize), Error> {
+        let hash = change.find(&SESSION_HASHES, self.organisation, &session.id).await?.ok_or(Error::NotFound)?;
+        let record = change.find(&SESSIONS, self.organisation, &hash.into()).await?.ok_or(Error::NotFound)?;
+        let ended = self.end_all(change, session.user).await?;
+        let record = record.renamed(SessionId::new(self.clock.now(), &self.ids));
+        let (secret, session) = self.insert(change, &record)?;
+        Ok((secret, session, ended.saturating_sub(1)))
+    }
+
+    /// Writes a session under a new secret.
+    fn insert(&self, change: &mut Change, record: &Record) -> Result<(Secret, Session), Error> {
+        let secret = self.ids.token();
+        let hash = self.key.tag(secret.expose().as_bytes());
+        let session = record.session(&self.limits);
+        self.keep(change, &hash, record)?;
+        let ends = Some(session.ends);
+        change.put_until(&SESSION_HASHES, self.organisation, &session.id, &hash.into(), ends)?;
+        change.put_until(&USER_SESSIONS, self.organisation, &(session.user, session.id), &hash.into(), ends)?;
+        if let Some(name) = &session.upstream_session {
+            let key = (session.connector.clone(), name.clone(), session.id);
+            change.put_until(&UPSTREAM_SESSIONS, self.organisation, &key, &hash.into(), ends)?;
+        }
+        Ok((secret, session))
     }
 
     /// Ends the sessions that a connector's upstream calls by this name (SAML single logout, OpenID back-channel logout)

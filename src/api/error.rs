@@ -351,6 +351,7 @@ impl From<login::Error> for Error {
             login::Error::Busy { retry_after_s } => Self::Busy { retry_after: Duration::from_secs(retry_after_s) },
             login::Error::Refused { .. } | login::Error::Unavailable(_) => Self::Unauthorized,
             login::Error::Store(error) => Self::Store(error),
+            login::Error::TooMany(retry) => Self::TooMany(retry),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use minicbor::{Decode, Encode};
 
 use crate::clock::Timestamp;
-use crate::model::Actor;
+use crate::model::{Actor, Circumstance};
 
 /// How it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
@@ -124,6 +124,8 @@ pub enum EventKind {
     ResourceCreated,
     #[n(42)]
     ResourceDeleted,
+    #[n(48)]
+    PasswordChanged,
 }
 
 impl EventKind {
@@ -145,6 +147,7 @@ impl EventKind {
             Self::LockCleared => "lock.clear",
             Self::LockSet => "lock.set",
             Self::MembershipChanged => "membership.update",
+            Self::PasswordChanged => "password.change",
             Self::PasswordSet => "password.set",
             Self::PermissionRefused => "permission.refuse",
             Self::PersonChanged => "person.update",
@@ -246,6 +249,13 @@ impl Event {
     pub fn from_address(mut self, address: Option<IpAddr>) -> Self {
         self.address = address.map(|a| a.to_string());
         self
+    }
+
+    /// In the course of a request: from its address, under its id.
+    #[must_use]
+    pub fn within(mut self, circumstance: &Circumstance) -> Self {
+        self.request_id.clone_from(&circumstance.request_id);
+        self.from_address(circumstance.address)
     }
 
     /// With one more fact.

@@ -42,6 +42,8 @@ pub enum Unmet {
         /// Fewest characters.
         min_chars: usize,
     },
+    /// The one that the user has already.
+    Unchanged,
     /// No upper-case letter.
     Upper,
 }
@@ -57,6 +59,7 @@ impl fmt::Display for Unmet {
             Self::Special => f.write_str("must contain a character that is neither letter nor digit"),
             Self::TooLong { max_chars } => write!(f, "must have at most {max_chars} characters"),
             Self::TooShort { min_chars } => write!(f, "must have at least {min_chars} characters"),
+            Self::Unchanged => f.write_str("must be another one than before"),
             Self::Upper => f.write_str("must contain an upper-case letter"),
         }
     }
@@ -153,6 +156,16 @@ impl PasswordPolicy {
         self.max_chars
     }
 
+    /// What every password must have, whoever's it is.
+    pub fn requirements(&self) -> Vec<Unmet> {
+        let mut all = vec![Unmet::TooShort { min_chars: self.min_chars }];
+        all.extend(self.parts.iter().cloned());
+        if !self.allows_common {
+            all.extend([Unmet::Common, Unmet::Context]);
+        }
+        all
+    }
+
     /// How long a password may be used.
     pub fn expires_after(&self) -> Option<Duration> {
         self.expires_after
@@ -194,7 +207,7 @@ fn occurs(part: &Unmet, text: &str) -> bool {
         Unmet::Lower => text.contains(char::is_lowercase),
         Unmet::Special => text.contains(|c: char| !c.is_alphanumeric() && !c.is_whitespace() && !c.is_control()),
         Unmet::Upper => text.contains(char::is_uppercase),
-        Unmet::Common | Unmet::Context | Unmet::TooLong { .. } | Unmet::TooShort { .. } => true,
+        Unmet::Common | Unmet::Context | Unmet::TooLong { .. } | Unmet::TooShort { .. } | Unmet::Unchanged => true,
     }
 }
 

@@ -51,6 +51,10 @@ impl Browser {
         if self.is_secure { "__Host-cleargate-login" } else { "cleargate-login" }
     }
 
+    const fn step_cookie(&self) -> &'static str {
+        if self.is_secure { "__Host-cleargate-step" } else { "cleargate-step" }
+    }
+
     /// Whether a request that changes something comes from our own pages: `Origin` and `Sec-Fetch-Site` must not say
     /// otherwise, and one of them must be there.
     pub fn is_same_origin(&self, headers: &HeaderMap) -> bool {
@@ -78,6 +82,11 @@ impl Browser {
 
     pub(super) fn login_secret(&self, headers: &HeaderMap) -> Option<Secret> {
         self.secret(headers, self.login_cookie())
+    }
+
+    /// The secret of the sign-in that is under way.
+    pub(super) fn step_secret(&self, headers: &HeaderMap) -> Option<Secret> {
+        self.secret(headers, self.step_cookie())
     }
 
     /// The value of a cookie of ours: present once, with the one length. Anything else is as good as none.
@@ -119,9 +128,26 @@ impl Browser {
         HeaderValue::from_str(&cookie.to_string()).ok()
     }
 
-    /// Headers that remove the session cookie.
+    /// The cookie of a sign-in under way.
+    pub(super) fn step_header(&self, secret: &Secret) -> Option<HeaderValue> {
+        let mut cookie = self.cookie(self.step_cookie(), secret.expose(), SameSite::Lax);
+        let lifetime = i64::try_from(super::pending::LIFETIME.as_secs()).unwrap_or(600);
+        cookie.set_max_age(cookie::time::Duration::seconds(lifetime));
+        HeaderValue::from_str(&cookie.to_string()).ok()
+    }
+
+    /// The header that removes the session cookie.
     pub(super) fn forget_header(&self) -> Option<HeaderValue> {
-        let mut cookie = self.cookie(self.session_cookie(), "", SameSite::Lax);
+        self.forget(self.session_cookie())
+    }
+
+    /// The header that removes the cookie of a sign-in under way.
+    pub(super) fn forget_step_header(&self) -> Option<HeaderValue> {
+        self.forget(self.step_cookie())
+    }
+
+    fn forget(&self, name: &str) -> Option<HeaderValue> {
+        let mut cookie = self.cookie(name, "", SameSite::Lax);
         cookie.set_max_age(cookie::time::Duration::ZERO);
         HeaderValue::from_str(&cookie.to_string()).ok()
     }

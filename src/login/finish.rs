@@ -1,14 +1,18 @@
-//! The one end of every sign-in: replay, account and rules in one commit; then status, roles, session and event in another.
+//! The one end of every sign-in: replay, account and rules in one commit; then status, roles, and either the next step or
+//! session and event in another.
 
 use serde_json::{Map, Value};
 
+use super::pending::{First, Pending};
+use super::return_to::ReturnTo;
+use super::step::{self, Needs, Step};
 use super::{Connector, Error, LINK, Login, PASSWORD};
 use crate::access::Permit;
-use crate::audit::{Change, EventKind, Housekeeping};
+use crate::audit::{Change, Event, EventKind, Housekeeping};
 use crate::clock::Timestamp;
-use crate::credential::Verified;
+use crate::credential::{Prepared, Verified};
 use crate::directory::{SourceRecord, parse_user_name};
-use crate::model::{Attributes, Circumstance, OrganisationId, SourceId, Status, User, UserId, fold};
+use crate::model::{Actor, Attributes, Circumstance, OrganisationId, SourceId, Status, User, UserId, fold};
 use crate::secret::Secret;
 use crate::session::{Details, Method, Session};
 use crate::store::Table;
@@ -21,8 +25,6 @@ pub(super) const TABLES: [(u8, &str); 1] = [(0x51, CLAIMS.name())];
 
 /// What has proved who somebody is.
 pub(super) enum Proof {
-    /// A one-time link, redeemed in the change that is passed on.
-    Link(UserId),
     /// A password kept here.
     Password(Verified),
     /// A connector's word, by this protocol.
@@ -45,6 +47,35 @@ pub struct Opened {
     pub session: Session,
     /// Who signed in.
     pub user: User,
+    /// Where the sign-in leads to.
+    pub return_to: ReturnTo,
+}
+
+/// How far a sign-in came.
+pub(super) enum Finished {
+    /// To its end.
+    Opened(Box<Opened>),
+    /// To a step that must be taken before; `secret` is told this once.
+    Next {
+        /// Finds the sign-in again.
+        secret: Secret,
+        /// What must be shown.
+        step: Step,
+    },
+}
+
+/// What a step showed.
+pub(super) enum Evidence {
+    /// A password that satisfies the policy and is not the present one.
+    NewPassword(Prepared),
+}
+
+impl Evidence {
+    const fn step(&self) -> Step {
+        match self {
+            Self::NewPassword(_) => Step::ChangePassword,
+        }
+    }
 }
 
 /// Whom an identity stands for.
@@ -58,16 +89,74 @@ enum Account {
 }
 
 impl Login {
-    /// Ends a sign-in: of all that can be wrong nothing is, and the session is open.
+    /// Ends a sign-in: of all that can be wrong nothing is, and the session is open, unless a step must be taken before.
     ///
     /// What a connector says of the person is committed first, whatever follows: a role that the provider takes away is
     /// gone also where it denied signing in. Whether they may sign in is asked after that, of everybody.
-    pub(super) async fn finish(&self, proof: &Proof, visit: &Visit) -> Result<Opened, Error> {
-        if let Proof::Upstream(identity, method) = proof {
+    pub(super) async fn finish(&self, proof: Proof, visit: &Visit, return_to: &ReturnTo) -> Result<Finished, Error> {
+        if let Proof::Upstream(identity, method) = &proof {
             let admit = |change| self.admit(change, identity, *method, visit);
             self.services.ledger.retry(admit).await?;
         }
-        self.services.ledger.retry(|change| self.open(change, proof, visit)).await
+        let pending = &self.pending(First::from(proof), return_to.as_str());
+        self.services.ledger.retry(|change| self.advance(change, pending.clone(), visit)).await
+    }
+
+    /// Goes on with a sign-in after a step: only with what the step that is due asks for.
+    pub(super) async fn resume(&self, secret: &Secret, evidence: &Evidence, visit: &Visit) -> Result<Finished, Error> {
+        self.services
+            .ledger
+            .retry(|mut change| async move {
+                let mut pending = self.take_pending(&mut change, secret).await?;
+                let user = self.proved(&mut change, &pending.first).await?;
+                if step::next(needs(&pending)) != Some(evidence.step()) {
+                    return Err(Error::refused("step", "what was sent is not what the sign-in waits for"));
+                }
+                match (evidence, &pending.first) {
+                    (Evidence::NewPassword(prepared), First::Password(verified)) => {
+                        let verified = self.replace_password(&mut change, verified, &user, prepared, visit).await?;
+                        pending.first = First::Password(verified);
+                    }
+                    (Evidence::NewPassword(_), First::Link(_) | First::Upstream { .. }) => {
+                        return Err(Error::refused("step", "this sign-in was by no password"));
+                    }
+                }
+                self.advance(change, pending, visit).await
+            })
+            .await
+    }
+
+    /// The account whose sign-in waits under a secret, and for which step: for its page.
+    pub(super) async fn waiting(&self, secret: &Secret) -> Result<(User, First, Step), Error> {
+        let mut change = self.services.ledger.change();
+        let pending = self.find_pending(&mut change, secret).await?;
+        let user = self.proved(&mut change, &pending.first).await?;
+        match step::next(needs(&pending)) {
+            Some(step) => Ok((user, pending.first, step)),
+            None => Err(Error::refused("step", "nothing is left to show")),
+        }
+    }
+
+    /// Puts a new password in the place of the one that was verified; what was open by the old one ends.
+    async fn replace_password(
+        &self,
+        change: &mut Change,
+        verified: &Verified,
+        user: &User,
+        prepared: &Prepared,
+        visit: &Visit,
+    ) -> Result<Verified, Error> {
+        let services = &self.services;
+        let Some(now) = services.credentials.change_in(change, verified, prepared).await? else {
+            return Err(Error::refused("stale-password", "another password was set meanwhile"));
+        };
+        let ended = services.sessions.end_all(change, user.id).await?;
+        let event = Event::new(services.clock.now(), EventKind::PasswordChanged, &Actor::Anonymous)
+            .within(&visit.circumstance)
+            .on("user", user.id, &user.user_name)
+            .detail("sessions_ended", ended);
+        change.also(event);
+        Ok(now)
     }
 
     /// Uses the assertion up and makes the account of its person what the provider says.
@@ -94,31 +183,42 @@ impl Login {
         Ok(())
     }
 
-    /// Opens the session, in a change that may have more to commit.
-    pub(super) async fn open(&self, mut change: Change, proof: &Proof, visit: &Visit) -> Result<Opened, Error> {
-        let services = &self.services;
-        let (connector, method) = match proof {
-            Proof::Link(_) => (built_in(LINK)?, Method::Link),
-            Proof::Password(_) => (built_in(PASSWORD)?, Method::Password),
-            Proof::Upstream(identity, method) => (identity.connector().clone(), *method),
-        };
-        let permit = services.access.sign_in_permit(connector.clone(), visit.circumstance.clone());
-        let user = self.proved(&mut change, proof).await?;
+    /// Takes a sign-in as far as it goes, in a change that may have more to commit: to its next step, or to its end.
+    pub(super) async fn advance(&self, mut change: Change, pending: Pending, visit: &Visit) -> Result<Finished, Error> {
+        let user = self.proved(&mut change, &pending.first).await?;
         check_status(&user)?;
-        if !services.access.may_sign_in(user.id).await.map_err(|error| Error::Unavailable(error.to_string()))? {
+        let may_sign_in = self.services.access.may_sign_in(user.id).await;
+        if !may_sign_in.map_err(|error| Error::Unavailable(error.to_string()))? {
             return Err(Error::refused("no-access", "a role denies signing in"));
         }
-        let identity = match proof {
-            Proof::Upstream(identity, _) => Some(identity.as_ref()),
-            Proof::Link(_) | Proof::Password(_) => None,
+        let Some(step) = step::next(needs(&pending)) else {
+            return Ok(Finished::Opened(Box::new(self.open(change, user, &pending, visit).await?)));
         };
+        let secret = self.keep_pending(&mut change, &pending)?;
+        change.commit_quietly(Housekeeping::Login).await?;
+        Ok(Finished::Next { secret, step })
+    }
+
+    /// Opens the session of somebody who has shown everything.
+    async fn open(&self, mut change: Change, user: User, pending: &Pending, visit: &Visit) -> Result<Opened, Error> {
+        let services = &self.services;
+        let (connector, method) = match &pending.first {
+            First::Link(_) => (built_in(LINK)?, Method::Link),
+            First::Password(_) => (built_in(PASSWORD)?, Method::Password),
+            First::Upstream { connector, method, .. } => (connector.clone(), *method),
+        };
+        let (upstream_session, groups) = match &pending.first {
+            First::Upstream { session, groups, .. } => (session.clone(), groups.clone()),
+            First::Link(_) | First::Password(_) => (None, Vec::new()),
+        };
+        let permit = services.access.sign_in_permit(connector.clone(), visit.circumstance.clone());
         let details = Details {
             connector: connector.clone(),
             method,
             address: visit.circumstance.address,
             user_agent: visit.user_agent.clone(),
-            upstream_session: identity.and_then(AssertedIdentity::upstream_session).map(str::to_owned),
-            groups: identity.map(|identity| identity.groups().to_vec()).unwrap_or_default(),
+            upstream_session,
+            groups,
         };
         let (secret, session) = services.sessions.open(&mut change, user.id, details).await?;
         let event = permit
@@ -128,23 +228,24 @@ impl Login {
             .detail("connector", &connector)
             .detail("method", method.name());
         change.commit(event).await?;
-        Ok(Opened { secret, session, user })
+        let return_to = ReturnTo::parse(Some(&pending.return_to));
+        Ok(Opened { secret, session, user, return_to })
     }
 
     /// The user of a proof, if it still holds: between it and this change a password may have been set anew, a link
     /// taken away.
-    async fn proved(&self, change: &mut Change, proof: &Proof) -> Result<User, Error> {
+    async fn proved(&self, change: &mut Change, first: &First) -> Result<User, Error> {
         let directory = &self.services.directory;
-        match proof {
-            Proof::Link(id) => Ok(directory.user_in(change, *id).await?),
-            Proof::Password(verified) => {
+        match first {
+            First::Link(id) => Ok(directory.user_in(change, *id).await?),
+            First::Password(verified) => {
                 if !self.services.credentials.is_current(change, verified).await? {
                     return Err(Error::refused("stale-password", "another password was set meanwhile"));
                 }
                 Ok(directory.user_in(change, verified.user()).await?)
             }
-            Proof::Upstream(identity, _) => directory
-                .user_of_subject_in(change, identity.connector(), identity.subject())
+            First::Upstream { connector, subject, .. } => directory
+                .user_of_subject_in(change, connector, subject)
                 .await?
                 .ok_or_else(|| Error::refused("link", "the account is no longer the provider's to sign in to")),
         }
@@ -254,6 +355,26 @@ impl Login {
                 Err(Error::refused("domain", reason))
             }
             None => Ok(()),
+        }
+    }
+}
+
+/// What a sign-in must still show.
+fn needs(pending: &Pending) -> Needs {
+    Needs { must_change: matches!(&pending.first, First::Password(verified) if verified.must_change()) }
+}
+
+impl From<Proof> for First {
+    fn from(proof: Proof) -> Self {
+        match proof {
+            Proof::Password(verified) => Self::Password(verified),
+            Proof::Upstream(identity, method) => Self::Upstream {
+                connector: identity.connector().clone(),
+                method,
+                subject: identity.subject().to_owned(),
+                session: identity.upstream_session().map(str::to_owned),
+                groups: identity.groups().to_vec(),
+            },
         }
     }
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use minicbor::{Decode, Encode};
 
-use super::finish::{Opened, Proof, Visit};
+use super::finish::{Finished, Visit};
+use super::pending::First;
 use super::{Error, Login};
 use crate::access::Permit;
 use crate::audit::EventKind;
@@ -49,8 +50,8 @@ impl Login {
         Ok(Secret::new(format!("/login/link?token={}", secret.expose())))
     }
 
-    /// Follows a link: it is used up in the commit that opens the session.
-    pub(super) async fn follow_link(&self, token: &str, visit: &Visit) -> Result<Opened, Error> {
+    /// Follows a link: it is used up in the commit that opens the session, or that waits for the next step.
+    pub(super) async fn follow_link(&self, token: &str, visit: &Visit) -> Result<Finished, Error> {
         let absent = || Error::refused("link", "no such link, or it was used, or it is too old");
         if token.len() != SECRET_CHARACTERS {
             return Err(absent());
@@ -64,7 +65,7 @@ impl Login {
                     return Err(absent());
                 }
                 change.delete(&LINKS, OrganisationId::DEFAULT, &key);
-                self.open(change, &Proof::Link(link.user), visit).await
+                self.advance(change, self.pending(First::Link(link.user), "/"), visit).await
             })
             .await
     }

@@ -121,6 +121,99 @@ pub fn refused(problem: &str, reference: &str) -> Markup {
     )
 }
 
+/// Asks for a new password before there is a session. `rules` are what it must have, `problems` what the last one lacked.
+pub fn change_password(csrf: &str, rules: &[String], problems: &[String]) -> Markup {
+    page(
+        "Choose a new password",
+        &html! {
+            h1 { "Choose a new password" }
+            p { "Your password was set by somebody else, or is too old. Choose another one to go on." }
+            (problem_list(problems))
+            form method="post" action="/login/change-password" {
+                input type="hidden" name="csrf" value=(csrf);
+                (new_password(rules))
+                button type="submit" { "Save and sign in" }
+            }
+        },
+    )
+}
+
+/// The page on which somebody who is signed in changes their password.
+pub fn own_password(csrf: &str, rules: &[String], problems: &[String]) -> Markup {
+    page(
+        "Change your password",
+        &html! {
+            h1 { "Change your password" }
+            p { "You stay signed in here, and are signed out everywhere else." }
+            (problem_list(problems))
+            form method="post" action="/account/password" {
+                input type="hidden" name="csrf" value=(csrf);
+                label for="old" { "Present password" }
+                input #old name="old" type="password" autocomplete="current-password" required maxlength="4096";
+                (new_password(rules))
+                button type="submit" { "Save" }
+            }
+            p { a href="/" { "Back" } }
+        },
+    )
+}
+
+/// After a change of one's own password.
+pub fn password_changed() -> Markup {
+    page(
+        "Password changed",
+        &html! {
+            h1 { "Password changed" }
+            p role="status" { "Your new password holds from now on. You were signed out everywhere else." }
+            p { a href="/" { "Go on" } }
+        },
+    )
+}
+
+/// Where the account's password is not kept here.
+pub fn no_own_password() -> Markup {
+    page(
+        "No password here",
+        &html! {
+            h1 { "No password here" }
+            p { "Your password is kept elsewhere, or you sign in without one. Change it where you sign in." }
+            p { a href="/" { "Back" } }
+        },
+    )
+}
+
+/// The two fields of a new password, with what it must have.
+fn new_password(rules: &[String]) -> Markup {
+    html! {
+        ul #rules { @for rule in rules { li { (rule) } } }
+        label for="new" { "New password" }
+        input #new name="new" type="password" autocomplete="new-password" required maxlength="4096"
+            aria-describedby="rules";
+        label for="again" { "New password, once more" }
+        input #again name="again" type="password" autocomplete="new-password" required maxlength="4096";
+    }
+}
+
+fn problem_list(problems: &[String]) -> Markup {
+    html! {
+        @if !problems.is_empty() {
+            div.problem role="alert" { ul { @for problem in problems { li { (problem) } } } }
+        }
+    }
+}
+
+/// A sign-in under way that cannot go on.
+pub fn begin_again(problem: &str) -> Markup {
+    page(
+        "Sign in again",
+        &html! {
+            h1 { "Sign in again" }
+            div.problem role="alert" { p { (problem) } }
+            p { a href="/login" { "Sign in" } }
+        },
+    )
+}
+
 /// The start page of somebody who is signed in.
 pub fn home(name: &str, roles: &[String], csrf: &str) -> Markup {
     page(
@@ -133,6 +226,7 @@ pub fn home(name: &str, roles: &[String], csrf: &str) -> Markup {
                 p { "You are signed in. Your roles:" }
                 ul { @for role in roles { li { (role) } } }
             }
+            p { a href="/account/password" { "Change your password" } }
             form method="post" action="/logout" {
                 input type="hidden" name="csrf" value=(csrf);
                 button type="submit" { "Sign out" }

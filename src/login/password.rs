@@ -1,12 +1,12 @@
 //! Sign-in by password: counted before it is verified, the same from outside whatever is wrong.
 
-use super::finish::{Opened, Proof, Visit};
+use super::finish::{Finished, Proof, Visit};
+use super::return_to::ReturnTo;
 use super::{Error, Login, PASSWORD};
-use crate::credential::{self, Lane, Verdict, Verified};
-use crate::error::Chain;
+use crate::credential::{Lane, Verdict, Verified};
 use crate::http::Rate;
 use crate::limit::Subject as Limited;
-use crate::lockout::{self, Subject};
+use crate::lockout::Subject;
 use crate::model::{Status, User, fold};
 use crate::secret::Secret;
 use crate::session::Method;
@@ -27,13 +27,12 @@ impl Login {
         user_name: &str,
         password: &Secret,
         visit: &Visit,
-    ) -> Result<Opened, Error> {
+        return_to: &ReturnTo,
+    ) -> Result<Finished, Error> {
         let folded = fold(user_name);
-        if let Err(retry) = self.services.limits.check(Rate::SignIn, Limited::Account(folded.as_str())) {
-            return Err(Error::Busy { retry_after_s: retry.seconds() });
-        }
+        self.services.limits.check(Rate::SignIn, Limited::Account(folded.as_str())).map_err(Error::TooMany)?;
         let user = self.services.directory.find_user_by_name(user_name).await?;
-        let outcome = self.try_password(user.as_ref(), user_name, password, visit).await;
+        let outcome = self.try_password(user.as_ref(), user_name, password, visit, return_to).await;
         if let Err(error) = &outcome {
             self.record_failure(error, PASSWORD, user.as_ref(), &visit.circumstance).await?;
         }
@@ -46,37 +45,18 @@ impl Login {
         user_name: &str,
         password: &Secret,
         visit: &Visit,
-    ) -> Result<Opened, Error> {
+        return_to: &ReturnTo,
+    ) -> Result<Finished, Error> {
         let folded = fold(user_name);
         let subject = match user {
             Some(user) => Subject::User(user.id, &user.user_name),
             None => Subject::Nobody(&folded),
         };
-        let attempt = self.services.lockout.reserve(subject, &visit.circumstance).await?;
-        let checked = match self.check(user, password).await {
-            Ok(checked) => checked,
-            Err(error @ Error::Refused { .. }) => {
-                self.services.lockout.fail(attempt).await?;
-                return Err(error);
-            }
-            Err(error) => {
-                // Nothing was verified. An attempt that cannot be taken back counts as failed: the safe side.
-                if let Err(kept) = self.services.lockout.release(attempt).await {
-                    tracing::warn!(error = %Chain(&kept), "an attempt that came to nothing stays counted");
-                }
-                return Err(error);
-            }
-        };
-        let proof = match checked {
+        let proof = match self.guarded(subject, &visit.circumstance, self.check(user, password)).await? {
             Checked::Ours(verified) => Proof::Password(verified),
             Checked::Theirs(identity) => Proof::Upstream(identity, Method::LdapBind),
         };
-        let opened = self.finish(&proof, visit).await?;
-        match self.services.lockout.succeed(attempt).await {
-            // The person is signed in; the count then ends by itself.
-            Ok(()) | Err(lockout::Error::Busy) => Ok(opened),
-            Err(error) => Err(error.into()),
-        }
+        self.finish(proof, visit, return_to).await
     }
 
     async fn check(&self, user: Option<&User>, password: &Secret) -> Result<Checked, Error> {
@@ -93,17 +73,10 @@ impl Login {
             Ok(Verdict::Verified(_)) if user.is_none_or(|user| user.status != Status::Active) => {
                 Err(Error::refused("inactive", "the account is not active"))
             }
-            Ok(Verdict::Verified(verified)) if verified.must_change() => {
-                Err(Error::refused("must-change", "the password must be changed first; ask an administrator to set it"))
-            }
             Ok(Verdict::Verified(verified)) => Ok(Checked::Ours(verified)),
             Ok(Verdict::NoPassword) => Err(Error::refused("no-password", "the account has no password")),
             Ok(Verdict::Wrong) => Err(Error::refused("wrong-password", "wrong password or unknown name")),
-            Err(credential::Error::Busy { retry_after }) => {
-                Err(Error::Busy { retry_after_s: retry_after.as_secs().max(1) })
-            }
-            Err(credential::Error::Store(error)) => Err(Error::Store(error)),
-            Err(error) => Err(Error::Unavailable(error.to_string())),
+            Err(error) => Err(error.into()),
         }
     }
 }

@@ -11,7 +11,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method as HttpMethod, StatusCode, header};
 use maud::Markup;
 
-use super::finish::{Opened, Proof, Visit};
+use super::finish::{Finished, Proof, Visit};
 use super::pages::{self, Choice, SignIn};
 use super::return_to::ReturnTo;
 use super::{Connector, Error, LINK, Login, PASSWORD};
@@ -28,14 +28,15 @@ const FAILED: &str = "The sign-in did not work. Check the name and the password,
 /// What a failed sign-in by a provider says.
 const REFUSED: &str = "The answer of the identity provider could not be used. Try again, or ask your administrator.";
 /// Largest form of the login page, in bytes.
-const MAX_FORM_BYTES: usize = 16 * 1024;
+pub(super) const MAX_FORM_BYTES: usize = 16 * 1024;
 /// Largest form of a SAML answer, in bytes: 256 KiB of message in base64 and URL encoding.
 const MAX_ANSWER_BYTES: usize = 512 * 1024;
 
 /// The surface's router.
 pub fn routes(login: Login) -> axum::Router {
     let admit = Arc::new(LoginAdmit { login: login.clone() });
-    router(table(), login, admit)
+    let rows = table().into_iter().chain(super::account::table()).chain(super::steps::table()).collect();
+    router(rows, login, admit)
 }
 
 /// The surface's table.
@@ -74,22 +75,22 @@ impl Admit for LoginAdmit {
     }
 }
 
-fn visit(parts: &Parts) -> Visit {
+pub(super) fn visit(parts: &Parts) -> Visit {
     let user_agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).map(str::to_owned);
     Visit { circumstance: circumstance(parts), user_agent }
 }
 
-fn reference(parts: &Parts) -> String {
+pub(super) fn reference(parts: &Parts) -> String {
     parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default()
 }
 
-fn page(status: StatusCode, markup: Markup) -> Response {
+pub(super) fn page(status: StatusCode, markup: Markup) -> Response {
     let mut response = (status, markup.into_string()).into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     response
 }
 
-fn redirect(location: &str, cookies: impl IntoIterator<Item = Option<HeaderValue>>) -> Response {
+pub(super) fn redirect(location: &str, cookies: impl IntoIterator<Item = Option<HeaderValue>>) -> Response {
     let Ok(location) = HeaderValue::from_str(location) else {
         return problem(StatusCode::INTERNAL_SERVER_ERROR, "the address to go to is not one");
     };
@@ -102,7 +103,7 @@ fn redirect(location: &str, cookies: impl IntoIterator<Item = Option<HeaderValue
 }
 
 /// Reads a form. Fields stay in order, twice the same stays twice.
-async fn form(parts: &Parts, body: axum::body::Body, max: usize) -> Result<Answer, Response> {
+pub(super) async fn form(parts: &Parts, body: axum::body::Body, max: usize) -> Result<Answer, Response> {
     let is_form = parts
         .headers
         .get(header::CONTENT_TYPE)
@@ -130,11 +131,11 @@ fn query(parts: &Parts) -> Answer {
 
 impl Login {
     /// The anti-forgery value of forms shown to a browser with this pre-login or session secret.
-    fn csrf(&self, secret: &Secret) -> String {
+    pub(super) fn csrf(&self, secret: &Secret) -> String {
         BASE64_URL_SAFE_NO_PAD.encode(self.csrf_key.tag(secret.expose().as_bytes()))
     }
 
-    fn is_csrf(&self, presented: &str, secret: Option<Secret>) -> bool {
+    pub(super) fn is_csrf(&self, presented: &str, secret: Option<Secret>) -> bool {
         let Some(secret) = secret else { return false };
         let Ok(tag) = BASE64_URL_SAFE_NO_PAD.decode(presented) else { return false };
         self.csrf_key.verify(secret.expose().as_bytes(), &tag)
@@ -161,18 +162,16 @@ impl Login {
         response
     }
 
-    fn welcome(&self, opened: &Opened, return_to: &ReturnTo) -> Response {
-        redirect(return_to.as_str(), [self.browser.session_header(&opened.secret)])
-    }
-
     /// The answer to a failed sign-in. The reason goes to the log; the page tells how to find it.
-    fn failure(&self, error: &Error, connector: &str, parts: &Parts, return_to: &ReturnTo) -> Response {
+    pub(super) fn failure(&self, error: &Error, connector: &str, parts: &Parts, return_to: &ReturnTo) -> Response {
         let reference = reference(parts);
         match error {
             Error::Refused { .. } => {
                 tracing::info!(connector.id = connector, request.id = reference, "a sign-in was refused: {error}");
             }
-            Error::Busy { .. } => tracing::warn!(connector.id = connector, "a sign-in was put off: {error}"),
+            Error::Busy { .. } | Error::TooMany(_) => {
+                tracing::warn!(connector.id = connector, "a sign-in was put off: {error}");
+            }
             Error::Store(_) | Error::Unavailable(_) => {
                 tracing::error!(connector.id = connector, request.id = reference, "a sign-in failed: {}", Chain(error));
             }
@@ -182,9 +181,15 @@ impl Login {
                 self.sign_in_page(StatusCode::UNAUTHORIZED, parts, return_to, Some(FAILED))
             }
             Error::Refused { .. } => page(StatusCode::FORBIDDEN, pages::refused(REFUSED, &reference)),
+            Error::TooMany(retry) => {
+                let text = "There were too many tries. Please wait a little, then try again.";
+                let mut response = page(StatusCode::TOO_MANY_REQUESTS, pages::refused(text, &reference));
+                retry.set_headers(response.headers_mut());
+                response
+            }
             Error::Busy { retry_after_s } => {
                 let text = "There is too much to do at the moment. Please try again in a few seconds.";
-                let mut response = page(StatusCode::TOO_MANY_REQUESTS, pages::refused(text, &reference));
+                let mut response = page(StatusCode::SERVICE_UNAVAILABLE, pages::refused(text, &reference));
                 response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(*retry_after_s));
                 response
             }
@@ -202,6 +207,7 @@ impl Login {
             None => ("success", "none"),
             Some(Error::Refused { rule, .. }) => ("failure", *rule),
             Some(Error::Busy { .. }) => ("failure", "busy"),
+            Some(Error::TooMany(_)) => ("failure", "limit"),
             Some(Error::Store(_) | Error::Unavailable(_)) => ("failure", "unavailable"),
         };
         self.services.metrics.attempt(&Attempt { path: method.name(), result, reason });
@@ -220,7 +226,7 @@ impl Login {
         let outcome = self.try_answer(connector, kind, handle, answer, &parts.headers, &visit).await;
         self.count(kind, outcome.as_ref().err());
         match outcome {
-            Ok((opened, return_to)) => self.welcome(&opened, &return_to),
+            Ok(finished) => self.welcome(&finished),
             Err(error) => {
                 if let Err(store) = self.record_failure(&error, connector.as_str(), None, &visit.circumstance).await {
                     return self.failure(&Error::Store(store), connector.as_str(), parts, &ReturnTo::home());
@@ -238,7 +244,7 @@ impl Login {
         answer: &Answer,
         headers: &HeaderMap,
         visit: &Visit,
-    ) -> Result<(Opened, ReturnTo), Error> {
+    ) -> Result<Finished, Error> {
         let connector = self.connector(id, kind)?;
         let cookie = self
             .browser
@@ -246,8 +252,8 @@ impl Login {
             .ok_or_else(|| Error::refused("browser", "the browser that began the sign-in did not come back"))?;
         let ticket = self.tickets.redeem(handle, id, self.tickets.browser(cookie.expose())).await?;
         let identity = connector.redirect.finish(&ticket.pending, answer).await?;
-        let opened = self.finish(&Proof::Upstream(Box::new(identity), kind), visit).await?;
-        Ok((opened, ReturnTo::parse(Some(&ticket.return_to))))
+        let return_to = ReturnTo::parse(Some(&ticket.return_to));
+        self.finish(Proof::Upstream(Box::new(identity), kind), visit, &return_to).await
     }
 
     fn connector(&self, id: &SourceId, kind: Method) -> Result<&Connector, Error> {
@@ -329,13 +335,13 @@ async fn password(State(login): State<Login>, request: Request) -> Response {
     };
     let is_ours = login.is_csrf(csrf, login.browser.login_secret(&parts.headers));
     if !is_ours || !login.browser.is_not_foreign(&parts.headers) {
-        let text = "The form was too old or came from elsewhere. Please try again.";
-        return login.sign_in_page(StatusCode::FORBIDDEN, &parts, &return_to, Some(text));
+        return login.sign_in_page(StatusCode::FORBIDDEN, &parts, &return_to, Some(super::steps::STALE));
     }
-    let outcome = login.sign_in_by_password(user_name, &Secret::new(password.to_owned()), &visit(&parts)).await;
+    let password = Secret::new(password.to_owned());
+    let outcome = login.sign_in_by_password(user_name, &password, &visit(&parts), &return_to).await;
     login.count(Method::Password, outcome.as_ref().err());
     match outcome {
-        Ok(opened) => login.welcome(&opened, &return_to),
+        Ok(finished) => login.welcome(&finished),
         Err(error) => login.failure(&error, PASSWORD, &parts, &return_to),
     }
 }
@@ -368,7 +374,7 @@ async fn follow_link(State(login): State<Login>, request: Request) -> Response {
         Err(Error::refused("anti-forgery", "the form was too old or came from elsewhere"))
     };
     match outcome {
-        Ok(opened) => login.welcome(&opened, &ReturnTo::home()),
+        Ok(finished) => login.welcome(&finished),
         Err(error) => {
             let recorded = login.record_failure(&error, LINK, None, &visit.circumstance).await;
             let error = recorded.err().map_or(error, Error::Store);

@@ -52,6 +52,11 @@ impl Record {
         }
     }
 
+    /// The same session under another id.
+    pub fn renamed(self, id: SessionId) -> Self {
+        Self { id, ..self }
+    }
+
     /// The same session, used at `now`.
     pub fn seen_at(self, now: Timestamp) -> Self {
         Self { last_seen: now, ..self }

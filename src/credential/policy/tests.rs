@@ -13,6 +13,7 @@ fn unmet(preset: &str, password: &str, context: &[&str]) -> String {
         Unmet::Special => "special",
         Unmet::TooLong { .. } => "long",
         Unmet::TooShort { .. } => "short",
+        Unmet::Unchanged => "unchanged",
         Unmet::Upper => "upper",
     };
     unmet.iter().map(word).collect::<Vec<_>>().join(" ")

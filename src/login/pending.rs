@@ -1,0 +1,103 @@
+//! A sign-in under way: who somebody is has been proved, and something is still to be shown before there is a session.
+//!
+//! It is found by the secret of a cookie of its own, which is made anew at each step: a step cannot be played twice, and
+//! a cookie that somebody planted before the proof finds nothing. It lives ten minutes.
+
+use std::time::Duration;
+
+use minicbor::{Decode, Encode};
+
+use super::{Error, Login};
+use crate::audit::Change;
+use crate::clock::Timestamp;
+use crate::credential::Verified;
+use crate::model::{OrganisationId, SourceId, UserId};
+use crate::secret::Secret;
+use crate::session::{Method, SECRET_CHARACTERS};
+use crate::store::Table;
+
+/// How long a person may take until the last step, from the proof on.
+pub(super) const LIFETIME: Duration = Duration::from_secs(10 * 60);
+
+/// Sign-ins under way by the keyed hash of their secret.
+const PENDING: Table<[u8; 32], Pending> = Table::new(0x53, "sign-ins under way");
+/// Every tag of this module with its table's name.
+pub(super) const TABLES: [(u8, &str); 1] = [(0x53, PENDING.name())];
+
+/// What proved who somebody is. It is asked again, at each step, whether it still holds.
+#[derive(Clone, Debug, Encode, Decode)]
+pub(super) enum First {
+    /// A one-time link, used up by then.
+    #[n(0)]
+    Link(#[n(0)] UserId),
+    /// A password kept here.
+    #[n(1)]
+    Password(#[n(0)] Verified),
+    /// A connector's word.
+    #[n(2)]
+    Upstream {
+        /// Whose.
+        #[n(0)]
+        connector: SourceId,
+        /// By which protocol.
+        #[n(1)]
+        method: Method,
+        /// The person's id there.
+        #[n(2)]
+        subject: String,
+        /// The session's name there.
+        #[n(3)]
+        session: Option<String>,
+        /// The groups that it named.
+        #[n(4)]
+        groups: Vec<String>,
+    },
+}
+
+/// A sign-in under way.
+#[derive(Clone, Debug, Encode, Decode)]
+#[cbor(map)]
+pub(super) struct Pending {
+    /// What proved who it is.
+    #[n(0)]
+    pub(super) first: First,
+    /// Where the sign-in leads to.
+    #[n(1)]
+    pub(super) return_to: String,
+    /// When it ends.
+    #[n(2)]
+    pub(super) until: Timestamp,
+}
+
+impl Login {
+    /// A sign-in that begins now.
+    pub(super) fn pending(&self, first: First, return_to: &str) -> Pending {
+        Pending { first, return_to: return_to.to_owned(), until: self.services.clock.now().plus(LIFETIME) }
+    }
+
+    /// Keeps a sign-in as part of a change, under a new secret.
+    pub(super) fn keep_pending(&self, change: &mut Change, pending: &Pending) -> Result<Secret, Error> {
+        let secret = self.services.ids.token();
+        let key = self.pending_key.tag(secret.expose().as_bytes());
+        change.put_until(&PENDING, OrganisationId::DEFAULT, &key, pending, Some(pending.until))?;
+        Ok(secret)
+    }
+
+    /// Takes a sign-in out as part of a change: whatever the change does, it is not found under this secret again.
+    pub(super) async fn take_pending(&self, change: &mut Change, secret: &Secret) -> Result<Pending, Error> {
+        let pending = self.find_pending(change, secret).await?;
+        change.delete(&PENDING, OrganisationId::DEFAULT, &self.pending_key.tag(secret.expose().as_bytes()));
+        Ok(pending)
+    }
+
+    /// The sign-in under way of a secret.
+    pub(super) async fn find_pending(&self, change: &mut Change, secret: &Secret) -> Result<Pending, Error> {
+        let absent = || Error::refused("step", "no sign-in is under way in this browser, or it took too long");
+        if secret.expose().len() != SECRET_CHARACTERS {
+            return Err(absent());
+        }
+        let key = self.pending_key.tag(secret.expose().as_bytes());
+        let pending = change.find(&PENDING, OrganisationId::DEFAULT, &key).await?.ok_or_else(absent)?;
+        if pending.until <= self.services.clock.now() { Err(absent()) } else { Ok(pending) }
+    }
+}

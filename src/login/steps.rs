@@ -1,0 +1,141 @@
+//! The pages of the steps between the proof of who somebody is and their session.
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use http::request::Parts;
+use http::{Method as HttpMethod, StatusCode};
+
+use super::finish::{Evidence, Finished};
+use super::pages;
+use super::routes::{MAX_FORM_BYTES, form, page, redirect, visit};
+use super::step::Step;
+use super::{Error, Login};
+use crate::credential;
+use crate::http::{Access, Rate, Route};
+use crate::limit::Subject;
+use crate::secret::Secret;
+
+/// What a form says that is not of this browser, or too old.
+pub(super) const STALE: &str = "The form was too old or came from elsewhere. Please try again.";
+/// What is said where two fields for one new password differ.
+pub(super) const DIFFERENT: &str = "The two passwords are not the same.";
+
+/// The rows of this part.
+pub(super) fn table() -> Vec<Route<Login>> {
+    let path = Step::ChangePassword.path();
+    vec![
+        Route::new(HttpMethod::GET, path, Access::Public, Rate::Page, show_change),
+        Route::new(HttpMethod::POST, path, Access::Public, Rate::SignIn, change),
+    ]
+}
+
+impl Login {
+    /// The answer to a sign-in that came as far as this: the session's cookie, or that of the step that is due.
+    pub(super) fn welcome(&self, finished: &Finished) -> Response {
+        match finished {
+            Finished::Opened(opened) => redirect(
+                opened.return_to.as_str(),
+                [self.browser.session_header(&opened.secret), self.browser.forget_step_header()],
+            ),
+            Finished::Next { secret, step } => redirect(step.path(), [self.browser.step_header(secret)]),
+        }
+    }
+
+    /// The secret of the sign-in under way in a browser whose form this is; the answer to any other.
+    fn step_secret(&self, parts: &Parts, csrf: &str) -> Result<Secret, Box<Response>> {
+        let secret = self.browser.step_secret(&parts.headers);
+        match secret {
+            Some(secret) if self.is_csrf(csrf, Some(secret.clone())) && self.browser.is_not_foreign(&parts.headers) => {
+                Ok(secret)
+            }
+            _ => Err(Box::new(page(StatusCode::FORBIDDEN, pages::begin_again(STALE)))),
+        }
+    }
+
+    /// The answer where a step could not be taken. A refusal is recorded, and the sign-in begins anew.
+    async fn step_failure(&self, error: Error, parts: &Parts) -> Response {
+        let connector = super::PASSWORD;
+        let error = match self.record_failure(&error, connector, None, &visit(parts).circumstance).await {
+            Ok(()) => error,
+            Err(store) => Error::Store(store),
+        };
+        match error {
+            Error::Refused { .. } => page(StatusCode::FORBIDDEN, pages::begin_again(STALE)),
+            error => self.failure(&error, connector, parts, &super::ReturnTo::home()),
+        }
+    }
+}
+
+async fn show_change(State(login): State<Login>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let Some(secret) = login.browser.step_secret(&parts.headers) else { return redirect("/login", []) };
+    match login.waiting(&secret).await {
+        Ok((_, _, Step::ChangePassword)) => {
+            let rules = login.password_rules();
+            page(StatusCode::OK, pages::change_password(&login.csrf(&secret), &rules, &[]))
+        }
+        Err(Error::Refused { .. }) => redirect("/login", []),
+        Err(error) => login.step_failure(error, &parts).await,
+    }
+}
+
+async fn change(State(login): State<Login>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let form = match form(&parts, body, MAX_FORM_BYTES).await {
+        Ok(form) => form,
+        Err(response) => return response,
+    };
+    let (Ok(new), Ok(again), Ok(csrf)) = (form.single("new"), form.single("again"), form.single("csrf")) else {
+        return crate::http::problem(StatusCode::BAD_REQUEST, "the form needs `new`, `again` and `csrf`, once each");
+    };
+    let secret = match login.step_secret(&parts, csrf) {
+        Ok(secret) => secret,
+        Err(response) => return *response,
+    };
+    let outcome = login.choose_password(&secret, new, again, &parts).await;
+    match outcome {
+        Ok(Chosen::Finished(finished)) => login.welcome(&finished),
+        Ok(Chosen::Unmet(unmet)) => {
+            let rules = login.password_rules();
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            page(status, pages::change_password(&login.csrf(&secret), &rules, &unmet))
+        }
+        Err(error) => login.step_failure(error, &parts).await,
+    }
+}
+
+/// How the choice of a password ended.
+enum Chosen {
+    Finished(Finished),
+    /// What the password lacks, in words.
+    Unmet(Vec<String>),
+}
+
+impl Login {
+    /// What a new password must have, in words.
+    pub(super) fn password_rules(&self) -> Vec<String> {
+        self.services.credentials.policy().requirements().iter().map(|part| format!("It {part}.")).collect()
+    }
+
+    async fn choose_password(&self, secret: &Secret, new: &str, again: &str, parts: &Parts) -> Result<Chosen, Error> {
+        let (user, _, step) = self.waiting(secret).await?;
+        if step != Step::ChangePassword {
+            return Err(Error::refused("step", "the sign-in does not wait for a new password"));
+        }
+        let name = user.user_name.folded();
+        self.services.limits.check(Rate::SignIn, Subject::Account(name.as_str())).map_err(Error::TooMany)?;
+        let new = Secret::new(new.to_owned());
+        if !new.matches(again) {
+            return Ok(Chosen::Unmet(vec![DIFFERENT.to_owned()]));
+        }
+        match self.services.credentials.prepare_choice(&user, &new).await {
+            Ok(prepared) => {
+                Ok(Chosen::Finished(self.resume(secret, &Evidence::NewPassword(prepared), &visit(parts)).await?))
+            }
+            Err(credential::Error::Invalid { unmet }) => {
+                Ok(Chosen::Unmet(unmet.iter().map(|part| format!("The password {part}.")).collect()))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
