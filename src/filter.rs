@@ -19,7 +19,7 @@ mod tests;
 
 use crate::model::Value;
 
-pub use evaluate::{Fact, Facts, Kind, NoSchema, find_attribute, is_present};
+pub use evaluate::{Fact, Facts, Kind, NoSchema, find_attribute, is_present, is_same_text};
 pub use path::{AttributePath, Path};
 pub use plan::{comparisons, equalities};
 

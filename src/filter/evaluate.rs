@@ -253,6 +253,11 @@ fn as_time(text: &str) -> Option<Timestamp> {
     text.starts_with(|c: char| c.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
+/// Whether texts are equal where case does not count, as `eq` compares them.
+pub fn is_same_text(a: &str, b: &str) -> bool {
+    without_case(a) == without_case(b)
+}
+
 fn without_case(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
         if text.bytes().any(|b| b.is_ascii_uppercase()) {

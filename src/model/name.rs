@@ -33,7 +33,11 @@ pub enum NameError {
 
 /// The form in which names are compared: NFKC, lower case, trimmed. Case, width and blanks give no second spelling.
 pub fn fold(name: &str) -> FoldedName {
-    FoldedName(name.trim().nfkc().flat_map(char::to_lowercase).nfkc().collect())
+    let name = name.trim();
+    if name.is_ascii() {
+        return FoldedName(name.to_ascii_lowercase());
+    }
+    FoldedName(name.nfkc().flat_map(char::to_lowercase).nfkc().collect())
 }
 
 /// A folded name, the text of an index key.

@@ -235,6 +235,9 @@ impl Schema {
 
 /// By length, then by letters without regard to case.
 fn compare(a: &str, b: &str) -> Ordering {
+    if a == b {
+        return Ordering::Equal;
+    }
     a.len().cmp(&b.len()).then_with(|| {
         let (a, b) = (a.bytes().map(|c| c.to_ascii_lowercase()), b.bytes().map(|c| c.to_ascii_lowercase()));
         a.cmp(b)

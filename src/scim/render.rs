@@ -39,20 +39,27 @@ pub(super) struct Around<'a> {
 impl Around<'_> {
     /// The list up to its first resource. Resources follow, separated by commas, then [`Around::END`].
     pub(super) fn begin(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(256 + self.shown * TYPICAL_BYTES);
-        out.extend_from_slice(format!("{{\"schemas\":[\"{LIST_SCHEMA}\"]").as_bytes());
-        for (name, number) in [("totalResults", self.total), ("startIndex", self.start)] {
+        let mut out = String::with_capacity(256 + self.shown * TYPICAL_BYTES);
+        out.push_str("{\"schemas\":[\"");
+        out.push_str(LIST_SCHEMA);
+        out.push_str("\"]");
+        let mut number = |name: &str, number: Option<usize>| {
             if let Some(number) = number {
-                out.extend_from_slice(format!(",\"{name}\":{number}").as_bytes());
+                out.push_str(name);
+                out.push_str(&number.to_string());
             }
-        }
-        out.extend_from_slice(format!(",\"itemsPerPage\":{}", self.shown).as_bytes());
+        };
+        number(",\"totalResults\":", self.total);
+        number(",\"startIndex\":", self.start);
+        number(",\"itemsPerPage\":", Some(self.shown));
         if let Some(cursor) = self.next {
             // A cursor has letters, digits, `-` and `_` only.
-            out.extend_from_slice(format!(",\"nextCursor\":\"{cursor}\"").as_bytes());
+            out.push_str(",\"nextCursor\":\"");
+            out.push_str(cursor);
+            out.push('"');
         }
-        out.extend_from_slice(b",\"Resources\":[");
-        out
+        out.push_str(",\"Resources\":[");
+        out.into_bytes()
     }
 
     /// What ends a list.
