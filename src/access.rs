@@ -23,6 +23,7 @@ mod roles;
 mod scopes;
 mod service;
 mod warm;
+mod weigh;
 mod who_can;
 
 use futures_util::future::BoxFuture;
@@ -30,16 +31,17 @@ use futures_util::future::BoxFuture;
 pub use acting::Acting;
 pub use custom::{CustomRole, MAX_CUSTOM_ROLES, Run, StoredRole, StoredRoles};
 pub use diff::{Difference, Differing, Fate, Place, PolicyDiff, RoleChange, roles as compare_roles};
-pub use expect::{Found, Overlay, Subjects, TestResult, Turn, run_role_tests, unknown_in};
+pub use expect::{Found, Overlay, Subjects, TestResult, run_role_tests, unknown_in};
 pub use explain::{Explanation, HeldRole, Level, Right, Step};
-pub use grants::{Grants, NewGrant, RuleChanges, RuleGrant};
+pub use grants::{Grants, MAX_GRANTS, NewGrant, RuleChanges, RuleGrant};
 pub use pack::{Chosen, LoginRule, Matrix, MatrixCell, MatrixRow, Options, Pack, RoleNameRule};
-pub use permit::Permit;
+pub use permit::{Permit, Unweighed};
 pub use policy::{Prepared, Question, Standing};
 pub use rank::{Reach, Reached, can_take_away};
 pub use roles::{Catalogue, RoleBook, RoleEntry, RoleKind};
 pub use scopes::{MAX_DEPTH, MAX_SCOPES, NewScope, ScopeEdit, ScopeRecord, ScopeTree, Scopes};
 pub use service::Access;
+pub use weigh::ADMINISTRATION;
 pub use who_can::{Able, Census, Told};
 
 use crate::model::{GroupId, Status, UserId};
@@ -93,6 +95,9 @@ pub enum Error {
     /// The store does not answer.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// A defect of the program.
+    #[error(transparent)]
+    Unweighed(#[from] Unweighed),
 }
 
 impl store::Retryable for Error {

@@ -145,14 +145,12 @@ pub struct Services {
 pub struct Api {
     services: Arc<Services>,
     runs: sources::Runs,
-    /// Held while something is taken away that may be the last of its kind.
-    losses: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Api {
     /// The surface over these services.
     pub fn new(services: Services) -> Self {
-        Self { services: Arc::new(services), runs: sources::Runs::default(), losses: Arc::default() }
+        Self { services: Arc::new(services), runs: sources::Runs::default() }
     }
 
     /// Checks that the caller may do this, in the whole organisation or within a scope.

@@ -115,6 +115,9 @@ pub enum Error {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// A defect of the program.
+    #[error(transparent)]
+    Unweighed(#[from] crate::access::Unweighed),
 }
 
 impl Retryable for Error {

@@ -157,7 +157,8 @@ impl Scim {
             | access::Error::Invalid { .. }
             | access::Error::NotFound { .. }
             | access::Error::Pack { .. }
-            | access::Error::Revision { .. } => Error::Forbidden,
+            | access::Error::Revision { .. }
+            | access::Error::Unweighed(_) => Error::Forbidden,
         })
     }
 }

@@ -8,11 +8,13 @@
 //! A document is read whole and checked whole before the first record is written. A record that is there under its id is
 //! made what the document says; what the document does not name is left alone.
 
+mod bounds;
 mod document;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crate::access::{self, Access, Permit, Restored, RoleBook, ScopeRecord, StoredRole};
+use crate::access::{self, Access, Overlay, Permit, Restored, RoleBook, ScopeRecord, StoredRole};
 use crate::audit::{Change, EventKind, Ledger};
 use crate::clock::Clock;
 use crate::directory::{self, Directory, MAX_PAGE, Member};
@@ -90,6 +92,15 @@ impl Summary {
     pub fn is_nothing(&self) -> bool {
         self.0.values().all(|[created, changed, _]| created + changed == 0)
     }
+}
+
+/// What an import would do, and that it can be done.
+#[derive(Debug, Default)]
+pub struct Planned {
+    /// How much of what.
+    pub summary: Summary,
+    /// What it would make different, to weigh before it is done.
+    pub overlay: Overlay,
 }
 
 /// A document that was read and is well-formed.
@@ -294,15 +305,19 @@ impl Transfer {
     ///
     /// # Errors
     /// `Document` with the records that cannot be put here, `Store`.
-    pub async fn plan(&self, document: &Document) -> Result<Summary, Error> {
+    pub async fn plan(&self, document: &Document) -> Result<Planned, Error> {
         let mut change = self.ledger.change();
-        let (mut summary, mut problems) = (Summary::default(), Vec::new());
+        let (mut summary, mut overlay, mut problems) = (Summary::default(), Overlay::default(), Vec::new());
         match self.access.scopes().plan_restore(&document.scopes()) {
-            Ok(restored) => restored.into_iter().for_each(|restored| summary.count("scope", restored)),
+            Ok((restored, tree)) => {
+                overlay.scopes = restored.iter().any(|one| *one != Restored::Same).then(|| Arc::new(tree));
+                restored.into_iter().for_each(|restored| summary.count("scope", restored));
+            }
             Err(error) => problems.push(error.to_string()),
         }
         let book = match self.access.plan_roles(&document.roles()) {
             Ok((restored, book)) => {
+                overlay.roles = restored.iter().any(|one| *one != Restored::Same).then(|| Arc::clone(&book));
                 restored.into_iter().for_each(|restored| summary.count("role", restored));
                 book
             }
@@ -313,7 +328,10 @@ impl Transfer {
         };
         for (number, record) in document.0.iter().filter(|(_, record)| !record.is_whole()) {
             match self.stage(&mut change, &book, record).await {
-                Ok(restored) => summary.count(record.kind(), restored),
+                Ok(restored) => {
+                    summary.count(record.kind(), restored);
+                    imagine(&mut overlay, record, restored);
+                }
                 Err(error) if is_of_the_record(&error) => problems.push(format!("line {number}: {error}")),
                 Err(error) => return Err(error),
             }
@@ -321,15 +339,19 @@ impl Transfer {
                 break;
             }
         }
-        if problems.is_empty() { Ok(summary) } else { Err(Error::Document { problems }) }
+        if problems.is_empty() {
+            problems.extend(bounds::problems(&self.access, &self.directory, document).await?);
+        }
+        if problems.is_empty() { Ok(Planned { summary, overlay }) } else { Err(Error::Document { problems }) }
     }
 
-    /// Imports a document, some hundred records in each commit. Running it again after it was interrupted does the rest.
+    /// Imports a document that was planned, and weighed by [`Access::weigh`], some hundred records in each commit. Running
+    /// it again after it was interrupted does the rest.
     ///
     /// # Errors
-    /// As [`Transfer::plan`], before anything is written.
-    pub async fn import(&self, permit: &Permit, document: &Document) -> Result<Summary, Error> {
-        self.plan(document).await?;
+    /// `Access` with `Unweighed`, before anything is written; `Store`; what a plan tells where something has changed since.
+    pub async fn import(&self, permit: &Permit, document: &Document, _planned: &Planned) -> Result<Summary, Error> {
+        permit.demand_weighed().map_err(access::Error::from)?;
         let mut summary = Summary::default();
         let scopes = self.access.scopes().restore(permit, &document.scopes()).await?;
         scopes.into_iter().for_each(|restored| summary.count("scope", restored));
@@ -379,6 +401,31 @@ impl Transfer {
                 self.access.grants().restore(change, book, grant).await?
             }
         })
+    }
+}
+
+/// Adds to what an import would make different.
+fn imagine(overlay: &mut Overlay, record: &Record, restored: Restored) {
+    if restored == Restored::Same {
+        return;
+    }
+    match record {
+        Record::Scope(_) | Record::Role(_) => {}
+        Record::Group(group) => overlay.named.push((Subject::Group(group.id), group.name.folded())),
+        Record::User(user, _) => {
+            overlay.named.push((Subject::User(user.id), user.user_name.folded()));
+            overlay.status.push((user.id, Some(user.status)));
+        }
+        Record::Member(group, member, _) if restored == Restored::Created => {
+            overlay.joined.push(((*member).into(), *group));
+        }
+        Record::Member(..) => {}
+        Record::Grant(grant) => {
+            if restored == Restored::Changed {
+                overlay.ended.push(grant.id);
+            }
+            overlay.given.push(grant.clone());
+        }
     }
 }
 

@@ -340,7 +340,7 @@ impl Access {
                 }
                 access.check_role_change(&mut change, permit, id, &shelf.book, &next.book).await?;
                 let overlay = Overlay { roles: Some(Arc::clone(&next.book)), ..Overlay::default() };
-                let _turn = access.check_tests(permit.actor(), permit.circumstance(), &overlay).await?;
+                let _weighed = access.weigh(permit.clone(), &overlay, false).await?;
                 if run == Run::DryRun {
                     return Ok(Some((role, None)));
                 }

@@ -4,24 +4,26 @@
 
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
-use serde::Serialize;
-use tokio::sync::OwnedMutexGuard;
-
 use super::policy::{self, Held, Prepared, Question, Standing};
-use super::{Access, Error, GroupPath, NewGrant, Permit, RoleBook, ScopeTree};
+use super::{Access, Error, GroupPath, Member, NewGrant, Permit, RoleBook, ScopeTree};
 use crate::audit::{EventKind, Outcome};
 use crate::clock::Timestamp;
 use crate::config::{Asked, PolicyTest, TestSubject};
 use crate::model::near;
-use crate::model::{Actor, Circumstance, Grant, GrantId, GroupId, Id, Origin, RoleId, Scope, Status, Subject, UserId};
+use crate::model::{
+    Actor, Circumstance, FoldedName, Grant, GrantId, GroupId, Id, Origin, RoleId, Scope, Status, Subject, UserId,
+};
 use crate::store::{self, Seen};
+use futures_util::future::BoxFuture;
+use serde::Serialize;
 
 /// What a change would make different, for tests that are run before it is made. What is not named is as it is stored.
 #[derive(Clone, Debug, Default)]
 pub struct Overlay {
     /// Other roles.
     pub roles: Option<Arc<RoleBook>>,
+    /// Other scopes, or the same elsewhere.
+    pub scopes: Option<Arc<ScopeTree>>,
     /// Grants that there would be.
     pub given: Vec<Grant>,
     /// Grants that there would not be any more.
@@ -34,6 +36,20 @@ pub struct Overlay {
     pub gone: Vec<GroupId>,
     /// Accounts that would stand otherwise; `None` for one that would be gone.
     pub status: Vec<(UserId, Option<Status>)>,
+    /// Users and groups that would be called otherwise, and those that there would be.
+    pub named: Vec<(Subject, FoldedName)>,
+}
+
+impl Overlay {
+    /// The user that stands for one who is not made yet.
+    pub fn nobody() -> UserId {
+        Id::from_bytes([0; 16])
+    }
+
+    /// The group that stands for one that is not made yet.
+    pub fn no_group() -> GroupId {
+        Id::from_bytes([0; 16])
+    }
 }
 
 impl NewGrant {
@@ -69,6 +85,9 @@ pub trait Subjects: Send + Sync {
     /// The user or group that a test names, over what a change would make of memberships.
     fn find<'a>(&'a self, subject: &'a TestSubject, overlay: &'a Overlay)
     -> BoxFuture<'a, Result<Found, store::Error>>;
+
+    /// A user over what a change would make of the account and of memberships; `None` when there would be none.
+    fn member<'a>(&'a self, user: UserId, overlay: &'a Overlay) -> BoxFuture<'a, Result<Option<Member>, store::Error>>;
 }
 
 /// What one test came to.
@@ -86,9 +105,6 @@ pub struct TestResult {
     /// What is not, each a sentence.
     pub failures: Vec<String>,
 }
-
-/// What keeps two changes that are each good by themselves from breaking a test together; kept until the commit.
-pub type Turn = Option<OwnedMutexGuard<()>>;
 
 impl Access {
     /// The same with these tests of the policy.
@@ -121,22 +137,14 @@ impl Access {
         Ok(results)
     }
 
-    /// Refuses a change that would break a test which holds. What is returned is kept until the change is committed.
-    ///
-    /// # Errors
-    /// `Conflict` with the name of the test, and an event; `Store`.
-    pub async fn check_tests(&self, actor: &Actor, from: &Circumstance, overlay: &Overlay) -> Result<Turn, Error> {
-        let tests = self.tests();
-        if tests.is_empty() {
-            return Ok(None);
-        }
-        let turn = Arc::clone(&self.test_turns).lock_owned().await;
-        for test in tests.iter() {
-            let after = self.run_test(test, overlay).await?;
-            if after.held || !self.run_test(test, &Overlay::default()).await?.held {
+    /// Refuses a change that would break a test which holds, or of one that does not an answer that is as it must be.
+    pub(super) async fn check_tests(&self, actor: &Actor, from: &Circumstance, overlay: &Overlay) -> Result<(), Error> {
+        for test in self.tests().iter() {
+            let after = self.try_test(test, overlay).await?;
+            if after.is_held() {
                 continue;
             }
-            let broken = after.failures.first().cloned().unwrap_or_default();
+            let Some(broken) = after.worse_than(&self.try_test(test, &Overlay::default()).await?) else { continue };
             let permit = Permit::new(actor.clone(), from.clone(), None);
             let event = permit.event(self.clock.now(), EventKind::PolicyRefused).outcome(Outcome::Denied);
             let event = event.on("test", &test.position, &test.name).detail("reason", &broken);
@@ -144,34 +152,38 @@ impl Access {
             let detail = format!("this would break the policy test `{}` ({}): {broken}", test.name, test.position);
             return Err(Error::Conflict { field: None, detail });
         }
-        Ok(Some(turn))
+        Ok(())
     }
 
     async fn run_test(&self, test: &PolicyTest, overlay: &Overlay) -> Result<TestResult, Error> {
+        Ok(result(test, self.try_test(test, overlay).await?.told()))
+    }
+
+    async fn try_test(&self, test: &PolicyTest, overlay: &Overlay) -> Result<Tried, Error> {
         let roles = overlay.roles.clone().unwrap_or_else(|| self.roles());
-        let scopes = self.scopes().tree();
-        let failures = match &test.subject {
-            TestSubject::Role(role) => of_role(test, role, &roles, &scopes, self.clock.now()),
+        let scopes = overlay.scopes.clone().unwrap_or_else(|| self.scopes().tree());
+        let now = self.clock.now();
+        Ok(match &test.subject {
+            TestSubject::Role(role) => of_role(test, role, &roles, &scopes, now),
             subject => match &self.subjects {
-                None => vec!["nobody can be looked up here".to_owned()],
+                None => Tried::Nobody("nobody can be looked up here".to_owned()),
                 Some(subjects) => match subjects.find(subject, overlay).await? {
-                    Found::Nobody(why) => vec![why],
+                    Found::Nobody(why) => Tried::Nobody(why),
                     Found::Group(groups) => {
-                        let nobody = Id::from_bytes([0; 16]);
+                        let nobody = Overlay::nobody();
                         let standing = self.standing_over(nobody, Status::Active, &groups, overlay).await?;
-                        ask(test, &Prepared::new(standing, roles, scopes), self.clock.now())
+                        Tried::Asked(ask(test, &Prepared::new(standing, roles, scopes), now))
                     }
                     Found::User(user, status, groups) => {
                         let standing = self.standing_over(user, status, &groups, overlay).await?;
-                        ask(test, &Prepared::new(standing, roles, scopes), self.clock.now())
+                        Tried::Asked(ask(test, &Prepared::new(standing, roles, scopes), now))
                     }
                 },
             },
-        };
-        Ok(result(test, failures))
+        })
     }
 
-    async fn standing_over(
+    pub(super) async fn standing_over(
         &self,
         user: UserId,
         status: Status,
@@ -191,11 +203,59 @@ impl Access {
     }
 }
 
+/// What trying a test came to.
+enum Tried {
+    /// What is not as it must be; empty when the test holds.
+    Asked(Vec<Failure>),
+    /// There is nobody to ask for.
+    Nobody(String),
+}
+
+/// One answer that is not as it must be.
+struct Failure {
+    asked: String,
+    /// What it must be.
+    must: bool,
+}
+
+impl Failure {
+    fn told(&self) -> String {
+        let said = if self.must { "is not allowed and must be" } else { "is allowed and must not be" };
+        format!("{} {said}", self.asked)
+    }
+}
+
+impl Tried {
+    fn is_held(&self) -> bool {
+        matches!(self, Self::Asked(failures) if failures.is_empty())
+    }
+
+    fn told(&self) -> Vec<String> {
+        match self {
+            Self::Asked(failures) => failures.iter().map(Failure::told).collect(),
+            Self::Nobody(why) => vec![why.clone()],
+        }
+    }
+
+    /// What is wrong and was not before. Nobody is allowed nothing.
+    fn worse_than(&self, before: &Self) -> Option<String> {
+        if before.is_held() {
+            return self.told().into_iter().next();
+        }
+        let Self::Asked(failures) = self else { return None };
+        let was = |failure: &Failure| match before {
+            Self::Asked(before) => before.iter().any(|old| old.must == failure.must && old.asked == failure.asked),
+            Self::Nobody(_) => failure.must,
+        };
+        failures.iter().find(|failure| !was(failure)).map(Failure::told)
+    }
+}
+
 /// Runs the tests that ask for a role, which take nothing but the roles; the others are left out.
 pub fn run_role_tests(tests: &[PolicyTest], roles: &RoleBook) -> Vec<TestResult> {
     let (roles, scopes, now) = (Arc::new(roles.clone()), Arc::default(), Timestamp::default());
     let run = |test: &PolicyTest| match &test.subject {
-        TestSubject::Role(role) => Some(result(test, of_role(test, role, &roles, &scopes, now))),
+        TestSubject::Role(role) => Some(result(test, of_role(test, role, &roles, &scopes, now).told())),
         TestSubject::Group(_) | TestSubject::User(_) => None,
     };
     tests.iter().filter_map(run).collect()
@@ -233,15 +293,9 @@ fn result(test: &PolicyTest, failures: Vec<String>) -> TestResult {
 }
 
 /// Somebody who holds one role: in the whole organisation, or, of one that is for scopes only, where it is asked for.
-fn of_role(
-    test: &PolicyTest,
-    role: &RoleId,
-    roles: &Arc<RoleBook>,
-    scopes: &Arc<ScopeTree>,
-    now: Timestamp,
-) -> Vec<String> {
+fn of_role(test: &PolicyTest, role: &RoleId, roles: &Arc<RoleBook>, scopes: &Arc<ScopeTree>, now: Timestamp) -> Tried {
     let Some(entry) = roles.find(role) else {
-        return vec![format!("there is no role `{role}`{}", roles.hint(role))];
+        return Tried::Nobody(format!("there is no role `{role}`{}", roles.hint(role)));
     };
     let holder = |scope: Option<&Scope>| {
         let new = NewGrant::new(Subject::User(Id::from_bytes([0; 16])), role.clone());
@@ -253,18 +307,17 @@ fn of_role(
     };
     let each = |asked: &Asked, must: bool| fails(asked, must, &holder(asked.scope.as_ref()), now);
     let accepted = test.accept.iter().filter_map(|asked| each(asked, true));
-    accepted.chain(test.deny.iter().filter_map(|asked| each(asked, false))).collect()
+    Tried::Asked(accepted.chain(test.deny.iter().filter_map(|asked| each(asked, false))).collect())
 }
 
-fn ask(test: &PolicyTest, prepared: &Prepared, now: Timestamp) -> Vec<String> {
+fn ask(test: &PolicyTest, prepared: &Prepared, now: Timestamp) -> Vec<Failure> {
     let accepted = test.accept.iter().filter_map(|asked| fails(asked, true, prepared, now));
     accepted.chain(test.deny.iter().filter_map(|asked| fails(asked, false, prepared, now))).collect()
 }
 
 /// What is wrong when the answer is not what it must be.
-fn fails(asked: &Asked, must: bool, prepared: &Prepared, now: Timestamp) -> Option<String> {
+fn fails(asked: &Asked, must: bool, prepared: &Prepared, now: Timestamp) -> Option<Failure> {
     let question = Question::new(&asked.permission).within(asked.scope.as_ref());
     let is_allowed = policy::decide(&question, prepared, now).is_allowed();
-    let said = if is_allowed { "is allowed and must not be" } else { "is not allowed and must be" };
-    (is_allowed != must).then(|| format!("{asked} {said}"))
+    (is_allowed != must).then(|| Failure { asked: asked.to_string(), must })
 }

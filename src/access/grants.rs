@@ -186,7 +186,7 @@ impl Grants {
     /// what [`Access::permit_grant`](super::Access::permit_grant) has checked.
     ///
     /// # Errors
-    /// `Invalid` naming `role`, `scope`, `ends`, `reason` or `subject`; `Store`.
+    /// `Invalid` naming `role`, `scope`, `ends`, `reason` or `subject`; `Unweighed`; `Store`.
     pub async fn create(&self, permit: &Permit, roles: &RoleBook, new: NewGrant) -> Result<Grant, Error> {
         let (grants, new) = (self, &new);
         self.ledger
@@ -209,6 +209,7 @@ impl Grants {
         roles: &RoleBook,
         new: &NewGrant,
     ) -> Result<(Grant, Event), Error> {
+        permit.demand_weighed()?;
         let now = self.clock.now();
         check(new, roles, now)?;
         let grant = Grant {
@@ -242,8 +243,9 @@ impl Grants {
     /// Deletes a grant made by hand or by a rule; a rule's comes back with the next run of its source.
     ///
     /// # Errors
-    /// `NotFound` when there is none, also for the second of two calls; `Store`.
+    /// `NotFound` when there is none, also for the second of two calls; `Unweighed`; `Store`.
     pub async fn delete(&self, permit: &Permit, id: GrantId) -> Result<Grant, Error> {
+        permit.demand_weighed()?;
         self.ledger
             .retry(|mut change| async move {
                 let missing = Error::NotFound { what: "grant" };
@@ -406,9 +408,13 @@ impl Grants {
         if before.as_ref() == Some(grant) {
             return Ok(Restored::Same);
         }
-        if roles.find(&grant.role).is_none() {
+        let Some(entry) = roles.find(&grant.role) else {
             let reason = format!("`{}` does not exist{}", grant.role, roles.hint(&grant.role));
             return Err(Error::Invalid { field: "role", reason });
+        };
+        if entry.is_scoped_only && grant.scope.is_none() {
+            let reason = format!("is required: `{}` can be given within a scope only", grant.role);
+            return Err(Error::Invalid { field: "scope", reason });
         }
         if let Some(before) = &before {
             self.remove(change, before);

@@ -208,6 +208,7 @@ impl Scopes {
     /// # Errors
     /// `Invalid` naming `kind`, `slug`, `name`, `description` or `parent`; `Conflict` when it is there; `Store`.
     pub async fn create(&self, permit: &Permit, new: NewScope) -> Result<ScopeRecord, Error> {
+        permit.demand_weighed()?;
         self.check_kind(new.scope.kind())?;
         check_texts(&new.name, &new.description)?;
         let new = &new;
@@ -275,6 +276,7 @@ impl Scopes {
                 };
                 check_texts(&after.name, &after.description)?;
                 if after.parent != before.parent {
+                    permit.demand_weighed()?;
                     check_parent(&tree, scope, after.parent.as_ref())?;
                 }
                 if (&after.name, &after.description, &after.parent)
@@ -299,6 +301,7 @@ impl Scopes {
     /// # Errors
     /// `NotFound`, `Revision`; `Conflict` telling what is still there; `Store`.
     pub async fn delete(&self, permit: &Permit, scope: &Scope, revision: Option<u64>) -> Result<ScopeRecord, Error> {
+        permit.demand_weighed()?;
         let (record, next) = self
             .ledger
             .retry(|mut change| async move {
@@ -332,6 +335,7 @@ impl Scopes {
     /// # Errors
     /// `Invalid` naming `kind`, `name`, `description` or `parent`, `Conflict` for too many, `Store`; then none is put back.
     pub async fn restore(&self, permit: &Permit, records: &[ScopeRecord]) -> Result<Vec<Restored>, Error> {
+        permit.demand_weighed()?;
         let (restored, next) = self
             .ledger
             .retry(|mut change| async move {
@@ -356,12 +360,12 @@ impl Scopes {
         Ok(restored)
     }
 
-    /// What [`Scopes::restore`] would do.
+    /// What [`Scopes::restore`] would do, and the tree that there would be.
     ///
     /// # Errors
     /// As there.
-    pub fn plan_restore(&self, records: &[ScopeRecord]) -> Result<Vec<Restored>, Error> {
-        self.merge(&self.tree(), records).map(|(restored, _)| restored)
+    pub fn plan_restore(&self, records: &[ScopeRecord]) -> Result<(Vec<Restored>, ScopeTree), Error> {
+        self.merge(&self.tree(), records)
     }
 
     fn merge(&self, tree: &ScopeTree, records: &[ScopeRecord]) -> Result<(Vec<Restored>, ScopeTree), Error> {

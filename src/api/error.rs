@@ -283,6 +283,8 @@ impl From<store::Error> for Error {
     }
 }
 
+const UNWEIGHED: &str = "a change of who may do what was not weighed before it was made";
+
 impl From<access::Error> for Error {
     fn from(error: access::Error) -> Self {
         match error {
@@ -294,6 +296,7 @@ impl From<access::Error> for Error {
             access::Error::Pack { .. } => Self::Internal("the policy pack was read again"),
             access::Error::Revision { current } => Self::Revision { current },
             access::Error::Store(error) => Self::Store(error),
+            access::Error::Unweighed(_) => Self::Internal(UNWEIGHED),
         }
     }
 }
@@ -317,6 +320,7 @@ impl From<directory::Error> for Error {
             | directory::Error::Retired => Self::Conflict { field: None, detail },
             directory::Error::Revision { current } => Self::Revision { current },
             directory::Error::Store(error) => Self::Store(error),
+            directory::Error::Unweighed(_) => Self::Internal(UNWEIGHED),
         }
     }
 }

@@ -6,7 +6,6 @@ use http::StatusCode;
 
 use super::admit::Caller;
 use super::fields::{Fields, Params};
-use super::protect::Loss;
 use super::{Api, Error, render};
 use crate::access::{NewGrant, Overlay, Question};
 use crate::model::{GrantId, Mode, Permission, RoleId, Scope, Subject};
@@ -95,9 +94,8 @@ pub(super) async fn delete(
         api.check_ending(&caller, found).await?;
         api.check_own_rights(&caller, found.subject, &found.role)?;
     }
-    let _guard = api.check_last(&caller, Loss::Grant(id), is_forced).await?;
     let overlay = Overlay { ended: vec![id], ..Overlay::default() };
-    let _turn = api.keep_tests(&caller, &overlay).await?;
+    let permit = api.weigh(permit, &overlay, is_forced).await?;
     let grant = access.grants().delete(&permit, id).await?;
     Ok(render::answer(StatusCode::OK, &render::grant(&grant)))
 }

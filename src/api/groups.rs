@@ -8,7 +8,6 @@ use http::{HeaderMap, StatusCode};
 
 use super::admit::Caller;
 use super::fields::{Fields, Params};
-use super::protect::Loss;
 use super::{Api, Error, render};
 use crate::access::{Overlay, Permit};
 use crate::directory::{self, GroupDraft, Member, MemberChange};
@@ -44,9 +43,13 @@ pub(super) async fn create(State(api): State<Api>, caller: Caller, mut fields: F
     let permit = api.permit(&caller, "groups:create", None).await?;
     let name = parse_name(&name.ok_or_else(|| Error::invalid("name", "is required"))?)?;
     let mut members = MemberChange::default();
+    let group = Overlay::no_group();
+    let mut overlay = Overlay { named: vec![(Subject::Group(group), name.folded())], ..Overlay::default() };
     for member in api.members_named(&users, &groups).await? {
+        overlay.joined.push((member.into(), group));
         members.add(member);
     }
+    let permit = api.weigh(permit, &overlay, false).await?;
     let draft = GroupDraft { name, external_id: None, attributes: Attributes::default(), members };
     let group = api.services.directory.create_group(&permit, &draft).await.map_err(of_name)?;
     let mut response = api.shown(&group, StatusCode::CREATED).await?;
@@ -67,11 +70,13 @@ pub(super) async fn change(
     let revision = render::if_match(&headers)?;
     let name = fields.text("name")?.map(|name| parse_name(&name)).transpose()?;
     fields.end()?;
-    let permit = api.permit(&caller, "groups:update", None).await?;
+    let mut permit = api.permit(&caller, "groups:update", None).await?;
     let group = api.group(&group).await?;
-    if name.as_ref().is_some_and(|name| *name != group.name) {
+    if let Some(name) = name.as_ref().filter(|name| **name != group.name) {
         // People are put into groups by name: a name is not moved to a group that holds more than the caller may give.
         api.check_group(&caller, &group).await?;
+        let named = vec![(Subject::Group(group.id), name.folded())];
+        permit = api.weigh(permit, &Overlay { named, ..Overlay::default() }, false).await?;
     }
     let edit = |_: &Group, draft: &mut GroupDraft| {
         draft.name = name.clone().unwrap_or_else(|| draft.name.clone());
@@ -109,9 +114,8 @@ pub(super) async fn delete(
         return Err(Error::Conflict { field: None, detail });
     }
     let body = render::group(&group, api.services.directory.count_members(group.id).await?);
-    let _guard = api.check_last(&caller, Loss::Group(group.id), is_forced).await?;
     let overlay = Overlay { gone: vec![group.id], ..Overlay::default() };
-    let _turn = api.keep_tests(&caller, &overlay).await?;
+    let permit = api.weigh(permit, &overlay, is_forced).await?;
     let deleted = api.services.directory.delete_group(&permit, group.id, revision).await;
     deleted.map_err(|error| owned(error, &group))?;
     Ok(render::answer(StatusCode::OK, &body))

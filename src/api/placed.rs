@@ -93,7 +93,7 @@ impl Api {
         let permit = access.permit_grant(&caller.actor, &new, caller.circumstance.clone()).await?;
         self.check_taking(caller, new.subject, &new.role, new.scope.as_ref(), new.mode).await?;
         let overlay = Overlay { given: vec![new.imagined()], ..Overlay::default() };
-        let _turn = self.keep_tests(caller, &overlay).await?;
+        let permit = self.weigh(permit, &overlay, false).await?;
         Ok(access.grants().create(&permit, &access.roles(), new).await?)
     }
 }

@@ -12,16 +12,8 @@ use serde_json::{Value, json};
 use super::admit::Caller;
 use super::fields::{Fields, Params};
 use super::{Api, Error, render};
-use crate::access::{Overlay, Turn};
+use crate::access::Overlay;
 use crate::config::{Asked, PolicyTest};
-
-impl Api {
-    /// Refuses what would break a test of the policy that holds. The answer is kept until the change is committed.
-    pub(super) async fn keep_tests(&self, caller: &Caller, overlay: &Overlay) -> Result<Turn, Error> {
-        let services = &self.services;
-        Ok(services.access.check_tests(&caller.actor, &caller.circumstance, overlay).await?)
-    }
-}
 
 fn render_test(test: &PolicyTest) -> Value {
     let texts = |asked: &[Asked]| asked.iter().map(ToString::to_string).collect::<Vec<_>>();

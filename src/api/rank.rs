@@ -128,7 +128,7 @@ impl Api {
         for grant in self.grants_through(group).await? {
             self.check_giving(caller, &grant).await?;
             let (role, scope) = (&grant.role, grant.scope.as_ref());
-            self.check_taking(caller, subject_of(member), role, scope, grant.mode).await?;
+            self.check_taking(caller, member.into(), role, scope, grant.mode).await?;
         }
         Ok(())
     }
@@ -136,7 +136,7 @@ impl Api {
     /// Checks that the caller may take a member out of a group, as it would end what the member holds by it.
     pub(super) async fn check_leaving(&self, caller: &Caller, group: &Group, member: Member) -> Result<(), Error> {
         for grant in self.grants_through(group).await? {
-            let grant = Grant { subject: subject_of(member), ..grant };
+            let grant = Grant { subject: member.into(), ..grant };
             self.check_ending(caller, &grant).await?;
             self.check_own_rights(caller, grant.subject, &grant.role)?;
         }
@@ -172,7 +172,8 @@ impl Api {
         Ok(())
     }
 
-    async fn check_everything(&self, caller: &Caller, acting: &Acting) -> Result<(), Error> {
+    /// Checks that the caller has every right everywhere.
+    pub(super) async fn check_everything(&self, caller: &Caller, acting: &Acting) -> Result<(), Error> {
         for permission in acting.roles().catalogue().iter() {
             self.check_right(caller, acting, Reached { permission, scope: None, if_owner: false }).await?;
         }
@@ -193,13 +194,6 @@ impl Api {
             }
             Err(error) => Err(error.into()),
         }
-    }
-}
-
-fn subject_of(member: Member) -> Subject {
-    match member {
-        Member::Group(id) => Subject::Group(id),
-        Member::User(id) => Subject::User(id),
     }
 }
 

@@ -1,5 +1,7 @@
 //! `/departments`, `/companies`, `/scorecards`, `/projects`, and `/scopes` for every kind.
 
+use std::sync::Arc;
+
 use axum::extract::{Path, State};
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
@@ -8,7 +10,7 @@ use serde_json::{Value, json};
 use super::admit::Caller;
 use super::fields::{Fields, Params};
 use super::{Api, Error, render};
-use crate::access::{NewScope, Question, ScopeEdit, ScopeRecord};
+use crate::access::{NewScope, Overlay, Permit, Question, ScopeEdit, ScopeRecord};
 use crate::model::{Permission, RoleId, Scope};
 
 /// A kind of scope that has addresses of its own.
@@ -116,9 +118,16 @@ impl Api {
             // Whatever stands below a place is subject to who rules there: what is held already is not drawn below it.
             self.permit(caller, &permission(kind, "create"), None).await?;
         }
+        let permit = self.weigh_place(permit, &scope, parent.as_ref()).await?;
         let new = NewScope { scope, name, description, parent };
         let record = self.services.access.scopes().create(&permit, new).await?;
         Ok(render::versioned(StatusCode::CREATED, &render(&record), record.revision))
+    }
+
+    /// Weighs a scope at a place, where it is not yet.
+    async fn weigh_place(&self, permit: Permit, scope: &Scope, parent: Option<&Scope>) -> Result<Permit, Error> {
+        let placed = self.services.access.scopes().tree().placed(scope, parent);
+        self.weigh(permit, &Overlay { scopes: Some(Arc::new(placed)), ..Overlay::default() }, false).await
     }
 
     /// A parent as it is written: a slug of the same kind, or `KIND:SLUG`.
@@ -147,7 +156,7 @@ impl Api {
         let parent = if fields.has("parent") { Some(self.parent(scope.kind(), fields.text("parent")?)?) } else { None };
         fields.end()?;
         let update = permission(scope.kind(), "update");
-        let permit = self.permit(caller, &update, Some(scope)).await?;
+        let mut permit = self.permit(caller, &update, Some(scope)).await?;
         let access = &self.services.access;
         let (mut revision, mut parent) = (revision, parent);
         if let Some(to) = &parent {
@@ -160,6 +169,7 @@ impl Api {
                 self.permit(caller, &update, before.parent.as_ref()).await?;
                 self.permit(caller, &update, to.as_ref()).await?;
                 self.check_move(caller, scope, to.as_ref()).await?;
+                permit = self.weigh_place(permit, scope, to.as_ref()).await?;
                 // What was looked at is what is moved.
                 revision = revision.or(Some(before.revision));
             }
@@ -171,6 +181,9 @@ impl Api {
     async fn remove_scope(&self, caller: &Caller, scope: &Scope, headers: &HeaderMap) -> Result<Response, Error> {
         let revision = render::if_match(headers)?;
         let permit = self.permit(caller, &permission(scope.kind(), "delete"), Some(scope)).await?;
+        let without = self.services.access.scopes().tree().without(scope);
+        let overlay = Overlay { scopes: Some(Arc::new(without)), ..Overlay::default() };
+        let permit = self.weigh(permit, &overlay, false).await?;
         let record = self.services.access.scopes().delete(&permit, scope, revision).await?;
         Ok(render::answer(StatusCode::OK, &render(&record)))
     }

@@ -48,13 +48,17 @@ pub(super) async fn import(
     params.end()?;
     let permit = api.permit(&caller, "store:update", None).await?;
     api.permit_everything(&caller).await?;
+    // Also where grants of the caller's own take something away.
+    api.check_everything(&caller, &api.acting(&caller).await?).await?;
     let bytes = axum::body::to_bytes(body, crate::transfer::MAX_BYTES).await;
     let bytes = bytes.map_err(|_| Error::Malformed("the body cannot be read".to_owned()))?;
     let text = std::str::from_utf8(&bytes);
     let text = text.map_err(|_| Error::Malformed("the document must be UTF-8 text".to_owned()))?;
     let document = Transfer::read(text)?;
     let transfer = &api.services.transfer;
-    let summary = if dry_run { transfer.plan(&document).await? } else { transfer.import(&permit, &document).await? };
+    let planned = transfer.plan(&document).await?;
+    let permit = api.weigh(permit, &planned.overlay, false).await?;
+    let summary = if dry_run { planned.summary } else { transfer.import(&permit, &document, &planned).await? };
     Ok(render::answer(StatusCode::OK, &json!({"dry_run": dry_run, "records": told(&summary)})))
 }
 

@@ -134,6 +134,7 @@ impl Directory {
     /// # Errors
     /// `Conflict` when its owner has a group of that name, `Invalid` for a member that does not exist, `Store`.
     pub async fn create_group(&self, permit: &Permit, draft: &GroupDraft) -> Result<Group, Error> {
+        permit.demand_weighed()?;
         self.ledger
             .retry(|mut change| async move {
                 self.check_running(&mut change, permit).await?;
@@ -240,6 +241,7 @@ impl Directory {
         if !is_renamed && moved.is_empty() {
             return Ok((before, None));
         }
+        permit.demand_weighed()?;
         after.changed = now;
         after.revision = before.revision.saturating_add(1);
         if is_renamed {
@@ -273,6 +275,7 @@ impl Directory {
     /// # Errors
     /// `NotFound`, `Revision`, `Owned`, `Store`.
     pub async fn delete_group(&self, permit: &Permit, id: GroupId, revision: Option<u64>) -> Result<(), Error> {
+        permit.demand_weighed()?;
         self.ledger
             .retry(|mut change| async move {
                 let before = self.group_in(&mut change, id, permit, revision).await?;

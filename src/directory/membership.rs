@@ -6,7 +6,7 @@ use super::tables::{GROUPS, MEMBER_COUNTS, MEMBER_OF, MEMBER_OF_COUNTS, MEMBERS}
 use super::{Directory, Error, MAX_NESTING, MAX_PAGE};
 use crate::access::Permit;
 use crate::audit::Change;
-use crate::model::{Actor, Group, GroupId, MAX_DISPLAY_BYTES, Membership, SourceId, UserId};
+use crate::model::{Actor, Group, GroupId, MAX_DISPLAY_BYTES, Membership, SourceId, Subject, UserId};
 use crate::store::{self, Key, KeyWriter, Range};
 
 /// Rows read first: so few that the engine reads them without a change of thread, and more than most groups have.
@@ -27,6 +27,15 @@ pub enum Member {
     Group(GroupId),
     /// A user.
     User(UserId),
+}
+
+impl From<Member> for Subject {
+    fn from(member: Member) -> Self {
+        match member {
+            Member::Group(id) => Self::Group(id),
+            Member::User(id) => Self::User(id),
+        }
+    }
 }
 
 impl Key for Member {

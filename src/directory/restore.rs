@@ -75,6 +75,12 @@ impl Directory {
         if before.as_ref() == Some(user) {
             return Ok(Restored::Same);
         }
+        if before.as_ref().is_some_and(|before| before.status == Status::Inactive) && user.status != Status::Inactive {
+            // Who has left since the document was written, or was shut out by a source, does not come back by it.
+            let reason =
+                format!("`{}` is inactive here, which a document does not end; activate it first", user.user_name);
+            return Err(Error::Invalid { field: "status".to_owned(), reason });
+        }
         self.index(change, user, before.as_ref(), &Authority::Administrator).await?;
         for (link, is_exclusive) in user.links.iter().zip(exclusive) {
             let subject = (link.source.clone(), link.external_id.clone());

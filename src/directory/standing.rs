@@ -52,7 +52,7 @@ impl Directory {
     }
 }
 
-fn of_directory(error: Error) -> store::Error {
+pub(super) fn of_directory(error: Error) -> store::Error {
     match error {
         Error::Store(error) => error,
         other => store::Error::Unavailable { reason: other.to_string() },

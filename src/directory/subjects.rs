@@ -4,10 +4,11 @@ use std::collections::{BTreeSet, VecDeque};
 
 use futures_util::future::BoxFuture;
 
+use super::standing::of_directory;
 use super::{Directory, Error, MAX_NESTING, Member};
-use crate::access::{Found, GroupPath, Overlay, Subjects};
+use crate::access::{self, Census, Found, GroupPath, Overlay, Subjects};
 use crate::config::TestSubject;
-use crate::model::{GroupId, Status, Subject, UserId};
+use crate::model::{GroupId, Subject, UserId, fold};
 use crate::store;
 
 impl Subjects for Directory {
@@ -22,36 +23,81 @@ impl Subjects for Directory {
                 TestSubject::User(name) => self.tested_user(name, overlay).await,
                 TestSubject::Group(name) => self.tested_group(name, overlay).await,
             };
-            found.map_err(|error: Error| match error {
-                Error::Store(error) => error,
-                other => store::Error::Unavailable { reason: other.to_string() },
-            })
+            found.map_err(of_directory)
         })
     }
+
+    fn member<'a>(
+        &'a self,
+        user: UserId,
+        overlay: &'a Overlay,
+    ) -> BoxFuture<'a, Result<Option<access::Member>, store::Error>> {
+        Box::pin(async move { self.member_over(user, overlay).await.map_err(of_directory) })
+    }
+}
+
+fn user_of(subject: Subject) -> Option<UserId> {
+    if let Subject::User(id) = subject { Some(id) } else { None }
+}
+
+fn group_of(subject: Subject) -> Option<GroupId> {
+    if let Subject::Group(id) = subject { Some(id) } else { None }
+}
+
+/// Who would be called this.
+fn called<T>(name: &str, overlay: &Overlay, of_kind: impl Fn(Subject) -> Option<T>) -> Option<T> {
+    let name = fold(name);
+    overlay.named.iter().filter(|(_, called)| *called == name).find_map(|(subject, _)| of_kind(*subject))
+}
+
+/// Whether somebody would go on being called as is stored.
+fn stays_called(subject: Subject, overlay: &Overlay) -> bool {
+    overlay.named.iter().all(|(renamed, _)| *renamed != subject)
 }
 
 impl Directory {
     async fn tested_user(&self, name: &str, overlay: &Overlay) -> Result<Found, Error> {
-        let missing = || Found::Nobody(format!("there is no user `{name}`"));
-        let Some(user) = self.find_user_by_name(name).await? else { return Ok(missing()) };
-        let changed: Option<(UserId, Option<Status>)> = overlay.status.iter().find(|(id, _)| *id == user.id).copied();
-        let Some(status) = changed.map_or(Some(user.status), |(_, status)| status) else { return Ok(missing()) };
-        let groups = self.paths_with(Member::User(user.id), Vec::new(), overlay).await?;
-        Ok(Found::User(user.id, status, groups))
+        let stored = self.find_user_id(name).await?;
+        let Some(user) =
+            called(name, overlay, user_of).or(stored.filter(|id| stays_called(Subject::User(*id), overlay)))
+        else {
+            return Ok(Found::Nobody(format!("there is no user `{name}`")));
+        };
+        Ok(match self.member_over(user, overlay).await? {
+            Some(access::Member { status, groups }) => Found::User(user, status, groups),
+            None => Found::Nobody(format!("there is no user `{name}`")),
+        })
+    }
+
+    /// Status and groups of a user over what a change would make of them.
+    async fn member_over(&self, user: UserId, overlay: &Overlay) -> Result<Option<access::Member>, Error> {
+        let changed = overlay.status.iter().find(|(id, _)| *id == user).map(|(_, status)| *status);
+        let status = match changed {
+            Some(status) => status,
+            None => self.statuses(&[user]).await?.into_iter().next().flatten(),
+        };
+        let Some(status) = status else { return Ok(None) };
+        let groups = self.paths_with(Member::User(user), Vec::new(), overlay).await?;
+        Ok(Some(access::Member { status, groups }))
     }
 
     async fn tested_group(&self, name: &str, overlay: &Overlay) -> Result<Found, Error> {
-        let mut named = match name.parse() {
-            Ok(id) => self.find_group(id).await?.into_iter().collect(),
-            Err(_) => self.find_groups_by_name(name).await?,
+        let stored = match name.parse() {
+            Ok(id) => self.find_group(id).await?.into_iter().map(|group| group.id).collect(),
+            Err(_) => {
+                let named = self.find_groups_by_name(name).await?.into_iter().map(|group| group.id);
+                let mut ids: Vec<GroupId> = named.filter(|id| stays_called(Subject::Group(*id), overlay)).collect();
+                ids.extend(called(name, overlay, group_of));
+                ids
+            }
         };
-        named.retain(|group| !overlay.gone.contains(&group.id));
-        match named.as_slice() {
-            [] => Ok(Found::Nobody(format!("there is no group `{name}`"))),
-            [group] => {
-                let first = vec![group.id];
+        let named: BTreeSet<GroupId> = stored.into_iter().filter(|id| !overlay.gone.contains(id)).collect();
+        match (named.first().copied(), named.len()) {
+            (None, _) => Ok(Found::Nobody(format!("there is no group `{name}`"))),
+            (Some(group), 1) => {
+                let first = vec![group];
                 let mut groups = vec![GroupPath(first.clone())];
-                groups.extend(self.paths_with(Member::Group(group.id), first, overlay).await?);
+                groups.extend(self.paths_with(Member::Group(group), first, overlay).await?);
                 Ok(Found::Group(groups))
             }
             _ => Ok(Found::Nobody(format!("several groups are called `{name}`; the test must name the id"))),

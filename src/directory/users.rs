@@ -334,6 +334,7 @@ impl Directory {
     /// # Errors
     /// `NotFound`, `Revision`, `Owned`, `Store`.
     pub async fn delete_user(&self, permit: &Permit, id: UserId, revision: Option<u64>) -> Result<(), Error> {
+        permit.demand_weighed()?;
         self.ledger
             .retry(|mut change| async move {
                 self.check_running(&mut change, permit).await?;
@@ -461,6 +462,7 @@ impl Directory {
                 Ok(Staged { user, event: None })
             }
             UserPlan::Create(user) => {
+                permit.demand_weighed()?;
                 self.revive(change, &user, &authority).await?;
                 self.stage_name(change, None, &user, &authority).await?;
                 self.index(change, &user, None, &authority).await?;
@@ -471,6 +473,9 @@ impl Directory {
                 Ok(Staged { user: *user, event: Some(event) })
             }
             UserPlan::Change { after, kind, fields } => {
+                if existing.is_none_or(|before| before.status != after.status || before.user_name != after.user_name) {
+                    permit.demand_weighed()?;
+                }
                 if kind == EventKind::UserDeactivated {
                     self.stage_removal(change, permit, Removal::Deactivated).await?;
                 }

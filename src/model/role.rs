@@ -88,7 +88,7 @@ pub struct Role {
 }
 
 /// Who holds a grant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub enum Subject {
     /// Every member of a group, nested ones included.
     #[n(0)]

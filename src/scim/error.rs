@@ -192,7 +192,10 @@ fn directory_answer(error: &directory::Error) -> Answer {
         }
         directory::Error::Store(
             store::Error::Conflict | store::Error::Corrupt { .. } | store::Error::Unavailable { .. },
-        ) => answer(StatusCode::SERVICE_UNAVAILABLE, None, Error::Unavailable.to_string()),
+        )
+        | directory::Error::Unweighed(_) => {
+            answer(StatusCode::SERVICE_UNAVAILABLE, None, Error::Unavailable.to_string())
+        }
     }
 }
 

@@ -28,6 +28,7 @@ mod sources;
 mod tokens;
 mod transfer;
 mod users;
+mod weighed;
 
 use std::sync::Arc;
 

@@ -15,6 +15,7 @@ impl Access {
     /// # Errors
     /// `Invalid` naming `id` or `includes`, `Conflict` for too many, `Store`; then none is put back.
     pub async fn restore_roles(&self, permit: &Permit, roles: &[StoredRole]) -> Result<Vec<Restored>, Error> {
+        permit.demand_weighed()?;
         let (restored, next) = self
             .ledger
             .retry(|mut change| async move {

@@ -74,6 +74,20 @@ impl Grants {
         self.indexed(BY_ROLE.name(), BY_ROLE.prefix(self.organisation, role), None, limit).await
     }
 
+    /// The same after a grant of this holder, for the next page.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn of_role_after(
+        &self,
+        role: &RoleId,
+        after: Option<(Subject, GrantId)>,
+        limit: usize,
+    ) -> Result<Vec<Grant>, Error> {
+        let after = after.map(|(subject, id)| BY_ROLE.key(self.organisation, &(role.clone(), (Holder(subject), id))));
+        self.indexed(BY_ROLE.name(), BY_ROLE.prefix(self.organisation, role), after, limit).await
+    }
+
     /// The grants in this very scope, whoever holds them, groups first, in a stable order; at most `limit`.
     ///
     /// # Errors

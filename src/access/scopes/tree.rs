@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::{MAX_DEPTH, ScopeRecord};
+use crate::clock::Timestamp;
 use crate::model::{Scope, near};
 
 /// A scope in the tree, and the one above it.
@@ -112,8 +113,27 @@ impl ScopeTree {
         Self::new(self.epoch.saturating_add(1), others.chain(records).collect::<Vec<_>>())
     }
 
+    /// The same tree with a scope elsewhere, as one that is there already or that is to be.
+    pub fn placed(&self, scope: &Scope, parent: Option<&Scope>) -> Self {
+        let parent = parent.cloned();
+        let record = match self.find(scope) {
+            Some(record) => ScopeRecord { parent, ..record.clone() },
+            None => ScopeRecord {
+                scope: scope.clone(),
+                name: scope.slug().to_owned(),
+                description: String::new(),
+                parent,
+                source: None,
+                created: Timestamp::default(),
+                changed: Timestamp::default(),
+                revision: 1,
+            },
+        };
+        self.with(record)
+    }
+
     /// The same tree a change later: without this scope.
-    pub(super) fn without(&self, scope: &Scope) -> Self {
+    pub fn without(&self, scope: &Scope) -> Self {
         let others = self.nodes.iter().map(|node| &node.record).filter(|other| other.scope != *scope).cloned();
         Self::new(self.epoch.saturating_add(1), others.collect::<Vec<_>>())
     }

@@ -11,7 +11,7 @@ use crate::api::admit::Caller;
 use crate::api::fields::{Fields, Params};
 use crate::api::{Api, Error, render};
 use crate::directory::{self, GroupDraft, Member};
-use crate::model::{Group, GroupId, Membership, Subject, User, UserId};
+use crate::model::{Group, GroupId, Membership, User, UserId};
 
 /// Most members that one request adds or removes.
 const MAX_MOVED: usize = 1_000;
@@ -49,13 +49,6 @@ fn group_of(member: Member) -> Option<GroupId> {
     match member {
         Member::Group(id) => Some(id),
         Member::User(_) => None,
-    }
-}
-
-fn subject(member: Member) -> Subject {
-    match member {
-        Member::Group(id) => Subject::Group(id),
-        Member::User(id) => Subject::User(id),
     }
 }
 
@@ -121,8 +114,8 @@ pub(in crate::api) async fn add(
     for member in &absent {
         api.check_entering(&caller, &group, *member).await?;
     }
-    let joined = absent.iter().map(|member| (subject(*member), group.id)).collect();
-    let _turn = api.keep_tests(&caller, &Overlay { joined, ..Overlay::default() }).await?;
+    let joined = absent.iter().map(|member| ((*member).into(), group.id)).collect();
+    let permit = api.weigh(permit, &Overlay { joined, ..Overlay::default() }, false).await?;
     if !asked.is_dry {
         let edit = |_: &Group, draft: &mut GroupDraft| {
             absent.iter().for_each(|member| draft.members.add(*member));
@@ -163,9 +156,8 @@ pub(in crate::api) async fn remove(
     if !asked.is_dry {
         // One after the other, so that each is looked at with those before gone.
         for member in &present {
-            let _guard = api.check_last_member(&caller, &group, *member, is_forced).await?;
-            let left = vec![(subject(*member), group.id)];
-            let _turn = api.keep_tests(&caller, &Overlay { left, ..Overlay::default() }).await?;
+            let left = vec![((*member).into(), group.id)];
+            let permit = api.weigh(permit.clone(), &Overlay { left, ..Overlay::default() }, is_forced).await?;
             let edit = |_: &Group, draft: &mut GroupDraft| {
                 draft.members.remove(*member);
                 Ok::<(), directory::Error>(())

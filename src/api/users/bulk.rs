@@ -7,7 +7,7 @@ use axum::response::Response;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::create::{Permits, Plan, blank};
+use super::create::{Permits, Plan, blank, overlay_of};
 use super::profile::Wish;
 use super::rows::{self, Row};
 use crate::api::admit::Caller;
@@ -95,6 +95,8 @@ pub(in crate::api) async fn bulk(
             password: password.clone(),
         });
     }
+    let names: Vec<&str> = wishes.iter().filter_map(|wish| wish.user_name.as_deref()).collect();
+    let create = api.weigh(create, &overlay_of(&names, &grants, &groups), false).await?;
     let users = api.write(&Permits { create, join }, &plans).await?;
     let body = report(false, count, wishes.len(), &users, &problems);
     Ok(render::answer(StatusCode::CREATED, &body))

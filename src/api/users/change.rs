@@ -9,11 +9,10 @@ use super::profile::Wish;
 use crate::access::{Overlay, Permit};
 use crate::api::admit::Caller;
 use crate::api::fields::{Fields, Params};
-use crate::api::protect::Loss;
 use crate::api::{Api, Error, render};
 use crate::audit::EventKind;
 use crate::directory::SourceRecord;
-use crate::model::{Status, User};
+use crate::model::{Status, Subject, User};
 use crate::secret::Secret;
 
 /// `PATCH /users/{id or name}`: members that are given replace, others stay. A password ends the user's sessions.
@@ -36,26 +35,25 @@ pub(in crate::api) async fn change(
     if wish.renames() || wish.active.is_some() || wish.password.is_some() {
         api.check_rank(&caller, user.id).await?;
     }
-    let guard = if wish.active == Some(false) {
+    if wish.active == Some(false) {
         api.check_own_end(&caller, &user, "deactivate")?;
-        api.check_last(&caller, Loss::User(user.id), is_forced).await?
-    } else {
-        None
-    };
-    let status = wish.active.map(|active| (user.id, Some(if active { Status::Active } else { Status::Inactive })));
-    let overlay = Overlay { status: status.into_iter().collect(), ..Overlay::default() };
-    let _turn = if wish.active.is_some() { api.keep_tests(&caller, &overlay).await? } else { None };
+    }
+    let mut record = record_of(&user);
+    wish.apply(&mut record)?;
     if let Some(password) = &wish.password {
         permit = api.permit(&caller, "passwords:update", None).await?;
-        let mut record = record_of(&user);
-        wish.apply(&mut record)?;
         api.check_password(record.user_name.as_str(), &record, password)?;
+    }
+    if wish.renames() || wish.active.is_some() {
+        let status = wish.active.map(|active| (user.id, Some(if active { Status::Active } else { Status::Inactive })));
+        let named = wish.renames().then(|| (Subject::User(user.id), record.user_name.folded()));
+        let (status, named) = (status.into_iter().collect(), named.into_iter().collect());
+        permit = api.weigh(permit, &Overlay { status, named, ..Overlay::default() }, is_forced).await?;
     }
     if wish.edits() || revision.is_some() {
         let edit = |_: &User, record: &mut SourceRecord| wish.apply(record);
         user = api.services.directory.change_user(&permit, user.id, revision, edit).await?;
     }
-    drop(guard);
     if let Some(password) = &wish.password {
         api.reset_password(&permit, &user, password, wish.must_change_password).await?;
     }

@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde_json::Value;
 
 use super::profile::Wish;
-use crate::access::{NewGrant, Permit};
+use crate::access::{NewGrant, Overlay, Permit};
 use crate::api::admit::Caller;
 use crate::api::fields::Fields;
 use crate::api::named::MAX_PLACES;
@@ -14,7 +14,7 @@ use crate::api::{Api, Error, render};
 use crate::audit::Change;
 use crate::credential::{Lane, Prepared};
 use crate::directory::{Member, SourceRecord, parse_user_name};
-use crate::model::{Attributes, Group, Mode, Person, PersonId, RoleId, Scope, Subject, User, UserId};
+use crate::model::{Attributes, Group, Mode, Person, PersonId, RoleId, Scope, Status, Subject, User, fold};
 use crate::secret::Secret;
 
 /// The role of who gets no scope where scopes were asked for.
@@ -82,6 +82,7 @@ pub(in crate::api) async fn create(
         }
         None => None,
     };
+    let create = api.weigh(create, &overlay_of(&[name.as_str()], &grants, &groups), false).await?;
     let (permits, plan) =
         (&Permits { create, join }, &Plan { record, person: person.map(|person| person.id), groups, grants, password });
     let (services, api_ref) = (&api.services, &api);
@@ -99,6 +100,18 @@ pub(in crate::api) async fn create(
         response.headers_mut().insert(http::header::LOCATION, location);
     }
     Ok(response)
+}
+
+/// What accounts of these names with these grants and groups would make different.
+pub(in crate::api) fn overlay_of(names: &[&str], grants: &[NewGrant], groups: &[Group]) -> Overlay {
+    let nobody = Overlay::nobody();
+    Overlay {
+        named: names.iter().map(|name| (Subject::User(nobody), fold(name))).collect(),
+        status: vec![(nobody, Some(Status::Active))],
+        given: grants.iter().map(NewGrant::imagined).collect(),
+        joined: groups.iter().map(|group| (Subject::User(nobody), group.id)).collect(),
+        ..Overlay::default()
+    }
 }
 
 /// A record with a name only.
@@ -150,7 +163,7 @@ impl Api {
         scopes: Option<Vec<String>>,
     ) -> Result<Vec<NewGrant>, Error> {
         // Whose the grants are is not known before the account is made.
-        let nobody = Subject::User(UserId::from_bytes([0; 16]));
+        let nobody = Subject::User(Overlay::nobody());
         let roles = self.services.access.roles();
         if let Some(role) = &role {
             self.known_role("role", role)?;
@@ -226,6 +239,7 @@ impl Api {
         }
         for group in &plan.groups {
             let Some(permit) = &permits.join else { break };
+            let permit = &permit.clone().weighed_as(&permits.create);
             let joined = services.directory.join_in(change, permit, group.id, Member::User(user.id)).await;
             let event = joined.map_err(|error| Error::of_group(error, group))?;
             event.into_iter().for_each(|event| change.also(event));

@@ -8,7 +8,6 @@ use serde_json::json;
 use crate::access::Overlay;
 use crate::api::admit::Caller;
 use crate::api::fields::Params;
-use crate::api::protect::Loss;
 use crate::api::{Api, Error, render};
 use crate::model::{TokenKind, User, UserId, fold};
 
@@ -66,9 +65,8 @@ pub(in crate::api) async fn delete(
         let detail = format!("`{}` is {told}; make the account inactive, or delete it with force=true", user.user_name);
         return Err(Error::Conflict { field: None, detail });
     }
-    let _guard = api.check_last(&caller, Loss::User(user.id), is_forced).await?;
     let overlay = Overlay { status: vec![(user.id, None)], ..Overlay::default() };
-    let _turn = api.keep_tests(&caller, &overlay).await?;
+    let permit = api.weigh(permit, &overlay, is_forced).await?;
     api.services.directory.delete_user(&permit, user.id, revision).await?;
     Ok(render::answer(StatusCode::OK, &deleted(&user)))
 }

@@ -6,13 +6,12 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::change::record_of;
-use crate::access::Question;
+use crate::access::{Overlay, Question};
 use crate::api::admit::Caller;
 use crate::api::fields::Fields;
-use crate::api::protect::Loss;
 use crate::api::{Api, Error, render};
 use crate::directory::Member;
-use crate::model::{Subject, User};
+use crate::model::{Status, Subject, User};
 use crate::tokens::Token;
 
 /// What is told of a leaver, and the right that it takes to see it.
@@ -61,7 +60,8 @@ pub(in crate::api) async fn act(
     if !tokens.is_empty() {
         api.permit(&caller, "tokens:delete", None).await?;
     }
-    let guard = api.check_last(&caller, Loss::User(user.id), false).await?;
+    let overlay = Overlay { status: vec![(user.id, Some(Status::Inactive))], ..Overlay::default() };
+    let permit = api.weigh(permit, &overlay, false).await?;
     let mut held = api.held_by(&user, &tokens).await?;
     if !is_dry {
         let (services, tokens) = (&api.services, &tokens);
@@ -85,7 +85,7 @@ pub(in crate::api) async fn act(
             })
             .await?;
     }
-    drop(guard);
+    drop(permit);
     let acting = api.acting(&caller).await?;
     if let Some(members) = held.as_object_mut() {
         // Who may end an account need not see all that hangs on it.
@@ -122,7 +122,7 @@ impl Api {
         let supervised: Vec<User> = services.directory.users_by_id(&supervised).await?;
         Ok(json!({
             "user": render::brief(user),
-            "active": user.status == crate::model::Status::Active,
+            "active": user.status == Status::Active,
             "grants": grants.iter().map(render::grant).collect::<Vec<_>>(),
             "groups": groups.collect::<Vec<_>>(),
             "tokens": tokens.iter().map(render::token).collect::<Vec<_>>(),
