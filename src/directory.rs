@@ -8,6 +8,7 @@
 mod belongings;
 mod brake;
 mod connections;
+mod explained;
 mod facets;
 mod groups;
 mod index;

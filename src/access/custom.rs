@@ -17,7 +17,7 @@ use minicbor::{Decode, Encode};
 
 use super::roles::slug;
 use super::scopes::EPOCHS;
-use super::{Access, Error, Overlay, Pack, Permit, RoleBook, RoleEntry, RoleKind};
+use super::{Access, Error, Overlay, Pack, Permit, RoleBook, RoleEntry, RoleKind, Written};
 use crate::audit::{Change, Event, EventKind};
 use crate::clock::Timestamp;
 use crate::model::{OrganisationId, Role, RoleId};
@@ -62,7 +62,9 @@ pub struct StoredRole {
 impl StoredRole {
     /// It as a role of the book.
     pub fn as_entry(&self) -> RoleEntry {
+        let place = format!("made by {} at {}", self.maker, self.created);
         RoleEntry {
+            written: Written { place, rules: Vec::new() },
             is_scoped_only: self.is_scoped_only,
             ui_profile: self.ui_profile.clone(),
             ..RoleEntry::new(self.role.clone(), RoleKind::Custom)

@@ -1,5 +1,6 @@
 //! Decisions told to people and programs: the same decision that is enforced, rendered.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Serialize, Serializer};
@@ -7,7 +8,7 @@ use serde::{Serialize, Serializer};
 use super::policy::{Decision, Denial, Finding, Held, Prepared, Question, Verdict, Weight, decide};
 use super::roles::RoleBook;
 use crate::clock::Timestamp;
-use crate::model::{Grant, GrantId, GroupId, Mode, Origin, Permission, RoleId, Scope, Status};
+use crate::model::{Grant, GrantId, GroupId, Mode, Origin, Permission, RoleId, Scope, SourceId, Status, UserId};
 
 /// A decision with its reasons, in words and as data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -28,6 +29,9 @@ pub struct Explanation {
     pub decided_by: &'static str,
     /// The deciding reason as a sentence.
     pub reason: String,
+    /// The level whose grant decided: `organisation` or a scope; absent when no grant did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub level: Option<String>,
     /// The scope whose grants replaced there what wider ones allow; absent when none did.
     #[serde(serialize_with = "option", skip_serializing_if = "Option::is_none")]
     pub replaced_by: Option<Scope>,
@@ -36,6 +40,45 @@ pub struct Explanation {
     /// When refused for want of a right: the roles that would give it.
     #[serde(serialize_with = "list", skip_serializing_if = "Vec::is_empty")]
     pub needed: Vec<RoleId>,
+    /// When refused: what would have to be otherwise, as a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
+    /// The grant that decided, whose groups and maker the sentences name.
+    #[serde(skip)]
+    deciding: Option<HeldRole>,
+}
+
+/// The names of what explanations know by id.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    /// Groups.
+    pub groups: BTreeMap<GroupId, String>,
+    /// Login names of users.
+    pub users: BTreeMap<UserId, String>,
+    /// Of a group and who is in it on the way, the group or, without one, the user: how that came.
+    pub brought: BTreeMap<(GroupId, Option<GroupId>), Brought>,
+}
+
+/// How a membership came.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Brought {
+    /// The source that brought it; absent when an administrator did.
+    pub source: Option<SourceId>,
+    /// When.
+    pub since: Option<Timestamp>,
+}
+
+/// One group on the way from a user to a grant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Through {
+    /// Its name.
+    pub group: String,
+    /// The source that brought the membership on this way; absent when an administrator did.
+    #[serde(serialize_with = "option", skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourceId>,
+    /// Since when.
+    #[serde(serialize_with = "option", skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
 }
 
 /// What became of one grant.
@@ -49,6 +92,9 @@ pub struct Step {
     /// The permission of the role that spoke, possibly with `*`.
     #[serde(serialize_with = "option", skip_serializing_if = "Option::is_none")]
     pub rule: Option<Permission>,
+    /// Where that is written: `clearvantage.toml:31`, or who made the role and when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule_at: Option<String>,
     /// From the granted role through its includes to the one that says it; absent when the role itself does.
     #[serde(serialize_with = "list", skip_serializing_if = "Vec::is_empty")]
     pub includes: Vec<RoleId>,
@@ -85,6 +131,12 @@ pub struct HeldRole {
     /// Who gave it, where that is known: `user:0192…`, `local:0`, `system:sync:corp`.
     #[serde(serialize_with = "option", skip_serializing_if = "Option::is_none")]
     pub maker: Option<String>,
+    /// The login name of the user who gave it, in explanations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maker_name: Option<String>,
+    /// The groups by name, in explanations.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub through: Vec<Through>,
 }
 
 /// What somebody may do at one level.
@@ -130,7 +182,37 @@ impl HeldRole {
             Origin::ByHand(reason) => format!("by hand: {reason}"),
             Origin::Rule(source, position) => format!("rule of {source} at {position}"),
         };
-        Self { grant: id, role, scope, mode, origin, groups: held.groups.clone(), starts, ends, made, maker }
+        Self {
+            grant: id,
+            role,
+            scope,
+            mode,
+            origin,
+            groups: held.groups.clone(),
+            starts,
+            ends,
+            made,
+            maker,
+            maker_name: None,
+            through: Vec::new(),
+        }
+    }
+
+    /// The user who gave it.
+    fn made_by(&self) -> Option<UserId> {
+        self.maker.as_deref()?.strip_prefix("user:")?.parse().ok()
+    }
+
+    fn name(&mut self, names: &Names) {
+        self.maker_name = self.made_by().and_then(|user| names.users.get(&user).cloned());
+        let mut member = None;
+        self.through.clear();
+        for group in &self.groups {
+            let Brought { source, since } = names.brought.get(&(*group, member)).cloned().unwrap_or_default();
+            let name = names.groups.get(group).cloned().unwrap_or_else(|| group.to_string());
+            self.through.push(Through { group: name, source, since });
+            member = Some(*group);
+        }
     }
 }
 
@@ -147,7 +229,11 @@ impl fmt::Display for HeldRole {
                 write!(f, " of which {group} is a member")?;
             }
         }
-        write!(f, ", {} (grant {})", self.origin, self.grant)
+        write!(f, ", {}", self.origin)?;
+        if let Some(maker) = self.maker.as_ref().filter(|_| self.origin.starts_with("by hand")) {
+            write!(f, ", given by {maker}")?;
+        }
+        write!(f, " (grant {})", self.grant)
     }
 }
 
@@ -157,7 +243,7 @@ fn includes(path: &[RoleId]) -> Vec<RoleId> {
 }
 
 impl Step {
-    fn new(held: &Held, weight: &Weight<'_>) -> Self {
+    fn new(held: &Held, weight: &Weight<'_>, roles: &RoleBook) -> Self {
         let (outcome, finding) = match weight {
             Weight::Allows(finding) => ("allows", Some(finding)),
             Weight::AllowsOwner(finding) => ("allows-owner", Some(finding)),
@@ -173,6 +259,7 @@ impl Step {
             outcome,
             held: HeldRole::new(held),
             rule: finding.and_then(|finding| finding.rule().cloned()),
+            rule_at: finding.and_then(|finding| written(finding, outcome == "denies", roles)),
             includes: finding.map(|finding| includes(finding.includes())).unwrap_or_default(),
         }
     }
@@ -181,7 +268,10 @@ impl Step {
 impl Explanation {
     /// Tells a decision.
     pub fn new(decision: &Decision<'_>, question: &Question<'_>, roles: &RoleBook, at: Timestamp) -> Self {
-        let (decided_by, reason) = tell(decision, question);
+        let (decided_by, reason) = tell(decision, question, roles);
+        let deciding = deciding(&decision.verdict).map(HeldRole::new);
+        let level =
+            deciding.as_ref().map(|held| held.scope.as_ref().map_or("organisation".to_owned(), Scope::to_string));
         let wants = matches!(
             decision.verdict,
             Verdict::Denied(Denial::NothingAllows | Denial::NotOwner(_) | Denial::Replaced(_))
@@ -194,9 +284,12 @@ impl Explanation {
             at,
             decided_by,
             reason,
+            level,
             replaced_by: decision.replaced_by().cloned(),
-            steps: decision.weighed().map(|(held, weight)| Step::new(held, &weight)).collect(),
+            steps: decision.weighed().map(|(held, weight)| Step::new(held, &weight, roles)).collect(),
+            remedy: remedy(decision, question, &needed),
             needed,
+            deciding,
         }
     }
 
@@ -215,19 +308,104 @@ impl Explanation {
             at,
             decided_by,
             reason: reason.to_owned(),
+            level: None,
             replaced_by: None,
             steps: Vec::new(),
             needed: Vec::new(),
+            remedy: None,
+            deciding: None,
         }
+    }
+
+    /// The ways from the user to grants, each from the direct group to the one that holds it.
+    pub fn ways(&self) -> impl Iterator<Item = &[GroupId]> {
+        self.held().map(|held| held.groups.as_slice()).filter(|groups| !groups.is_empty())
+    }
+
+    /// The users who gave what is told of.
+    pub fn makers(&self) -> impl Iterator<Item = UserId> {
+        self.held().filter_map(HeldRole::made_by)
+    }
+
+    fn held(&self) -> impl Iterator<Item = &HeldRole> {
+        self.steps.iter().map(|step| &step.held).chain(&self.deciding)
+    }
+
+    /// Puts names where only ids were known.
+    pub fn name(&mut self, names: &Names) {
+        self.steps.iter_mut().for_each(|step| step.held.name(names));
+        let Some(deciding) = &mut self.deciding else { return };
+        deciding.name(names);
+        let plain = deciding.to_string();
+        let mut told = plain.clone();
+        for (id, through) in deciding.groups.iter().zip(&deciding.through) {
+            told = told.replace(&id.to_string(), &format!("`{}`", through.group));
+        }
+        if let (Some(maker), Some(name)) = (&deciding.maker, &deciding.maker_name) {
+            told = told.replace(&format!("given by {maker}"), &format!("given by {name}"));
+        }
+        self.reason = self.reason.replace(&plain, &told);
     }
 }
 
-fn tell(decision: &Decision<'_>, question: &Question<'_>) -> (&'static str, String) {
+/// The grant that a verdict stands on.
+fn deciding<'a>(verdict: &Verdict<'a>) -> Option<&'a Held> {
+    match verdict {
+        Verdict::Allowed(finding)
+        | Verdict::Denied(Denial::DeniedBy(finding) | Denial::NotOwner(finding) | Denial::Replaced(finding)) => {
+            Some(finding.held)
+        }
+        Verdict::Denied(Denial::UndefinedRole(held)) => Some(held),
+        Verdict::Denied(
+            Denial::BeyondLimit | Denial::NotActive(_) | Denial::NothingAllows | Denial::UnknownPermission,
+        ) => None,
+    }
+}
+
+/// Where the rule that speaks is written.
+fn written(finding: &Finding<'_>, denies: bool, roles: &RoleBook) -> Option<String> {
+    let role = finding.includes().last().unwrap_or(&finding.held.grant.role);
+    roles.find(role)?.written.of(finding.rule()?, denies).map(str::to_owned)
+}
+
+/// What would have to be otherwise for a yes.
+fn remedy(decision: &Decision<'_>, question: &Question<'_>, needed: &[RoleId]) -> Option<String> {
+    let Verdict::Denied(denial) = &decision.verdict else { return None };
+    let place = question.scope.map(|scope| format!(" in {scope} or above it")).unwrap_or_default();
+    Some(match denial {
+        Denial::BeyondLimit => format!("a token that is for {} would be needed", question.permission),
+        Denial::DeniedBy(finding) => {
+            let Grant { id, role, .. } = &finding.held.grant;
+            format!("the grant {id} of the role {role} would have to end: no other role outweighs a deny")
+        }
+        Denial::NotActive(_) => "the account would have to be active".to_owned(),
+        Denial::NotOwner(_) => {
+            format!("they would have to own it, or hold a role that gives {} for everything", question.permission)
+        }
+        Denial::NothingAllows if needed.is_empty() => {
+            format!("no role gives {}: one would have to be made", question.permission)
+        }
+        Denial::NothingAllows => format!("one of the roles under `needed` would have to be given{place}"),
+        Denial::Replaced(_) => {
+            let scope = decision.replaced_by().or(question.scope).map(Scope::to_string).unwrap_or_default();
+            format!("a role that gives it would have to be given in {scope}, or the grant that overrides there ended")
+        }
+        Denial::UndefinedRole(held) => {
+            let Grant { id, role, .. } = &held.grant;
+            format!("the role {role} would have to be defined again, or the grant {id} ended")
+        }
+        Denial::UnknownPermission => return None,
+    })
+}
+
+fn tell(decision: &Decision<'_>, question: &Question<'_>, roles: &RoleBook) -> (&'static str, String) {
+    let is_deny = matches!(&decision.verdict, Verdict::Denied(Denial::DeniedBy(_)));
     let by = |finding: &Finding<'_>| {
         let path: Vec<&str> = finding.includes().iter().skip(1).map(RoleId::as_str).collect();
         let path = if path.is_empty() { String::new() } else { format!(" by including {}", path.join(", ")) };
         let rule = finding.rule().map(Permission::to_string).unwrap_or_default();
-        format!("{}, which says {rule}{path}", HeldRole::new(finding.held))
+        let at = written(finding, is_deny, roles).map(|place| format!(" ({place})")).unwrap_or_default();
+        format!("{}, which says {rule}{at}{path}", HeldRole::new(finding.held))
     };
     match &decision.verdict {
         Verdict::Allowed(finding) => ("allowed", format!("allowed by {}", by(finding))),
@@ -273,6 +451,9 @@ impl fmt::Display for Explanation {
                 write!(f, "\n  {}: {}", step.outcome, step.held)?;
                 if let Some(rule) = &step.rule {
                     write!(f, " says {rule}")?;
+                }
+                if let Some(place) = &step.rule_at {
+                    write!(f, " ({place})")?;
                 }
             }
             if !self.needed.is_empty() {

@@ -77,14 +77,42 @@ pub struct RoleEntry {
     pub badge: Option<String>,
     /// What user interfaces show to its holders: handed out as it is, and never looked into.
     pub ui_profile: BTreeMap<String, String>,
+    /// Where it is written, for explanations.
+    pub written: Written,
+}
+
+/// Where a role and each of its rules are written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// `clearvantage.toml:31`, or `made by user:0192… at 2026-11-22T10:00:00Z`; empty when nothing is known.
+    pub place: String,
+    /// Whether a rule denies, the rule and its place.
+    pub rules: Vec<(bool, Permission, String)>,
+}
+
+impl Written {
+    /// The place of a rule, else that of the role; `None` when neither is known.
+    pub fn of(&self, rule: &Permission, denies: bool) -> Option<&str> {
+        let own = self.rules.iter().find(|(other, written, _)| *other == denies && written == rule);
+        Some(own.map_or(self.place.as_str(), |(.., place)| place)).filter(|place| !place.is_empty())
+    }
 }
 
 impl RoleEntry {
     /// A role that may be given anywhere.
     pub fn new(role: Role, kind: RoleKind) -> Self {
         let seat = u32::from(kind != RoleKind::Flag);
-        let ui_profile = BTreeMap::new();
-        Self { role, kind, is_scoped_only: false, heading: None, is_hidden: false, seat, badge: None, ui_profile }
+        Self {
+            role,
+            kind,
+            is_scoped_only: false,
+            heading: None,
+            is_hidden: false,
+            seat,
+            badge: None,
+            ui_profile: BTreeMap::new(),
+            written: Written::default(),
+        }
     }
 
     /// What people see as their level of access: `Scorecard Admin`.

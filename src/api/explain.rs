@@ -46,7 +46,8 @@ pub(super) async fn explain(State(api): State<Api>, caller: Caller, mut params: 
     api.check_permission(&permission)?;
     api.check_scope(scope.as_ref()).await?;
     let question = Question::new(&permission).within(scope.as_ref());
-    let explanation = api.services.access.explain(user.id, &question, at).await?;
+    let mut explanation = api.services.access.explain(user.id, &question, at).await?;
+    api.services.directory.name_explanation(user.id, &mut explanation).await?;
     let groups = api.groups_on_the_way(user.id, &explanation).await?;
     let mut body = json!(explanation);
     if let Some(members) = body.as_object_mut() {

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::admit::{Caller, Rights};
 use super::asked::{Body, Context, Part, Resource, Subject, action, object};
 use super::{Authzen, Error, MAX_EVALUATIONS};
-use crate::access::{self, Question};
+use crate::access::{self, Explanation, Question};
 use crate::model::{Permission, User};
 
 /// What became of a grant that holds somewhere else.
@@ -96,8 +96,22 @@ impl<'a> Answers<'a> {
         if !explanation.steps.is_empty() && !self.rights.is_own(user.id) && !self.rights.reads_everywhere().await? {
             explanation.steps.retain(|step| step.outcome != ELSEWHERE);
         }
-        Ok((explanation.allowed, json!({"reasons": explanation})))
+        self.authzen.0.directory.name_explanation(user.id, &mut explanation).await?;
+        Ok((explanation.allowed, json!({"reasons": told(&explanation)})))
     }
+}
+
+/// An explanation whose groups are names: an application knows none of our ids.
+fn told(explanation: &Explanation) -> Value {
+    let mut told = json!(explanation);
+    let steps = told.get_mut("steps").and_then(Value::as_array_mut);
+    for (shown, step) in steps.into_iter().flatten().zip(&explanation.steps) {
+        if let Some(shown) = shown.as_object_mut().filter(|_| !step.held.through.is_empty()) {
+            let names = step.held.through.iter().map(|through| Value::from(through.group.as_str()));
+            shown.insert("groups".to_owned(), names.collect());
+        }
+    }
+    told
 }
 
 /// The answer about what does not exist: no.

@@ -71,15 +71,30 @@ fn tell(answer: &Value) -> String {
     let mut lines = vec![format!("{verdict}: {}", text(answer, "reason"))];
     for step in answer.get("steps").and_then(Value::as_array).into_iter().flatten() {
         let mut line = format!("  {}: role {}", text(step, "outcome"), text(step, "role"));
-        for (name, word) in
-            [("scope", "in"), ("rule", "by"), ("includes", "through"), ("origin", "given"), ("groups", "to group")]
-        {
+        for (name, word) in [
+            ("scope", "in"),
+            ("rule", "by"),
+            ("rule_at", "written at"),
+            ("includes", "through"),
+            ("origin", "given"),
+            ("maker_name", "from"),
+            ("made", "on"),
+        ] {
             let value = text(step, name);
             if !value.is_empty() {
                 line.push_str(&format!(", {word} {value}"));
             }
         }
+        for through in step.get("through").and_then(Value::as_array).into_iter().flatten() {
+            let source = text(through, "source");
+            let source = if source.is_empty() { "by hand".to_owned() } else { format!("by {source}") };
+            line.push_str(&format!(", to group `{}` (joined {source})", text(through, "group")));
+        }
         lines.push(line);
+    }
+    let remedy = text(answer, "remedy");
+    if !remedy.is_empty() {
+        lines.push(format!("  to change that: {remedy}"));
     }
     let needed = text(answer, "needed");
     if !needed.is_empty() {

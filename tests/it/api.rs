@@ -5,6 +5,7 @@ mod attacks;
 mod bulk;
 mod coverage;
 mod escalation;
+mod explained;
 mod forms;
 mod grants;
 mod groups;

@@ -8,7 +8,7 @@ use toml::Spanned;
 
 use super::{Catalogue, Chosen, GATEWAY, LoginRule, Options, Pack, RoleBook, RoleEntry, RoleKind, RoleNameRule, Row};
 use crate::access::Error;
-use crate::access::roles::slug;
+use crate::access::roles::{Written, slug};
 use crate::config::{LockoutPreset, PasswordPreset};
 use crate::model::near::nearest;
 use crate::model::{Permission, Role, RoleId};
@@ -163,6 +163,10 @@ struct RowFile {
 /// Collects what is wrong, with lines.
 struct Reader<'a> {
     text: &'a str,
+    /// The file's name, for places.
+    name: String,
+    /// Where its lines end, in bytes.
+    ends: Vec<usize>,
     catalogue: Catalogue,
     options: BTreeMap<String, String>,
     problems: Vec<String>,
@@ -173,7 +177,7 @@ pub(super) fn load(name: &str, text: &str, chosen: &Options) -> Result<Pack, Vec
         let at = error.span().map(|span| format!("line {}: ", line(text, &span))).unwrap_or_default();
         vec![format!("{at}{}", error.message())]
     })?;
-    let mut reader = Reader { text, catalogue: gateway()?, options: BTreeMap::new(), problems: Vec::new() };
+    let mut reader = Reader::new(name, text, gateway()?);
     reader.catalogue(&file.catalogue);
     reader.choose(&file.option, chosen);
     let names = &file.names;
@@ -227,8 +231,7 @@ pub(super) fn load(name: &str, text: &str, chosen: &Options) -> Result<Pack, Vec
 fn gateway() -> Result<Catalogue, Vec<String>> {
     let entries: BTreeMap<Text, Vec<Text>> =
         toml::from_str(GATEWAY).map_err(|error| vec![format!("the gateway's catalogue: {}", error.message())])?;
-    let mut reader =
-        Reader { text: GATEWAY, catalogue: Catalogue::default(), options: BTreeMap::new(), problems: Vec::new() };
+    let mut reader = Reader::new("gateway", GATEWAY, Catalogue::default());
     reader.catalogue(&entries);
     if reader.problems.is_empty() { Ok(reader.catalogue) } else { Err(reader.problems) }
 }
@@ -242,7 +245,36 @@ fn line(text: &str, span: &Range<usize>) -> usize {
     text.bytes().take(span.start).filter(|byte| *byte == b'\n').count() + 1
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(name: &str, text: &'a str, catalogue: Catalogue) -> Self {
+        let name = if name.ends_with(".toml") { name.to_owned() } else { format!("{name}.toml") };
+        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect();
+        Self { text, name, ends, catalogue, options: BTreeMap::new(), problems: Vec::new() }
+    }
+
+    /// `clearvantage.toml:31`.
+    fn place(&self, text: &Text) -> String {
+        format!("{}:{}", self.name, self.ends.partition_point(|end| *end < text.span().start) + 1)
+    }
+
+    /// Where a role and its rules are written.
+    fn written(&self, file: &RoleFile) -> Written {
+        let mut rules = Vec::new();
+        let mut add = |denies: bool, texts: &[Text]| {
+            for text in texts {
+                rules.extend(text.get_ref().parse().ok().map(|rule| (denies, rule, self.place(text))));
+            }
+        };
+        add(false, &file.permissions);
+        add(false, &file.if_owner);
+        add(true, &file.denies);
+        for when in &file.when {
+            add(false, &when.permissions);
+            add(false, &when.if_owner);
+        }
+        Written { place: self.place(&file.name), rules }
+    }
+
     fn problem(&mut self, span: Range<usize>, what: &str) {
         self.problems.push(format!("line {}: {what}", line(self.text, &span)));
     }
@@ -366,7 +398,17 @@ impl Reader<'_> {
         let seat = file.seat.unwrap_or(entry.seat);
         let ui_profile = self.profile(&file.ui_profile);
         let badge = file.badge.clone();
-        Some(RoleEntry { is_scoped_only: file.scoped_only, heading, is_hidden, seat, badge, ui_profile, ..entry })
+        let written = self.written(file);
+        Some(RoleEntry {
+            is_scoped_only: file.scoped_only,
+            heading,
+            is_hidden,
+            seat,
+            badge,
+            ui_profile,
+            written,
+            ..entry
+        })
     }
 
     fn permissions(&mut self, texts: &[Text]) -> Vec<Permission> {

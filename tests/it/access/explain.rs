@@ -26,12 +26,20 @@ async fn every_way_to_a_verdict_is_told_in_words_and_as_data() {
     assert_eq!(step["includes"], serde_json::json!(["data_analyst", "viewer"]));
     assert_eq!(step["groups"].as_array().unwrap().len(), 2);
     assert_eq!(step["rule"], "reports:read");
+    let (place, line) = step["rule_at"].as_str().unwrap().split_once(".toml:").unwrap();
+    let pack = std::fs::read_to_string(format!("src/access/packs/{place}.toml")).unwrap();
+    let line = pack.lines().nth(line.parse::<usize>().unwrap() - 1).unwrap();
+    assert!(line.contains("reports:read") || line.contains("reports:*"), "{line}");
+    assert!(told.reason.contains(&format!("which says reports:read ({place}.toml:")), "{}", told.reason);
+    assert_eq!((json["level"].as_str(), json.get("remedy")), (Some("organisation"), None));
     assert!(json["steps"].as_array().unwrap().iter().any(|step| step["outcome"] == "elsewhere"));
 
     let ask = permission("data:export");
     let told = bench.access.explain(ada, &Question::new(&ask).within(Some(&finance)), None).await.unwrap();
     assert_eq!((told.allowed, told.decided_by), (false, "replaced"));
     assert!(told.reason.contains("overrides in department:finance"), "{}", told.reason);
+    assert_eq!(told.level.as_deref(), Some("organisation"), "where the grant is that would allow it");
+    assert!(told.remedy.as_deref().unwrap().contains("in department:finance"), "{:?}", told.remedy);
     assert_eq!(told.needed, [role("data_analyst"), role("system_administrator")]);
     let text = format!("{told:#}");
     assert!(text.starts_with("data:export in department:finance is refused: "), "{text}");
