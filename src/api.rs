@@ -104,6 +104,8 @@ pub struct Services {
     pub clock: Clock,
     /// The ids of the configured provisioning connections.
     pub connections: BTreeSet<SourceId>,
+    /// Whom people ask who are refused something.
+    pub contact: Option<String>,
     /// The daemon.
     pub control: Arc<dyn Control>,
     /// Passwords.

@@ -4,6 +4,7 @@
 //! store in one batch. Not recorded means not done. What needs no record (a pending login, a last-seen time) says why
 //! by [`Housekeeping`].
 
+mod catalogue;
 mod change;
 mod event;
 mod master;
@@ -13,6 +14,7 @@ mod tree;
 mod upkeep;
 mod verify;
 
+pub use catalogue::{Kind, Recording, catalogue};
 pub use change::{Change, Housekeeping, Ledger};
 pub use event::{Event, EventKind, Outcome};
 pub use master::{KeyError, open_master_key};

@@ -54,6 +54,8 @@ pub struct Config {
     /// The address people and providers use, an origin without path: `https://sso.example.com`. Plain HTTP only to
     /// loopback.
     pub public_url: Url,
+    /// Whom people ask who are refused something: a name, an e-mail address or an address of a page.
+    pub contact: Option<String>,
     /// Roles and permissions.
     pub policy: Policy,
     /// Listeners.

@@ -239,7 +239,8 @@ impl Gateway {
         let journal = Journal::new(kept, foundation.clock.clone());
         let connectors = sources::connectors(&config, &foundation)?;
         let (syncs, binds) = sources::directories(&config, &foundation, &directory, &access, &ledger).await?;
-        let login = Login::new(services, connectors, binds, master, &config.public_url);
+        let login =
+            Login::new(services, connectors, binds, master, &config.public_url).with_contact(config.contact.as_deref());
         let pruned = prune_grants(&access, directory.rules()).await?;
         if pruned > 0 {
             tracing::info!(grants = pruned, "took {pruned} roles that no mapping rule gives any more");

@@ -204,6 +204,7 @@ pub struct Login {
     link_key: MacKey,
     csrf_key: MacKey,
     pending_key: MacKey,
+    contact: Option<Arc<str>>,
 }
 
 impl Login {
@@ -226,7 +227,14 @@ impl Login {
             link_key: key.derive("one-time link"),
             csrf_key: key.derive("anti-forgery"),
             pending_key: key.derive("sign-in under way"),
+            contact: None,
         }
+    }
+
+    /// The same, whose pages tell whom to ask.
+    #[must_use]
+    pub fn with_contact(self, contact: Option<&str>) -> Self {
+        Self { contact: contact.map(Arc::from), ..self }
     }
 
     /// Who is behind a browser, for the surfaces that serve browsers.

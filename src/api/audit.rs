@@ -13,6 +13,14 @@ use crate::audit::{self, Checkpoint, Entry, Filter, Outcome};
 use crate::clock::Timestamp;
 use crate::config::parse_duration;
 
+/// `GET /events`: every kind of event with its class, and whether it is recorded.
+pub(super) async fn kinds(State(api): State<Api>, caller: Caller, params: Params) -> Result<Response, Error> {
+    params.end()?;
+    api.permit(&caller, "audit:read", None).await?;
+    let show = |kind: audit::Kind| json!({"name": kind.name, "class": kind.class, "recorded": kind.recording.name(), "note": kind.note});
+    Ok(render::page(audit::catalogue().into_iter().map(show).collect(), None))
+}
+
 /// `GET /audit-logs?last=7d&from=&to=&user=&action=user.*&resource=&outcome=&limit=&cursor=&format=json&export=true`:
 /// newest first, conditions joined by "and". A page may hold fewer than asked although there are more.
 pub(super) async fn list(State(api): State<Api>, caller: Caller, mut params: Params) -> Result<Response, Error> {

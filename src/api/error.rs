@@ -225,12 +225,24 @@ pub(super) struct Problem {
     pub(super) detail: String,
     pub(super) field: Option<String>,
     pub(super) errors: Vec<serde_json::Value>,
+    /// Whether the caller may not do this, and somebody could let them.
+    pub(super) is_forbidden: bool,
+    /// Whom to ask.
+    pub(super) contact: Option<String>,
 }
 
 impl Problem {
     /// What the plumbing refused.
     pub(super) fn of(status: StatusCode, detail: String) -> Self {
-        Self { status, detail, field: None, errors: Vec::new() }
+        Self { status, detail, field: None, errors: Vec::new(), is_forbidden: false, contact: None }
+    }
+
+    /// Tells whom to ask, where somebody could let the caller.
+    pub(super) fn ask(&mut self, contact: &str) {
+        if self.is_forbidden {
+            self.detail.push_str(&format!(". Ask {contact}"));
+            self.contact = Some(contact.to_owned());
+        }
     }
 
     /// The body.
@@ -242,6 +254,7 @@ impl Problem {
             "detail": self.detail,
         });
         if let Some(members) = body.as_object_mut() {
+            members.extend(self.contact.as_ref().map(|contact| ("contact".to_owned(), contact.as_str().into())));
             members.extend(self.field.as_ref().map(|field| ("field".to_owned(), field.as_str().into())));
             if !self.errors.is_empty() {
                 members.insert("errors".to_owned(), self.errors.clone().into());
@@ -264,6 +277,8 @@ impl IntoResponse for Error {
             detail: self.detail(),
             field: self.field().map(str::to_owned),
             errors: self.errors(),
+            is_forbidden: matches!(self, Self::Forbidden { .. }),
+            contact: None,
         };
         let mut response = (problem.status, self.headers()).into_response();
         response.extensions_mut().insert(problem);

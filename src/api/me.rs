@@ -35,6 +35,7 @@ pub(super) async fn me(State(api): State<Api>, caller: Caller) -> Result<Respons
             let new: Vec<Value> = named.filter(|group| !groups.contains(group)).collect();
             groups.extend(new);
         }
+        members.insert("contact".to_owned(), api.services.contact.clone().into());
         members.insert("actor".to_owned(), caller.actor.to_string().into());
         let session = caller.signed_in.as_ref().map_or(Value::Null, |signed_in| render::session(&signed_in.session));
         members.insert("session".to_owned(), session);

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use http::Method;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 
 use super::admit::Gate;
 use super::error::Problem;
@@ -17,7 +17,7 @@ use super::{
     Api, Error, audit, explain, grants, groups, history, locks, me, openapi, people, placed, policy, reports, requests,
     roles, scopes, sessions, sources, status, tokens, transfer, users,
 };
-use crate::http::{Access, Rate, RequestId, Route};
+use crate::http::{Access, PeerUid, Rate, RequestId, Route};
 
 /// Every route of the surface.
 pub fn table() -> Vec<Route<Api>> {
@@ -112,6 +112,7 @@ fn of_people() -> Vec<Route<Api>> {
     const DELETE: Method = Method::DELETE;
     vec![
         Route::new(GET, "/api/v1/audit-logs", Management, API, audit::list),
+        Route::new(GET, "/api/v1/events", Management, API, audit::kinds),
         Route::new(POST, "/api/v1/audit-logs/verify", Management, API, audit::verify),
         Route::new(GET, "/api/v1/explain", Management, API, explain::explain),
         Route::new(GET, "/api/v1/export", Management, API, transfer::export),
@@ -186,14 +187,21 @@ const REST: &str = "/api/{*rest}";
 pub fn router(api: Api) -> Router {
     let gate = Arc::new(Gate::new(&api));
     let missing = || async { Error::NotFound { what: "address" }.into_response() };
-    crate::http::router(table(), api, gate).route(REST, any(missing)).layer(middleware::from_fn(finish))
+    let contact: Contact = Arc::new(api.services.contact.clone());
+    let finish = middleware::from_fn_with_state(contact, finish);
+    crate::http::router(table(), api, gate).route(REST, any(missing)).layer(finish)
 }
 
 /// The type of failures (RFC 9457).
 const PROBLEM: &str = "application/problem+json";
 
-/// Gives failures their body, which names the request, and keeps answers out of caches.
-async fn finish(request: Request, next: Next) -> Response {
+/// Whom people ask.
+type Contact = Arc<Option<String>>;
+
+/// Gives failures their body, which names the request and to people whom to ask, and keeps answers out of caches.
+async fn finish(State(contact): State<Contact>, request: Request, next: Next) -> Response {
+    // Neither a program with a token nor an administrator on the machine.
+    let is_browser = !request.headers().contains_key(AUTHORIZATION) && request.extensions().get::<PeerUid>().is_none();
     let request_id = request.extensions().get::<RequestId>().cloned();
     let mut response = next.run(request).await;
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -205,7 +213,10 @@ async fn finish(request: Request, next: Next) -> Response {
         response.extensions_mut().get_or_insert_with(|| Problem::of(status, detail));
         response.headers_mut().remove(CONTENT_LENGTH);
     }
-    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+    if let Some(mut problem) = response.extensions_mut().remove::<Problem>() {
+        if let Some(contact) = contact.as_ref().as_ref().filter(|_| is_browser) {
+            problem.ask(contact);
+        }
         let body = problem.render(request_id.as_ref().map(|id| id.0.as_str()));
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
         *response.body_mut() = Body::from(body.to_string());

@@ -13,6 +13,9 @@ use super::{Exit, Failure, Options};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    /// List every kind of event, and whether it is recorded
+    #[command(after_help = "Examples:\n  cleargate audit events\n  cleargate audit events --json")]
+    Events,
     /// Show the newest events, oldest of them first
     #[command(
         after_help = "Examples:\n  cleargate audit tail --limit 50\n  cleargate audit tail --last 7d --action 'user.*' --json"
@@ -61,6 +64,7 @@ pub(super) struct Verify {
 
 pub(super) async fn run(command: Command, options: &Options, output: &Output) -> Result<(), Failure> {
     match command {
+        Command::Events => kinds(&Client::open(options)?, output).await,
         Command::Tail(tail) => show(&tail, &Client::open(options)?, output).await,
         Command::Verify(Verify { since, store: Some(store), key: Some(key) }) => {
             tell(&offline::verify(store, &key, since.as_deref()).await?, output)
@@ -70,6 +74,11 @@ pub(super) async fn run(command: Command, options: &Options, output: &Output) ->
             tell(&client.post("/api/v1/audit-logs/verify", &json!({"since": verify.since})).await?, output)
         }
     }
+}
+
+async fn kinds(client: &Client, output: &Output) -> Result<(), Failure> {
+    let kinds = client.list("/api/v1/events", &[], usize::MAX).await?;
+    output.list(&kinds, &[("EVENT", "name"), ("CLASS", "class"), ("RECORDED", "recorded"), ("NOTE", "note")])
 }
 
 async fn show(tail: &Tail, client: &Client, output: &Output) -> Result<(), Failure> {

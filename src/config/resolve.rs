@@ -21,6 +21,9 @@ const RESERVED: [(&str, &str); 3] = [
     (BY_HAND, "what administrators keep by hand"),
 ];
 
+/// Longest `contact`, in characters.
+const MAX_CONTACT_CHARS: usize = 200;
+
 /// Gives the values of `file` their meaning and reads the secrets that they refer to.
 ///
 /// # Errors
@@ -54,6 +57,7 @@ pub fn schema() -> Vec<super::Known> {
 fn read(reader: &Reader<'_>) -> Option<Config> {
     let root = reader.root();
     let public_url = public_url(&root);
+    let contact = contact(&root);
     let policy = Policy::resolve(&root.table("policy"));
     let listen = Listen::resolve(&root.table("listen"));
     let store = Store::resolve(&root.table("store"));
@@ -80,6 +84,7 @@ fn read(reader: &Reader<'_>) -> Option<Config> {
     let log = Log::resolve(&root.table("log"));
     Some(Config {
         public_url: public_url?,
+        contact,
         policy,
         listen,
         store,
@@ -115,6 +120,15 @@ fn public_url(root: &Section<'_>) -> Option<Url> {
         root.error("public_url", "must be an origin: nothing after host and port", None);
     }
     Some(url)
+}
+
+/// Whom people ask: shown as it is, so that it has one line.
+fn contact(root: &Section<'_>) -> Option<String> {
+    let text: String = root.optional("contact")?;
+    if text.chars().count() > MAX_CONTACT_CHARS || text.chars().any(char::is_control) {
+        root.error("contact", &format!("must be one line of at most {MAX_CONTACT_CHARS} characters"), None);
+    }
+    Some(text)
 }
 
 /// The ids that are taken, where, and the key that says so.

@@ -35,6 +35,7 @@ impl Gateway {
             browser: self.login.browser().clone(),
             clock: self.foundation.clock.clone(),
             connections: self.config.scim.iter().map(|scim| scim.id.clone()).collect(),
+            contact: self.config.contact.clone(),
             control,
             credentials: self.credentials.clone(),
             cursors: self.places.clone(),

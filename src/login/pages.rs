@@ -29,6 +29,13 @@ pub struct SignIn<'a> {
     pub problem: Option<&'a str>,
     /// The id by which an administrator finds the reason.
     pub reference: Option<&'a str>,
+    /// Whom to ask.
+    pub contact: Option<&'a str>,
+}
+
+/// Whom to ask, where somebody is named.
+fn ask(contact: Option<&str>) -> Markup {
+    html! { @if let Some(contact) = contact { p.contact { "Whom to ask: " (contact) } } }
 }
 
 fn page(title: &str, body: &Markup) -> Markup {
@@ -57,6 +64,7 @@ pub fn sign_in(view: &SignIn<'_>) -> Markup {
                 div.problem role="alert" {
                     p { (problem) }
                     @if let Some(reference) = view.reference { p.reference { "Reference " code { (reference) } } }
+                    (ask(view.contact))
                 }
             }
             form method="post" action="/login/password" {
@@ -107,7 +115,7 @@ pub fn link(token: &str, csrf: &str) -> Markup {
 }
 
 /// A sign-in that did not work, by a way other than the password.
-pub fn refused(problem: &str, reference: &str) -> Markup {
+pub fn refused(problem: &str, reference: &str, contact: Option<&str>) -> Markup {
     page(
         "Sign-in did not work",
         &html! {
@@ -115,6 +123,7 @@ pub fn refused(problem: &str, reference: &str) -> Markup {
             div.problem role="alert" {
                 p { (problem) }
                 p.reference { "Reference " code { (reference) } }
+                (ask(contact))
             }
             p { a href="/login" { "Try again" } }
         },
@@ -215,13 +224,14 @@ pub fn begin_again(problem: &str) -> Markup {
 }
 
 /// The start page of somebody who is signed in.
-pub fn home(name: &str, roles: &[String], csrf: &str) -> Markup {
+pub fn home(name: &str, roles: &[String], csrf: &str, contact: Option<&str>) -> Markup {
     page(
         "Signed in",
         &html! {
             h1 { "Hello, " (name) }
             @if roles.is_empty() {
                 p { "You are signed in. No role has been given to you yet." }
+                (ask(contact))
             } @else {
                 p { "You are signed in. Your roles:" }
                 ul { @for role in roles { li { (role) } } }
@@ -268,12 +278,19 @@ mod tests {
     fn whatever_is_shown_is_escaped() {
         let evil = "\"><script>alert(1)</script>";
         let choices = [Choice { id: "entra".parse().unwrap(), label: evil.to_owned() }];
-        let view =
-            SignIn { choices: &choices, csrf: evil, return_to: evil, problem: Some(evil), reference: Some(evil) };
+        let view = SignIn {
+            choices: &choices,
+            csrf: evil,
+            return_to: evil,
+            problem: Some(evil),
+            reference: Some(evil),
+            contact: Some(evil),
+        };
         for text in [
             sign_in(&view).into_string(),
-            refused(evil, evil).into_string(),
-            home(evil, &[evil.to_owned()], evil).into_string(),
+            refused(evil, evil, Some(evil)).into_string(),
+            home(evil, &[], evil, Some(evil)).into_string(),
+            home(evil, &[evil.to_owned()], evil, None).into_string(),
             sign_out(evil).into_string(),
         ] {
             assert!(!text.contains("<script"), "{text}");

@@ -154,6 +154,7 @@ impl Login {
             return_to: return_to.as_str(),
             problem,
             reference: problem.map(|_| reference.as_str()),
+            contact: self.contact.as_deref(),
         };
         let mut response = page(status, pages::sign_in(&view));
         if let Some(cookie) = self.browser.login_header(&secret) {
@@ -176,26 +177,27 @@ impl Login {
                 tracing::error!(connector.id = connector, request.id = reference, "a sign-in failed: {}", Chain(error));
             }
         }
+        let contact = self.contact.as_deref();
         match error {
             Error::Refused { .. } if connector == PASSWORD => {
                 self.sign_in_page(StatusCode::UNAUTHORIZED, parts, return_to, Some(FAILED))
             }
-            Error::Refused { .. } => page(StatusCode::FORBIDDEN, pages::refused(REFUSED, &reference)),
+            Error::Refused { .. } => page(StatusCode::FORBIDDEN, pages::refused(REFUSED, &reference, contact)),
             Error::TooMany(retry) => {
                 let text = "There were too many tries. Please wait a little, then try again.";
-                let mut response = page(StatusCode::TOO_MANY_REQUESTS, pages::refused(text, &reference));
+                let mut response = page(StatusCode::TOO_MANY_REQUESTS, pages::refused(text, &reference, contact));
                 retry.set_headers(response.headers_mut());
                 response
             }
             Error::Busy { retry_after_s } => {
                 let text = "There is too much to do at the moment. Please try again in a few seconds.";
-                let mut response = page(StatusCode::SERVICE_UNAVAILABLE, pages::refused(text, &reference));
+                let mut response = page(StatusCode::SERVICE_UNAVAILABLE, pages::refused(text, &reference, contact));
                 response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(*retry_after_s));
                 response
             }
             Error::Store(_) | Error::Unavailable(_) => {
                 let text = "Something that the sign-in needs is not available. Please try again later.";
-                let mut response = page(StatusCode::SERVICE_UNAVAILABLE, pages::refused(text, &reference));
+                let mut response = page(StatusCode::SERVICE_UNAVAILABLE, pages::refused(text, &reference, contact));
                 response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(30));
                 response
             }
@@ -312,7 +314,7 @@ async fn home(State(login): State<Login>, request: Request) -> Response {
     }
     roles.dedup();
     let csrf = login.browser.session_secret(&parts.headers).map(|secret| login.csrf(&secret)).unwrap_or_default();
-    page(StatusCode::OK, pages::home(&signed_in.user.display_name(), &roles, &csrf))
+    page(StatusCode::OK, pages::home(&signed_in.user.display_name(), &roles, &csrf, login.contact.as_deref()))
 }
 
 async fn choose(State(login): State<Login>, request: Request) -> Response {

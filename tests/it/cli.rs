@@ -38,6 +38,7 @@ fn ended(arguments: &[&str]) -> (i32, String, String) {
 const COMMANDS: &[&[&str]] = &[
     &[],
     &["audit"],
+    &["audit", "events"],
     &["audit", "tail"],
     &["audit", "verify"],
     &["check-config"],

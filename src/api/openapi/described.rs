@@ -376,6 +376,9 @@ fn of_the_daemon() -> Vec<Operation> {
             .query("limit", "count")
             .query("cursor", "text")
             .answers(200, "logs:[Entry] next:text? damaged:any"),
+        Operation::get("/api/v1/events", "Every kind of event and whether it is recorded")
+            .needs("`audit:read`")
+            .answers(200, "items:[EventKind] next:text?"),
         Operation::post("/api/v1/audit-logs/verify", "Reads the whole ledger and says whether it is intact")
             .needs("`audit:verify`")
             .takes("since?:text?")

@@ -44,6 +44,7 @@ pub(super) fn shapes() -> Vec<(&'static str, Value)> {
             "number:count at:time request_id:text? method:text path:text status:count duration_us:count token:text \
              request:any answer:any",
         ),
+        ("EventKind", "name:text class:text recorded:text note:text?"),
         (
             "Entry",
             "id:count timestamp:time user:text action:text resource:any resource_name:any ip_address:text? outcome:text \
