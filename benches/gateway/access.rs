@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use cleargate::access::{NewGrant, NewScope, Question, RuleGrant};
+use cleargate::api;
 use cleargate::audit::Housekeeping;
 use cleargate::config::{self, Credentials};
 use cleargate::directory::{GroupDraft, Member, MemberChange};
@@ -10,8 +11,8 @@ use cleargate::gateway::{Foundation, Gateway};
 use cleargate::model::{Actor, Attributes, Circumstance, GroupId, Id, Permission, Scope, SourceId, Subject, UserId};
 
 use super::measure::{Measure, Watch};
-use super::seeding;
 use super::support::daemon::Daemon;
+use super::{lists, seeding};
 
 /// Departments, each below the one before.
 const DEPTH: usize = 5;
@@ -33,6 +34,7 @@ pub async fn measure(rounds: usize, time: Duration, people: usize) -> Vec<(Strin
     let everybody = NewGrant::new(Subject::Group(large.parse::<GroupId>().unwrap()), "browser".parse().unwrap());
     bench.give(everybody).await;
 
+    let router = api::router(bench.gateway.api());
     let deepest = format!("department:d{}", DEPTH - 1).parse().unwrap();
     let mut rows: Vec<(String, Vec<Measure>)> = Vec::new();
     let mut add = |name: String, measure: Measure| match rows.iter_mut().find(|(known, _)| *known == name) {
@@ -45,6 +47,7 @@ pub async fn measure(rounds: usize, time: Duration, people: usize) -> Vec<(Strin
         add("Effective permissions (1,000 µs)".to_owned(), bench.effective(some, time).await);
         add(format!("Who can, all of {people} (1,000,000 µs)"), bench.who_can("pages:read", people).await);
         add(format!("Who can, few of {people}"), bench.who_can("elements:create", 1).await);
+        lists::measure(&router, &users[2].1, &large, time / 4, &mut add).await;
     }
     rows.into_iter().map(|(name, measures)| (name, Measure::median(measures))).collect()
 }

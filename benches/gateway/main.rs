@@ -23,6 +23,7 @@
 mod access;
 mod client;
 mod commits;
+mod lists;
 mod measure;
 mod provisioning;
 mod rival;

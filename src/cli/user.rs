@@ -56,7 +56,7 @@ pub(super) enum Command {
     Import(import::Import),
     /// List accounts
     #[command(
-        after_help = "Examples:\n  cleargate user list --filter 'active eq false'\n  cleargate user list --json | jq -r .userName"
+        after_help = "Examples:\n  cleargate user list --filter 'active eq false'\n  cleargate user list --sort changed --reverse --limit 20\n  cleargate user list --json | jq -r .userName"
     )]
     List {
         /// Only those that meet this expression, in the language of SCIM filters
@@ -65,6 +65,12 @@ pub(super) enum Command {
         /// At most so many
         #[arg(long, default_value_t = 10_000, value_name = "COUNT")]
         limit: usize,
+        /// In the order of userName, displayName, created, changed or status [default: that of creation]
+        #[arg(long, value_name = "FIELD")]
+        sort: Option<String>,
+        /// From the end of that order
+        #[arg(long, requires = "sort")]
+        reverse: bool,
     },
     /// End an account's access at once: inactive, sessions ended, tokens revoked; what it owns stays its own
     #[command(
@@ -170,8 +176,10 @@ pub(super) async fn run(command: Command, client: Client, output: &Output) -> Re
             output.result(&answer, &told(&answer))
         }
         Command::Import(import) => import::run(import, &client, output).await,
-        Command::List { filter, limit } => {
-            let query: Vec<(&str, &str)> = filter.as_deref().map(|filter| ("filter", filter)).into_iter().collect();
+        Command::List { filter, limit, sort, reverse } => {
+            let named =
+                [("filter", filter.as_deref()), ("sort", sort.as_deref()), ("order", reverse.then_some("desc"))];
+            let query: Vec<(&str, &str)> = named.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
             let users = client.list("/api/v1/users", &query, limit).await?;
             let columns = [
                 ("USER", "userName"),

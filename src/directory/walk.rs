@@ -50,7 +50,8 @@ impl Rows {
         self
     }
 
-    fn range(&self, after: Option<&[u8]>, limit: usize) -> Option<Range> {
+    /// The range behind a position; `None` when nothing is left.
+    pub(super) fn range(&self, after: Option<&[u8]>, limit: usize) -> Option<Range> {
         let (mut start, mut end) = (self.start.clone(), self.end.clone());
         if let Some(after) = after {
             let mut key = [&self.prefix, after].concat();
