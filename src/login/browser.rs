@@ -70,8 +70,12 @@ impl Browser {
 
     /// Whether nothing in the headers says that another site's page sent this form. Weaker than
     /// [`Browser::is_same_origin`]: for forms that carry an anti-forgery value besides.
+    ///
+    /// Our pages ask browsers for no referrer, and a form sent from such a page has the origin `null` (Fetch, "append a
+    /// request `Origin` header"), whoever's it is.
     pub fn is_not_foreign(&self, headers: &HeaderMap) -> bool {
-        let own = headers.get(header::ORIGIN).is_none_or(|origin| origin.as_bytes() == self.origin.as_bytes());
+        let is_own = |origin: &HeaderValue| origin.as_bytes() == self.origin.as_bytes() || origin == "null";
+        let own = headers.get(header::ORIGIN).is_none_or(is_own);
         own && headers.get("sec-fetch-site").is_none_or(|site| site != "cross-site" && site != "same-site")
     }
 

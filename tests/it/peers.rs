@@ -1,5 +1,6 @@
 //! Other people's programs that the tests run against.
 
+pub mod browser;
 pub mod oidc;
 pub mod openapi;
 pub mod saml;

@@ -1,6 +1,7 @@
 //! What tests share: each file has one subject.
 
 pub mod bench;
+pub mod browser;
 pub mod daemon;
 pub mod gateway;
 pub mod golden;

@@ -147,6 +147,13 @@ async fn a_form_from_elsewhere_is_refused() {
     let mut foreign = browser.clone();
     foreign.headers.insert("origin", HeaderValue::from_static("https://evil.example"));
     assert_eq!(foreign.post("/login/password", &fields).await.status, StatusCode::FORBIDDEN);
+    // A page without a referrer has no origin to tell; where it comes from the browser tells otherwise.
+    let mut nowhere = browser.clone();
+    nowhere.headers.insert("origin", HeaderValue::from_static("null"));
+    nowhere.headers.insert("sec-fetch-site", HeaderValue::from_static("cross-site"));
+    assert_eq!(nowhere.post("/login/password", &fields).await.status, StatusCode::FORBIDDEN);
+    nowhere.headers.insert("sec-fetch-site", HeaderValue::from_static("same-origin"));
+    assert_eq!(nowhere.post("/login/password", &fields).await.status, StatusCode::SEE_OTHER);
     assert_eq!(browser.post("/login/password", &fields).await.status, StatusCode::SEE_OTHER);
 }
 

@@ -1,0 +1,99 @@
+//! The pages in a real browser: by keyboard, in light and dark, with and without scripts, by the rules of WCAG 2.2 AA.
+
+use serde_json::json;
+
+use crate::support::browser::{Browser, Look};
+use crate::support::daemon::Daemon;
+
+const GIVEN: &str = "violet anchor under seven bridges";
+const CHOSEN: &str = "nine lanterns along a quiet harbour";
+const LOOKS: [Look; 3] = [
+    Look { dark: false, locale: "en-GB", script: true },
+    Look { dark: true, locale: "en-GB", script: true },
+    Look { dark: false, locale: "en-GB", script: false },
+];
+
+/// A daemon as people know it, by a name: passkeys and browsers make a difference between names and addresses.
+async fn daemon(lines: &str) -> (Daemon, String) {
+    let mut daemon = Daemon::new();
+    let address = daemon.url().replace("127.0.0.1", "localhost");
+    daemon.configure(&format!("public_url = \"{address}\"\n{lines}"));
+    daemon.start().await;
+    (daemon, address)
+}
+
+async fn person(daemon: &Daemon, name: &str, must_change: bool) {
+    let body = json!({
+        "userName": name, "name": "Ada Lovelace", "password": GIVEN, "must_change_password": must_change
+    });
+    let answer = daemon.admin().post("/api/v1/users").json(&body).send().await;
+    assert_eq!(answer.status, 201, "{}", answer.text());
+}
+
+#[tokio::test]
+async fn people_sign_in_change_their_password_and_sign_out() {
+    let (daemon, address) = daemon("[lockout]\npreset = \"clearvantage\"\n").await;
+    let browser = Browser::start().await;
+    for (number, look) in LOOKS.into_iter().enumerate() {
+        let name = format!("ada{number}@example.org");
+        person(&daemon, &name, true).await;
+        let page = browser.page(look).await;
+        assert_eq!(page.goto(&format!("{address}/login")).await, 200);
+        let check = async || {
+            if look.script {
+                page.is_sound().await;
+            }
+        };
+        check().await;
+        page.fill("User name", &name).await;
+        page.fill("Password", "wrong").await;
+        page.press("Sign in").await;
+        assert!(page.text().await.contains("did not work"), "{}", page.text().await);
+        check().await;
+        page.fill("User name", &name).await;
+        page.fill("Password", GIVEN).await;
+        page.press("Sign in").await;
+        assert_eq!(page.address().await, format!("{address}/login/change-password"));
+        check().await;
+        page.fill("New password", "short").await;
+        page.fill("New password, once more", "short").await;
+        page.press("Save and sign in").await;
+        assert!(page.text().await.contains("at least 15 characters"));
+        check().await;
+        page.fill("New password", CHOSEN).await;
+        page.fill("New password, once more", CHOSEN).await;
+        page.press("Save and sign in").await;
+        assert!(page.text().await.contains("Hello, Ada Lovelace"), "{}", page.text().await);
+        check().await;
+        page.follow("Change your password").await;
+        check().await;
+        page.fill("Present password", CHOSEN).await;
+        page.fill("New password", GIVEN).await;
+        page.fill("New password, once more", GIVEN).await;
+        page.press("Save").await;
+        assert!(page.text().await.contains("Password changed"));
+        check().await;
+        page.follow("Go on").await;
+        page.press("Sign out").await;
+        assert!(page.text().await.contains("Signed out"));
+        check().await;
+    }
+}
+
+#[tokio::test]
+async fn signing_in_needs_nothing_but_a_keyboard() {
+    let (daemon, address) = daemon("").await;
+    person(&daemon, "ada@example.org", false).await;
+    let browser = Browser::start().await;
+    let page = browser.page(Look::default()).await;
+    page.goto(&format!("{address}/login")).await;
+    assert_eq!(page.focus().await, "User name");
+    page.type_in("ada@example.org").await;
+    page.key("Tab").await;
+    assert_eq!(page.focus().await, "Password");
+    page.type_in(GIVEN).await;
+    page.key("Tab").await;
+    assert_eq!(page.focus().await, "Sign in");
+    page.key("Enter").await;
+    assert!(page.text().await.contains("Hello, Ada Lovelace"), "{}", page.text().await);
+}
