@@ -32,6 +32,7 @@ mod roles;
 mod routes;
 mod scopes;
 mod sessions;
+mod sight;
 mod sources;
 mod status;
 mod tokens;
@@ -60,7 +61,7 @@ use crate::http::openapi::Operation;
 use crate::limit::Limits;
 use crate::lockout::Lockout;
 use crate::login::Browser;
-use crate::model::{Group, Permission, Scope, SourceId, User};
+use crate::model::{Group, Permission, Scope, SourceId, User, UserId};
 use crate::session::Sessions;
 use crate::sync::Sync;
 use crate::tasks::Tasks;
@@ -147,12 +148,21 @@ pub struct Services {
 pub struct Api {
     services: Arc<Services>,
     runs: sources::Runs,
+    /// Held while something is taken away from who may be the last to see all companies.
+    sights: Arc<tokio::sync::Mutex<()>>,
+    /// Somebody who saw all companies when one was looked for last.
+    witness: Arc<std::sync::Mutex<Option<UserId>>>,
 }
 
 impl Api {
     /// The surface over these services.
     pub fn new(services: Services) -> Self {
-        Self { services: Arc::new(services), runs: sources::Runs::default() }
+        Self {
+            services: Arc::new(services),
+            runs: sources::Runs::default(),
+            sights: Arc::default(),
+            witness: Arc::default(),
+        }
     }
 
     /// Checks that the caller may do this, in the whole organisation or within a scope.
@@ -171,8 +181,8 @@ impl Api {
         Ok(())
     }
 
-    /// The user of this id or name.
-    async fn user(&self, text: &str) -> Result<User, Error> {
+    /// The user of this id or name, whom the caller sees.
+    async fn user(&self, caller: &Caller, text: &str) -> Result<User, Error> {
         let directory = &self.services.directory;
         let by_id = match text.parse() {
             Ok(id) => directory.find_user(id).await?,
@@ -182,20 +192,23 @@ impl Api {
             Some(user) => Some(user),
             None => directory.find_user_by_name(text).await?,
         };
-        found.ok_or(Error::NotFound { what: "user" })
+        let sight = self.sight(caller).await?;
+        found.filter(|user| sight.sees_user(user)).ok_or(Error::NotFound { what: "user" })
     }
 
-    /// The group of this id, or the only one of this name, or of this slug.
-    async fn group(&self, text: &str) -> Result<Group, Error> {
+    /// The group of this id, or the only one of this name, or of this slug, of those that the caller sees.
+    async fn group(&self, caller: &Caller, text: &str) -> Result<Group, Error> {
         let directory = &self.services.directory;
+        let sight = self.sight(caller).await?;
         if let Ok(id) = text.parse()
-            && let Some(group) = directory.find_group(id).await?
+            && let Some(group) = directory.find_group(id).await?.filter(|group| sight.sees_group(group))
         {
             return Ok(group);
         }
         // A name that looks like another group's slug must not stand before it.
         let mut named = directory.find_groups_by_name(text).await?;
         named.extend(directory.find_groups_by_slug(text).await?);
+        named.retain(|group| sight.sees_group(group));
         named.sort_by_key(|group| group.id);
         named.dedup_by_key(|group| group.id);
         match (named.pop(), named.is_empty()) {

@@ -7,6 +7,7 @@
 
 mod belongings;
 mod brake;
+mod companies;
 mod connections;
 mod explained;
 mod facets;

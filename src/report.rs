@@ -16,6 +16,7 @@ mod sheet;
 mod sources;
 mod tokens;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use posture::{Finding, Posture, Severity};
@@ -28,7 +29,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::credential::{self, Credentials};
 use crate::directory::{self, Directory};
 use crate::lockout::{self, Lockout};
-use crate::model::Status;
+use crate::model::{Status, User};
 use crate::session::{self, Sessions};
 use crate::store;
 use crate::tokens::Tokens;
@@ -85,9 +86,14 @@ pub struct Reports {
     pub lockout: Lockout,
     /// Sessions and last sign-ins.
     pub sessions: Sessions,
+    /// Whom whoever asks sees; reports hold nobody else.
+    pub seen: Seen,
     /// Tokens.
     pub tokens: Tokens,
 }
+
+/// Whom a report may tell of.
+pub type Seen = Arc<dyn Fn(&User) -> bool + Send + Sync>;
 
 /// So many days before a moment.
 fn days_before(now: Timestamp, days: u32) -> Timestamp {

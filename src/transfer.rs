@@ -116,6 +116,11 @@ impl Document {
         self.0.iter().filter_map(scope).collect()
     }
 
+    /// The accounts in it.
+    pub fn users(&self) -> impl Iterator<Item = &User> {
+        self.0.iter().filter_map(|(_, record)| if let Record::User(user, _) = record { Some(user) } else { None })
+    }
+
     fn roles(&self) -> Vec<StoredRole> {
         let role = |(_, record): &(usize, Record)| match record {
             Record::Role(role) => Some(role.clone()),

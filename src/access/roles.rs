@@ -283,6 +283,11 @@ impl RoleBook {
         self.catalogue.iter().filter(is_denied)
     }
 
+    /// Whether `id`, or what it includes, takes `permission` away.
+    pub fn denies(&self, id: &RoleId, permission: &Permission) -> bool {
+        self.denied(id).any(|denied| denied == *permission)
+    }
+
     /// Whether `id`, or what it includes, takes any right away; a role that is not defined may.
     pub fn denies_anything(&self, id: &RoleId) -> bool {
         self.pieces(id).is_none_or(|pieces| pieces.iter().any(|piece| !piece.denies.is_empty()))

@@ -43,8 +43,9 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller, mut params: Par
     let page = params.page::<u64>()?;
     params.end()?;
     api.permit(&caller, if export { "audit:export" } else { "audit:read" }, None).await?;
+    api.check_sees_all(&caller).await?;
     if let Some(user) = user {
-        filter.actor = Some(api.actor(user).await?);
+        filter.actor = Some(api.actor(&caller, user).await?);
     }
     let found = api.services.ledger.list(&filter, page.after, page.limit).await?;
     let logs: Vec<Value> = found.entries.iter().map(Entry::to_json).collect();
@@ -81,8 +82,8 @@ impl Api {
     }
 
     /// How the ledger names who is asked for: a user by name, or any actor as it prints.
-    async fn actor(&self, text: String) -> Result<String, Error> {
-        match self.user(&text).await {
+    async fn actor(&self, caller: &Caller, text: String) -> Result<String, Error> {
+        match self.user(caller, &text).await {
             Ok(user) => Ok(format!("user:{}", user.id)),
             Err(Error::NotFound { .. }) => Ok(text),
             Err(error) => Err(error),

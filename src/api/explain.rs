@@ -20,7 +20,7 @@ impl Api {
     /// The user of this id or name. People may ask about themselves; about others, who has `permission`, and nobody else
     /// learns whether there is such a user.
     async fn user_asked_about(&self, caller: &Caller, user: &str, permission: &str) -> Result<User, Error> {
-        let found = self.user(user).await;
+        let found = self.user(caller, user).await;
         let is_self = match (&found, &caller.signed_in) {
             (Ok(found), Some(signed_in)) => found.id == signed_in.user.id,
             _ => false,
@@ -127,7 +127,9 @@ pub(super) async fn who_can(State(api): State<Api>, caller: Caller, mut params: 
     let able = api.services.access.who_can(&question, page.after, page.limit).await?;
     let next = able.last().filter(|_| able.len() == page.limit).map(|able| able.user.to_string());
     let ids: Vec<UserId> = able.iter().map(|able| able.user).collect();
-    let users: Vec<User> = api.services.directory.users_by_id(&ids).await?;
+    let mut users: Vec<User> = api.services.directory.users_by_id(&ids).await?;
+    let sight = api.sight(&caller).await?;
+    users.retain(|user| sight.sees_user(user));
     let mut items = Vec::with_capacity(able.len());
     for able in &able {
         let Some(user) = users.iter().find(|user| user.id == able.user) else { continue };

@@ -186,6 +186,11 @@ impl Params {
         }
     }
 
+    /// Whether there is a value of `name`.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(other, value)| other == name && !value.is_empty())
+    }
+
     /// The value of `name` as a value of its type.
     pub(super) fn parsed<T: FromStr<Err: ToString>>(&mut self, name: &str) -> Result<Option<T>, Error> {
         let parse = |text: String| text.parse().map_err(|error: T::Err| Error::invalid(name, error.to_string()));

@@ -12,15 +12,20 @@ use crate::model::{GrantId, Mode, Permission, RoleId, Scope, Subject};
 
 impl Api {
     /// The one user or group that is named.
-    pub(super) async fn subject(&self, user: Option<String>, group: Option<String>) -> Result<Subject, Error> {
+    pub(super) async fn subject(
+        &self,
+        caller: &Caller,
+        user: Option<String>,
+        group: Option<String>,
+    ) -> Result<Subject, Error> {
         // Of a body or a query a name that is nobody's is a wrong value, not a missing page.
         match (user, group) {
-            (Some(user), None) => match self.user(&user).await {
+            (Some(user), None) => match self.user(caller, &user).await {
                 Ok(user) => Ok(Subject::User(user.id)),
                 Err(Error::NotFound { .. }) => Err(Error::invalid("user", format!("`{user}` does not exist"))),
                 Err(error) => Err(error),
             },
-            (None, Some(group)) => match self.group(&group).await {
+            (None, Some(group)) => match self.group(caller, &group).await {
                 Ok(group) => Ok(Subject::Group(group.id)),
                 Err(Error::NotFound { .. }) => Err(Error::invalid("group", format!("`{group}` does not exist"))),
                 Err(error) => Err(error),
@@ -45,7 +50,7 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller, mut params: Par
     if !everywhere && !acting.may_somewhere(&read) {
         api.permit(&caller, "grants:read", None).await?;
     }
-    let subject = api.subject(user, group).await?;
+    let subject = api.subject(&caller, user, group).await?;
     let mut grants = api.services.access.grants().list(subject).await?;
     grants.retain(|grant| everywhere || acting.may(&Question::new(&read).within(grant.scope.as_ref())));
     Ok(render::page(grants.iter().map(render::grant).collect(), None))
@@ -64,7 +69,7 @@ pub(super) async fn create(State(api): State<Api>, caller: Caller, mut fields: F
     let (starts, ends) = (fields.parsed("starts")?, fields.parsed("ends")?);
     let reason = fields.text("reason")?.unwrap_or_default();
     fields.end()?;
-    let subject = api.subject(user, group).await?;
+    let subject = api.subject(&caller, user, group).await?;
     let new = NewGrant { subject, role, scope, mode, reason, starts, ends };
     let grant = api.give_in(&caller, new).await?;
     Ok(render::answer(StatusCode::CREATED, &render::grant(&grant)))
@@ -91,6 +96,9 @@ pub(super) async fn delete(
     let scope = found.as_ref().and_then(|grant| grant.scope.as_ref()).filter(|_| !is_everywhere);
     let permit = api.permit(&caller, "grants:delete", scope).await?;
     if let Some(found) = &found {
+        if !api.sees_subject(&api.sight(&caller).await?, found.subject).await? {
+            return Err(missing());
+        }
         api.check_ending(&caller, found).await?;
         api.check_own_rights(&caller, found.subject, &found.role)?;
     }

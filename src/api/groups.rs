@@ -5,61 +5,82 @@ mod members;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
+use serde_json::Value;
 
 use super::admit::Caller;
 use super::fields::{Fields, Params};
+use super::sight::Sight;
 use super::{Api, Error, render};
 use crate::access::{Overlay, Permit};
 use crate::directory::{self, GroupDraft, Member, MemberChange};
 use crate::model::{Attributes, Grant, Group, GroupId, GroupName, Subject};
 pub(super) use members::{add, list as list_members, remove};
 
-/// `GET /groups?limit=&cursor=`.
+/// Groups read at a time where not all of them are seen, and most that one page reads.
+const CHUNK: usize = 500;
+const MAX_READ: usize = 50_000;
+
+/// `GET /groups?limit=&cursor=`. To who is limited to companies a page may hold fewer than asked although there are more.
 pub(super) async fn list(State(api): State<Api>, caller: Caller, mut params: Params) -> Result<Response, Error> {
     let page = params.page::<GroupId>()?;
     params.end()?;
     api.permit(&caller, "groups:read", None).await?;
-    let groups = api.services.directory.list_groups(page.after, page.limit).await?;
-    let next = groups.last().filter(|_| groups.len() == page.limit).map(|group| group.id.to_string());
-    let mut items = Vec::with_capacity(groups.len());
-    for group in &groups {
-        items.push(render::group(group, api.services.directory.count_members(group.id).await?));
+    let sight = api.sight(&caller).await?;
+    let (mut items, mut after, mut read) = (Vec::new(), page.after, 0);
+    loop {
+        let wanted = if sight.is_limited() { CHUNK } else { page.limit };
+        let groups = api.services.directory.list_groups(after, wanted).await?;
+        let is_last = groups.len() < wanted;
+        read += groups.len();
+        for group in &groups {
+            after = Some(group.id);
+            if sight.sees_group(group) {
+                items.push(api.told(&sight, group).await?);
+            }
+            if items.len() == page.limit {
+                return Ok(render::page(items, after.map(|id| id.to_string())));
+            }
+        }
+        if is_last || read >= MAX_READ {
+            return Ok(render::page(items, after.filter(|_| !is_last).map(|id| id.to_string())));
+        }
     }
-    Ok(render::page(items, next))
 }
 
 /// `GET /groups/{id, name or slug}`.
 pub(super) async fn show(State(api): State<Api>, caller: Caller, Path(group): Path<String>) -> Result<Response, Error> {
     api.permit(&caller, "groups:read", None).await?;
-    let group = api.group(&group).await?;
-    api.shown(&group, StatusCode::OK).await
+    let group = api.group(&caller, &group).await?;
+    api.shown(&caller, &group, StatusCode::OK).await
 }
 
-/// `POST /groups`: `name`, `users` and `groups` to be in it.
+/// `POST /groups`: `name`, `users` and `groups` to be in it, `companies`.
 pub(super) async fn create(State(api): State<Api>, caller: Caller, mut fields: Fields) -> Result<Response, Error> {
     let name = fields.text("name")?;
     let (users, groups) = (fields.list("users")?, fields.list("groups")?);
+    let companies = fields.optional_list("companies")?;
     fields.end()?;
     let permit = api.permit(&caller, "groups:create", None).await?;
+    let companies = api.sight(&caller).await?.named(companies.as_deref(), None)?;
     let name = parse_name(&name.ok_or_else(|| Error::invalid("name", "is required"))?)?;
     let mut members = MemberChange::default();
     let group = Overlay::no_group();
     let mut overlay = Overlay { named: vec![(Subject::Group(group), name.folded())], ..Overlay::default() };
-    for member in api.members_named(&users, &groups).await? {
+    for member in api.members_named(&caller, &users, &groups).await? {
         overlay.joined.push((member.into(), group));
         members.add(member);
     }
     let permit = api.weigh(permit, &overlay, false).await?;
     let draft = GroupDraft { name, external_id: None, attributes: Attributes::default(), members };
-    let group = api.services.directory.create_group(&permit, &draft).await.map_err(of_name)?;
-    let mut response = api.shown(&group, StatusCode::CREATED).await?;
+    let group = api.services.directory.create_group_of(&permit, &draft, &companies).await.map_err(of_name)?;
+    let mut response = api.shown(&caller, &group, StatusCode::CREATED).await?;
     if let Ok(location) = format!("/api/v1/groups/{}", group.id).parse() {
         response.headers_mut().insert(http::header::LOCATION, location);
     }
     Ok(response)
 }
 
-/// `PATCH /groups/{group}`: `name`.
+/// `PATCH /groups/{group}`: `name`, and `companies` of any group, whoever keeps it.
 pub(super) async fn change(
     State(api): State<Api>,
     caller: Caller,
@@ -69,22 +90,34 @@ pub(super) async fn change(
 ) -> Result<Response, Error> {
     let revision = render::if_match(&headers)?;
     let name = fields.text("name")?.map(|name| parse_name(&name)).transpose()?;
+    let companies = fields.optional_list("companies")?;
     fields.end()?;
     let mut permit = api.permit(&caller, "groups:update", None).await?;
-    let group = api.group(&group).await?;
+    let mut group = api.group(&caller, &group).await?;
+    let companies = match companies {
+        Some(companies) => Some(api.sight(&caller).await?.named(Some(&companies), Some(group.companies()))?),
+        None => None,
+    };
     if let Some(name) = name.as_ref().filter(|name| **name != group.name) {
         // People are put into groups by name: a name is not moved to a group that holds more than the caller may give.
         api.check_group(&caller, &group).await?;
         let named = vec![(Subject::Group(group.id), name.folded())];
         permit = api.weigh(permit, &Overlay { named, ..Overlay::default() }, false).await?;
     }
-    let edit = |_: &Group, draft: &mut GroupDraft| {
-        draft.name = name.clone().unwrap_or_else(|| draft.name.clone());
-        Ok::<(), directory::Error>(())
-    };
-    let changed = api.services.directory.change_group(&permit, group.id, revision, edit).await;
-    let group = changed.map_err(|error| owned(error, &group))?;
-    api.shown(&group, StatusCode::OK).await
+    let mut revision = revision;
+    if name.is_some() || companies.is_none() {
+        let edit = |_: &Group, draft: &mut GroupDraft| {
+            draft.name = name.clone().unwrap_or_else(|| draft.name.clone());
+            Ok::<(), directory::Error>(())
+        };
+        let changed = api.services.directory.change_group(&permit, group.id, revision, edit).await;
+        group = changed.map_err(|error| owned(error, &group))?;
+        revision = revision.map(|_| group.revision);
+    }
+    if let Some(companies) = companies {
+        group = api.services.directory.place_group(&permit, group.id, revision, &companies).await?;
+    }
+    api.shown(&caller, &group, StatusCode::OK).await
 }
 
 /// `DELETE /groups/{group}?force=`: refused while the group holds roles, unless `force=true`.
@@ -99,7 +132,7 @@ pub(super) async fn delete(
     let is_forced = params.parsed::<bool>("force")?.unwrap_or(false);
     params.end()?;
     let permit = api.permit(&caller, "groups:delete", None).await?;
-    let group = api.group(&group).await?;
+    let group = api.group(&caller, &group).await?;
     check_owner(&group, &permit)?;
     let grants = api.grants_through(&group).await?;
     for grant in &grants {
@@ -113,7 +146,7 @@ pub(super) async fn delete(
         let detail = format!("`{}` holds {own} grants; end them first, or delete it with force=true", group.name);
         return Err(Error::Conflict { field: None, detail });
     }
-    let body = render::group(&group, api.services.directory.count_members(group.id).await?);
+    let body = api.told(&api.sight(&caller).await?, &group).await?;
     let overlay = Overlay { gone: vec![group.id], ..Overlay::default() };
     let permit = api.weigh(permit, &overlay, is_forced).await?;
     let deleted = api.services.directory.delete_group(&permit, group.id, revision).await;
@@ -122,15 +155,21 @@ pub(super) async fn delete(
 }
 
 impl Api {
-    async fn shown(&self, group: &Group, status: StatusCode) -> Result<Response, Error> {
+    async fn shown(&self, caller: &Caller, group: &Group, status: StatusCode) -> Result<Response, Error> {
+        let body = self.told(&self.sight(caller).await?, group).await?;
+        Ok(render::versioned(status, &body, group.revision))
+    }
+
+    /// A group as it is shown to who sees this much.
+    async fn told(&self, sight: &Sight, group: &Group) -> Result<Value, Error> {
         let members = self.services.directory.count_members(group.id).await?;
-        Ok(render::versioned(status, &render::group(group, members), group.revision))
+        Ok(sight.trimmed(render::group(group, members), group.companies()))
     }
 
     /// The members that a body names.
-    async fn members_named(&self, users: &[String], groups: &[String]) -> Result<Vec<Member>, Error> {
-        let users = self.named_users("users", users).await?;
-        let groups = self.named_groups("groups", groups).await?;
+    async fn members_named(&self, caller: &Caller, users: &[String], groups: &[String]) -> Result<Vec<Member>, Error> {
+        let users = self.named_users(caller, "users", users).await?;
+        let groups = self.named_groups(caller, "groups", groups).await?;
         let users = users.iter().map(|user| Member::User(user.id));
         Ok(users.chain(groups.iter().map(|group| Member::Group(group.id))).collect())
     }

@@ -44,7 +44,7 @@ pub(super) async fn of_user(
     params: Params,
 ) -> Result<Response, Error> {
     api.permit_history(&caller).await?;
-    let user = api.user(&user).await?;
+    let user = api.user(&caller, &user).await?;
     api.history(format!("user:{}", user.id), params).await
 }
 
@@ -56,6 +56,6 @@ pub(super) async fn of_group(
     params: Params,
 ) -> Result<Response, Error> {
     api.permit_history(&caller).await?;
-    let group = api.group(&group).await?;
+    let group = api.group(&caller, &group).await?;
     api.history(format!("group:{}", group.id), params).await
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::admit::Caller;
 use super::fields::Params;
 use super::{Api, Error, render};
-use crate::model::UserId;
+use crate::model::{User, UserId};
 
 /// `GET /locks?limit=&cursor=`.
 pub(super) async fn list(State(api): State<Api>, caller: Caller, mut params: Params) -> Result<Response, Error> {
@@ -18,7 +18,11 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller, mut params: Par
     let locks = api.services.lockout.list(page.after, page.limit).await?;
     let next = locks.last().filter(|_| locks.len() == page.limit).map(|(id, _)| id.to_string());
     let ids: Vec<UserId> = locks.iter().map(|(id, _)| *id).collect();
-    let users = api.services.directory.users_by_id(&ids).await?;
+    let users: Vec<User> = api.services.directory.users_by_id(&ids).await?;
+    let sight = api.sight(&caller).await?;
+    let is_seen = |(id, _): &&(UserId, crate::lockout::LockState)| {
+        users.iter().find(|user| user.id == *id).map_or(!sight.is_limited(), |user| sight.sees_user(user))
+    };
     let show = |(id, state): &(UserId, crate::lockout::LockState)| {
         let user = users.iter().find(|user| user.id == *id);
         json!({
@@ -28,13 +32,13 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller, mut params: Par
             "last": state.last.to_string(),
         })
     };
-    Ok(render::page(locks.iter().map(show).collect(), next))
+    Ok(render::page(locks.iter().filter(is_seen).map(show).collect(), next))
 }
 
 /// `DELETE /locks/{user}`: unlocks and forgets. An account that is not locked is no error.
 pub(super) async fn clear(State(api): State<Api>, caller: Caller, Path(user): Path<String>) -> Result<Response, Error> {
     let permit = api.permit(&caller, "locks:delete", None).await?;
-    let user = api.user(&user).await?;
+    let user = api.user(&caller, &user).await?;
     let cleared = api.services.lockout.clear(&permit, user.id, &user.user_name).await?;
     Ok(render::answer(StatusCode::OK, &json!({"user": render::brief(&user), "cleared": cleared})))
 }

@@ -1,5 +1,6 @@
 //! What a body names: a name that is nobody's is a wrong value of its field, answered with the nearest that there is.
 
+use super::admit::Caller;
 use super::{Api, Error};
 use crate::model::near::{hint, nearest};
 use crate::model::{Group, RoleId, User};
@@ -27,14 +28,19 @@ impl Api {
     }
 
     /// The groups of these names, slugs or ids, each once.
-    pub(super) async fn named_groups(&self, field: &str, names: &[String]) -> Result<Vec<Group>, Error> {
+    pub(super) async fn named_groups(
+        &self,
+        caller: &Caller,
+        field: &str,
+        names: &[String],
+    ) -> Result<Vec<Group>, Error> {
         if names.len() > MAX_PLACES {
             return Err(Error::invalid(field, format!("may have at most {MAX_PLACES}")));
         }
         let mut groups: Vec<Group> = Vec::new();
         for name in names {
-            let group = match self.group(name).await {
-                Err(Error::NotFound { .. }) => return Err(self.unknown_group(field, name).await?),
+            let group = match self.group(caller, name).await {
+                Err(Error::NotFound { .. }) => return Err(self.unknown_group(caller, field, name).await?),
                 Err(Error::Ambiguous { .. }) => {
                     let reason = format!("has `{name}`, a name of several groups; use the id");
                     return Err(Error::invalid(field, reason));
@@ -49,10 +55,10 @@ impl Api {
     }
 
     /// The users of these login names or ids, each once.
-    pub(super) async fn named_users(&self, field: &str, names: &[String]) -> Result<Vec<User>, Error> {
+    pub(super) async fn named_users(&self, caller: &Caller, field: &str, names: &[String]) -> Result<Vec<User>, Error> {
         let mut users: Vec<User> = Vec::new();
         for name in names {
-            let user = match self.user(name).await {
+            let user = match self.user(caller, name).await {
                 Err(Error::NotFound { .. }) => {
                     return Err(Error::invalid(field, format!("`{name}` does not exist")));
                 }
@@ -66,8 +72,10 @@ impl Api {
     }
 
     /// The refusal of a group that is not there.
-    pub(super) async fn unknown_group(&self, field: &str, name: &str) -> Result<Error, Error> {
-        let groups = self.services.directory.list_groups(None, MAX_LOOKED_AT).await?;
+    pub(super) async fn unknown_group(&self, caller: &Caller, field: &str, name: &str) -> Result<Error, Error> {
+        let mut groups = self.services.directory.list_groups(None, MAX_LOOKED_AT).await?;
+        let sight = self.sight(caller).await?;
+        groups.retain(|group| sight.sees_group(group));
         let known: Vec<String> = groups.iter().map(|group| group.name.as_str().to_lowercase()).collect();
         let folded = name.to_lowercase().replace('_', " ");
         let near = nearest(&folded, known.iter().map(String::as_str));

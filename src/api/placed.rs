@@ -1,5 +1,6 @@
 //! Who was given what in a scope, from the side of the scope and from that of the user.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -63,11 +64,18 @@ impl Api {
         params.end()?;
         self.permit(caller, "grants:read", Some(scope)).await?;
         self.check_scope(Some(scope)).await?;
+        let sight = self.sight(caller).await?;
+        if !sight.sees_scope(scope) {
+            return Err(Error::NotFound { what: "scope" });
+        }
         let after = page.after.map(|Place(subject, grant)| (subject, grant));
         let grants = self.services.access.grants().in_scope_after(scope, after, page.limit).await?;
         let next = grants.last().filter(|_| grants.len() == page.limit).map(|grant| Place::of(grant).to_string());
         let mut items = Vec::with_capacity(grants.len());
         for grant in &grants {
+            if !self.sees_subject(&sight, grant.subject).await? {
+                continue;
+            }
             let name = match grant.subject {
                 Subject::Group(id) => {
                     let group = self.services.directory.find_group(id).await?;
@@ -92,6 +100,15 @@ impl Api {
         let access = &self.services.access;
         let permit = access.permit_grant(&caller.actor, &new, caller.circumstance.clone()).await?;
         self.check_taking(caller, new.subject, &new.role, new.scope.as_ref(), new.mode).await?;
+        let sign_in: Permission =
+            "account:sign-in".parse().map_err(|_| Error::Internal("a permission that is none"))?;
+        let _guard = match new.subject {
+            // Who may not sign in any more sees nothing.
+            Subject::User(user) if new.scope.is_none() && access.roles().denies(&new.role, &sign_in) => {
+                self.check_last_sight(caller, &BTreeSet::from([user]), false).await?
+            }
+            _ => None,
+        };
         let overlay = Overlay { given: vec![new.imagined()], ..Overlay::default() };
         let permit = self.weigh(permit, &overlay, false).await?;
         Ok(access.grants().create(&permit, &access.roles(), new).await?)
@@ -134,7 +151,7 @@ pub(super) async fn give<K: Kind>(
     if api.services.access.scopes().tree().find(&scope).is_none() {
         return Err(Error::NotFound { what: "scope" });
     }
-    let subject = api.subject(user, group).await?;
+    let subject = api.subject(&caller, user, group).await?;
     let new = NewGrant { subject, role, scope: Some(scope), mode, reason, starts: None, ends };
     let grant = api.give_in(&caller, new).await?;
     Ok(render::answer(StatusCode::CREATED, &render::grant(&grant)))
@@ -152,7 +169,7 @@ pub(super) async fn show<K: Kind>(
     let access = &api.services.access;
     let tree = access.scopes().tree();
     let record = tree.find(&scope).ok_or(Error::NotFound { what: "scope" })?;
-    let user = api.user(&user).await?;
+    let user = api.user(&caller, &user).await?;
     let level = access.effective_in(user.id, Some(&scope)).await?;
     // Of several the one that was given closest by is the one that people mean.
     let depth = |held: &&HeldRole| held.scope.as_ref().map_or(0, |scope| tree.level(scope));
@@ -204,7 +221,7 @@ pub(super) async fn assign(
         let hint = tree.hint(&scope);
         return Err(Error::invalid("department", format!("`{department}` does not exist{hint}")));
     }
-    let subject = Subject::User(api.user(&user).await?.id);
+    let subject = Subject::User(api.user(&caller, &user).await?.id);
     let new = NewGrant { subject, role, scope: Some(scope), mode: Mode::Override, reason, starts: None, ends };
     let grant = api.give_in(&caller, new).await?;
     let mut body = render::grant(&grant);

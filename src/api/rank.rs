@@ -14,6 +14,7 @@ impl Api {
         if caller.signed_in.as_ref().is_some_and(|signed_in| signed_in.user.id == user) {
             return Ok(());
         }
+        self.check_sight_of(caller, user).await?;
         let reach = self.services.access.reach(user).await?;
         self.check_reach(caller, &self.acting(caller).await?, &reach, None).await
     }
@@ -31,6 +32,8 @@ impl Api {
     /// Checks that the caller has what a connection can come to: it makes and changes people and groups, and mapping
     /// rules turn those into roles. One that takes over accounts reaches whatever roles those have.
     pub(super) async fn check_connection(&self, caller: &Caller, connection: &SourceId) -> Result<(), Error> {
+        // What a connection brings belongs to no company.
+        self.check_sees_all(caller).await?;
         let acting = self.acting(caller).await?;
         if self.services.directory.takes_over(connection) {
             return self.check_everything(caller, &acting).await;

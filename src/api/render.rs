@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Error;
 use crate::clock::Timestamp;
-use crate::model::{Grant, Group, Mode, Origin, Permission, Status, Subject, TokenKind, User};
+use crate::model::{Grant, Group, Mode, Origin, Permission, Scope, Status, Subject, TokenKind, User};
 use crate::session::Session;
 use crate::tokens::Token;
 
@@ -85,6 +85,8 @@ pub(super) fn user(user: &User) -> Value {
         "status": status(user.status),
         "active": user.status == Status::Active,
         "source": user.owner.as_ref().map(ToString::to_string),
+        "companies": user.companies().iter().map(Scope::slug).collect::<Vec<_>>(),
+        "all_companies": user.sees_all(),
         "created": user.created.to_string(),
         "changed": user.changed.to_string(),
         "revision": user.revision,
@@ -98,6 +100,7 @@ pub(super) fn group(group: &Group, members: u64) -> Value {
         "slug": group.name.slug(),
         "source": group.owner.as_ref().map(ToString::to_string),
         "members": members,
+        "companies": group.companies().iter().map(Scope::slug).collect::<Vec<_>>(),
         "created": group.created.to_string(),
         "changed": group.changed.to_string(),
         "revision": group.revision,

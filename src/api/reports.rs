@@ -1,5 +1,7 @@
 //! `/reports`, `/users/{user}/provenance` and what people see of their own access.
 
+use std::sync::Arc;
+
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -22,6 +24,9 @@ const REPORTS: [(&str, &[&str]); 6] = [
     ("tokens", &["users:read", "tokens:read"]),
     ("users", &["users:read", "grants:read"]),
 ];
+
+/// Those that tell of the organisation as a whole, and not of people one by one.
+const WHOLE: [&str; 2] = ["posture", "sources"];
 
 impl From<report::Error> for Error {
     fn from(error: report::Error) -> Self {
@@ -55,7 +60,11 @@ pub(super) async fn show(
         Some(_) if name == "posture" => return Err(Error::invalid("format", "must be json for this report")),
         Some(_) => return Err(Error::invalid("format", "must be json or csv")),
     };
-    let reports = api.reports();
+    let sight = Arc::new(api.sight(&caller).await?);
+    if WHOLE.contains(&name) || (name == "tokens" && !params.has("user")) {
+        api.check_sees_all(&caller).await?;
+    }
+    let reports = Reports { seen: Arc::new(move |user| sight.sees_user(user)), ..api.reports() };
     let sheet = match name {
         "access" => {
             let page = params.page::<UserId>()?;
@@ -80,7 +89,7 @@ pub(super) async fn show(
             let (days, user, page) = (days(&mut params)?, params.take("user")?, params.page::<TokenId>()?);
             params.end()?;
             let user = match user {
-                Some(user) => Some(api.user(&user).await?.id),
+                Some(user) => Some(api.user(&caller, &user).await?.id),
                 None => None,
             };
             reports.tokens(page.after, page.limit, days, user).await?
@@ -125,7 +134,7 @@ pub(super) async fn provenance(
 ) -> Result<Response, Error> {
     api.permit(&caller, "users:read", None).await?;
     api.permit(&caller, "grants:read", None).await?;
-    let user = api.user(&user).await?;
+    let user = api.user(&caller, &user).await?;
     Ok(render::answer(StatusCode::OK, &api.reports().provenance(&user).await?))
 }
 
@@ -157,6 +166,8 @@ impl Api {
             directory: services.directory.clone(),
             ledger: services.ledger.clone(),
             lockout: services.lockout.clone(),
+            // Who asks about one user has been let see them.
+            seen: Arc::new(|_| true),
             sessions: services.sessions.clone(),
             tokens: services.tokens.clone(),
         }

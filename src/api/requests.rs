@@ -26,6 +26,7 @@ pub(super) async fn list(
     let page = params.page::<u64>()?;
     params.end()?;
     api.permit(&caller, "sources:read", None).await?;
+    api.check_sees_all(&caller).await?;
     let id: SourceId = id.parse().map_err(|_| Error::NotFound { what: "connection" })?;
     if !api.services.connections.contains(&id) {
         return Err(Error::NotFound { what: "connection" });

@@ -148,7 +148,14 @@ pub(super) async fn holders(
     let (id, _) = api.role(&id)?;
     let grants = api.services.access.grants().of_role(&id, limit.saturating_add(1)).await?;
     let is_cut = grants.len() > limit;
-    let grants: Vec<Grant> = grants.into_iter().take(limit).collect();
+    let mut seen: Vec<Grant> = Vec::new();
+    let sight = api.sight(&caller).await?;
+    for grant in grants.into_iter().take(limit) {
+        if api.sees_subject(&sight, grant.subject).await? {
+            seen.push(grant);
+        }
+    }
+    let grants = seen;
     let names = api.names_of(grants.iter().map(|grant| grant.subject)).await?;
     let item = |grant: &Grant| {
         let mut body = render::grant(grant);

@@ -82,11 +82,11 @@ impl Api {
         let read: Permission = text.parse().map_err(|_| Error::Internal("a permission that is none"))?;
         let acting = self.acting(caller).await?;
         let everywhere = acting.may(&Question::new(&read));
-        let tree = self.services.access.scopes().tree();
+        let (tree, sight) = (self.services.access.scopes().tree(), self.sight(caller).await?);
         let (mut items, mut last) = (Vec::new(), None);
         for record in tree.list(kind, page.after.as_deref(), usize::MAX) {
             let question = Question::new(&read).within(Some(&record.scope));
-            if acting.may(&question) {
+            if sight.sees_scope(&record.scope) && acting.may(&question) {
                 if items.len() == page.limit {
                     return Ok(render::page(items, last));
                 }
@@ -137,8 +137,14 @@ impl Api {
         full.parse().map(Some).map_err(|error| Error::invalid("parent", error))
     }
 
+    /// A company that the caller has not is not there.
+    async fn check_scope_seen(&self, caller: &Caller, scope: &Scope) -> Result<(), Error> {
+        if self.sight(caller).await?.sees_scope(scope) { Ok(()) } else { Err(Error::NotFound { what: "scope" }) }
+    }
+
     async fn one_scope(&self, caller: &Caller, scope: &Scope) -> Result<Response, Error> {
         self.permit(caller, &permission(scope.kind(), "read"), Some(scope)).await?;
+        self.check_scope_seen(caller, scope).await?;
         let tree = self.services.access.scopes().tree();
         let record = tree.find(scope).ok_or(Error::NotFound { what: "scope" })?;
         Ok(render::versioned(StatusCode::OK, &render(record), record.revision))
@@ -157,6 +163,7 @@ impl Api {
         fields.end()?;
         let update = permission(scope.kind(), "update");
         let mut permit = self.permit(caller, &update, Some(scope)).await?;
+        self.check_scope_seen(caller, scope).await?;
         let access = &self.services.access;
         let (mut revision, mut parent) = (revision, parent);
         if let Some(to) = &parent {
@@ -181,6 +188,7 @@ impl Api {
     async fn remove_scope(&self, caller: &Caller, scope: &Scope, headers: &HeaderMap) -> Result<Response, Error> {
         let revision = render::if_match(headers)?;
         let permit = self.permit(caller, &permission(scope.kind(), "delete"), Some(scope)).await?;
+        self.check_scope_seen(caller, scope).await?;
         let without = self.services.access.scopes().tree().without(scope);
         let overlay = Overlay { scopes: Some(Arc::new(without)), ..Overlay::default() };
         let permit = self.weigh(permit, &overlay, false).await?;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::admit::Caller;
 use super::fields::Params;
 use super::{Api, Error, render};
-use crate::model::{SessionId, User, UserId};
+use crate::model::{SessionId, Subject, User, UserId};
 use crate::session::Session;
 
 /// `GET /sessions?user=&limit=&cursor=`: everybody's, or one user's on one page.
@@ -18,15 +18,21 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller, mut params: Par
     params.end()?;
     api.permit(&caller, "sessions:read", None).await?;
     if let Some(user) = user {
-        let user = api.user(&user).await?;
+        let user = api.user(&caller, &user).await?;
         let sessions = api.services.sessions.list(user.id).await?;
         let shown = sessions.iter().map(|session| show(session, Some(&user)));
         return Ok(render::page(shown.collect(), None));
     }
     let (sessions, next) = api.services.sessions.list_all(page.after, page.limit).await?;
     let ids: Vec<UserId> = sessions.iter().map(|session| session.user).collect();
-    let users = api.services.directory.users_by_id(&ids).await?;
-    let shown = sessions.iter().map(|session| show(session, users.iter().find(|user| user.id == session.user)));
+    let users: Vec<User> = api.services.directory.users_by_id(&ids).await?;
+    let sight = api.sight(&caller).await?;
+    let is_seen = |session: &&Session| {
+        let user = users.iter().find(|user| user.id == session.user);
+        user.map_or(!sight.is_limited(), |user| sight.sees_user(user))
+    };
+    let shown =
+        sessions.iter().filter(is_seen).map(|session| show(session, users.iter().find(|user| user.id == session.user)));
     Ok(render::page(shown.collect(), next.map(|id| id.to_string())))
 }
 
@@ -56,6 +62,13 @@ pub(super) async fn end(State(api): State<Api>, caller: Caller, Path(id): Path<S
     }
     let permit = api.permit(&caller, "sessions:delete", None).await?;
     let id = id.map_err(|_| Error::NotFound { what: "session" })?;
+    let sight = api.sight(&caller).await?;
+    if sight.is_limited() {
+        let session = api.services.sessions.load(id).await?;
+        if !api.sees_subject(&sight, Subject::User(session.user)).await? {
+            return Err(Error::NotFound { what: "session" });
+        }
+    }
     let session = api.services.sessions.end(&permit, id).await?;
     Ok(render::answer(StatusCode::OK, &render::session(&session)))
 }

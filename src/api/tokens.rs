@@ -43,7 +43,14 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller, mut params: Par
     };
     let tokens = api.services.tokens.list(page.after, page.limit).await?;
     let next = tokens.last().filter(|_| tokens.len() == page.limit).map(|token| token.id.to_string());
-    Ok(render::page(tokens.iter().filter(is_shown).map(render::token).collect(), next))
+    let sight = api.sight(&caller).await?;
+    let mut items = Vec::with_capacity(tokens.len());
+    for token in tokens.iter().filter(is_shown) {
+        if api.sees_token(&sight, token).await? {
+            items.push(render::token(token));
+        }
+    }
+    Ok(render::page(items, next))
 }
 
 /// `POST /tokens`: `connection`, or `name` with `scope` (a word, or permissions) and perhaps `user`; `expires_at` as a
@@ -107,6 +114,10 @@ pub(super) async fn create(State(api): State<Api>, caller: Caller, mut fields: F
 pub(super) async fn revoke(State(api): State<Api>, caller: Caller, Path(id): Path<String>) -> Result<Response, Error> {
     let permit = api.permit(&caller, "tokens:delete", None).await?;
     let id: TokenId = id.parse().map_err(|_| Error::NotFound { what: "token" })?;
+    let sight = api.sight(&caller).await?;
+    if sight.is_limited() && !api.sees_token(&sight, &api.services.tokens.load(id).await?).await? {
+        return Err(Error::NotFound { what: "token" });
+    }
     let token = api.services.tokens.revoke(&permit, id).await?;
     Ok(render::answer(StatusCode::OK, &render::token(&token)))
 }
@@ -147,7 +158,7 @@ impl Api {
             self.check_limit(caller, &limit).await?;
             return Ok(TokenKind::Management(limit, None, maker));
         };
-        let user = self.user(&user).await.map_err(|error| match error {
+        let user = self.user(caller, &user).await.map_err(|error| match error {
             Error::NotFound { .. } => Error::invalid("user", "does not exist"),
             other => other,
         })?;

@@ -21,6 +21,7 @@ const MEDIA_TYPE: &str = "application/x-ndjson";
 pub(super) async fn export(State(api): State<Api>, caller: Caller, params: Params) -> Result<Response, Error> {
     params.end()?;
     api.permit(&caller, "store:read", None).await?;
+    api.check_sees_all(&caller).await?;
     let transfer = api.services.transfer.clone();
     let pages = stream::try_unfold((transfer, Export::default()), |(transfer, mut export)| async move {
         match transfer.next(&mut export).await {
@@ -36,7 +37,7 @@ pub(super) async fn export(State(api): State<Api>, caller: Caller, params: Param
     Ok(([(CONTENT_TYPE, MEDIA_TYPE), (CONTENT_DISPOSITION, name)], Body::from_stream(pages)).into_response())
 }
 
-/// `POST /import?dry_run=true` with a document: makes the organisation what it says, or tells what that would change. Who
+/// `POST /import?dry_run=true&force=` with a document: makes the organisation what it says, or tells what that would change. Who
 /// imports may do everything, because a document gives anything to anybody.
 pub(super) async fn import(
     State(api): State<Api>,
@@ -45,16 +46,19 @@ pub(super) async fn import(
     body: Body,
 ) -> Result<Response, Error> {
     let dry_run = params.parsed::<bool>("dry_run")?.unwrap_or(false);
+    let is_forced = params.parsed::<bool>("force")?.unwrap_or(false);
     params.end()?;
     let permit = api.permit(&caller, "store:update", None).await?;
     api.permit_everything(&caller).await?;
     // Also where grants of the caller's own take something away.
     api.check_everything(&caller, &api.acting(&caller).await?).await?;
+    api.check_sees_all(&caller).await?;
     let bytes = axum::body::to_bytes(body, crate::transfer::MAX_BYTES).await;
     let bytes = bytes.map_err(|_| Error::Malformed("the body cannot be read".to_owned()))?;
     let text = std::str::from_utf8(&bytes);
     let text = text.map_err(|_| Error::Malformed("the document must be UTF-8 text".to_owned()))?;
     let document = Transfer::read(text)?;
+    let _guard = api.check_last_sight_of(&caller, &document, is_forced).await?;
     let transfer = &api.services.transfer;
     let planned = transfer.plan(&document).await?;
     let permit = api.weigh(permit, &planned.overlay, false).await?;

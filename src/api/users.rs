@@ -31,10 +31,10 @@ pub use rows::{Row, parse};
 /// `GET /users/{id or name}`: with groups, roles, lock and password standing.
 pub(super) async fn show(State(api): State<Api>, caller: Caller, Path(user): Path<String>) -> Result<Response, Error> {
     api.permit(&caller, "users:read", None).await?;
-    let user = api.user(&user).await?;
+    let user = api.user(&caller, &user).await?;
     let lock = api.services.lockout.find(user.id).await?;
     let password = api.services.credentials.find(user.id).await?;
-    let mut body = api.rendered(&user).await?;
+    let mut body = api.rendered(&caller, &user).await?;
     body.insert("locked_until".to_owned(), render::time(lock.and_then(|lock| lock.locked_until)));
     body.insert("has_password".to_owned(), password.is_some().into());
     body.insert("must_change_password".to_owned(), password.is_some_and(|p| p.must_change).into());
@@ -43,12 +43,12 @@ pub(super) async fn show(State(api): State<Api>, caller: Caller, Path(user): Pat
 
 impl Api {
     /// A user with roles and groups by name, as answers about one user show it.
-    async fn rendered(&self, user: &User) -> Result<Map<String, Value>, Error> {
+    async fn rendered(&self, caller: &Caller, user: &User) -> Result<Map<String, Value>, Error> {
         let groups = self.groups_of(user.id).await?;
         let grants = self.services.access.grants().list(Subject::User(user.id)).await?;
         let mut roles: Vec<String> = grants.iter().map(|grant| grant.role.to_string()).collect();
         roles.dedup();
-        let mut body = render::user(user).as_object().cloned().unwrap_or_default();
+        let mut body = self.sight(caller).await?.user(user).as_object().cloned().unwrap_or_default();
         body.insert("groups".to_owned(), groups.iter().map(|group| group.name.as_str()).collect());
         body.insert("roles".to_owned(), roles.into());
         Ok(body)

@@ -27,6 +27,9 @@ pub(super) enum Command {
         /// Group to be in it, by name, slug or id; may be given several times
         #[arg(long = "group", value_name = "GROUP")]
         groups: Vec<String>,
+        /// Company that it belongs to, by its slug; may be given several times
+        #[arg(long = "company", value_name = "SLUG")]
+        companies: Vec<String>,
     },
     /// Delete a group with its memberships and what it holds
     #[command(after_help = "Example:\n  cleargate group delete data_analysts --yes")]
@@ -90,8 +93,9 @@ pub(super) async fn run(command: Command, client: Client, output: &Output) -> Re
             let answer = client.post(&path("groups", &members.group, "/members"), &members.body()).await?;
             members.told(&answer, "added", "are added", output)
         }
-        Command::Create { name, users, groups } => {
-            let body = json!({"name": name, "users": users, "groups": groups});
+        Command::Create { name, users, groups, companies } => {
+            let companies = Some(companies).filter(|companies| !companies.is_empty());
+            let body = json!({"name": name, "users": users, "groups": groups, "companies": companies});
             output.object(&client.post("/api/v1/groups", &body).await?)
         }
         Command::Delete { group, force, yes } => {

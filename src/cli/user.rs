@@ -19,6 +19,25 @@ pub(super) enum Command {
         /// User name or id
         user: String,
     },
+    /// Say which companies an account belongs to, and that it sees those only, or all of them
+    #[command(after_help = "Examples:\n  cleargate user companies ada@example.com --company north --company south\n  \
+                            cleargate user companies ada@example.com --company north --all")]
+    Companies {
+        /// User name or id
+        user: String,
+        /// Company by its slug; may be given several times
+        #[arg(long = "company", value_name = "SLUG", required_unless_present_any = ["all", "none"])]
+        companies: Vec<String>,
+        /// It sees what belongs to any company or to none
+        #[arg(long)]
+        all: bool,
+        /// It belongs to no company, and without --all it sees nothing but itself
+        #[arg(long, conflicts_with = "companies")]
+        none: bool,
+        /// Also when nobody would be left who sees all companies; for administrators of the machine
+        #[arg(long)]
+        force: bool,
+    },
     /// Make an account
     #[command(
         after_help = "Examples:\n  cleargate user create ada@example.com --name 'Ada Lovelace' --role data_analyst\n  \
@@ -150,6 +169,9 @@ pub(super) struct Create {
     /// Group to be in, by name; may be given several times
     #[arg(long = "group", value_name = "NAME")]
     groups: Vec<String>,
+    /// Company that it belongs to, and the only one it sees, by its slug; may be given several times
+    #[arg(long = "company", value_name = "SLUG")]
+    companies: Vec<String>,
     /// File with the password, `-` for standard input; without, the account has none
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
@@ -161,6 +183,14 @@ pub(super) struct Create {
 pub(super) async fn run(command: Command, client: Client, output: &Output) -> Result<(), Failure> {
     match command {
         Command::Activate { user } => set_active(&client, &user, true, output).await,
+        Command::Companies { user, companies, all, none, force } => {
+            let mut body = json!({"all_companies": all});
+            if let Some(members) = body.as_object_mut().filter(|_| none || !companies.is_empty()) {
+                members.insert("companies".to_owned(), companies.into());
+            }
+            let query = [("force", if force { "true" } else { "false" })];
+            output.object(&client.patch(&with_query(&path("users", &user, ""), &query), &body).await?)
+        }
         Command::Create(create) => output.object(&client.post("/api/v1/users", &body(*create)?).await?),
         Command::Deactivate { user } => set_active(&client, &user, false, output).await,
         Command::Delete { user, force, yes } => delete(&client, &user, force, yes, output).await,
@@ -217,6 +247,7 @@ fn body(create: Create) -> Result<Value, Failure> {
         "timezone": create.timezone,
         "role": create.role,
         "access_groups": create.groups,
+        "companies": Some(create.companies).filter(|companies| !companies.is_empty()),
     });
     if let (Some(password), Some(members)) = (password, body.as_object_mut()) {
         members.insert("password".to_owned(), password.expose().into());

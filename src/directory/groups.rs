@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::brake::{Kind, Removal};
+use super::companies::with_companies;
 use super::connections::taken_over;
 use super::membership::{Join, Member, MemberChange, Overlay, Wish};
 use super::tables::{
@@ -13,7 +14,7 @@ use super::{Directory, Error, MAX_PAGE};
 use crate::access::Permit;
 use crate::audit::{Change, Event, EventKind};
 use crate::model::{
-    Attributes, FoldedName, Group, GroupId, GroupName, OrganisationId, SourceId, Subject, User, UserId, fold,
+    Attributes, FoldedName, Group, GroupId, GroupName, OrganisationId, Scope, SourceId, Subject, User, UserId, fold,
 };
 use crate::store::{self, Range, Retryable};
 
@@ -134,6 +135,19 @@ impl Directory {
     /// # Errors
     /// `Conflict` when its owner has a group of that name, `Invalid` for a member that does not exist, `Store`.
     pub async fn create_group(&self, permit: &Permit, draft: &GroupDraft) -> Result<Group, Error> {
+        self.create_group_of(permit, draft, &[]).await
+    }
+
+    /// The same for a group that belongs to these companies.
+    ///
+    /// # Errors
+    /// As [`Directory::create_group`].
+    pub async fn create_group_of(
+        &self,
+        permit: &Permit,
+        draft: &GroupDraft,
+        companies: &[Scope],
+    ) -> Result<Group, Error> {
         permit.demand_weighed()?;
         self.ledger
             .retry(|mut change| async move {
@@ -149,6 +163,7 @@ impl Directory {
                     created: now,
                     changed: now,
                     revision: 1,
+                    companies: (!companies.is_empty()).then(|| companies.to_vec()),
                 };
                 self.index_group(&mut change, &group, None).await?;
                 change.put(&GROUPS, self.organisation, &group.id, &group)?;
@@ -157,6 +172,7 @@ impl Directory {
                 let moved = self.stage_members(&mut change, permit, &group, &draft.members).await?;
                 self.reevaluate(&mut change, permit, &group, None, &moved).await?;
                 let event = permit.event(now, EventKind::GroupCreated).on("group", group.id, &group.name);
+                let event = with_companies(event, &[], companies);
                 change.commit(moved.describe(event)).await?;
                 Ok(group)
             })

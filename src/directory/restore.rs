@@ -96,6 +96,7 @@ impl Directory {
         change.put(&USERS, self.organisation, &user.id, user)?;
         let old_owner = before.as_ref().and_then(|before| before.owner.as_ref());
         self.count_owner(change, Kind::Users, old_owner, user.owner.as_ref());
+        self.count_sight(change, before.as_ref(), Some(user));
         if before.is_none() {
             change.add(&TOTALS, self.organisation, "users", 1);
             return Ok(Restored::Created);

@@ -248,6 +248,7 @@ mod tests {
             created: Timestamp::default(),
             changed: Timestamp::default(),
             revision: 1,
+            companies: None,
         }
     }
 

@@ -31,7 +31,7 @@ pub(super) const GROUP_LINKS: Table<(SourceId, String, GroupId), ()> = Table::ne
 pub(super) const MEMBERS: Table<(GroupId, Member), Membership> = Table::new(0x0a, "members");
 /// Member to group.
 pub(super) const MEMBER_OF: Table<(Member, GroupId), Membership> = Table::new(0x0b, "member of");
-/// Kept totals: `users`, `groups`, `objects:` and the name of a resource type.
+/// Kept totals: `users`, `groups`, `limited` users, `objects:` and the name of a resource type.
 pub(super) const TOTALS: Table<str, i64> = Table::new(0x0c, "totals");
 /// Kept number of direct members.
 pub(super) const MEMBER_COUNTS: Table<GroupId, i64> = Table::new(0x0d, "member counts");

@@ -12,7 +12,7 @@ use super::{Directory, Error, MAX_PAGE};
 use crate::access::Permit;
 use crate::audit::{Change, Event, EventKind, Housekeeping};
 use crate::config::TakesOver;
-use crate::model::{Actor, Kept, SourceId, Status, Subject, User, UserId, UserName, fold};
+use crate::model::{Actor, Companies, Kept, SourceId, Status, Subject, User, UserId, UserName, fold};
 use crate::store::{self, Range, Row};
 
 /// What a change of one user will be once its transaction is committed.
@@ -267,6 +267,24 @@ impl Directory {
     where
         E: From<Error> + store::Retryable,
     {
+        self.change_account(permit, id, revision, None, edit).await
+    }
+
+    /// The same, which also gives these companies to the account where some are named.
+    ///
+    /// # Errors
+    /// As [`Directory::change_user`].
+    pub async fn change_account<E>(
+        &self,
+        permit: &Permit,
+        id: UserId,
+        revision: Option<u64>,
+        companies: Option<&Companies>,
+        edit: impl Fn(&User, &mut SourceRecord) -> Result<(), E> + Sync,
+    ) -> Result<User, E>
+    where
+        E: From<Error> + store::Retryable,
+    {
         let edit = &edit;
         self.ledger
             .retry(|mut change| async move {
@@ -279,6 +297,10 @@ impl Directory {
                 if staged.event.is_some() {
                     self.stage_rules(&mut change, permit, &staged.user).await?;
                 }
+                let staged = match companies {
+                    Some(companies) => self.stage_companies(&mut change, permit, staged, companies).await?,
+                    None => staged,
+                };
                 Ok(commit(change, staged).await?)
             })
             .await
@@ -364,6 +386,7 @@ impl Directory {
                 let tombstone = User { status: Status::Tombstone, changed: self.clock.now(), ..before.clone() };
                 change.put(&TOMBSTONES, self.organisation, &id, &tombstone)?;
                 change.add(&TOTALS, self.organisation, "users", -1);
+                self.count_sight(&mut change, Some(&before), None);
                 self.count_owner(&mut change, Kind::Users, before.owner.as_ref(), None);
                 let event = permit.event(self.clock.now(), EventKind::UserDeleted).on("user", id, &before.user_name);
                 let (by, is_by_hand) = (authority.owner(), before.is_by_hand());

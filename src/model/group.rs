@@ -2,7 +2,7 @@
 
 use minicbor::{Decode, Encode};
 
-use super::{Attributes, GroupId, GroupName, OrganisationId, SourceId};
+use super::{Attributes, GroupId, GroupName, OrganisationId, Scope, SourceId};
 use crate::clock::Timestamp;
 
 /// An access group or a directory's group.
@@ -36,6 +36,16 @@ pub struct Group {
     /// Counts changes, from 1; the ETag.
     #[n(8)]
     pub revision: u64,
+    /// The companies that it belongs to, each once. `None` is none.
+    #[n(9)]
+    pub companies: Option<Vec<Scope>>,
+}
+
+impl Group {
+    /// The companies that it belongs to.
+    pub fn companies(&self) -> &[Scope] {
+        self.companies.as_deref().unwrap_or_default()
+    }
 }
 
 /// Why a member is in a group: the value of a membership row.

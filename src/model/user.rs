@@ -2,7 +2,7 @@
 
 use minicbor::{Decode, Encode};
 
-use super::{Attributes, OrganisationId, SourceId, UserId, UserName};
+use super::{Attributes, OrganisationId, Scope, SourceId, UserId, UserName};
 use crate::clock::Timestamp;
 
 /// Where an account stands. Being locked out is not a status; it is derived from failed attempts.
@@ -33,6 +33,18 @@ pub struct Link {
     /// Its stable id for the user: `externalId`, `entryUUID`, `sub`, persistent `NameID`; 1 to 512 bytes.
     #[n(1)]
     pub external_id: String,
+}
+
+/// The companies of an account.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Companies {
+    /// Those that it belongs to, each once: who sees one of them sees the account.
+    #[n(0)]
+    pub named: Vec<Scope>,
+    /// Whether it sees what belongs to any company or to none; else what belongs to one of `named`.
+    #[n(1)]
+    pub sees_all: bool,
 }
 
 /// A person's account; `A` is how its attributes are held, [`Kept`](super::Kept) where they are only passed on.
@@ -77,6 +89,9 @@ pub struct User<A = Attributes> {
     /// Whether an administrator disabled the account; then only an administrator enables it. `None` is no.
     #[n(11)]
     pub disabled_by_hand: Option<bool>,
+    /// Its companies. `None` belongs to none and sees all.
+    #[n(12)]
+    pub companies: Option<Companies>,
 }
 
 impl<A> User<A> {
@@ -84,6 +99,16 @@ impl<A> User<A> {
     /// a connector at a sign-in later does not change that.
     pub fn is_by_hand(&self) -> bool {
         self.owner.is_none() && (self.links.is_empty() || self.by_hand == Some(true))
+    }
+
+    /// The companies that it belongs to.
+    pub fn companies(&self) -> &[Scope] {
+        self.companies.as_ref().map(|companies| companies.named.as_slice()).unwrap_or_default()
+    }
+
+    /// Whether it sees what belongs to any company or to none.
+    pub fn sees_all(&self) -> bool {
+        self.companies.as_ref().is_none_or(|companies| companies.sees_all)
     }
 
     /// The id under which `source` knows the user.

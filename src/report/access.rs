@@ -61,7 +61,9 @@ impl Reports {
             for (index, user) in users.iter().enumerate() {
                 after = Some(user.id);
                 looked_at += 1;
-                rows.extend(self.access_of(user, &mut names).await?);
+                if (self.seen)(user) {
+                    rows.extend(self.access_of(user, &mut names).await?);
+                }
                 let is_end = is_last && index + 1 == users.len();
                 if (rows.len() >= limit || looked_at >= MAX_LOOKED_AT) && !is_end {
                     return Ok(Sheet { columns: ACCESS, rows, next: after.map(|id| id.to_string()) });

@@ -41,7 +41,7 @@ impl Reports {
         let next = users.last().filter(|_| users.len() == limit).map(|user| user.id.to_string());
         let mut names = Names::default();
         let mut rows = Vec::with_capacity(users.len());
-        for (user, sign_in) in users.iter().zip(sign_ins) {
+        for (user, sign_in) in users.iter().zip(sign_ins).filter(|(user, _)| (self.seen)(user)) {
             rows.push(self.user_row(user, sign_in, &mut names).await?);
         }
         Ok(Sheet { columns: USERS, rows, next })
@@ -95,6 +95,9 @@ impl Reports {
             let ids: Vec<UserId> = users.iter().map(|user| user.id).collect();
             for (user, sign_in) in users.iter().zip(self.sessions.last_sign_ins(&ids).await?) {
                 after = Some(user.id);
+                if !(self.seen)(user) {
+                    continue;
+                }
                 if let Some(why) = why_inactive(user, sign_in, before, days) {
                     rows.push(inactive_row(user, sign_in, why));
                 }

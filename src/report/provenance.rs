@@ -140,6 +140,7 @@ mod tests {
             revision: 1,
             by_hand: None,
             disabled_by_hand: None,
+            companies: None,
         };
         let told = attribute("title", &user, &[], &Names::default());
         assert_eq!((&told["by"], &told["at"]), (&json!("okta"), &Value::Null));

@@ -6,7 +6,7 @@ use super::names::{Names, user_of};
 use super::sheet::{shown, time};
 use super::{DEFAULT_DAYS, Error, Reports, Sheet, days_before, of_days};
 use crate::clock::Timestamp;
-use crate::model::{SourceId, TokenId, TokenKind, UserId};
+use crate::model::{Attributes, SourceId, TokenId, TokenKind, UserId};
 use crate::tokens::Token;
 
 const TOKENS: &[&str] = &[
@@ -107,7 +107,19 @@ impl Reports {
         let next = tokens.last().filter(|_| tokens.len() == limit).map(|token| token.id.to_string());
         let names = self.token_names(&tokens).await?;
         let now = self.clock.now();
+        let people: Vec<UserId> = tokens.iter().flat_map(people_of).collect();
+        let unseen: Vec<UserId> = self
+            .directory
+            .users_by_id::<Attributes>(&people)
+            .await?
+            .iter()
+            .filter(|user| !(self.seen)(user))
+            .map(|user| user.id)
+            .collect();
         let row = |token: &Token| {
+            if people_of(token).any(|id| unseen.contains(&id)) {
+                return None;
+            }
             let flaws = flaws(token, &names, now, days);
             let is_shown = match user {
                 Some(user) => people_of(token).any(|id| id == user),

@@ -251,6 +251,7 @@ impl<'a> Side<'a> {
                     created: known.as_ref().map(|known| known.created).unwrap_or_default(),
                     changed: known.as_ref().map(|known| known.changed).unwrap_or_default(),
                     revision: 0,
+                    companies: None,
                 },
                 // It keeps its name.
                 (Err(_), Some(known)) => Group { attributes: attributes_of(found), ..known },

@@ -12,8 +12,8 @@ use crate::access::{ScopeRecord, StoredRole};
 use crate::clock::Timestamp;
 use crate::directory::Member;
 use crate::model::{
-    Attributes, Grant, GrantId, Group, GroupId, GroupName, Link, Membership, Mode, OrganisationId, Origin, Permission,
-    Role, RoleId, Scope, SourceId, Status, Subject, User, UserId, UserName,
+    Attributes, Companies, Grant, GrantId, Group, GroupId, GroupName, Link, Membership, Mode, OrganisationId, Origin,
+    Permission, Role, RoleId, Scope, SourceId, Status, Subject, User, UserId, UserName,
 };
 
 /// The version of the document that this release writes; it reads no other.
@@ -110,6 +110,8 @@ pub(super) struct GroupLine {
     created: Text<Timestamp>,
     changed: Text<Timestamp>,
     revision: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    companies: Option<Vec<Text<Scope>>>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -146,6 +148,16 @@ pub(super) struct UserLine {
     by_hand: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     disabled_by_hand: Option<bool>,
+    /// Absent: it belongs to none and sees all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    companies: Option<CompaniesLine>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct CompaniesLine {
+    named: Vec<Text<Scope>>,
+    sees_all: bool,
 }
 
 /// Who is in a group or holds a grant: one of the two.
@@ -371,6 +383,7 @@ impl From<&Group> for GroupLine {
             created: Text(group.created),
             changed: Text(group.changed),
             revision: group.revision,
+            companies: group.companies.as_deref().map(texts),
         }
     }
 }
@@ -387,6 +400,7 @@ impl From<GroupLine> for Group {
             created: line.created.0,
             changed: line.changed.0,
             revision: line.revision,
+            companies: line.companies.map(values),
         }
     }
 }
@@ -415,6 +429,10 @@ fn user_line(user: &User, exclusive: &[bool]) -> UserLine {
         revision: user.revision,
         by_hand: user.by_hand,
         disabled_by_hand: user.disabled_by_hand,
+        companies: user
+            .companies
+            .as_ref()
+            .map(|companies| CompaniesLine { named: texts(&companies.named), sees_all: companies.sees_all }),
     }
 }
 
@@ -438,6 +456,7 @@ impl From<UserLine> for User {
             revision: line.revision,
             by_hand: line.by_hand,
             disabled_by_hand: line.disabled_by_hand,
+            companies: line.companies.map(|line| Companies { named: values(line.named), sees_all: line.sees_all }),
         }
     }
 }

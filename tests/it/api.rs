@@ -3,6 +3,7 @@
 mod accounts;
 mod attacks;
 mod bulk;
+mod companies;
 mod contact;
 mod coverage;
 mod escalation;

@@ -101,6 +101,7 @@ const COMMANDS: &[&[&str]] = &[
     &["token", "revoke"],
     &["user"],
     &["user", "activate"],
+    &["user", "companies"],
     &["user", "create"],
     &["user", "deactivate"],
     &["user", "delete"],

@@ -71,6 +71,7 @@ fn user(number: u8, name: &str) -> User {
         revision: 1,
         by_hand: None,
         disabled_by_hand: None,
+        companies: None,
     }
 }
 

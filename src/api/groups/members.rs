@@ -26,7 +26,7 @@ pub(in crate::api) async fn list(
     let page = params.page::<Member>()?;
     params.end()?;
     api.permit(&caller, "groups:read", None).await?;
-    let group = api.group(&group).await?;
+    let group = api.group(&caller, &group).await?;
     let directory = &api.services.directory;
     let rows = directory.member_page(group.id, page.after, page.limit).await?;
     let next = rows.last().filter(|_| rows.len() == page.limit).map(|(member, _)| member.to_string());
@@ -34,6 +34,9 @@ pub(in crate::api) async fn list(
     let users: Vec<User> = directory.users_by_id(&ids).await?;
     let ids: Vec<GroupId> = rows.iter().filter_map(|(member, _)| group_of(*member)).collect();
     let groups = directory.groups_by_id(&ids).await?;
+    let sight = api.sight(&caller).await?;
+    let users: Vec<User> = users.into_iter().filter(|user| sight.sees_user(user)).collect();
+    let groups: Vec<Group> = groups.into_iter().filter(|group| sight.sees_group(group)).collect();
     let items = rows.iter().filter_map(|(member, row)| show(*member, row, &users, &groups)).collect();
     Ok(render::page(items, next))
 }
@@ -85,7 +88,7 @@ struct Asked {
 }
 
 impl Asked {
-    async fn take(api: &Api, mut fields: Fields) -> Result<Self, Error> {
+    async fn take(api: &Api, caller: &Caller, mut fields: Fields) -> Result<Self, Error> {
         let (users, groups) = (fields.list("users")?, fields.list("groups")?);
         let is_dry = fields.flag("dry_run")?.unwrap_or(false);
         fields.end()?;
@@ -95,7 +98,7 @@ impl Asked {
         if users.len().saturating_add(groups.len()) > MAX_MOVED {
             return Err(Error::invalid("users", format!("and `groups` may name at most {MAX_MOVED} together")));
         }
-        Ok(Self { members: api.members_named(&users, &groups).await?, is_dry })
+        Ok(Self { members: api.members_named(caller, &users, &groups).await?, is_dry })
     }
 }
 
@@ -107,9 +110,9 @@ pub(in crate::api) async fn add(
     fields: Fields,
 ) -> Result<Response, Error> {
     let permit = api.permit(&caller, "groups:update", None).await?;
-    let group = api.group(&group).await?;
+    let group = api.group(&caller, &group).await?;
     check_owner(&group, &permit)?;
-    let asked = Asked::take(&api, fields).await?;
+    let asked = Asked::take(&api, &caller, fields).await?;
     let absent = api.split(&group, &asked.members, false).await?;
     for member in &absent {
         api.check_entering(&caller, &group, *member).await?;
@@ -146,9 +149,9 @@ pub(in crate::api) async fn remove(
     let is_forced = params.parsed::<bool>("force")?.unwrap_or(false);
     params.end()?;
     let permit = api.permit(&caller, "groups:update", None).await?;
-    let group = api.group(&group).await?;
+    let group = api.group(&caller, &group).await?;
     check_owner(&group, &permit)?;
-    let asked = Asked::take(&api, fields).await?;
+    let asked = Asked::take(&api, &caller, fields).await?;
     let present = api.split(&group, &asked.members, true).await?;
     for member in &present {
         api.check_leaving(&caller, &group, *member).await?;

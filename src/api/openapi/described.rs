@@ -36,7 +36,7 @@ const KINDS: [(&str, &str, &str, &str, &str); 4] = [
 
 const WISH: &str = "userName?:text? email?:text? name?:text? displayName?:text? first_name?:text? last_name?:text? \
     department?:text? supervisor?:text? language?:text? phone?:text? photo?:text? timezone?:text? active?:flag? \
-    password?:text? must_change_password?:flag?";
+    password?:text? must_change_password?:flag? companies?:[text]? all_companies?:flag?";
 
 const HISTORY: &str = "logs:[any] next:text? damaged:any";
 
@@ -134,16 +134,16 @@ fn of_people() -> Vec<Operation> {
             .query("dry_run", "flag")
             .query("partial", "flag")
             .takes(
-                "rows:Rows role?:text? user_type?:text? scopes?:[text]? access_groups?:[text]? password?:text? \
+                "rows:Rows role?:text? user_type?:text? scopes?:[text]? access_groups?:[text]? password?:text? companies?:[text]? all_companies?:flag? \
                  dry_run?:flag? partial?:flag?",
             )
             .answers(200, BULK)
             .answers(201, BULK),
         Operation::post("/api/v1/groups", "Makes a group that is kept by hand")
             .needs("`groups:create`")
-            .takes("name:text users?:[text]? groups?:[text]?")
+            .takes("name:text users?:[text]? groups?:[text]? companies?:[text]?")
             .answers(201, "Group"),
-        Operation::patch("/api/v1/groups/{id}", "Renames a group")
+        Operation::patch("/api/v1/groups/{id}", "Renames a group, or makes it belong to other companies")
             .needs("`groups:update`")
             .takes("name?:text?")
             .answers(200, "Group"),

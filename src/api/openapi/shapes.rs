@@ -12,9 +12,12 @@ pub(super) fn shapes() -> Vec<(&'static str, Value)> {
         (
             "User",
             "id:id userName:text displayName:text? email:text? department:text? status:text active:flag source:text? \
-             created:time changed:time revision:count",
+             companies:[text] all_companies:flag created:time changed:time revision:count",
         ),
-        ("Group", "id:id name:text slug?:text? source:text? members:count created:time changed:time revision:count"),
+        (
+            "Group",
+            "id:id name:text slug?:text? source:text? members:count companies:[text] created:time changed:time revision:count",
+        ),
         (
             "Grant",
             "id:id user:id? group:id? role:text scope:text? mode:text origin:text starts:time? ends:time? made?:time? \
@@ -89,19 +92,20 @@ pub(super) fn shapes() -> Vec<(&'static str, Value)> {
     let mut shapes: Vec<(&'static str, Value)> = lines.into_iter().map(|(name, line)| (name, shape(line))).collect();
     let row = shape("first_name:text last_name:text email:text");
     shapes.push(("Rows", json!({"anyOf": [{"type": "string"}, {"type": "array", "items": row}]})));
-    // Of a caller that is nobody's there is only this much.
-    shapes.push((
-        "Me",
-        json!({"type": "object", "required": ["user", "actor", "session"], "properties": {
-            "user": {"anyOf": [{"$ref": "#/components/schemas/User"}, {"type": "null"}]},
-            "actor": {"type": "string"},
-            "badge": {"type": ["string", "null"]},
-            "session": {"anyOf": [{"$ref": "#/components/schemas/Session"}, {"type": "null"}]},
-            "roles": {"type": "array", "items": {"type": "string"}},
-            "groups": {"type": "array", "items": {"type": "string"}},
-            "permissions": {"type": "array", "items": {"type": "string"}},
-            "scopes": {"type": "object"},
-        }}),
-    ));
+    shapes.push(("Me", me()));
     shapes
+}
+
+/// Who the caller is. Of a caller that is nobody's there is only what is required.
+fn me() -> Value {
+    json!({"type": "object", "required": ["user", "actor", "session"], "properties": {
+        "user": {"anyOf": [{"$ref": "#/components/schemas/User"}, {"type": "null"}]},
+        "actor": {"type": "string"},
+        "badge": {"type": ["string", "null"]},
+        "session": {"anyOf": [{"$ref": "#/components/schemas/Session"}, {"type": "null"}]},
+        "roles": {"type": "array", "items": {"type": "string"}},
+        "groups": {"type": "array", "items": {"type": "string"}},
+        "permissions": {"type": "array", "items": {"type": "string"}},
+        "scopes": {"type": "object"},
+    }})
 }

@@ -37,6 +37,7 @@ pub(in crate::api) async fn diff(
     for permission in NEEDED {
         api.permit(&caller, permission, None).await?;
     }
+    api.check_sees_all(&caller).await?;
     let access = &api.services.access;
     let in_force = access.pack();
     let pack = open(name, text, options, &in_force)?;

@@ -13,6 +13,7 @@ use super::rows::{self, Row};
 use crate::api::admit::Caller;
 use crate::api::error::RowProblem;
 use crate::api::fields::{Fields, Params};
+use crate::api::sight::CompaniesWish;
 use crate::api::{Api, Error, render};
 use crate::credential::Lane;
 use crate::model::{FoldedName, RoleId, User, fold};
@@ -28,7 +29,7 @@ const MAX_AT_ONCE: usize = 2_000;
 const MAX_BELONGINGS: usize = 20_000;
 
 /// `POST /users:bulk`: `rows` (text with three columns, or objects with `first_name`, `last_name`, `email`), `role` (or
-/// `user_type`) for all, `scopes`, `access_groups`, `password`, which everybody must change, `dry_run`, `partial`.
+/// `user_type`) for all, `scopes`, `access_groups`, `companies`, `all_companies`, `password`, which everybody must change, `dry_run`, `partial`.
 /// Nothing is written unless all rows are good, or `partial`.
 pub(in crate::api) async fn bulk(
     State(api): State<Api>,
@@ -47,13 +48,15 @@ pub(in crate::api) async fn bulk(
     let role = role.or(fields.parsed("user_type")?);
     let (scopes, names) = (fields.optional_list("scopes")?, fields.list("access_groups")?);
     let password = fields.text("password")?.map(Secret::new);
+    let companies = CompaniesWish::take(&mut fields)?;
     let rows = fields.take("rows");
     fields.end()?;
     let create = api.permit(&caller, "users:create", None).await?;
+    let companies = api.sight(&caller).await?.of_account(&companies, None)?;
     let listed = listed(rows)?;
     let role = role.ok_or_else(|| Error::invalid("role", "is required: one user type for all"))?;
     let grants = api.wanted_grants(Some(role), scopes)?;
-    let groups = api.named_groups("access_groups", &names).await?;
+    let groups = api.named_groups(&caller, "access_groups", &names).await?;
     let belongings = listed.len().saturating_mul(grants.len().saturating_add(groups.len()));
     if belongings > MAX_BELONGINGS {
         let reason =
@@ -89,6 +92,7 @@ pub(in crate::api) async fn bulk(
         wish.apply(&mut record)?;
         plans.push(Plan {
             record,
+            companies: companies.clone(),
             person: None,
             groups: groups.clone(),
             grants: grants.clone(),

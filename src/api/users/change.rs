@@ -1,5 +1,7 @@
 //! `PATCH /users/{user}`.
 
+use std::collections::BTreeSet;
+
 use axum::extract::{Path, State};
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
@@ -30,14 +32,21 @@ pub(in crate::api) async fn change(
     let mut wish = Wish::take(&mut fields)?;
     fields.end()?;
     let mut permit = api.permit(&caller, "users:update", None).await?;
-    let mut user = api.user(&user).await?;
-    api.settle(&mut wish).await?;
+    let mut user = api.user(&caller, &user).await?;
+    api.settle(&caller, &mut wish).await?;
     if wish.renames() || wish.active.is_some() || wish.password.is_some() {
         api.check_rank(&caller, user.id).await?;
     }
+    let companies = api.sight(&caller).await?.of_account(&wish.companies, Some(&user))?;
+    let is_narrowed = companies.as_ref().is_some_and(|companies| !companies.sees_all) && user.sees_all();
     if wish.active == Some(false) {
         api.check_own_end(&caller, &user, "deactivate")?;
     }
+    let guard = if wish.active == Some(false) || is_narrowed {
+        api.check_last_sight(&caller, &BTreeSet::from([user.id]), is_forced).await?
+    } else {
+        None
+    };
     let mut record = record_of(&user);
     wish.apply(&mut record)?;
     if let Some(password) = &wish.password {
@@ -51,13 +60,17 @@ pub(in crate::api) async fn change(
         permit = api.weigh(permit, &Overlay { status, named, ..Overlay::default() }, is_forced).await?;
     }
     if wish.edits() || revision.is_some() {
+        // What the companies were made of must be what is changed.
+        let revision = revision.or(companies.is_some().then_some(user.revision));
         let edit = |_: &User, record: &mut SourceRecord| wish.apply(record);
-        user = api.services.directory.change_user(&permit, user.id, revision, edit).await?;
+        let directory = &api.services.directory;
+        user = directory.change_account(&permit, user.id, revision, companies.as_ref(), edit).await?;
     }
+    drop(guard);
     if let Some(password) = &wish.password {
         api.reset_password(&permit, &user, password, wish.must_change_password).await?;
     }
-    let body = Value::Object(api.rendered(&user).await?);
+    let body = Value::Object(api.rendered(&caller, &user).await?);
     Ok(render::versioned(StatusCode::OK, &body, user.revision))
 }
 

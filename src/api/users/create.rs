@@ -14,7 +14,7 @@ use crate::api::{Api, Error, render};
 use crate::audit::Change;
 use crate::credential::{Lane, Prepared};
 use crate::directory::{Member, SourceRecord, parse_user_name};
-use crate::model::{Attributes, Group, Mode, Person, PersonId, RoleId, Scope, Status, Subject, User, fold};
+use crate::model::{Attributes, Companies, Group, Mode, Person, PersonId, RoleId, Scope, Status, Subject, User, fold};
 use crate::secret::Secret;
 
 /// The role of who gets no scope where scopes were asked for.
@@ -23,6 +23,7 @@ const NO_ACCESS: &str = "no_access";
 /// An account that is about to be made, all of it checked.
 pub(in crate::api) struct Plan {
     pub(in crate::api) record: SourceRecord,
+    pub(in crate::api) companies: Option<Companies>,
     /// Whose account it is.
     pub(in crate::api) person: Option<PersonId>,
     pub(in crate::api) groups: Vec<Group>,
@@ -38,7 +39,7 @@ pub(in crate::api) struct Permits {
 }
 
 /// `POST /users`: `userName` or `email`, the fields of a profile, `role` (or `user_type`), `scopes` within which the
-/// role holds, `access_groups`, `password`.
+/// role holds, `access_groups`, `companies`, `all_companies`, `password`.
 pub(in crate::api) async fn create(
     State(api): State<Api>,
     caller: Caller,
@@ -61,11 +62,12 @@ pub(in crate::api) async fn create(
     let create = api.permit(&caller, "users:create", None).await?;
     let name = wish.user_name.clone().or_else(|| wish.email.clone()).unwrap_or_default();
     wish.user_name = Some(name.clone());
-    api.settle(&mut wish).await?;
+    api.settle(&caller, &mut wish).await?;
+    let companies = api.sight(&caller).await?.of_account(&wish.companies, None)?;
     let mut record = blank(&name)?;
     wish.apply(&mut record)?;
     let grants = api.wanted_grants(role, scopes)?;
-    let groups = api.named_groups("access_groups", &groups).await?;
+    let groups = api.named_groups(&caller, "access_groups", &groups).await?;
     let join = api.check_joining(&caller, &groups).await?;
     if let Some(password) = &wish.password {
         api.permit(&caller, "passwords:update", None).await?;
@@ -83,8 +85,8 @@ pub(in crate::api) async fn create(
         None => None,
     };
     let create = api.weigh(create, &overlay_of(&[name.as_str()], &grants, &groups), false).await?;
-    let (permits, plan) =
-        (&Permits { create, join }, &Plan { record, person: person.map(|person| person.id), groups, grants, password });
+    let person = person.map(|person| person.id);
+    let (permits, plan) = (&Permits { create, join }, &Plan { record, companies, person, groups, grants, password });
     let (services, api_ref) = (&api.services, &api);
     let user = services
         .ledger
@@ -94,7 +96,7 @@ pub(in crate::api) async fn create(
             Ok::<_, Error>(user)
         })
         .await?;
-    let body = Value::Object(api.rendered(&user).await?);
+    let body = Value::Object(api.rendered(&caller, &user).await?);
     let mut response = render::versioned(StatusCode::CREATED, &body, user.revision);
     if let Ok(location) = format!("/api/v1/users/{}", user.id).parse() {
         response.headers_mut().insert(http::header::LOCATION, location);
@@ -148,7 +150,7 @@ impl Api {
     async fn employee(&self, caller: &Caller, text: Option<String>) -> Result<Option<Person>, Error> {
         let Some(text) = text else { return Ok(None) };
         self.permit(caller, "people:read", None).await?;
-        match self.person(&text).await {
+        match self.person(caller, &text).await {
             Ok(person) => Ok(Some(person)),
             Err(Error::NotFound { .. }) => Err(Error::invalid("employee", format!("`{text}` does not exist"))),
             Err(error) => Err(error),
@@ -231,6 +233,10 @@ impl Api {
     ) -> Result<User, Error> {
         let services = &self.services;
         let staged = services.directory.create_user_in(change, &permits.create, &plan.record).await?;
+        let staged = match &plan.companies {
+            Some(companies) => services.directory.stage_companies(change, &permits.create, staged, companies).await?,
+            None => staged,
+        };
         let user = staged.user;
         staged.event.into_iter().for_each(|event| change.also(event));
         if let Some(person) = plan.person {

@@ -1,5 +1,7 @@
 //! `DELETE /users/{user}`: for accounts that should never have been; who leaves is made inactive.
 
+use std::collections::BTreeSet;
+
 use axum::extract::{Path, State};
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
@@ -49,7 +51,7 @@ pub(in crate::api) async fn delete(
     let is_forced = params.parsed::<bool>("force")?.unwrap_or(false);
     params.end()?;
     let permit = api.permit(&caller, "users:delete", None).await?;
-    let user = api.user(&user).await?;
+    let user = api.user(&caller, &user).await?;
     if confirm.is_none_or(|name| fold(&name) != user.user_name.folded()) {
         let reason = format!(
             "must be the userName, `{}`, to delete the account for ever; to end its access and keep what it owns, \
@@ -65,6 +67,7 @@ pub(in crate::api) async fn delete(
         let detail = format!("`{}` is {told}; make the account inactive, or delete it with force=true", user.user_name);
         return Err(Error::Conflict { field: None, detail });
     }
+    let _guard = api.check_last_sight(&caller, &BTreeSet::from([user.id]), is_forced).await?;
     let overlay = Overlay { status: vec![(user.id, None)], ..Overlay::default() };
     let permit = api.weigh(permit, &overlay, is_forced).await?;
     api.services.directory.delete_user(&permit, user.id, revision).await?;

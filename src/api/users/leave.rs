@@ -1,5 +1,7 @@
 //! What a leaver holds, and the end of it: `GET /users/{user}/holdings`, `POST /users/{user}:offboard`.
 
+use std::collections::BTreeSet;
+
 use axum::extract::{Path, State};
 use axum::response::Response;
 use http::StatusCode;
@@ -35,7 +37,7 @@ pub(in crate::api) async fn holdings(
     for (_, permission) in PARTS {
         api.permit(&caller, permission, None).await?;
     }
-    let user = api.user(&user).await?;
+    let user = api.user(&caller, &user).await?;
     let tokens = api.tokens_of(user.id).await?;
     Ok(render::answer(StatusCode::OK, &api.held_by(&user, &tokens).await?))
 }
@@ -53,13 +55,14 @@ pub(in crate::api) async fn act(
     let Some(name) = user.strip_suffix(":offboard") else { return Err(verb) };
     let is_dry = fields.flag("dry_run")?.unwrap_or(false);
     fields.end()?;
-    let user = api.user(name).await?;
+    let user = api.user(&caller, name).await?;
     api.check_rank(&caller, user.id).await?;
     api.check_own_end(&caller, &user, "off-board")?;
     let tokens = api.tokens_of(user.id).await?;
     if !tokens.is_empty() {
         api.permit(&caller, "tokens:delete", None).await?;
     }
+    let guard = api.check_last_sight(&caller, &BTreeSet::from([user.id]), false).await?;
     let overlay = Overlay { status: vec![(user.id, Some(Status::Inactive))], ..Overlay::default() };
     let permit = api.weigh(permit, &overlay, false).await?;
     let mut held = api.held_by(&user, &tokens).await?;
@@ -86,6 +89,7 @@ pub(in crate::api) async fn act(
             .await?;
     }
     drop(permit);
+    drop(guard);
     let acting = api.acting(&caller).await?;
     if let Some(members) = held.as_object_mut() {
         // Who may end an account need not see all that hangs on it.

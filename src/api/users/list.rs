@@ -83,13 +83,13 @@ fn sort_named(word: &str) -> Result<UserSort, Error> {
     found.ok_or_else(|| Error::unknown("sort", word, UserSort::ALL.into_iter().map(UserSort::name)))
 }
 
-/// `GET /users?filter=&sort=&order=&limit=&cursor=`. A page with a filter may hold fewer than asked although there are
-/// more.
+/// `GET /users?filter=&sort=&order=&limit=&cursor=`. A page with a filter, or for who is limited to companies, may hold
+/// fewer than asked although there are more.
 pub(in crate::api) async fn list(State(api): State<Api>, caller: Caller, params: Params) -> Result<Response, Error> {
     let wish = Wish::read(params)?;
     api.permit(&caller, "users:read", None).await?;
     let terms = match &wish.filter {
-        Some(filter) => api.terms(filter).await?,
+        Some(filter) => api.terms(&caller, filter).await?,
         None => Vec::new(),
     };
     let walk = api.services.directory.way_to_users(&terms, wish.sort).await?;
@@ -97,6 +97,7 @@ pub(in crate::api) async fn list(State(api): State<Api>, caller: Caller, params:
     let cursors = &api.services.cursors;
     let mut after = wish.cursor.as_deref().map(|text| cursors.read(&binding, text)).transpose()?;
     let looked = wish.filter.as_ref().map(|filter| (filter, Looked::at(filter, is_shown)));
+    let sight = api.sight(&caller).await?;
     // One more than is shown tells whether there is another page.
     let (mut items, mut read, mut wanted) = (Vec::new(), 0, wish.limit.saturating_add(1).min(CHUNK));
     loop {
@@ -106,7 +107,11 @@ pub(in crate::api) async fn list(State(api): State<Api>, caller: Caller, params:
                 return Ok(render::page(items, after.map(|after| cursors.issue(&binding, &after))));
             }
             read += 1;
-            let shown = render::user(&user);
+            if !sight.sees_user(&user) {
+                after = Some(position);
+                continue;
+            }
+            let shown = sight.user(&user);
             let is_meant = match &looked {
                 Some((filter, looked)) => {
                     let groups = if looked.names("groups") { api.direct_groups(user.id).await? } else { Vec::new() };
@@ -132,7 +137,7 @@ pub(in crate::api) async fn list(State(api): State<Api>, caller: Caller, params:
 
 /// Whether every user is shown with an attribute of this name, if only as absent.
 fn is_shown(name: &str) -> bool {
-    const SHOWN: [&str; 22] = [
+    const SHOWN: [&str; 24] = [
         "id",
         "userName",
         "displayName",
@@ -147,6 +152,8 @@ fn is_shown(name: &str) -> bool {
         "timezone",
         "status",
         "active",
+        "companies",
+        "all_companies",
         "source",
         "created",
         "changed",
@@ -173,7 +180,7 @@ fn index_of(path: &AttributePath) -> Option<UserIndex> {
 
 impl Api {
     /// What indexes can do for a filter.
-    async fn terms(&self, filter: &Filter) -> Result<Vec<Term>, Error> {
+    async fn terms(&self, caller: &Caller, filter: &Filter) -> Result<Vec<Term>, Error> {
         let compared = comparisons(filter);
         let source = compared.iter().find(|(path, operator, _)| path.is("source") && *operator == Operator::Equal);
         let source: Option<SourceId> =
@@ -188,7 +195,7 @@ impl Api {
             };
             let mut term = Term { index, operator: *operator, value, source: source.clone() };
             if path.is("groups.display") {
-                term.value = match self.group(&term.value).await {
+                term.value = match self.group(caller, &term.value).await {
                     Ok(group) => group.id.to_string(),
                     Err(Error::NotFound { .. }) => term.value,
                     // Several groups of the name: the walk sees all of them.

@@ -3,7 +3,9 @@
 use serde_json::{Map, Value, json};
 use url::Url;
 
+use crate::api::admit::Caller;
 use crate::api::fields::Fields;
+use crate::api::sight::CompaniesWish;
 use crate::api::{Api, Error, render};
 use crate::directory::{SourceRecord, parse_user_name};
 use crate::model::{Person, User, fold};
@@ -36,6 +38,7 @@ pub(in crate::api) struct Wish {
     photo: Option<String>,
     timezone: Option<String>,
     pub(super) active: Option<bool>,
+    pub(super) companies: CompaniesWish,
     pub(super) password: Option<Secret>,
     pub(super) must_change_password: bool,
 }
@@ -56,6 +59,7 @@ impl Wish {
             photo: fields.text("photo")?,
             timezone: fields.text("timezone")?,
             active: fields.flag("active")?,
+            companies: CompaniesWish::take(fields)?,
             password: fields.text("password")?.map(Secret::new),
             must_change_password: fields.flag("must_change_password")?.unwrap_or(false),
         };
@@ -131,7 +135,7 @@ impl Wish {
             &self.photo,
             &self.timezone,
         ];
-        self.renames() || self.active.is_some() || texts.into_iter().any(Option::is_some)
+        self.renames() || self.active.is_some() || !self.companies.is_empty() || texts.into_iter().any(Option::is_some)
     }
 
     /// Puts what is said into a record.
@@ -168,9 +172,9 @@ impl Wish {
 
 impl Api {
     /// Makes the id of the supervisor's name, and looks whether there is such a department.
-    pub(in crate::api) async fn settle(&self, wish: &mut Wish) -> Result<(), Error> {
+    pub(in crate::api) async fn settle(&self, caller: &Caller, wish: &mut Wish) -> Result<(), Error> {
         if let Some(name) = wish.supervisor.as_deref().filter(|name| !name.is_empty()) {
-            let found: User = match self.user(name).await {
+            let found: User = match self.user(caller, name).await {
                 Err(Error::NotFound { .. }) => {
                     return Err(Error::invalid("supervisor", format!("`{name}` does not exist")));
                 }

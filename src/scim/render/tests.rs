@@ -29,6 +29,7 @@ fn user(attributes: Value) -> User {
         revision: 3,
         by_hand: None,
         disabled_by_hand: None,
+        companies: None,
     }
 }
 
@@ -47,6 +48,7 @@ fn group(attributes: Value) -> Group {
         created: Timestamp::from_seconds(1_800_000_000),
         changed: Timestamp::from_seconds(1_800_000_000),
         revision: 1,
+        companies: None,
     }
 }
 

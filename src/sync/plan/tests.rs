@@ -60,6 +60,7 @@ pub fn applied(snapshot: &Snapshot) -> Existing {
             revision: 1,
             by_hand: Some(false),
             disabled_by_hand: None,
+            companies: None,
         };
         existing.people.insert(id.clone(), user);
     }
@@ -74,6 +75,7 @@ pub fn applied(snapshot: &Snapshot) -> Existing {
             created: Timestamp::default(),
             changed: Timestamp::default(),
             revision: 1,
+            companies: None,
         };
         let members = found.members.iter().map(|member| match member {
             MemberRef::Group(id) => Member::Group(GroupId::from_bytes(number(id))),

@@ -1,0 +1,260 @@
+//! Companies: a filter over what people see, and no right.
+
+use axum::body::Body;
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::{Client, Ground, PASSWORD, good, refused};
+
+/// Two companies; `north` sees the one of that name only, `chief` sees all. Each company has a user, a person and a group,
+/// and there are some of none.
+async fn two_companies() -> (Ground, Client) {
+    let ground = Ground::new().await;
+    let root = ground.root();
+    for name in ["North", "South"] {
+        good(root.post("/api/v1/companies", json!({"name": name})).await, StatusCode::CREATED);
+        let slug = name.to_lowercase();
+        let user = json!({"userName": format!("u-{slug}"), "email": format!("u@{slug}.example"), "companies": [slug]});
+        let user = good(root.post("/api/v1/users", user).await, StatusCode::CREATED);
+        assert_eq!((&user["companies"], &user["all_companies"]), (&json!([slug]), &json!(false)));
+        let person = json!({"first_name": "P", "last_name": name, "companies": [slug]});
+        good(root.post("/api/v1/people", person).await, StatusCode::CREATED);
+        let group = json!({"name": format!("G {name}"), "companies": [slug]});
+        assert_eq!(good(root.post("/api/v1/groups", group).await, StatusCode::CREATED)["companies"], json!([slug]));
+        good(
+            root.post("/api/v1/grants", json!({"user": format!("u-{slug}"), "role": "editor"})).await,
+            StatusCode::CREATED,
+        );
+    }
+    good(root.post("/api/v1/people", json!({"first_name": "P", "last_name": "None"})).await, StatusCode::CREATED);
+    good(root.post("/api/v1/groups", json!({"name": "G None"})).await, StatusCode::CREATED);
+    ground.user("u-none", &[]).await;
+    ground.user("chief", &["administrator"]).await;
+    ground.user("north", &["administrator"]).await;
+    good(root.patch("/api/v1/users/north", json!({"companies": ["north"]})).await, StatusCode::OK);
+    let client = ground.sign_in("north").await;
+    (ground, client)
+}
+
+/// What the items of a page are called, by name: ids of one moment come in any order.
+fn names<'v>(page: &'v Value, field: &str) -> Vec<&'v str> {
+    let mut names: Vec<&str> =
+        page["items"].as_array().unwrap().iter().map(|item| item[field].as_str().unwrap()).collect();
+    names.sort_unstable();
+    names
+}
+
+#[tokio::test]
+async fn who_is_limited_to_companies_is_listed_what_has_one_of_them_and_nothing_else() {
+    let (ground, north) = two_companies().await;
+    let listed = |path: &'static str, field: &'static str| {
+        let client = north.clone();
+        async move {
+            let page = good(client.get(path).await, StatusCode::OK);
+            names(&page, field).into_iter().map(str::to_owned).collect::<Vec<_>>()
+        }
+    };
+    assert_eq!(listed("/api/v1/users", "userName").await, ["north", "u-north"]);
+    assert_eq!(listed("/api/v1/users?filter=userName%20sw%20%22u-%22", "userName").await, ["u-north"]);
+    assert_eq!(listed("/api/v1/users?filter=userName%20eq%20%22u-south%22", "userName").await, [] as [&str; 0]);
+    assert_eq!(listed("/api/v1/people", "last_name").await, ["North"]);
+    assert_eq!(listed("/api/v1/groups", "name").await, ["G North"]);
+    assert_eq!(listed("/api/v1/companies", "slug").await, ["north"]);
+    assert_eq!(listed("/api/v1/reports/users", "user").await, ["north", "u-north"]);
+    assert_eq!(listed("/api/v1/reports/access", "user").await, ["north", "u-north"]);
+    let able = good(north.get("/api/v1/who-can?permission=elements:create").await, StatusCode::OK);
+    let mut able: Vec<&str> =
+        able["items"].as_array().unwrap().iter().map(|i| i["user"]["userName"].as_str().unwrap()).collect();
+    able.sort_unstable();
+    assert_eq!(able, ["north", "u-north"]);
+    let sessions = good(north.get("/api/v1/sessions").await, StatusCode::OK);
+    ground.sign_in("chief").await;
+    assert_eq!(sessions["items"].as_array().unwrap().len(), 1);
+    assert_eq!(good(north.get("/api/v1/sessions").await, StatusCode::OK)["items"].as_array().unwrap().len(), 1);
+    let holders = good(north.get("/api/v1/roles/editor/holders").await, StatusCode::OK);
+    assert_eq!(names(&holders, "name"), ["u-north"]);
+    // Who sees all companies sees what has none, too.
+    let chief = ground.sign_in("chief").await;
+    let all = good(chief.get("/api/v1/users").await, StatusCode::OK);
+    assert_eq!(names(&all, "userName"), ["chief", "north", "u-none", "u-north", "u-south"]);
+    assert_eq!(
+        names(&good(chief.get("/api/v1/people").await, StatusCode::OK), "last_name"),
+        ["None", "North", "South"]
+    );
+    assert_eq!(
+        names(&good(chief.get("/api/v1/groups").await, StatusCode::OK), "name"),
+        ["G None", "G North", "G South"]
+    );
+}
+
+#[tokio::test]
+async fn what_is_not_seen_is_as_if_it_were_not_there() {
+    let (ground, north) = two_companies().await;
+    let south =
+        good(ground.root().get("/api/v1/users/u-south").await, StatusCode::OK)["id"].as_str().unwrap().to_owned();
+    for name in ["u-south", "u-none", "chief", south.as_str()] {
+        for path in ["", "/permissions", "/provenance", "/holdings", "/history"] {
+            refused(&north.get(&format!("/api/v1/users/{name}{path}")).await, 404, None);
+        }
+        refused(&north.patch(&format!("/api/v1/users/{name}"), json!({"displayName": "X"})).await, 404, None);
+        refused(&north.delete(&format!("/api/v1/users/{name}?confirm={name}")).await, 404, None);
+        refused(&north.post(&format!("/api/v1/users/{name}:offboard"), json!({})).await, 404, None);
+        refused(&north.get(&format!("/api/v1/explain?user={name}&permission=elements:read")).await, 404, None);
+        refused(&north.post("/api/v1/grants", json!({"user": name, "role": "browser"})).await, 422, Some("user"));
+    }
+    for group in ["G%20South", "g_south", "G%20None"] {
+        refused(&north.get(&format!("/api/v1/groups/{group}")).await, 404, None);
+        refused(&north.get(&format!("/api/v1/groups/{group}/members")).await, 404, None);
+        refused(&north.delete(&format!("/api/v1/groups/{group}")).await, 404, None);
+    }
+    for person in ["2", "3"] {
+        refused(&north.get(&format!("/api/v1/people/{person}")).await, 404, None);
+        refused(&north.patch(&format!("/api/v1/people/{person}"), json!({"last_name": "X"})).await, 404, None);
+    }
+    refused(&north.get("/api/v1/companies/south").await, 404, None);
+    refused(&north.delete("/api/v1/scopes/company:south").await, 404, None);
+    let reply = north.post("/api/v1/users", json!({"userName": "x", "access_groups": ["G Sout"]})).await;
+    refused(&reply, 422, Some("access_groups"));
+    assert!(!reply.text.contains("South"), "no name of what is not seen is suggested: {}", reply.text);
+    // What tells of all companies at once is for who sees all of them.
+    for path in ["/api/v1/audit-logs", "/api/v1/export", "/api/v1/reports/posture", "/api/v1/reports/tokens"] {
+        refused(&north.get(path).await, 403, None);
+    }
+    let grants = good(ground.root().get("/api/v1/grants?user=u-south").await, StatusCode::OK);
+    let grant = format!("/api/v1/grants/{}", grants["items"][0]["id"].as_str().unwrap());
+    refused(&north.delete(&grant).await, 404, None);
+    good(north.get("/api/v1/users/u-north").await, StatusCode::OK);
+    good(north.get("/api/v1/users/north").await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn nobody_gives_companies_that_they_have_not() {
+    let (ground, north) = two_companies().await;
+    let root = ground.root();
+    let reply = north.patch("/api/v1/users/u-north", json!({"companies": ["north", "south"]})).await;
+    refused(&reply, 422, Some("companies"));
+    refused(&north.patch("/api/v1/users/u-north", json!({"all_companies": true})).await, 422, Some("all_companies"));
+    refused(&north.patch("/api/v1/users/north", json!({"all_companies": true})).await, 422, Some("all_companies"));
+    refused(
+        &north.post("/api/v1/people", json!({"first_name": "A", "last_name": "B", "companies": ["south"]})).await,
+        422,
+        Some("companies"),
+    );
+    refused(&north.post("/api/v1/groups", json!({"name": "Z", "companies": ["south"]})).await, 422, Some("companies"));
+    // What the limited make belongs to their companies, and sees no more than they do.
+    let made = good(north.post("/api/v1/users", json!({"userName": "made"})).await, StatusCode::CREATED);
+    assert_eq!((&made["companies"], &made["all_companies"]), (&json!(["north"]), &json!(false)));
+    let rows = json!({"rows": "A\tB\ta@north.example", "role": "browser"});
+    good(north.post("/api/v1/users:bulk", rows).await, StatusCode::CREATED);
+    assert_eq!(good(root.get("/api/v1/users/a@north.example").await, StatusCode::OK)["all_companies"], false);
+    let group = good(north.post("/api/v1/groups", json!({"name": "Made"})).await, StatusCode::CREATED);
+    assert_eq!(group["companies"], json!(["north"]));
+    let person =
+        good(north.post("/api/v1/people", json!({"first_name": "A", "last_name": "B"})).await, StatusCode::CREATED);
+    assert_eq!(person["companies"], json!(["north"]));
+    // Companies that one has not are neither shown nor taken away.
+    good(root.patch("/api/v1/users/u-north", json!({"companies": ["north", "south"]})).await, StatusCode::OK);
+    assert_eq!(good(north.get("/api/v1/users/u-north").await, StatusCode::OK)["companies"], json!(["north"]));
+    good(north.patch("/api/v1/users/u-north", json!({"companies": ["north"]})).await, StatusCode::OK);
+    assert_eq!(good(root.get("/api/v1/users/u-north").await, StatusCode::OK)["companies"], json!(["south", "north"]));
+    // Nor is an account taken over that sees more.
+    refused(&north.patch("/api/v1/users/u-north", json!({"password": "copper lanterns hum at dusk"})).await, 403, None);
+    let token = json!({"name": "t", "scope": "read", "user": "u-north"});
+    refused(&north.post("/api/v1/tokens", token).await, 403, None);
+    good(north.patch("/api/v1/users/made", json!({"password": "copper lanterns hum at dusk"})).await, StatusCode::OK);
+    let token = good(north.post("/api/v1/tokens", json!({"name": "own", "scope": "read"})).await, StatusCode::CREATED);
+    let own = ground.bearer(token["token"].as_str().unwrap());
+    assert!(
+        names(&good(own.get("/api/v1/users").await, StatusCode::OK), "userName").iter().all(|name| *name != "chief")
+    );
+}
+
+#[tokio::test]
+async fn somebody_who_may_sign_in_always_sees_all_companies() {
+    let ground = Ground::new().await;
+    let root = ground.root();
+    good(root.post("/api/v1/companies", json!({"name": "North"})).await, StatusCode::CREATED);
+    ground.user("ada", &["administrator"]).await;
+    ground.user("bob", &["administrator"]).await;
+    good(root.patch("/api/v1/users/bob", json!({"companies": ["north"]})).await, StatusCode::OK);
+    let limit = json!({"companies": ["north"]});
+    for reply in [
+        root.patch("/api/v1/users/ada", limit.clone()).await,
+        root.patch("/api/v1/users/ada", json!({"all_companies": false})).await,
+        root.patch("/api/v1/users/ada", json!({"active": false})).await,
+        root.delete("/api/v1/users/ada?confirm=ada").await,
+        root.post("/api/v1/users/ada:offboard", json!({})).await,
+        root.post("/api/v1/users/ada:offboard", json!({"dry_run": true})).await,
+        root.post("/api/v1/grants", json!({"user": "ada", "role": "no_access"})).await,
+    ] {
+        refused(&reply, 409, None);
+        assert!(reply.text.contains("sees all companies"), "{}", reply.text);
+    }
+    let document = root.get("/api/v1/export").await.text;
+    let lines: Vec<String> = document
+        .lines()
+        .map(|line| match line.contains("\"userName\":\"ada\"") {
+            true => line.replace("\"status\":\"active\"", "\"status\":\"inactive\""),
+            false => line.to_owned(),
+        })
+        .collect();
+    let send = |path: &'static str| {
+        let (root, text) = (ground.root(), lines.join("\n"));
+        async move { root.send(Method::POST, path, "application/x-ndjson", Body::from(text)).await }
+    };
+    refused(&send("/api/v1/import").await, 409, None);
+    assert_eq!(good(root.get("/api/v1/users/ada").await, StatusCode::OK)["all_companies"], true);
+    // Somebody else who sees them all, but may not sign in, does not count; one who may, does.
+    ground.user("locked", &["no_access"]).await;
+    refused(&root.patch("/api/v1/users/ada", limit.clone()).await, 409, None);
+    ground.user("carl", &[]).await;
+    good(root.patch("/api/v1/users/ada", limit.clone()).await, StatusCode::OK);
+    refused(&root.patch("/api/v1/users/carl", limit.clone()).await, 409, None);
+    // The way back is the machine itself, where somebody insists.
+    good(root.patch("/api/v1/users/carl?force=true", limit).await, StatusCode::OK);
+    good(root.patch("/api/v1/users/bob", json!({"all_companies": true})).await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn sources_are_not_held_up_and_take_no_companies_away() {
+    let ground = Ground::new().await;
+    let root = ground.root();
+    good(root.post("/api/v1/companies", json!({"name": "North"})).await, StatusCode::CREATED);
+    let okta = ground.test.connection("okta").await;
+    let directory = ground.test.gateway.directory();
+    let mut record = crate::support::gateway::record("linus");
+    record.external_id = Some("00u1".to_owned());
+    let linus = directory.create_user(&okta, &record).await.unwrap();
+    good(
+        root.patch("/api/v1/users/linus?force=true", json!({"companies": ["north"], "all_companies": true})).await,
+        StatusCode::OK,
+    );
+    directory.set_active(&okta, linus.id, false).await.unwrap();
+    let linus = good(root.get("/api/v1/users/linus").await, StatusCode::OK);
+    assert_eq!((&linus["active"], &linus["companies"]), (&json!(false), &json!(["north"])));
+}
+
+#[tokio::test]
+async fn companies_give_no_right_and_are_told_in_events_and_documents() {
+    let (ground, _) = two_companies().await;
+    let root = ground.root();
+    ground.user("plain", &[]).await;
+    good(root.patch("/api/v1/users/plain", json!({"companies": ["north", "south"]})).await, StatusCode::OK);
+    let log = good(root.get("/api/v1/users/plain/history").await, StatusCode::OK);
+    assert_eq!(log["logs"][0]["details"]["companies"], "north south", "{log}");
+    assert_eq!(log["logs"][0]["details"]["all_companies"], "false");
+    let plain = ground.sign_in("plain").await;
+    refused(&plain.get("/api/v1/users").await, 403, None);
+    refused(&root.patch("/api/v1/users/plain", json!({"companies": []})).await, 422, Some("companies"));
+    let none =
+        good(root.patch("/api/v1/users/plain", json!({"companies": [], "all_companies": false})).await, StatusCode::OK);
+    assert_eq!(none["companies"], json!([]));
+    let document = root.get("/api/v1/export").await.text;
+    let elsewhere = Ground::new().await;
+    let body = Body::from(document.clone());
+    let reply = elsewhere.root().send(Method::POST, "/api/v1/import", "application/x-ndjson", body).await;
+    assert_eq!(reply.status, StatusCode::OK, "{}", reply.text);
+    assert_eq!(elsewhere.root().get("/api/v1/export").await.text, document);
+    assert_eq!(elsewhere.test.gateway.directory().count_limited().await.unwrap(), 4);
+    assert!(ground.test.visitor().sign_in("u-none", PASSWORD).await.status.is_redirection());
+}
