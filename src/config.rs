@@ -6,6 +6,7 @@
 //! in the file: it names a file or a systemd credential. Defaults are written once, where their section is resolved.
 
 mod document;
+mod factors;
 mod form;
 mod limits;
 mod listen;
@@ -27,6 +28,7 @@ mod upstream;
 use std::path::{Path, PathBuf};
 
 pub use document::{File, Source};
+pub use factors::Factors;
 pub use form::{Domain, HostPort, Percent, Quota, parse_duration};
 pub use limits::{Limits, Session};
 pub use listen::{Listen, Tls};
@@ -80,6 +82,8 @@ pub struct Config {
     pub lockout: Lockout,
     /// What a password must be and how it is hashed.
     pub password: Password,
+    /// Who must have a second factor.
+    pub factors: Factors,
     /// How long a session lasts.
     pub session: Session,
     /// Request rates.

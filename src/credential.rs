@@ -1,12 +1,18 @@
+//! Passwords and second factors ([`Factors`]).
+//!
 //! Passwords: Argon2id on threads of its own, a policy that names what is missing, and one record per user.
 //!
 //! A password is never kept, printed or given back; the record holds its Argon2id hash in the PHC string form. Checking
 //! one for a user that has none, or for nobody, costs the same as for one that has. Whether an attempt may be made at all
 //! is [`lockout`](crate::lockout)'s to say, before.
 
+mod base32;
+mod factors;
 mod hasher;
 mod phc;
 mod policy;
+mod recovery;
+mod totp;
 
 use std::time::Duration;
 
@@ -15,6 +21,7 @@ use minicbor::{Decode, Encode};
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
+pub use factors::{Enrolled, Enrolment, Factors, NewCodes, Offer};
 pub use hasher::{Hasher, Lane};
 pub use phc::Cost;
 pub use policy::{PasswordPolicy, Rules, UnknownPreset, Unmet};

@@ -16,7 +16,7 @@ use crate::audit::{self, Ledger, Sealer};
 use crate::authzen;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, MasterKey};
-use crate::credential::{Credentials, Hasher};
+use crate::credential::{Credentials, Factors, Hasher};
 use crate::directory::{self, Directory, Rule, Rules};
 use crate::error::Chain;
 use crate::http::Metrics;
@@ -121,6 +121,7 @@ pub struct Gateway {
     credentials: Credentials,
     cursors: scim::Cursors,
     directory: Directory,
+    factors: Factors,
     journal: Journal,
     limits: Limits,
     lockout: Lockout,
@@ -190,8 +191,10 @@ impl Gateway {
         let lockout =
             Lockout::new(ledger.clone(), clock.clone(), organisation, master, policies::lockout(&config.lockout));
         let sessions = Sessions::new(ledger.clone(), master, ids.clone(), clock.clone(), config.session);
+        let factors = Factors::new(ledger.clone(), master, clock.clone(), ids.clone(), organisation);
         let belongings = belongings::Belongings {
             credentials: credentials.clone(),
+            factors: factors.clone(),
             lockout: lockout.clone(),
             sessions: sessions.clone(),
         };
@@ -228,6 +231,7 @@ impl Gateway {
             clock,
             credentials: credentials.clone(),
             directory: directory.clone(),
+            factors: factors.clone(),
             ids,
             ledger: ledger.clone(),
             limits: limits.clone(),
@@ -239,8 +243,9 @@ impl Gateway {
         let journal = Journal::new(kept, foundation.clock.clone());
         let connectors = sources::connectors(&config, &foundation)?;
         let (syncs, binds) = sources::directories(&config, &foundation, &directory, &access, &ledger).await?;
-        let login =
-            Login::new(services, connectors, binds, master, &config.public_url).with_contact(config.contact.as_deref());
+        let login = Login::new(services, connectors, binds, master, &config.public_url)
+            .with_contact(config.contact.as_deref())
+            .requiring_factor(config.factors.required);
         let pruned = prune_grants(&access, directory.rules()).await?;
         if pruned > 0 {
             tracing::info!(grants = pruned, "took {pruned} roles that no mapping rule gives any more");
@@ -254,6 +259,7 @@ impl Gateway {
             credentials,
             cursors,
             directory,
+            factors,
             journal,
             limits,
             lockout,
@@ -290,6 +296,16 @@ impl Gateway {
     /// Passwords.
     pub fn credentials(&self) -> &Credentials {
         &self.credentials
+    }
+
+    /// Failed attempts.
+    pub fn lockout(&self) -> &Lockout {
+        &self.lockout
+    }
+
+    /// Second factors.
+    pub fn factors(&self) -> &Factors {
+        &self.factors
     }
 
     /// Tokens.

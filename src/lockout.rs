@@ -10,6 +10,7 @@
 
 mod policy;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ use crate::store::{self, Range, Table, decode};
 const ATTEMPTS: Table<UserId, State> = Table::new(0x30, "attempts");
 /// Attempts on names of nobody, by place.
 const PHANTOMS: Table<u64, State> = Table::new(0x31, "attempts on unknown names");
+/// Attempts at the second factors of accounts: a lock of one is no lock of the password, and the other way round.
+const FACTORS: Table<UserId, State> = Table::new(0x33, "attempts at factors");
 /// How many places there are: at most this many rows, whatever is tried.
 const PHANTOM_PLACES: u64 = 1 << 18;
 
@@ -74,12 +77,15 @@ pub enum Subject<'a> {
     Nobody(&'a FoldedName),
     /// An account, and its name for the ledger.
     User(UserId, &'a UserName),
+    /// The second factors of an account, and its name for the ledger.
+    Factor(UserId, &'a UserName),
 }
 
 #[derive(Clone, Debug)]
 enum Place {
     Phantom(u64),
     User(UserId, UserName),
+    Factor(UserId, UserName),
 }
 
 /// An admitted and counted attempt. Dropping it without telling how it ended leaves it counted as failed.
@@ -100,6 +106,15 @@ pub struct LockState {
     pub locked_until: Option<Timestamp>,
     /// When the last attempt was counted.
     pub last: Timestamp,
+}
+
+/// How the two counters of an account stand; `None` where nothing has failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Locks {
+    /// Its password.
+    pub password: Option<LockState>,
+    /// Its second factors.
+    pub factor: Option<LockState>,
 }
 
 /// The counters of one organisation. Cloning shares the store.
@@ -134,6 +149,7 @@ impl Lockout {
         let place = match subject {
             Subject::Nobody(name) => Place::Phantom(self.place(name)),
             Subject::User(id, name) => Place::User(id, name.clone()),
+            Subject::Factor(id, name) => Place::Factor(id, name.clone()),
         };
         let place_ref = &place;
         let _turn = self.turn(&place).await;
@@ -234,17 +250,19 @@ impl Lockout {
             .await
     }
 
-    /// Ends a lock and forgets failed attempts; `false` when there was nothing to forget.
+    /// Ends the locks of an account, of its password and of its factors, and forgets failed attempts; `false` when there was nothing to forget.
     ///
     /// # Errors
     /// `Busy`, `Store`.
     pub async fn clear(&self, permit: &Permit, user: UserId, name: &UserName) -> Result<bool, Error> {
         self.ledger
             .retry(|mut change| async move {
-                if change.find(&ATTEMPTS, self.organisation, &user).await?.is_none() {
+                let password = change.find(&ATTEMPTS, self.organisation, &user).await?;
+                let factor = change.find(&FACTORS, self.organisation, &user).await?;
+                if password.is_none() && factor.is_none() {
                     return Ok(false);
                 }
-                change.delete(&ATTEMPTS, self.organisation, &user);
+                self.forget_in(&mut change, user);
                 let event = permit.event(self.clock.now(), EventKind::LockCleared).on("user", user, name);
                 change.commit(event).await?;
                 Ok(true)
@@ -255,9 +273,19 @@ impl Lockout {
     /// Forgets an account's attempts inside a change of the caller's that deletes the account.
     pub fn forget_in(&self, change: &mut Change, user: UserId) {
         change.delete(&ATTEMPTS, self.organisation, &user);
+        change.delete(&FACTORS, self.organisation, &user);
     }
 
-    /// How an account stands; `None` when nothing has failed.
+    /// How the factors of an account stand; `None` when nothing has failed.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn find_factor(&self, user: UserId) -> Result<Option<LockState>, Error> {
+        let state = self.ledger.store().find(&FACTORS, self.organisation, &user).await?;
+        Ok(state.map(|state: State| self.view(&state)))
+    }
+
+    /// How the password of an account stands; `None` when nothing has failed.
     ///
     /// # Errors
     /// `Store`.
@@ -270,15 +298,31 @@ impl Lockout {
     ///
     /// # Errors
     /// `Store`.
-    pub async fn list(&self, after: Option<UserId>, limit: usize) -> Result<Vec<(UserId, LockState)>, Error> {
-        let mut range = Range::prefix(ATTEMPTS.prefix(self.organisation, &()), limit);
+    pub async fn list(&self, after: Option<UserId>, limit: usize) -> Result<Vec<(UserId, Locks)>, Error> {
+        let mut found: BTreeMap<UserId, Locks> = BTreeMap::new();
+        for (user, state) in self.rows(&ATTEMPTS, after, limit).await? {
+            found.entry(user).or_default().password = Some(state);
+        }
+        for (user, state) in self.rows(&FACTORS, after, limit).await? {
+            found.entry(user).or_default().factor = Some(state);
+        }
+        Ok(found.into_iter().take(limit).collect())
+    }
+
+    async fn rows(
+        &self,
+        table: &Table<UserId, State>,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> Result<Vec<(UserId, LockState)>, Error> {
+        let mut range = Range::prefix(table.prefix(self.organisation, &()), limit);
         if let Some(after) = after {
-            range = range.after(&ATTEMPTS.key(self.organisation, &after));
+            range = range.after(&table.key(self.organisation, &after));
         }
         let rows = self.ledger.store().range(range).await?;
         let read = |(key, stored): &store::Row| {
-            let state: State = decode(ATTEMPTS.name(), &stored.value)?;
-            Ok((UserId::from_bytes(ATTEMPTS.suffix(key)?), self.view(&state)))
+            let state: State = decode(table.name(), &stored.value)?;
+            Ok((UserId::from_bytes(table.suffix(key)?), self.view(&state)))
         };
         rows.iter().map(read).collect()
     }
@@ -298,7 +342,7 @@ impl Lockout {
     async fn turn(&self, place: &Place) -> Option<MutexGuard<'_, ()>> {
         let number = match place {
             Place::Phantom(place) => *place,
-            Place::User(id, _) => {
+            Place::User(id, _) | Place::Factor(id, _) => {
                 id.as_bytes().iter().fold(0, |sum: u64, byte| sum.wrapping_mul(31).wrapping_add(u64::from(*byte)))
             }
         };
@@ -310,6 +354,7 @@ impl Lockout {
         let state = match place {
             Place::Phantom(place) => change.find(&PHANTOMS, self.organisation, place).await?,
             Place::User(id, _) => change.find(&ATTEMPTS, self.organisation, id).await?,
+            Place::Factor(id, _) => change.find(&FACTORS, self.organisation, id).await?,
         };
         Ok(state.unwrap_or_default())
     }
@@ -319,6 +364,7 @@ impl Lockout {
         match place {
             Place::Phantom(place) => change.put_until(&PHANTOMS, self.organisation, place, state, expires),
             Place::User(id, _) => change.put_until(&ATTEMPTS, self.organisation, id, state, expires),
+            Place::Factor(id, _) => change.put_until(&FACTORS, self.organisation, id, state, expires),
         }
     }
 
@@ -326,20 +372,24 @@ impl Lockout {
         match place {
             Place::Phantom(place) => change.delete(&PHANTOMS, self.organisation, place),
             Place::User(id, _) => change.delete(&ATTEMPTS, self.organisation, id),
+            Place::Factor(id, _) => change.delete(&FACTORS, self.organisation, id),
         }
     }
 
     /// A lock of an account is an event; one of a name that belongs to nobody is none, it has nobody to tell of.
     fn announce(&self, change: &mut Change, place: &Place, from: &Circumstance, at: Timestamp, until: Timestamp) {
-        if let Place::User(id, name) = place {
-            let mut event = Event::new(at, EventKind::LockSet, &Actor::Anonymous)
-                .outcome(Outcome::Succeeded)
-                .on("user", id, name)
-                .from_address(from.address)
-                .detail("until", until);
-            event.request_id = from.request_id.clone();
-            change.also(event);
-        }
+        let (id, name, what) = match place {
+            Place::Phantom(_) => return,
+            Place::User(id, name) => (id, name, "password"),
+            Place::Factor(id, name) => (id, name, "factor"),
+        };
+        let event = Event::new(at, EventKind::LockSet, &Actor::Anonymous)
+            .outcome(Outcome::Succeeded)
+            .within(from)
+            .on("user", id, name)
+            .detail("until", until)
+            .detail("of", what);
+        change.also(event);
     }
 }
 

@@ -7,11 +7,15 @@
 //! All failures look the same from outside. The reason is in the ledger, under the reference that the page shows.
 
 mod account;
+mod account_factors;
 mod authenticate;
 mod browser;
 mod callers;
+mod enrol;
+mod factor;
 mod finish;
 mod link;
+mod needs;
 mod pages;
 mod password;
 mod pending;
@@ -27,7 +31,7 @@ use std::sync::Arc;
 use crate::access::Access;
 use crate::audit::{Event, EventKind, Ledger, Outcome};
 use crate::clock::Clock;
-use crate::credential::Credentials;
+use crate::credential::{Credentials, Factors};
 use crate::directory::Directory;
 use crate::http::Metrics;
 use crate::limit::{Limits, Retry};
@@ -47,6 +51,8 @@ pub use routes::routes;
 
 /// The built-in connector for passwords kept here.
 pub const PASSWORD: &str = "password";
+/// What the ledger calls the connector where a second factor was wrong.
+const FACTOR: &str = "factor";
 /// The built-in connector for one-time links made on the machine itself.
 pub const LINK: &str = "link";
 
@@ -166,6 +172,8 @@ pub struct Connector {
     pub declares: Vec<String>,
     /// Those of them for which it is trusted to sign in to accounts that exist already.
     pub domains: Vec<String>,
+    /// Whether it asks for second factors itself, so that none is asked for here.
+    pub trusts_factors: bool,
 }
 
 /// What the login flow is built from.
@@ -179,6 +187,8 @@ pub struct Services {
     pub credentials: Credentials,
     /// People.
     pub directory: Directory,
+    /// Second factors.
+    pub factors: Factors,
     /// Randomness.
     pub ids: IdSource,
     /// The ledger.
@@ -205,6 +215,9 @@ pub struct Login {
     csrf_key: MacKey,
     pending_key: MacKey,
     contact: Option<Arc<str>>,
+    /// Our name in authenticator apps: the host of our address.
+    issuer: Arc<str>,
+    requires_factor: bool,
 }
 
 impl Login {
@@ -228,6 +241,8 @@ impl Login {
             csrf_key: key.derive("anti-forgery"),
             pending_key: key.derive("sign-in under way"),
             contact: None,
+            issuer: public_url.host_str().unwrap_or("cleargate").into(),
+            requires_factor: false,
         }
     }
 
@@ -235,6 +250,12 @@ impl Login {
     #[must_use]
     pub fn with_contact(self, contact: Option<&str>) -> Self {
         Self { contact: contact.map(Arc::from), ..self }
+    }
+
+    /// The same flow, which demands a second factor of everybody, or not.
+    #[must_use]
+    pub fn requiring_factor(self, requires_factor: bool) -> Self {
+        Self { requires_factor, ..self }
     }
 
     /// Who is behind a browser, for the surfaces that serve browsers.
@@ -263,7 +284,11 @@ impl Login {
         circumstance: &Circumstance,
     ) -> Result<(), store::Error> {
         let Error::Refused { rule, reason } = error else { return Ok(()) };
-        let kind = if connector == PASSWORD { EventKind::SignInFailed } else { EventKind::AssertionRefused };
+        let kind = match connector {
+            PASSWORD => EventKind::SignInFailed,
+            FACTOR => EventKind::FactorFailed,
+            _ => EventKind::AssertionRefused,
+        };
         let mut event = Event::new(self.services.clock.now(), kind, &Actor::Anonymous)
             .outcome(Outcome::Denied)
             .within(circumstance)

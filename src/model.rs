@@ -4,6 +4,7 @@
 //! neighbours wrote. Attribute names are those of RFC 7643, whatever the source.
 
 mod actor;
+mod assurance;
 mod group;
 mod id;
 mod name;
@@ -19,6 +20,7 @@ mod user;
 mod value;
 
 pub use actor::{Actor, Circumstance, TokenKind};
+pub use assurance::{FactorKind, Level, Presence};
 pub use group::{Group, MAX_DISPLAY_BYTES, Membership};
 pub use id::{Id, NotAnId, OrganisationId, SessionId, TicketId, TokenId};
 pub use name::{FoldedName, GroupName, NameError, SourceId, UserName, fold};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use aws_lc_rs::{constant_time, digest, hmac, rand::SecureRandom};
+use aws_lc_rs::{aead, constant_time, digest, hmac, rand::SecureRandom};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
@@ -67,6 +67,49 @@ impl MacKey {
 impl fmt::Debug for MacKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("MacKey(…)")
+    }
+}
+
+/// A key that seals what must be read again: AES-256-GCM (NIST SP 800-38D) with a random nonce of 96 bits before the text.
+/// What is sealed names its place, so that a sealed text that is moved to another row does not open there.
+#[derive(Clone)]
+pub struct SealKey(Arc<aead::LessSafeKey>);
+
+impl MacKey {
+    /// A sealing key for one purpose, derived from this one.
+    pub fn seal_key(&self, purpose: &str) -> SealKey {
+        let bytes = Zeroizing::new(self.derive("seal").tag(purpose.as_bytes()));
+        #[expect(clippy::expect_used, reason = "a key of AES-256 is 32 bytes, and these are")]
+        let key = aead::UnboundKey::new(&aead::AES_256_GCM, &*bytes).expect("32 bytes are a key");
+        SealKey(Arc::new(aead::LessSafeKey::new(key)))
+    }
+}
+
+impl SealKey {
+    /// Seals a text for a place. `None` for more than AES-GCM seals at once, 64 GiB.
+    pub fn seal(&self, ids: &IdSource, place: &[u8], plain: &[u8]) -> Option<Vec<u8>> {
+        let nonce = ids.bytes::<{ aead::NONCE_LEN }>();
+        let mut text = Vec::with_capacity(plain.len().saturating_add(aead::MAX_TAG_LEN));
+        text.extend_from_slice(plain);
+        let by = aead::Nonce::assume_unique_for_key(nonce);
+        self.0.seal_in_place_append_tag(by, aead::Aad::from(place), &mut text).ok()?;
+        Some([&nonce[..], &text].concat())
+    }
+
+    /// The text that was sealed by this key for this place, `None` for anything else.
+    pub fn open(&self, place: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let (nonce, text) = sealed.split_at_checked(aead::NONCE_LEN)?;
+        let nonce = aead::Nonce::try_assume_unique_for_key(nonce).ok()?;
+        let mut text = Zeroizing::new(text.to_vec());
+        let length = self.0.open_in_place(nonce, aead::Aad::from(place), &mut text).ok()?.len();
+        text.truncate(length);
+        Some(text)
+    }
+}
+
+impl fmt::Debug for SealKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SealKey(…)")
     }
 }
 
@@ -147,6 +190,25 @@ mod tests {
         let (a, b) = (key.derive("session"), key.derive("token"));
         assert_ne!(a.tag(b"x"), b.tag(b"x"));
         assert!(a.verify(b"x", &a.tag(b"x")) && !a.verify(b"x", &b.tag(b"x")));
+    }
+
+    #[test]
+    fn what_is_sealed_opens_at_its_place_under_its_key_as_it_was_only() {
+        let (ids, key) = (IdSource::system(), MacKey::new(&[7; 32]));
+        let (seeds, mails) = (key.seal_key("seeds"), key.seal_key("mails"));
+        let sealed = seeds.seal(&ids, b"ada", b"a seed").unwrap();
+        assert_eq!(seeds.open(b"ada", &sealed).unwrap().as_slice(), b"a seed");
+        assert!(seeds.open(b"grace", &sealed).is_none(), "another place");
+        assert!(mails.open(b"ada", &sealed).is_none(), "another purpose");
+        assert!(MacKey::new(&[8; 32]).seal_key("seeds").open(b"ada", &sealed).is_none(), "another key");
+        for byte in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            changed[byte] ^= 1;
+            assert!(seeds.open(b"ada", &changed).is_none(), "byte {byte}");
+            assert!(seeds.open(b"ada", &sealed[..byte]).is_none(), "cut at {byte}");
+        }
+        assert_ne!(sealed, seeds.seal(&ids, b"ada", b"a seed").unwrap(), "the same text twice does not look the same");
+        assert_eq!(seeds.open(b"", &seeds.seal(&ids, b"", b"").unwrap()).unwrap().as_slice(), b"");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::access::Permit;
 use crate::audit::{Change, Event, EventKind, Housekeeping, Ledger};
 use crate::clock::{Clock, Timestamp};
 use crate::config;
-use crate::model::{Actor, OrganisationId, SessionId, SourceId, UserId};
+use crate::model::{Actor, OrganisationId, Presence, SessionId, SourceId, UserId};
 use crate::secret::{IdSource, MacKey, Secret};
 use crate::store::{self, Range, Retryable, Table};
 
@@ -114,6 +114,8 @@ pub struct Details {
     pub upstream_session: Option<String>,
     /// The groups that the connector named; 500 are kept. They are for show: roles follow from rules.
     pub groups: Vec<String>,
+    /// How many things were shown.
+    pub presence: Presence,
 }
 
 /// A signed-in browser.
@@ -143,6 +145,8 @@ pub struct Session {
     pub upstream_session: Option<String>,
     /// The groups that the connector named at sign-in.
     pub groups: Vec<String>,
+    /// How many things its user has shown, and when a second factor last.
+    pub presence: Presence,
 }
 
 impl Session {
@@ -318,12 +322,56 @@ impl Sessions {
     /// # Errors
     /// `NotFound` when the session has ended meanwhile; `Store`.
     pub async fn renew_alone(&self, change: &mut Change, session: &Session) -> Result<(Secret, Session, usize), Error> {
-        let hash = change.find(&SESSION_HASHES, self.organisation, &session.id).await?.ok_or(Error::NotFound)?;
-        let record = change.find(&SESSIONS, self.organisation, &hash.into()).await?.ok_or(Error::NotFound)?;
+        let record = self.record_of(change, session.id).await?;
         let ended = self.end_all(change, session.user).await?;
-        let record = record.renamed(SessionId::new(self.clock.now(), &self.ids));
-        let (secret, session) = self.insert(change, &record)?;
+        let (secret, session) = self.renamed(change, record)?;
         Ok((secret, session, ended.saturating_sub(1)))
+    }
+
+    /// Ends all sessions of a user but one, as [`renew_alone`](Sessions::renew_alone) does, which goes on with what its user
+    /// has shown by now.
+    ///
+    /// # Errors
+    /// `NotFound` when the session has ended meanwhile; `Store`.
+    pub async fn renew_alone_as(
+        &self,
+        change: &mut Change,
+        session: &Session,
+        presence: Presence,
+    ) -> Result<(Secret, Session, usize), Error> {
+        let record = self.record_of(change, session.id).await?;
+        let ended = self.end_all(change, session.user).await?;
+        let (secret, session) = self.renamed(change, record.with(presence))?;
+        Ok((secret, session, ended.saturating_sub(1)))
+    }
+
+    /// Lets a session go on under a new id and a new secret with what its user has shown by now, as part of `change`: who
+    /// had the old secret has nothing of the new rights. Tells the secret this once.
+    ///
+    /// # Errors
+    /// `NotFound` when the session has ended meanwhile; `Store`.
+    pub async fn renew(
+        &self,
+        change: &mut Change,
+        session: &Session,
+        presence: Presence,
+    ) -> Result<(Secret, Session), Error> {
+        let record = self.record_of(change, session.id).await?;
+        // Who ends all sessions of the user at this moment wins against this one.
+        change.find(&GENERATIONS, self.organisation, &session.user).await?;
+        change.add(&OPENED, self.organisation, &session.user, 1);
+        let hash = change.find(&SESSION_HASHES, self.organisation, &session.id).await?.ok_or(Error::NotFound)?;
+        self.forget(change, &hash).await?.ok_or(Error::NotFound)?;
+        self.renamed(change, record.with(presence))
+    }
+
+    async fn record_of(&self, change: &mut Change, id: SessionId) -> Result<Record, Error> {
+        let hash = change.find(&SESSION_HASHES, self.organisation, &id).await?.ok_or(Error::NotFound)?;
+        change.find(&SESSIONS, self.organisation, &hash.into()).await?.ok_or(Error::NotFound)
+    }
+
+    fn renamed(&self, change: &mut Change, record: Record) -> Result<(Secret, Session), Error> {
+        self.insert(change, &record.renamed(SessionId::new(self.clock.now(), &self.ids)))
     }
 
     /// Writes a session under a new secret.

@@ -1,4 +1,4 @@
-//! `/locks`: accounts with wrong passwords.
+//! `/locks`: accounts with wrong passwords or wrong second factors.
 
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -8,6 +8,7 @@ use serde_json::json;
 use super::admit::Caller;
 use super::fields::Params;
 use super::{Api, Error, render};
+use crate::lockout::Locks;
 use crate::model::{User, UserId};
 
 /// `GET /locks?limit=&cursor=`.
@@ -20,16 +21,19 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller, mut params: Par
     let ids: Vec<UserId> = locks.iter().map(|(id, _)| *id).collect();
     let users: Vec<User> = api.services.directory.users_by_id(&ids).await?;
     let sight = api.sight(&caller).await?;
-    let is_seen = |(id, _): &&(UserId, crate::lockout::LockState)| {
+    let is_seen = |(id, _): &&(UserId, Locks)| {
         users.iter().find(|user| user.id == *id).map_or(!sight.is_limited(), |user| sight.sees_user(user))
     };
-    let show = |(id, state): &(UserId, crate::lockout::LockState)| {
+    let show = |(id, locks): &(UserId, Locks)| {
         let user = users.iter().find(|user| user.id == *id);
+        let last = locks.password.into_iter().chain(locks.factor).map(|state| state.last).max();
         json!({
             "user": user.map_or_else(|| json!({"id": id.to_string()}), render::brief),
-            "failures": state.failures,
-            "locked_until": render::time(state.locked_until),
-            "last": state.last.to_string(),
+            "failures": locks.password.map_or(0, |state| state.failures),
+            "locked_until": render::time(locks.password.and_then(|state| state.locked_until)),
+            "factor_failures": locks.factor.map_or(0, |state| state.failures),
+            "factor_locked_until": render::time(locks.factor.and_then(|state| state.locked_until)),
+            "last": render::time(last),
         })
     };
     Ok(render::page(locks.iter().filter(is_seen).map(show).collect(), next))

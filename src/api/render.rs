@@ -171,6 +171,8 @@ pub(super) fn session(session: &Session) -> Value {
         "connector": session.connector.to_string(),
         "address": session.address,
         "user_agent": session.user_agent,
+        "level": session.presence.level.name(),
+        "factor_at": time(session.presence.factor_at),
         "created": session.created.to_string(),
         "last_seen": session.last_seen.to_string(),
         "idle_until": session.idle_until.to_string(),

@@ -63,7 +63,7 @@ const fn off(name: &'static str, class: &'static str, note: &'static str) -> Kin
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 44] = [
+    pub const ALL: [Self; 50] = [
         Self::AssertionRefused,
         Self::ConfigurationReloaded,
         Self::GatewayStarted,
@@ -107,7 +107,13 @@ impl EventKind {
         Self::ResourceChanged,
         Self::ResourceCreated,
         Self::ResourceDeleted,
+        Self::FactorEnrolled,
+        Self::FactorRemoved,
+        Self::FactorUsed,
+        Self::FactorFailed,
+        Self::RecoveryCodesCreated,
         Self::PasswordChanged,
+        Self::DemandChanged,
     ];
 
     /// What it is about, as the manual groups events.
@@ -125,10 +131,16 @@ impl EventKind {
             Self::ScopeChanged | Self::ScopeCreated | Self::ScopeDeleted => "scopes",
             Self::GrantCreated | Self::GrantDeleted | Self::PermissionRefused => "rights",
             Self::AssertionRefused
+            | Self::DemandChanged
+            | Self::FactorEnrolled
+            | Self::FactorFailed
+            | Self::FactorRemoved
+            | Self::FactorUsed
             | Self::LockCleared
             | Self::LockSet
             | Self::PasswordChanged
             | Self::PasswordSet
+            | Self::RecoveryCodesCreated
             | Self::SessionCreated
             | Self::SessionEnded
             | Self::SignInFailed => "sign-in",

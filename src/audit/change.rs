@@ -36,6 +36,8 @@ pub enum Housekeeping {
     AccessToken,
     /// Removal of what has expired.
     Expiry,
+    /// The step of a one-time code that was shown: it is not taken again. What it opened has its own event.
+    Factor,
     /// Rows that lead to records of releases before, and change none of them.
     Index,
     /// A moment of last use.

@@ -124,8 +124,20 @@ pub enum EventKind {
     ResourceCreated,
     #[n(42)]
     ResourceDeleted,
+    #[n(43)]
+    FactorEnrolled,
+    #[n(44)]
+    FactorRemoved,
+    #[n(45)]
+    FactorUsed,
+    #[n(46)]
+    FactorFailed,
+    #[n(47)]
+    RecoveryCodesCreated,
     #[n(48)]
     PasswordChanged,
+    #[n(60)]
+    DemandChanged,
 }
 
 impl EventKind {
@@ -136,6 +148,11 @@ impl EventKind {
             Self::ConnectionPaused => "connection.pause",
             Self::ConnectionReleased => "connection.release",
             Self::ConfigurationReloaded => "configuration.reload",
+            Self::DemandChanged => "demand.update",
+            Self::FactorEnrolled => "factor.enrol",
+            Self::FactorFailed => "factor.fail",
+            Self::FactorRemoved => "factor.remove",
+            Self::FactorUsed => "factor.use",
             Self::GatewayStarted => "gateway.start",
             Self::GatewayStopped => "gateway.stop",
             Self::GrantCreated => "grant.create",
@@ -153,6 +170,7 @@ impl EventKind {
             Self::PersonChanged => "person.update",
             Self::PersonCreated => "person.create",
             Self::PersonDeleted => "person.delete",
+            Self::RecoveryCodesCreated => "recovery-codes.create",
             Self::ResourceChanged => "resource.update",
             Self::ResourceCreated => "resource.create",
             Self::ResourceDeleted => "resource.delete",

@@ -70,6 +70,7 @@ pub(super) async fn run_lock(command: LockCommand, client: Client, output: &Outp
                 ("USER", "user.userName"),
                 ("FAILURES", "failures"),
                 ("LOCKED UNTIL", "locked_until"),
+                ("FACTOR LOCKED UNTIL", "factor_locked_until"),
                 ("LAST", "last"),
                 ("ID", "user.id"),
             ];

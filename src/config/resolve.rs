@@ -10,14 +10,17 @@ use super::secrets::Credentials;
 use super::section::{Reader, Section, check_url, list, nearest};
 use super::source::BY_HAND;
 use super::{
-    Audit, Config, Ldap, Limits, Listen, Lockout, Log, Mapping, Notify, Oidc, Outbound, Password, Policy, PolicyTest,
-    Saml, Scim, Session, Store,
+    Audit, Config, Factors, Ldap, Limits, Listen, Lockout, Log, Mapping, Notify, Oidc, Outbound, Password, Policy,
+    PolicyTest, Saml, Scim, Session, Store,
 };
 
 /// Ids that mean something already, and what.
-const RESERVED: [(&str, &str); 3] = [
+const RESERVED: [(&str, &str); 6] = [
+    ("enrol", "the page that sets up a second factor"),
+    ("factor", "the page that asks for a second factor"),
     ("link", "sign-in by a one-time link"),
     ("password", "sign-in by password"),
+    ("step-up", "the page that asks for a second factor again"),
     (BY_HAND, "what administrators keep by hand"),
 ];
 
@@ -74,6 +77,7 @@ fn read(reader: &Reader<'_>) -> Option<Config> {
     let (passwords, locks) = policy.pack.presets();
     let lockout = Lockout::resolve(&root.table("lockout"), locks);
     let password = Password::resolve(&root.table("password"), passwords);
+    let factors = Factors::resolve(&root.table("factors"));
     let session = Session::resolve(&root.table("session"));
     let limits = Limits::resolve(&root.table("limits"));
     let owners: Vec<&str> = named().chain(ldap.iter().map(|ldap| ldap.id.as_str())).collect();
@@ -97,6 +101,7 @@ fn read(reader: &Reader<'_>) -> Option<Config> {
         tests,
         lockout,
         password,
+        factors,
         session,
         limits,
         audit,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use url::Url;
 
+use super::factors;
 use super::form::Domain;
 use super::section::{Section, check_url};
 use crate::model::SourceId;
@@ -49,6 +50,8 @@ pub struct Saml {
     pub link_existing: bool,
     /// Attribute names.
     pub attributes: SamlAttributes,
+    /// Whether it asks for second factors itself, so that none is asked for here: `factors = "trusted"`; default no.
+    pub trusts_factors: bool,
 }
 
 /// Which claims carry what.
@@ -90,6 +93,8 @@ pub struct Oidc {
     /// Whether a sign-in whose verified e-mail address is in one of `domains` may be linked to an account that exists;
     /// default yes. Never for other domains.
     pub link_existing: bool,
+    /// Whether it asks for second factors itself, so that none is asked for here: `factors = "trusted"`; default no.
+    pub trusts_factors: bool,
 }
 
 impl SamlMetadata {
@@ -132,10 +137,11 @@ impl Saml {
         let ca = section.file("ca");
         let domains = section.list("domains", Vec::new());
         let link_existing = section.or("link_existing", true);
+        let trusts_factors = factors::trusts(section);
         let attributes = SamlAttributes::resolve(&section.table("attributes"));
         let id = id?;
         let name = name.unwrap_or_else(|| id.to_string());
-        Some(Self { id, name, metadata: metadata?, ca, domains, link_existing, attributes })
+        Some(Self { id, name, metadata: metadata?, ca, domains, link_existing, attributes, trusts_factors })
     }
 }
 
@@ -164,9 +170,22 @@ impl Oidc {
         let ca = section.file("ca");
         let domains = section.list("domains", Vec::new());
         let link_existing = section.or("link_existing", true);
+        let trusts_factors = factors::trusts(section);
         let (id, issuer, client_id) = (id?, issuer?, client_id?);
         let name = name.unwrap_or_else(|| id.to_string());
-        Some(Self { id, name, issuer, client_id, client_secret, scopes, claims, ca, domains, link_existing })
+        Some(Self {
+            id,
+            name,
+            issuer,
+            client_id,
+            client_secret,
+            scopes,
+            claims,
+            ca,
+            domains,
+            link_existing,
+            trusts_factors,
+        })
     }
 }
 

@@ -3,16 +3,17 @@
 use futures_util::future::BoxFuture;
 
 use crate::audit::Change;
-use crate::credential::Credentials;
+use crate::credential::{Credentials, Factors};
 use crate::directory;
 use crate::lockout::Lockout;
 use crate::model::UserId;
 use crate::session::{self, Sessions};
 use crate::store;
 
-/// Sessions and the last sign-in, the password and failed attempts.
+/// Sessions and the last sign-in, the password, second factors and failed attempts.
 pub(super) struct Belongings {
     pub(super) credentials: Credentials,
+    pub(super) factors: Factors,
     pub(super) lockout: Lockout,
     pub(super) sessions: Sessions,
 }
@@ -29,6 +30,7 @@ impl directory::Belongings for Belongings {
 
     fn forget(&self, change: &mut Change, user: UserId) {
         self.credentials.forget_in(change, user);
+        self.factors.forget_in(change, user);
         self.lockout.forget_in(change, user);
         self.sessions.forget_in(change, user);
     }

@@ -105,7 +105,14 @@ fn saml_connector(config: &Config, saml: &config::Saml, foundation: &Foundation)
         }
     };
     let linked = if saml.link_existing { trusted.clone() } else { Vec::new() };
-    Ok(Connector { redirect, label: saml.name.clone(), method: Method::Saml, declares: trusted, domains: linked })
+    Ok(Connector {
+        redirect,
+        label: saml.name.clone(),
+        method: Method::Saml,
+        declares: trusted,
+        domains: linked,
+        trusts_factors: saml.trusts_factors,
+    })
 }
 
 fn oidc_connector(config: &Config, oidc: &config::Oidc, foundation: &Foundation) -> Result<Connector, Error> {
@@ -124,7 +131,14 @@ fn oidc_connector(config: &Config, oidc: &config::Oidc, foundation: &Foundation)
     let declares = domains(&oidc.domains);
     let linked = if oidc.link_existing { declares.clone() } else { Vec::new() };
     let redirect = Arc::new(connector);
-    Ok(Connector { redirect, label: oidc.name.clone(), method: Method::OpenIdConnect, declares, domains: linked })
+    Ok(Connector {
+        redirect,
+        label: oidc.name.clone(),
+        method: Method::OpenIdConnect,
+        declares,
+        domains: linked,
+        trusts_factors: oidc.trusts_factors,
+    })
 }
 
 /// Directories that are pulled, by id.

@@ -35,18 +35,29 @@ impl Login {
     }
 
     /// Whether a form of somebody who is signed in is of this browser's page.
-    fn is_own_form(&self, parts: &Parts, csrf: &str) -> bool {
+    pub(super) fn is_own_form(&self, parts: &Parts, csrf: &str) -> bool {
         self.is_csrf(csrf, self.browser.session_secret(&parts.headers)) && self.browser.is_not_foreign(&parts.headers)
     }
 
+    /// The anti-forgery value of the forms of who is signed in.
+    pub(super) fn own_csrf(&self, parts: &Parts) -> String {
+        let secret = self.browser.session_secret(&parts.headers);
+        secret.map(|secret| self.csrf(&secret)).unwrap_or_default()
+    }
+
     /// Whether somebody's password is kept here, so that they may change it: not where a directory checks it.
-    async fn has_own_password(&self, signed_in: &SignedIn) -> Result<bool, Error> {
+    pub(super) async fn has_own_password(&self, signed_in: &SignedIn) -> Result<bool, Error> {
         let is_theirs = signed_in.user.owner.as_ref().is_some_and(|owner| self.binds.contains_key(owner));
         Ok(!is_theirs && self.services.credentials.find(signed_in.user.id).await?.is_some())
     }
 
     /// Checks the present password of somebody who is signed in: counted like any other attempt on the account.
-    async fn check_present(&self, signed_in: &SignedIn, old: &Secret, parts: &Parts) -> Result<Verified, Error> {
+    pub(super) async fn check_present(
+        &self,
+        signed_in: &SignedIn,
+        old: &Secret,
+        parts: &Parts,
+    ) -> Result<Verified, Error> {
         let user = &signed_in.user;
         let name = user.user_name.folded();
         self.services.limits.check(Rate::SignIn, Limited::Account(name.as_str())).map_err(Error::TooMany)?;
@@ -178,8 +189,7 @@ impl Login {
     ) -> Response {
         match self.has_own_password(signed_in).await {
             Ok(true) => {
-                let secret = self.browser.session_secret(&parts.headers);
-                let csrf = secret.map(|secret| self.csrf(&secret)).unwrap_or_default();
+                let csrf = self.own_csrf(parts);
                 page(status, pages::own_password(&csrf, &self.password_rules(), problems))
             }
             Ok(false) => page(StatusCode::NOT_FOUND, pages::no_own_password()),

@@ -3,16 +3,16 @@
 
 use serde_json::{Map, Value};
 
-use super::pending::{First, Pending};
+use super::pending::{FactorShown, First, Pending};
 use super::return_to::ReturnTo;
-use super::step::{self, Needs, Step};
+use super::step::{self, Step};
 use super::{Connector, Error, LINK, Login, PASSWORD};
 use crate::access::Permit;
 use crate::audit::{Change, Event, EventKind, Housekeeping};
 use crate::clock::Timestamp;
-use crate::credential::{Prepared, Verified};
+use crate::credential::{Enrolment, Prepared, Verified};
 use crate::directory::{SourceRecord, parse_user_name};
-use crate::model::{Actor, Attributes, Circumstance, OrganisationId, SourceId, Status, User, UserId, fold};
+use crate::model::{Actor, Attributes, Circumstance, FactorKind, OrganisationId, SourceId, Status, User, UserId, fold};
 use crate::secret::Secret;
 use crate::session::{Details, Method, Session};
 use crate::store::Table;
@@ -68,12 +68,18 @@ pub(super) enum Finished {
 pub(super) enum Evidence {
     /// A password that satisfies the policy and is not the present one.
     NewPassword(Prepared),
+    /// A second factor, which is used up by now.
+    Factor(FactorKind),
+    /// A second factor that was set up just now.
+    Enrolled(Box<Enrolment>),
 }
 
 impl Evidence {
     const fn step(&self) -> Step {
         match self {
             Self::NewPassword(_) => Step::ChangePassword,
+            Self::Factor(_) => Step::Factor,
+            Self::Enrolled(_) => Step::Enrol,
         }
     }
 }
@@ -109,7 +115,7 @@ impl Login {
             .retry(|mut change| async move {
                 let mut pending = self.take_pending(&mut change, secret).await?;
                 let user = self.proved(&mut change, &pending.first).await?;
-                if step::next(needs(&pending)) != Some(evidence.step()) {
+                if step::next(self.needs(&mut change, &pending, &user).await?) != Some(evidence.step()) {
                     return Err(Error::refused("step", "what was sent is not what the sign-in waits for"));
                 }
                 match (evidence, &pending.first) {
@@ -119,6 +125,14 @@ impl Login {
                     }
                     (Evidence::NewPassword(_), First::Link(_) | First::Upstream { .. }) => {
                         return Err(Error::refused("step", "this sign-in was by no password"));
+                    }
+                    (Evidence::Factor(kind), _) => {
+                        pending.factor = Some(FactorShown { kind: *kind, at: self.services.clock.now() });
+                    }
+                    (Evidence::Enrolled(enrolment), _) => {
+                        self.enrol(&mut change, &user, enrolment, visit).await?;
+                        let kind = FactorKind::Code;
+                        pending.factor = Some(FactorShown { kind, at: self.services.clock.now() });
                     }
                 }
                 self.advance(change, pending, visit).await
@@ -131,7 +145,7 @@ impl Login {
         let mut change = self.services.ledger.change();
         let pending = self.find_pending(&mut change, secret).await?;
         let user = self.proved(&mut change, &pending.first).await?;
-        match step::next(needs(&pending)) {
+        match step::next(self.needs(&mut change, &pending, &user).await?) {
             Some(step) => Ok((user, pending.first, step)),
             None => Err(Error::refused("step", "nothing is left to show")),
         }
@@ -191,7 +205,7 @@ impl Login {
         if !may_sign_in.map_err(|error| Error::Unavailable(error.to_string()))? {
             return Err(Error::refused("no-access", "a role denies signing in"));
         }
-        let Some(step) = step::next(needs(&pending)) else {
+        let Some(step) = step::next(self.needs(&mut change, &pending, &user).await?) else {
             return Ok(Finished::Opened(Box::new(self.open(change, user, &pending, visit).await?)));
         };
         let secret = self.keep_pending(&mut change, &pending)?;
@@ -219,14 +233,18 @@ impl Login {
             user_agent: visit.user_agent.clone(),
             upstream_session,
             groups,
+            presence: self.presence(pending),
         };
         let (secret, session) = services.sessions.open(&mut change, user.id, details).await?;
-        let event = permit
+        let mut event = permit
             .event(services.clock.now(), EventKind::SessionCreated)
             .on("user", user.id, &user.user_name)
             .detail("session", session.id)
             .detail("connector", &connector)
             .detail("method", method.name());
+        if let Some(shown) = pending.factor {
+            event = event.detail("factor", shown.kind.name());
+        }
         change.commit(event).await?;
         let return_to = ReturnTo::parse(Some(&pending.return_to));
         Ok(Opened { secret, session, user, return_to })
@@ -357,11 +375,6 @@ impl Login {
             None => Ok(()),
         }
     }
-}
-
-/// What a sign-in must still show.
-fn needs(pending: &Pending) -> Needs {
-    Needs { must_change: matches!(&pending.first, First::Password(verified) if verified.must_change()) }
 }
 
 impl From<Proof> for First {

@@ -1,5 +1,7 @@
 //! The pages of signing in and out. They work without scripts; everything that is shown is escaped by construction.
 
+pub mod factor;
+
 use maud::{DOCTYPE, Markup, html};
 
 use crate::model::SourceId;
@@ -237,6 +239,7 @@ pub fn home(name: &str, roles: &[String], csrf: &str, contact: Option<&str>) -> 
                 ul { @for role in roles { li { (role) } } }
             }
             p { a href="/account/password" { "Change your password" } }
+            p { a href="/account/factors" { "Your second factors" } }
             form method="post" action="/logout" {
                 input type="hidden" name="csrf" value=(csrf);
                 button type="submit" { "Sign out" }

@@ -8,16 +8,19 @@ use std::time::Duration;
 use minicbor::{Decode, Encode};
 
 use super::{Error, Login};
-use crate::audit::Change;
+use crate::audit::{Change, Housekeeping};
 use crate::clock::Timestamp;
 use crate::credential::Verified;
-use crate::model::{OrganisationId, SourceId, UserId};
+use crate::model::{FactorKind, OrganisationId, SourceId, UserId};
 use crate::secret::Secret;
 use crate::session::{Method, SECRET_CHARACTERS};
 use crate::store::Table;
 
 /// How long a person may take until the last step, from the proof on.
 pub(super) const LIFETIME: Duration = Duration::from_secs(10 * 60);
+
+/// How many codes may be tried in one sign-in; the last wrong one ends it.
+const MAX_TRIES: u32 = 5;
 
 /// Sign-ins under way by the keyed hash of their secret.
 const PENDING: Table<[u8; 32], Pending> = Table::new(0x53, "sign-ins under way");
@@ -67,12 +70,31 @@ pub(super) struct Pending {
     /// When it ends.
     #[n(2)]
     pub(super) until: Timestamp,
+    /// The second factor that was shown.
+    #[n(3)]
+    pub(super) factor: Option<FactorShown>,
+    /// How many codes were tried.
+    #[n(4)]
+    pub(super) tries: Option<u32>,
+}
+
+/// A second factor that was shown in a sign-in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub(super) struct FactorShown {
+    /// Which.
+    #[n(0)]
+    pub(super) kind: FactorKind,
+    /// When.
+    #[n(1)]
+    pub(super) at: Timestamp,
 }
 
 impl Login {
     /// A sign-in that begins now.
     pub(super) fn pending(&self, first: First, return_to: &str) -> Pending {
-        Pending { first, return_to: return_to.to_owned(), until: self.services.clock.now().plus(LIFETIME) }
+        let until = self.services.clock.now().plus(LIFETIME);
+        Pending { first, return_to: return_to.to_owned(), until, factor: None, tries: None }
     }
 
     /// Keeps a sign-in as part of a change, under a new secret.
@@ -99,5 +121,41 @@ impl Login {
         let key = self.pending_key.tag(secret.expose().as_bytes());
         let pending = change.find(&PENDING, OrganisationId::DEFAULT, &key).await?.ok_or_else(absent)?;
         if pending.until <= self.services.clock.now() { Err(absent()) } else { Ok(pending) }
+    }
+    /// Counts a try of a code in the sign-in of a secret, in a commit of its own before the code is looked at, and tells
+    /// whether it is the last one.
+    ///
+    /// # Errors
+    /// `Refused` when there is no such sign-in, or none of its tries is left; `Store`.
+    pub(super) async fn count_try(&self, secret: &Secret) -> Result<bool, Error> {
+        self.services
+            .ledger
+            .retry(|mut change| async move {
+                let mut pending = self.find_pending(&mut change, secret).await?;
+                let tries = pending.tries.unwrap_or(0).saturating_add(1);
+                if tries > MAX_TRIES {
+                    return Err(Error::refused("step", "too many wrong codes in one sign-in"));
+                }
+                pending.tries = Some(tries);
+                let key = self.pending_key.tag(secret.expose().as_bytes());
+                change.put_until(&PENDING, OrganisationId::DEFAULT, &key, &pending, Some(pending.until))?;
+                change.commit_quietly(Housekeeping::Login).await?;
+                Ok(tries == MAX_TRIES)
+            })
+            .await
+    }
+
+    /// Ends the sign-in of a secret, if there is one.
+    pub(super) async fn drop_pending(&self, secret: &Secret) -> Result<(), Error> {
+        self.services
+            .ledger
+            .retry(|mut change| async move {
+                match self.take_pending(&mut change, secret).await {
+                    Ok(_) => change.commit_quietly(Housekeeping::Login).await.map(|_| ()).map_err(Error::from),
+                    Err(Error::Refused { .. }) => Ok(()),
+                    Err(error) => Err(error),
+                }
+            })
+            .await
     }
 }

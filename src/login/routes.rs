@@ -35,7 +35,9 @@ const MAX_ANSWER_BYTES: usize = 512 * 1024;
 /// The surface's router.
 pub fn routes(login: Login) -> axum::Router {
     let admit = Arc::new(LoginAdmit { login: login.clone() });
-    let rows = table().into_iter().chain(super::account::table()).chain(super::steps::table()).collect();
+    let parts =
+        [super::account::table(), super::account_factors::table(), super::enrol::table(), super::factor::table()];
+    let rows = table().into_iter().chain(super::steps::table()).chain(parts.into_iter().flatten()).collect();
     router(rows, login, admit)
 }
 
@@ -125,7 +127,7 @@ fn fields(bytes: &[u8]) -> Answer {
     }
 }
 
-fn query(parts: &Parts) -> Answer {
+pub(super) fn query(parts: &Parts) -> Answer {
     fields(parts.uri.query().unwrap_or_default().as_bytes())
 }
 

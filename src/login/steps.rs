@@ -42,7 +42,7 @@ impl Login {
     }
 
     /// The secret of the sign-in under way in a browser whose form this is; the answer to any other.
-    fn step_secret(&self, parts: &Parts, csrf: &str) -> Result<Secret, Box<Response>> {
+    pub(super) fn step_secret(&self, parts: &Parts, csrf: &str) -> Result<Secret, Box<Response>> {
         let secret = self.browser.step_secret(&parts.headers);
         match secret {
             Some(secret) if self.is_csrf(csrf, Some(secret.clone())) && self.browser.is_not_foreign(&parts.headers) => {
@@ -53,7 +53,7 @@ impl Login {
     }
 
     /// The answer where a step could not be taken. A refusal is recorded, and the sign-in begins anew.
-    async fn step_failure(&self, error: Error, parts: &Parts) -> Response {
+    pub(super) async fn step_failure(&self, error: Error, parts: &Parts) -> Response {
         let connector = super::PASSWORD;
         let error = match self.record_failure(&error, connector, None, &visit(parts).circumstance).await {
             Ok(()) => error,
@@ -74,6 +74,7 @@ async fn show_change(State(login): State<Login>, request: Request) -> Response {
             let rules = login.password_rules();
             page(StatusCode::OK, pages::change_password(&login.csrf(&secret), &rules, &[]))
         }
+        Ok((_, _, other)) => redirect(other.path(), []),
         Err(Error::Refused { .. }) => redirect("/login", []),
         Err(error) => login.step_failure(error, &parts).await,
     }

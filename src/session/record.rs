@@ -6,7 +6,7 @@ use minicbor::{Decode, Encode};
 use super::{Details, MAX_GROUPS, MAX_USER_AGENT_CHARACTERS, Method, Session};
 use crate::clock::Timestamp;
 use crate::config;
-use crate::model::{SessionId, SourceId, UserId};
+use crate::model::{Level, Presence, SessionId, SourceId, UserId};
 
 #[derive(Clone, Debug, Encode, Decode)]
 #[cbor(map)]
@@ -31,6 +31,10 @@ pub(super) struct Record {
     upstream_session: Option<String>,
     #[n(9)]
     groups: Option<Vec<String>>,
+    #[n(10)]
+    level: Option<Level>,
+    #[n(11)]
+    factor_at: Option<Timestamp>,
 }
 
 impl Record {
@@ -49,12 +53,19 @@ impl Record {
             user_agent,
             upstream_session: details.upstream_session,
             groups: Some(details.groups.into_iter().take(MAX_GROUPS).collect()),
+            level: Some(details.presence.level),
+            factor_at: details.presence.factor_at,
         }
     }
 
     /// The same session under another id.
     pub fn renamed(self, id: SessionId) -> Self {
         Self { id, ..self }
+    }
+
+    /// The same session of somebody who showed another number of things.
+    pub fn with(self, presence: Presence) -> Self {
+        Self { level: Some(presence.level), factor_at: presence.factor_at, ..self }
     }
 
     /// The same session, used at `now`.
@@ -77,6 +88,7 @@ impl Record {
             user_agent: self.user_agent.clone(),
             upstream_session: self.upstream_session.clone(),
             groups: self.groups.clone().unwrap_or_default(),
+            presence: Presence { level: self.level.unwrap_or_default(), factor_at: self.factor_at },
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cleargate::access::{Access, Member, Memberships, Permit, RoleBook};
 use cleargate::audit::{EventKind, Ledger, Sealer};
-use cleargate::lockout::{Error, Lockout, Policy, Subject};
+use cleargate::lockout::{Error, Lockout, Locks, Policy, Subject};
 use cleargate::model::{Circumstance, Id, OrganisationId, UserId, UserName, fold};
 use cleargate::secret::MacKey;
 use cleargate::store::{self, Settings};
@@ -184,6 +184,26 @@ async fn an_administrator_ends_a_lock_at_once_and_it_is_recorded() {
 }
 
 #[tokio::test]
+async fn the_factors_of_an_account_are_counted_apart_from_its_password_and_cleared_with_it() {
+    let ground = Ground::new();
+    let (lockout, name) = (lockout(&ground, Policy::clearvantage()), name());
+    let (password, factor) = (Subject::User(ADA, &name), Subject::Factor(ADA, &name));
+    for _ in 0..3 {
+        assert!(attempt(&lockout, factor, false).await);
+    }
+    assert!(!attempt(&lockout, factor, true).await);
+    assert!(attempt(&lockout, password, true).await, "the password is not locked, and its success forgives nothing");
+    assert!(!attempt(&lockout, factor, true).await);
+    let listed = lockout.list(None, 10).await.unwrap();
+    assert!(listed[0].1.password.is_none() && listed[0].1.factor.unwrap().locked_until.is_some());
+    assert!(lockout.find(ADA).await.unwrap().is_none() && lockout.find_factor(ADA).await.unwrap().is_some());
+    assert!(lockout.clear(&permit(&ground), ADA, &name).await.unwrap());
+    assert!(attempt(&lockout, factor, true).await);
+    let set = ground.events_of(EventKind::LockSet).await;
+    assert!(set.len() == 1 && set[0].details.contains(&("of".to_owned(), "factor".to_owned())), "{set:?}");
+}
+
+#[tokio::test]
 async fn a_name_of_nobody_locks_as_an_account_does_in_every_spelling_and_leaves_no_event() {
     let ground = Ground::new();
     let lockout = lockout(&ground, Policy::clearvantage());
@@ -212,7 +232,9 @@ async fn accounts_are_counted_apart_and_listed_page_by_page() {
     let rest = lockout.list(Some(first[1].0), 10).await.unwrap();
     let ids: Vec<UserId> = first.iter().chain(&rest).map(|(id, _)| *id).collect();
     assert_eq!(ids, users);
-    assert!(rest.iter().all(|(_, state)| state.failures == 1 && state.locked_until.is_none()));
+    let state = |locks: &Locks| locks.password.unwrap();
+    assert!(rest.iter().all(|(_, locks)| state(locks).failures == 1 && state(locks).locked_until.is_none()));
+    assert!(rest.iter().all(|(_, locks)| locks.factor.is_none()));
 }
 
 #[tokio::test]

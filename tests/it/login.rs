@@ -2,6 +2,7 @@
 
 mod change;
 mod ended;
+mod factors;
 mod link;
 mod password;
 mod provider;

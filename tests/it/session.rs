@@ -5,7 +5,7 @@ use std::time::Duration;
 use cleargate::audit::{Event, EventKind, Housekeeping};
 use cleargate::clock::Timestamp;
 use cleargate::config;
-use cleargate::model::{Actor, OrganisationId, SessionId, UserId};
+use cleargate::model::{Actor, OrganisationId, Presence, SessionId, UserId};
 use cleargate::secret::{MacKey, Secret};
 use cleargate::session::{Details, Error, Method, Session, Sessions};
 use cleargate::store::{self, Range, Table};
@@ -37,6 +37,7 @@ fn details() -> Details {
         user_agent: Some("Mozilla/5.0".into()),
         upstream_session: Some("_index1".into()),
         groups: vec!["staff".into()],
+        presence: Presence::default(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What tests share: each file has one subject.
 
+pub mod authenticator;
 pub mod bench;
 pub mod browser;
 pub mod daemon;

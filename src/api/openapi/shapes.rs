@@ -25,10 +25,13 @@ pub(super) fn shapes() -> Vec<(&'static str, Value)> {
         ),
         (
             "Session",
-            "id:id method:text connector:text address:text? user_agent:text? created:time last_seen:time \
-             idle_until:time ends:time user?:BriefOrId",
+            "id:id method:text connector:text address:text? user_agent:text? level:text factor_at:time? created:time \
+             last_seen:time idle_until:time ends:time user?:BriefOrId",
         ),
-        ("Lock", "user:BriefOrId locked_until:time? failures:count last:time"),
+        (
+            "Lock",
+            "user:BriefOrId locked_until:time? failures:count factor_locked_until:time? factor_failures:count last:time",
+        ),
         (
             "Token",
             "id:id name:text kind:text connection:text? scope:[text]? user:id? created:time created_by:text \

@@ -1,0 +1,266 @@
+//! The second factors of who is signed in: what there is, another app, new recovery codes.
+//!
+//! A change asks for proof of this moment: a code where there is a factor, else the password that is kept here, else a
+//! sign-in of the last ten minutes. The session goes on under a new secret, all others of the account end.
+
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use http::request::Parts;
+use http::{Method as HttpMethod, StatusCode, header};
+
+use super::enrol::UNCONFIRMED;
+use super::factor::WRONG;
+use super::routes::{MAX_FORM_BYTES, form, page, redirect, visit};
+use super::steps::STALE;
+use super::{Error, FACTOR, Login, PASSWORD, ReturnTo, SignedIn, pages};
+use crate::audit::{Event, EventKind};
+use crate::credential::{Enrolment, Offer};
+use crate::http::{Access, Rate, Route};
+use crate::model::{FactorKind, Presence};
+use crate::secret::Secret;
+use crate::session::Session;
+use crate::upstream::Answer;
+
+/// How long ago a sign-in may be that stands for a proof of this moment, for who has neither password nor factor here.
+const FRESH: Duration = Duration::from_secs(10 * 60);
+/// What is said of a present password that is not right, or of an account that is locked.
+const WRONG_PASSWORD: &str = "The present password is not right, or was tried too often.";
+/// What is said where nothing but a new sign-in proves anything.
+const OLD: &str = "You signed in too long ago. Sign out, sign in again, and come back within ten minutes.";
+
+/// The rows of this part.
+pub(super) fn table() -> Vec<Route<Login>> {
+    let path = "/account/factors";
+    vec![
+        Route::new(HttpMethod::GET, path, Access::Public, Rate::Page, show),
+        Route::new(HttpMethod::POST, "/account/factors/add", Access::Public, Rate::SignIn, add),
+        Route::new(HttpMethod::POST, "/account/factors/confirm", Access::Public, Rate::SignIn, confirm),
+        Route::new(HttpMethod::POST, "/account/factors/change", Access::Public, Rate::SignIn, change),
+    ]
+}
+
+/// What a change of one's own factors led to.
+enum Done {
+    /// A seed is offered.
+    Offered(Box<Offer>, Option<&'static str>),
+    /// The session has a new secret, and there are recovery codes to show.
+    Codes(Secret, Vec<Secret>),
+    /// The session has a new secret, and the factor is gone.
+    Removed(Secret),
+}
+
+async fn show(State(login): State<Login>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    match login.present(&parts).await {
+        Ok(Some(signed_in)) => login.factors_page(&signed_in, &parts, StatusCode::OK, None, None).await,
+        Ok(None) => redirect("/login?return_to=%2Faccount%2Ffactors", []),
+        Err(error) => login.failure(&error, FACTOR, &parts, &ReturnTo::home()),
+    }
+}
+
+async fn add(State(login): State<Login>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    login.own_change(parts, body, Kind::Add).await
+}
+
+async fn confirm(State(login): State<Login>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    login.own_change(parts, body, Kind::Confirm).await
+}
+
+async fn change(State(login): State<Login>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    login.own_change(parts, body, Kind::Change).await
+}
+
+/// Which form was sent.
+#[derive(Clone, Copy)]
+enum Kind {
+    Add,
+    Confirm,
+    Change,
+}
+
+impl Login {
+    async fn own_change(&self, parts: Parts, body: axum::body::Body, kind: Kind) -> Response {
+        let form = match form(&parts, body, MAX_FORM_BYTES).await {
+            Ok(form) => form,
+            Err(response) => return response,
+        };
+        let Ok(csrf) = form.single("csrf") else {
+            return crate::http::problem(StatusCode::BAD_REQUEST, "the form needs `csrf`, once");
+        };
+        let signed_in = match self.present(&parts).await {
+            Ok(Some(signed_in)) => signed_in,
+            Ok(None) => return redirect("/login?return_to=%2Faccount%2Ffactors", []),
+            Err(error) => return self.failure(&error, FACTOR, &parts, &ReturnTo::home()),
+        };
+        if !self.is_own_form(&parts, csrf) {
+            return self.factors_page(&signed_in, &parts, StatusCode::FORBIDDEN, Some(STALE), None).await;
+        }
+        let outcome = match kind {
+            Kind::Add => self.try_add(&signed_in, &form, &parts).await,
+            Kind::Confirm => self.try_confirm(&signed_in, &form, &parts).await,
+            Kind::Change => self.try_change_factors(&signed_in, &form, &parts).await,
+        };
+        match outcome {
+            Ok(done) => self.done(done, &signed_in, &parts).await,
+            Err(error) => self.own_failure(error, kind, &signed_in, &parts).await,
+        }
+    }
+
+    async fn done(&self, done: Done, signed_in: &SignedIn, parts: &Parts) -> Response {
+        let (mut response, secret) = match done {
+            Done::Offered(offer, problem) => {
+                let names = (&*self.issuer, signed_in.user.user_name.as_str());
+                let status = if problem.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+                let csrf = self.own_csrf(parts);
+                let shown = pages::factor::enrol(&csrf, "/account/factors/confirm", &offer, names, problem);
+                return page(status, shown);
+            }
+            Done::Codes(secret, codes) => {
+                (page(StatusCode::OK, pages::factor::recovery_codes(&codes, "/account/factors")), secret)
+            }
+            Done::Removed(secret) => (redirect("/account/factors", []), secret),
+        };
+        if let Some(cookie) = self.browser.session_header(&secret) {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
+        }
+        response
+    }
+
+    async fn own_failure(&self, error: Error, kind: Kind, signed_in: &SignedIn, parts: &Parts) -> Response {
+        let (connector, text) = match kind {
+            Kind::Add => (PASSWORD, WRONG_PASSWORD),
+            Kind::Confirm => (FACTOR, STALE),
+            Kind::Change => (FACTOR, WRONG),
+        };
+        let text = if matches!(&error, Error::Refused { rule: "old-session", .. }) { OLD } else { text };
+        let recorded = self.record_failure(&error, connector, Some(&signed_in.user), &visit(parts).circumstance).await;
+        match recorded.err().map_or(error, Error::Store) {
+            Error::Refused { .. } => {
+                self.factors_page(signed_in, parts, StatusCode::UNAUTHORIZED, Some(text), None).await
+            }
+            error => self.failure(&error, FACTOR, parts, &ReturnTo::home()),
+        }
+    }
+
+    /// Offers a seed to who has no factor yet and has proved to be here.
+    async fn try_add(&self, signed_in: &SignedIn, form: &Answer, parts: &Parts) -> Result<Done, Error> {
+        let user = &signed_in.user;
+        if self.services.factors.enrolled(user.id).await?.is_any() {
+            return Err(Error::refused("factor", "there is a second factor already"));
+        }
+        if self.has_own_password(signed_in).await? {
+            let password = form.single("password").unwrap_or_default();
+            self.check_present(signed_in, &Secret::new(password.to_owned()), parts).await?;
+        } else if self.services.clock.now().since(signed_in.session.created) > FRESH {
+            return Err(Error::refused("old-session", "the sign-in is too old to prove anything"));
+        }
+        let secret = self.own_secret(parts)?;
+        Ok(Done::Offered(Box::new(self.services.factors.offer(user.id, &secret)?), None))
+    }
+
+    /// Enrols the app whose code was sent. That its owner has proved to be here is what the offer shows.
+    async fn try_confirm(&self, signed_in: &SignedIn, form: &Answer, parts: &Parts) -> Result<Done, Error> {
+        let user = &signed_in.user;
+        let handle = form.single("offer").unwrap_or_default();
+        let absent = || Error::refused("offer", "the seed was not offered to this session, or too long ago");
+        let factors = &self.services.factors;
+        let offer = factors.offered(user.id, &self.own_secret(parts)?, handle).ok_or_else(absent)?;
+        let code = Secret::new(form.single("code").unwrap_or_default().to_owned());
+        let Some(enrolment) = factors.confirm(user.id, &offer, &code)? else {
+            return Ok(Done::Offered(Box::new(offer), Some(UNCONFIRMED)));
+        };
+        let secret = self.enrol_own(signed_in, &enrolment, parts).await?;
+        Ok(Done::Codes(secret, enrolment.codes().to_vec()))
+    }
+
+    async fn enrol_own(&self, signed_in: &SignedIn, enrolment: &Enrolment, parts: &Parts) -> Result<Secret, Error> {
+        let services = &self.services;
+        services
+            .ledger
+            .retry(|mut change| async move {
+                if !services.factors.enrol_in(&mut change, signed_in.user.id, enrolment).await? {
+                    return Err(Error::refused("factor", "a second factor was set up meanwhile"));
+                }
+                let presence = Presence::two(services.clock.now());
+                let renewed = services.sessions.renew_alone_as(&mut change, &signed_in.session, presence).await;
+                let (secret, session, ended) = renewed?;
+                let event = self.own_event(EventKind::FactorEnrolled, signed_in, &session, parts);
+                change.commit(event.detail("sessions_ended", ended)).await?;
+                Ok(secret)
+            })
+            .await
+    }
+
+    /// Removes the app, or makes new recovery codes, with a code of this moment.
+    async fn try_change_factors(&self, signed_in: &SignedIn, form: &Answer, parts: &Parts) -> Result<Done, Error> {
+        let removes = match form.single("do") {
+            Ok("remove") => true,
+            Ok("recovery-codes") => false,
+            _ => return Err(Error::refused("form", "the form does not say what to do")),
+        };
+        self.check_code(&signed_in.user, form.single("code").unwrap_or_default(), parts).await?;
+        let services = &self.services;
+        let user = &signed_in.user;
+        let codes = &services.factors.new_codes(user.id);
+        let secret = services
+            .ledger
+            .retry(|mut change| async move {
+                if !services.factors.enrolled_in(&mut change, user.id).await?.is_any() {
+                    return Err(Error::refused("factor", "the second factor was removed meanwhile"));
+                }
+                let kind = if removes {
+                    services.factors.remove_in(&mut change, user.id).await?;
+                    EventKind::FactorRemoved
+                } else {
+                    services.factors.put_codes_in(&mut change, user.id, codes)?;
+                    EventKind::RecoveryCodesCreated
+                };
+                let presence = if removes { Presence::default() } else { Presence::two(services.clock.now()) };
+                let renewed = services.sessions.renew_alone_as(&mut change, &signed_in.session, presence).await;
+                let (secret, session, ended) = renewed?;
+                let event = self.own_event(kind, signed_in, &session, parts).detail("sessions_ended", ended);
+                change.commit(event).await?;
+                Ok(secret)
+            })
+            .await?;
+        Ok(if removes { Done::Removed(secret) } else { Done::Codes(secret, codes.codes().to_vec()) })
+    }
+
+    fn own_event(&self, kind: EventKind, signed_in: &SignedIn, session: &Session, parts: &Parts) -> Event {
+        Event::new(self.services.clock.now(), kind, &signed_in.actor())
+            .within(&visit(parts).circumstance)
+            .on("user", signed_in.user.id, &signed_in.user.user_name)
+            .detail("factor", FactorKind::Code.name())
+            .detail("session", session.id)
+    }
+
+    fn own_secret(&self, parts: &Parts) -> Result<Secret, Error> {
+        let absent = || Error::refused("session", "there is no session");
+        self.browser.session_secret(&parts.headers).ok_or_else(absent)
+    }
+
+    async fn factors_page(
+        &self,
+        signed_in: &SignedIn,
+        parts: &Parts,
+        status: StatusCode,
+        problem: Option<&str>,
+        done: Option<&str>,
+    ) -> Response {
+        let enrolled = self.services.factors.enrolled(signed_in.user.id).await.map_err(Error::from);
+        let asks_password = self.has_own_password(signed_in).await;
+        match (enrolled, asks_password) {
+            (Ok(enrolled), Ok(asks_password)) => {
+                let csrf = &self.own_csrf(parts);
+                let view = pages::factor::Own { csrf, enrolled: &enrolled, asks_password, problem, done };
+                page(status, pages::factor::own(&view))
+            }
+            (Err(error), _) | (_, Err(error)) => self.failure(&error, FACTOR, parts, &ReturnTo::home()),
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Showing a second factor: in the middle of a sign-in, and again while signed in.
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use http::request::Parts;
+use http::{Method as HttpMethod, StatusCode};
+
+use super::finish::{Evidence, Finished};
+use super::return_to::ReturnTo;
+use super::routes::{MAX_FORM_BYTES, form, page, query, redirect, visit};
+use super::step::Step;
+use super::steps::STALE;
+use super::{Error, FACTOR, Login, SignedIn, pages};
+use crate::audit::{Event, EventKind};
+use crate::http::{Access, Rate, Route};
+use crate::limit::Subject as Limited;
+use crate::lockout::Subject;
+use crate::model::{FactorKind, Presence, User};
+use crate::secret::Secret;
+
+/// What is said of a code that is not right, of one that was used, and of factors that are locked.
+pub(super) const WRONG: &str = "That code did not work. Wait for the next one, then try again.";
+/// What is said when the last try was used.
+const OVER: &str = "There were too many wrong codes. Please sign in again.";
+
+/// The rows of this part.
+pub(super) fn table() -> Vec<Route<Login>> {
+    vec![
+        Route::new(HttpMethod::GET, Step::Factor.path(), Access::Public, Rate::Page, show),
+        Route::new(HttpMethod::POST, Step::Factor.path(), Access::Public, Rate::SignIn, shown),
+        Route::new(HttpMethod::GET, "/login/step-up", Access::Public, Rate::Page, ask_again),
+        Route::new(HttpMethod::POST, "/login/step-up", Access::Public, Rate::SignIn, shown_again),
+    ]
+}
+
+impl Login {
+    /// Checks a code of somebody's second factor and uses it up: counted like a password, in a count of its own.
+    ///
+    /// # Errors
+    /// `Refused` when it is wrong or the factors are locked; `TooMany`, `Busy`, `Store`.
+    pub(super) async fn check_code(&self, user: &User, code: &str, parts: &Parts) -> Result<FactorKind, Error> {
+        let name = user.user_name.folded();
+        self.services.limits.check(Rate::SignIn, Limited::Account(name.as_str())).map_err(Error::TooMany)?;
+        let code = Secret::new(code.to_owned());
+        let circumstance = &visit(parts).circumstance;
+        let check = async {
+            let kind = self.services.factors.check_code(user, &code, circumstance).await?;
+            kind.ok_or_else(|| Error::refused("wrong-code", "the code is wrong, or was used before"))
+        };
+        self.guarded(Subject::Factor(user.id, &user.user_name), circumstance, check).await
+    }
+}
+
+async fn show(State(login): State<Login>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let Some(secret) = login.browser.step_secret(&parts.headers) else { return redirect("/login", []) };
+    match login.waiting(&secret).await {
+        Ok((_, _, Step::Factor)) => page(StatusCode::OK, pages::factor::ask(&login.csrf(&secret), None)),
+        Ok((_, _, other)) => redirect(other.path(), []),
+        Err(Error::Refused { .. }) => redirect("/login", []),
+        Err(error) => login.step_failure(error, &parts).await,
+    }
+}
+
+async fn shown(State(login): State<Login>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let form = match form(&parts, body, MAX_FORM_BYTES).await {
+        Ok(form) => form,
+        Err(response) => return response,
+    };
+    let (Ok(code), Ok(csrf)) = (form.single("code"), form.single("csrf")) else {
+        return crate::http::problem(StatusCode::BAD_REQUEST, "the form needs `code` and `csrf`, once each");
+    };
+    let secret = match login.step_secret(&parts, csrf) {
+        Ok(secret) => secret,
+        Err(response) => return *response,
+    };
+    match login.try_factor(&secret, code, &parts).await {
+        Ok(Tried::Finished(finished)) => login.welcome(&finished),
+        Ok(Tried::Wrong) => page(StatusCode::UNAUTHORIZED, pages::factor::ask(&login.csrf(&secret), Some(WRONG))),
+        Ok(Tried::Over) => page(StatusCode::FORBIDDEN, pages::begin_again(OVER)),
+        Err(error) => login.step_failure(error, &parts).await,
+    }
+}
+
+/// How a try of a code ended.
+enum Tried {
+    Finished(Finished),
+    /// It was wrong; another may be tried.
+    Wrong,
+    /// It was wrong, and the last one.
+    Over,
+}
+
+impl Login {
+    async fn try_factor(&self, secret: &Secret, code: &str, parts: &Parts) -> Result<Tried, Error> {
+        let (user, _, step) = self.waiting(secret).await?;
+        if step != Step::Factor {
+            return Err(Error::refused("step", "the sign-in does not wait for a second factor"));
+        }
+        let is_last = self.count_try(secret).await?;
+        match self.check_code(&user, code, parts).await {
+            Ok(kind) => Ok(Tried::Finished(self.resume(secret, &Evidence::Factor(kind), &visit(parts)).await?)),
+            Err(error @ Error::Refused { .. }) => {
+                self.record_failure(&error, FACTOR, Some(&user), &visit(parts).circumstance).await?;
+                if is_last {
+                    self.drop_pending(secret).await?;
+                    return Ok(Tried::Over);
+                }
+                Ok(Tried::Wrong)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+async fn ask_again(State(login): State<Login>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let return_to = ReturnTo::parse(query(&parts).optional("return_to").ok().flatten());
+    match login.present(&parts).await {
+        Ok(Some(signed_in)) => login.step_up_page(&signed_in, &return_to, &parts, StatusCode::OK, None).await,
+        Ok(None) => redirect(&sign_in_address(&return_to), []),
+        Err(error) => login.failure(&error, FACTOR, &parts, &return_to),
+    }
+}
+
+async fn shown_again(State(login): State<Login>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let form = match form(&parts, body, MAX_FORM_BYTES).await {
+        Ok(form) => form,
+        Err(response) => return response,
+    };
+    let return_to = ReturnTo::parse(form.optional("return_to").ok().flatten());
+    let (Ok(code), Ok(csrf)) = (form.single("code"), form.single("csrf")) else {
+        return crate::http::problem(StatusCode::BAD_REQUEST, "the form needs `code` and `csrf`, once each");
+    };
+    let signed_in = match login.present(&parts).await {
+        Ok(Some(signed_in)) => signed_in,
+        Ok(None) => return redirect(&sign_in_address(&return_to), []),
+        Err(error) => return login.failure(&error, FACTOR, &parts, &return_to),
+    };
+    if !login.is_own_form(&parts, csrf) {
+        return login.step_up_page(&signed_in, &return_to, &parts, StatusCode::FORBIDDEN, Some(STALE)).await;
+    }
+    match login.step_up(&signed_in, code, &parts).await {
+        Ok(secret) => redirect(return_to.as_str(), [login.browser.session_header(&secret)]),
+        Err(error) => {
+            let user = Some(&signed_in.user);
+            let recorded = login.record_failure(&error, FACTOR, user, &visit(&parts).circumstance).await;
+            match recorded.err().map_or(error, Error::Store) {
+                Error::Refused { .. } => {
+                    login.step_up_page(&signed_in, &return_to, &parts, StatusCode::UNAUTHORIZED, Some(WRONG)).await
+                }
+                error => login.failure(&error, FACTOR, &parts, &return_to),
+            }
+        }
+    }
+}
+
+/// The page of all ways in, and on from there.
+fn sign_in_address(return_to: &ReturnTo) -> String {
+    let query = form_urlencoded::Serializer::new(String::new()).append_pair("return_to", return_to.as_str()).finish();
+    format!("/login?{query}")
+}
+
+impl Login {
+    async fn step_up_page(
+        &self,
+        signed_in: &SignedIn,
+        return_to: &ReturnTo,
+        parts: &Parts,
+        status: StatusCode,
+        problem: Option<&str>,
+    ) -> Response {
+        let enrolled = match self.services.factors.enrolled(signed_in.user.id).await {
+            Ok(enrolled) => enrolled,
+            Err(error) => return self.failure(&error.into(), FACTOR, parts, return_to),
+        };
+        if !enrolled.is_any() {
+            return page(StatusCode::OK, pages::factor::nothing_to_show(&sign_in_address(return_to)));
+        }
+        page(status, pages::factor::ask_again(&self.own_csrf(parts), return_to.as_str(), problem))
+    }
+
+    /// Takes a second factor from somebody who is signed in: the session goes on under a new secret.
+    async fn step_up(&self, signed_in: &SignedIn, code: &str, parts: &Parts) -> Result<Secret, Error> {
+        let kind = self.check_code(&signed_in.user, code, parts).await?;
+        let services = &self.services;
+        let circumstance = &visit(parts).circumstance;
+        services
+            .ledger
+            .retry(|mut change| async move {
+                let now = services.clock.now();
+                let renewed = services.sessions.renew(&mut change, &signed_in.session, Presence::two(now)).await;
+                let (secret, session) = renewed?;
+                let event = Event::new(now, EventKind::FactorUsed, &signed_in.actor())
+                    .within(circumstance)
+                    .on("user", signed_in.user.id, &signed_in.user.user_name)
+                    .detail("factor", kind.name())
+                    .detail("session", session.id);
+                change.commit(event).await?;
+                Ok(secret)
+            })
+            .await
+    }
+}

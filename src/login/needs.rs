@@ -1,0 +1,63 @@
+//! What a sign-in must still show beside its first proof, and what its session knows of who is behind it.
+
+use super::finish::Visit;
+use super::pending::{First, Pending};
+use super::step::Needs;
+use super::{Error, Login};
+use crate::audit::{Change, Event, EventKind};
+use crate::credential::Enrolment;
+use crate::model::{Actor, FactorKind, Presence, User, UserId};
+
+impl Login {
+    /// What a sign-in must still show, as part of a change that fails when it is another by then.
+    pub(super) async fn needs(&self, change: &mut Change, pending: &Pending, user: &User) -> Result<Needs, Error> {
+        let must_change = matches!(&pending.first, First::Password(verified) if verified.must_change());
+        if self.trusts_factors(&pending.first) {
+            return Ok(Needs { must_change, ..Needs::default() });
+        }
+        let is_enrolled = self.services.factors.enrolled_in(change, user.id).await?.is_any();
+        let has_factor = is_enrolled && pending.factor.is_none();
+        let must_enrol = !is_enrolled && self.requires_factor(change, user.id).await?;
+        Ok(Needs { must_change, has_factor, must_enrol })
+    }
+
+    /// Whether the proof is the word of a provider that asks for second factors itself.
+    fn trusts_factors(&self, first: &First) -> bool {
+        match first {
+            First::Link(_) | First::Password(_) => false,
+            First::Upstream { connector, .. } => self.connectors.get(connector).is_some_and(|c| c.trusts_factors),
+        }
+    }
+
+    /// What a session knows of who has shown everything.
+    pub(super) fn presence(&self, pending: &Pending) -> Presence {
+        match pending.factor {
+            Some(shown) => Presence::two(shown.at),
+            None if self.trusts_factors(&pending.first) => Presence::two(self.services.clock.now()),
+            None => Presence::default(),
+        }
+    }
+
+    /// Enrols the second factor of a sign-in.
+    pub(super) async fn enrol(
+        &self,
+        change: &mut Change,
+        user: &User,
+        enrolment: &Enrolment,
+        visit: &Visit,
+    ) -> Result<(), Error> {
+        if !self.services.factors.enrol_in(change, user.id, enrolment).await? {
+            return Err(Error::refused("factor", "a second factor was set up meanwhile"));
+        }
+        let event = Event::new(self.services.clock.now(), EventKind::FactorEnrolled, &Actor::Anonymous)
+            .within(&visit.circumstance)
+            .on("user", user.id, &user.user_name)
+            .detail("factor", FactorKind::Code.name());
+        change.also(event);
+        Ok(())
+    }
+    /// Whether somebody must have a second factor.
+    pub(super) async fn requires_factor(&self, _change: &mut Change, _user: UserId) -> Result<bool, Error> {
+        Ok(self.requires_factor)
+    }
+}
