@@ -12,6 +12,7 @@ mod audit;
 mod cursor;
 mod error;
 mod explain;
+mod factors;
 mod fields;
 mod grants;
 mod groups;
@@ -55,7 +56,7 @@ pub use users::{MAX_ROWS, Row, parse};
 use crate::access::{Access, Permit};
 use crate::audit::{Ledger, Sealer};
 use crate::clock::{Clock, Timestamp};
-use crate::credential::Credentials;
+use crate::credential::{Credentials, Factors};
 use crate::directory::Directory;
 use crate::http::openapi::Operation;
 use crate::limit::Limits;
@@ -115,6 +116,8 @@ pub struct Services {
     pub cursors: Cursors,
     /// People and groups.
     pub directory: Directory,
+    /// Second factors.
+    pub factors: Factors,
     /// The ledger.
     pub ledger: Ledger,
     /// Rates.

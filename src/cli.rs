@@ -12,6 +12,7 @@ mod demo;
 mod doctor;
 mod environment;
 mod explain;
+mod factor;
 mod failure;
 mod grant;
 mod group;
@@ -94,6 +95,9 @@ enum Command {
     Explain(explain::Arguments),
     /// Write scopes, roles, people, groups and grants as a document
     Export(transfer::Export),
+    /// Second factors of accounts
+    #[command(subcommand)]
+    Factor(factor::Command),
     /// Roles given to users and groups
     #[command(subcommand)]
     Grant(grant::Command),
@@ -179,6 +183,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Doctor(_) => narrow(doctor::run(Client::open(&options)?, output)),
         Command::Explain(arguments) => narrow(explain::run(arguments, Client::open(&options)?, output)),
         Command::Export(arguments) => narrow(transfer::export(arguments, Client::open(&options)?, output)),
+        Command::Factor(command) => narrow(factor::run(command, Client::open(&options)?, output)),
         Command::Grant(command) => narrow(grant::run(command, Client::open(&options)?, output)),
         Command::Group(command) => narrow(group::run(command, Client::open(&options)?, output)),
         Command::Import(arguments) => narrow(transfer::import(arguments, Client::open(&options)?, output)),

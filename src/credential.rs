@@ -7,6 +7,7 @@
 //! is [`lockout`](crate::lockout)'s to say, before.
 
 mod base32;
+mod demands;
 mod factors;
 mod hasher;
 mod phc;

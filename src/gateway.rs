@@ -202,16 +202,7 @@ impl Gateway {
             .with_belongings(Arc::new(belongings))
             .with_schemas(&config.schemas)
             .with_connections(policies::connections(&config.scim));
-        let types: Vec<String> = config.schemas.types.iter().map(|known| known.name.to_string()).collect();
-        match directory.count_owned_once(&types).await {
-            Ok(()) => {}
-            // A store that takes no writes is served as it is; the next start counts.
-            Err(error @ directory::Error::Store(_)) if !ledger.store().engine().health().writable => {
-                tracing::warn!("what each source owns was not counted: {}", Chain(&error));
-            }
-            Err(directory::Error::Store(error)) => return Err(Error::Store(error)),
-            Err(other) => return Err(Error::configuration("store.path", other)),
-        }
+        count_owned(&directory, &ledger, &config).await?;
         open_facets(&directory, &ledger, &foundation.tasks).await?;
         let memberships = Arc::new(directory.clone());
         let roles = pack.roles().clone();
@@ -389,6 +380,21 @@ async fn tell_failing_tests(access: &Access, ledger: &Ledger, now: Timestamp) ->
         }
     }
     Ok(())
+}
+
+/// Counts once what each source owns: a release before did not.
+async fn count_owned(directory: &Directory, ledger: &Ledger, config: &Config) -> Result<(), Error> {
+    let types: Vec<String> = config.schemas.types.iter().map(|known| known.name.to_string()).collect();
+    match directory.count_owned_once(&types).await {
+        Ok(()) => Ok(()),
+        // A store that takes no writes is served as it is; the next start counts.
+        Err(error @ directory::Error::Store(_)) if !ledger.store().engine().health().writable => {
+            tracing::warn!("what each source owns was not counted: {}", Chain(&error));
+            Ok(())
+        }
+        Err(directory::Error::Store(error)) => Err(Error::Store(error)),
+        Err(other) => Err(Error::configuration("store.path", other)),
+    }
 }
 
 /// Lists people by index, once every user has its rows: those whom a release before has made get them now.

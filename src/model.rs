@@ -20,7 +20,7 @@ mod user;
 mod value;
 
 pub use actor::{Actor, Circumstance, TokenKind};
-pub use assurance::{FactorKind, Level, Presence};
+pub use assurance::{FactorKind, FactorRule, Level, Presence};
 pub use group::{Group, MAX_DISPLAY_BYTES, Membership};
 pub use id::{Id, NotAnId, OrganisationId, SessionId, TicketId, TokenId};
 pub use name::{FoldedName, GroupName, NameError, SourceId, UserName, fold};

@@ -442,8 +442,18 @@ fn event(
     event
 }
 
-const PARTS: [&str; 8] =
-    ["name", "description", "permissions", "denies", "includes", "if_owner", "ui_profile", "scoped_only"];
+const PARTS: [&str; 10] = [
+    "name",
+    "description",
+    "permissions",
+    "denies",
+    "includes",
+    "if_owner",
+    "ui_profile",
+    "scoped_only",
+    "requires_factor",
+    "factor_within",
+];
 
 fn parts(role: &StoredRole) -> [String; PARTS.len()] {
     fn list<T: ToString>(items: &[T]) -> String {
@@ -460,6 +470,8 @@ fn parts(role: &StoredRole) -> [String; PARTS.len()] {
         list(if_owner),
         profile.join(" "),
         if role.is_scoped_only { "true".to_owned() } else { String::new() },
+        role.role.factor.filter(|rule| rule.required).map(|_| "true".to_owned()).unwrap_or_default(),
+        role.role.factor.and_then(|rule| rule.within()).unwrap_or_default(),
     ]
 }
 

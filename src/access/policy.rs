@@ -132,6 +132,12 @@ impl Prepared {
         &self.scopes
     }
 
+    /// Whether a role that is held now, wherever, demands a second factor of its holders.
+    pub fn requires_factor(&self, now: Timestamp) -> bool {
+        let demands = |role: usize| self.roles.factor_rule(role).required;
+        self.slots.iter().any(|slot| slot.moment(now).is_none() && slot.role.is_some_and(demands))
+    }
+
     /// What covers the place of a question.
     fn chain(&self, scope: Option<&Scope>) -> Chain {
         let Some(scope) = scope else { return Chain::ORGANISATION };

@@ -107,8 +107,16 @@ mod tests {
             let parse = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
             let (permissions, denies, if_owner) = (parse(permissions), parse(denies), parse(if_owner));
             let (id, includes) = (id.parse().unwrap(), Vec::new());
-            let role =
-                Role { id, name: String::new(), description: String::new(), permissions, denies, includes, if_owner };
+            let role = Role {
+                id,
+                name: String::new(),
+                description: String::new(),
+                permissions,
+                denies,
+                includes,
+                if_owner,
+                factor: None,
+            };
             RoleEntry::new(role, RoleKind::Role)
         };
         let mut catalogue = Catalogue::default();

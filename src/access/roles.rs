@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use super::Error;
-use crate::model::{Permission, Role, RoleId, near};
+use crate::config::parse_duration;
+use crate::model::{FactorRule, Permission, Role, RoleId, near};
 
 /// Every permission that exists, by resource. What is not in it is refused, in roles and in questions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -151,6 +152,15 @@ impl Piece {
     }
 }
 
+/// What a time within which a factor must have been shown has to be.
+pub(super) const FACTOR_WITHIN: &str = "must be a time from 1m to 30d, such as 10m";
+
+/// Reads such a time, in seconds; `None` for any other text.
+pub(super) fn factor_within(text: &str) -> Option<u64> {
+    let seconds = parse_duration(text)?.as_secs();
+    (60..=30 * 86_400).contains(&seconds).then_some(seconds)
+}
+
 /// All roles by id.
 #[derive(Clone, Debug, Default)]
 pub struct RoleBook {
@@ -170,6 +180,8 @@ struct Numbers {
     of_roles: HashMap<RoleId, usize>,
     /// A row for each permission, in it a byte for each role.
     says: Vec<u8>,
+    /// What each role asks of second factors, its includes counted in.
+    factors: Vec<FactorRule>,
 }
 
 impl Numbers {
@@ -346,6 +358,11 @@ impl RoleBook {
             self.resolved.insert(id.clone(), pieces);
         }
         self.numbers.number_roles(&self.resolved);
+        let asked = |pieces: &Vec<Piece>| {
+            let roles = pieces.iter().filter_map(|piece| self.entries.get(piece.includes.last()?));
+            roles.filter_map(|entry| entry.role.factor).fold(FactorRule::default(), FactorRule::and)
+        };
+        self.numbers.factors = self.resolved.values().map(asked).collect();
         Ok(())
     }
 
@@ -362,6 +379,11 @@ impl RoleBook {
     /// The number of a role.
     pub(super) fn number(&self, role: &RoleId) -> Option<usize> {
         self.numbers.of_roles.get(role).copied()
+    }
+
+    /// What a role, by number, and those that it includes ask of second factors.
+    pub(super) fn factor_rule(&self, role: usize) -> FactorRule {
+        self.numbers.factors.get(role).copied().unwrap_or_default()
     }
 
     /// What each role, by number, says of a permission.

@@ -260,6 +260,14 @@ impl Access {
         })
     }
 
+    /// Whether a role that a user holds now demands a second factor of its holders.
+    ///
+    /// # Errors
+    /// `NotFound`, `Store`.
+    pub async fn requires_factor(&self, user: UserId) -> Result<bool, Error> {
+        Ok(self.prepared(user).await?.requires_factor(self.clock.now()))
+    }
+
     /// Why a user may or may not, `at` a moment or now. The answer is the decision that is enforced.
     ///
     /// # Errors

@@ -69,6 +69,8 @@ fn render_entry(entry: &RoleEntry) -> Value {
         "kind": kind,
         "heading": entry.heading,
         "scoped_only": entry.is_scoped_only,
+        "requires_factor": entry.role.factor.is_some_and(|rule| rule.required),
+        "factor_within": entry.role.factor.and_then(|rule| rule.within()),
         "includes": entry.role.includes.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "permissions": texts(&entry.role.permissions),
         "denies": texts(&entry.role.denies),
@@ -218,6 +220,9 @@ struct Wish {
     if_owner: Option<Vec<String>>,
     ui_profile: Option<BTreeMap<String, String>>,
     scoped_only: Option<bool>,
+    requires_factor: Option<bool>,
+    /// Empty for none.
+    factor_within: Option<String>,
 }
 
 impl Wish {
@@ -231,6 +236,8 @@ impl Wish {
             if_owner: fields.texts("if_owner")?,
             ui_profile: fields.words_by_key("ui_profile")?,
             scoped_only: fields.flag("scoped_only")?,
+            requires_factor: fields.flag("requires_factor")?,
+            factor_within: fields.text("factor_within")?,
         };
         fields.end()?;
         Ok(wish)
@@ -250,11 +257,15 @@ impl Wish {
         set(&mut role.if_owner, &self.if_owner);
         set(&mut role.ui_profile, &self.ui_profile);
         set(&mut role.scoped_only, &self.scoped_only);
+        set(&mut role.requires_factor, &self.requires_factor);
+        if let Some(within) = &self.factor_within {
+            role.factor_within = Some(within.clone()).filter(|text| !text.is_empty());
+        }
     }
 }
 
 /// `POST /roles?dry_run=`: `name`, `description`, `permissions`, `denies`, `includes`, `if_owner`, `ui_profile`,
-/// `scoped_only`.
+/// `scoped_only`, `requires_factor`, `factor_within`.
 pub(super) async fn create(
     State(api): State<Api>,
     caller: Caller,

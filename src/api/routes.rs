@@ -14,8 +14,8 @@ use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, H
 use super::admit::Gate;
 use super::error::Problem;
 use super::{
-    Api, Error, audit, explain, grants, groups, history, locks, me, openapi, people, placed, policy, reports, requests,
-    roles, scopes, sessions, sources, status, tokens, transfer, users,
+    Api, Error, audit, explain, factors, grants, groups, history, locks, me, openapi, people, placed, policy, reports,
+    requests, roles, scopes, sessions, sources, status, tokens, transfer, users,
 };
 use crate::http::{Access, PeerUid, Rate, RequestId, Route};
 
@@ -130,6 +130,8 @@ fn of_people() -> Vec<Route<Api>> {
         Route::new(DELETE, "/api/v1/groups/{id}/members", Management, API, groups::remove),
         Route::new(POST, "/api/v1/import", Management, API, transfer::import)
             .with_body_bytes(crate::transfer::MAX_BYTES),
+        Route::new(GET, "/api/v1/users/{user}/factors", Management, API, factors::show),
+        Route::new(DELETE, "/api/v1/users/{user}/factors", Management, API, factors::remove),
         Route::new(GET, "/api/v1/locks", Management, API, locks::list),
         Route::new(DELETE, "/api/v1/locks/{user}", Management, API, locks::clear),
         Route::new(GET, "/api/v1/me", Session, API, me::me),

@@ -38,6 +38,9 @@ pub(super) async fn show(State(api): State<Api>, caller: Caller, Path(user): Pat
     body.insert("locked_until".to_owned(), render::time(lock.and_then(|lock| lock.locked_until)));
     body.insert("has_password".to_owned(), password.is_some().into());
     body.insert("must_change_password".to_owned(), password.is_some_and(|p| p.must_change).into());
+    let factors = &api.services.factors;
+    body.insert("has_factor".to_owned(), factors.enrolled(user.id).await?.is_any().into());
+    body.insert("requires_factor".to_owned(), factors.is_demanded(user.id).await?.into());
     Ok(render::versioned(StatusCode::OK, &Value::Object(body), user.revision))
 }
 

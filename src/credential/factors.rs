@@ -126,10 +126,10 @@ impl NewCodes {
 /// The second factors of one organisation. Cloning shares the store.
 #[derive(Clone)]
 pub struct Factors {
-    ledger: Ledger,
-    clock: Clock,
+    pub(super) ledger: Ledger,
+    pub(super) clock: Clock,
     ids: IdSource,
-    organisation: OrganisationId,
+    pub(super) organisation: OrganisationId,
     seeds: SealKey,
     offers: SealKey,
     codes: MacKey,
@@ -315,15 +315,17 @@ impl Factors {
     pub async fn remove_in(&self, change: &mut Change, user: UserId) -> Result<bool, store::Error> {
         let had = change.find(&SEEDS, self.organisation, &user).await?.is_some();
         if had {
-            self.forget_in(change, user);
+            change.delete(&SEEDS, self.organisation, &user);
+            change.delete(&RECOVERY, self.organisation, &user);
         }
         Ok(had)
     }
 
-    /// Removes whatever a person has enrolled inside a change of the caller's that deletes the account.
+    /// Removes whatever a person has enrolled, and what is demanded of them, inside a change of the caller's that deletes the account.
     pub fn forget_in(&self, change: &mut Change, user: UserId) {
         change.delete(&SEEDS, self.organisation, &user);
         change.delete(&RECOVERY, self.organisation, &user);
+        self.forget_demand_in(change, user);
     }
 
     fn open(&self, user: UserId, row: &SeedRow) -> Result<Seed, store::Error> {

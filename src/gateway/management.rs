@@ -40,6 +40,7 @@ impl Gateway {
             credentials: self.credentials.clone(),
             cursors: self.places.clone(),
             directory: self.directory.clone(),
+            factors: self.factors.clone(),
             ledger: self.ledger.clone(),
             limits: self.limits.clone(),
             lockout: self.lockout.clone(),

@@ -56,8 +56,12 @@ impl Login {
         change.also(event);
         Ok(())
     }
-    /// Whether somebody must have a second factor.
-    pub(super) async fn requires_factor(&self, _change: &mut Change, _user: UserId) -> Result<bool, Error> {
-        Ok(self.requires_factor)
+    /// Whether somebody must have a second factor: everybody must, or it is demanded of them, or of a role of theirs.
+    async fn requires_factor(&self, change: &mut Change, user: UserId) -> Result<bool, Error> {
+        if self.requires_factor || self.services.factors.is_demanded_in(change, user).await? {
+            return Ok(true);
+        }
+        let by_role = self.services.access.requires_factor(user).await;
+        by_role.map_err(|error| Error::Unavailable(error.to_string()))
     }
 }

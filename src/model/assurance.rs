@@ -49,6 +49,38 @@ impl FactorKind {
     }
 }
 
+/// What a role asks of its holders' second factors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct FactorRule {
+    /// Every holder must have one.
+    #[n(0)]
+    pub required: bool,
+    /// What the role allows holds only in a session in which one was shown within this time, in seconds.
+    #[n(1)]
+    pub within_s: Option<u64>,
+}
+
+impl FactorRule {
+    /// What both ask: the stricter of each.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let within_s = match (self.within_s, other.within_s) {
+            (Some(one), Some(two)) => Some(one.min(two)),
+            (one, two) => one.or(two),
+        };
+        Self { required: self.required || other.required, within_s }
+    }
+
+    /// The time as configuration files write it: `10m`; `None` when none is asked for.
+    pub fn within(&self) -> Option<String> {
+        let seconds = self.within_s?;
+        let units = [(86_400, "d"), (3_600, "h"), (60, "m")];
+        let unit = units.into_iter().find(|(size, _)| seconds > 0 && seconds % size == 0);
+        Some(unit.map_or_else(|| format!("{seconds}s"), |(size, name)| format!("{}{name}", seconds / size)))
+    }
+}
+
 /// What a session knows of who is behind it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Presence {

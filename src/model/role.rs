@@ -6,7 +6,7 @@ use std::str::FromStr;
 use minicbor::{Decode, Decoder, Encode, Encoder};
 
 use super::name::{decode_text, encode_text};
-use super::{GroupId, Id, NameError, Permission, Scope, SourceId, UserId};
+use super::{FactorRule, GroupId, Id, NameError, Permission, Scope, SourceId, UserId};
 use crate::clock::Timestamp;
 
 /// A role's slug: `data_analyst`.
@@ -85,6 +85,9 @@ pub struct Role {
     /// Permissions that hold only where the actor owns the object.
     #[n(6)]
     pub if_owner: Vec<Permission>,
+    /// What it asks of its holders' second factors; `None` for nothing.
+    #[n(7)]
+    pub factor: Option<FactorRule>,
 }
 
 /// Who holds a grant.

@@ -12,8 +12,8 @@ use crate::access::{ScopeRecord, StoredRole};
 use crate::clock::Timestamp;
 use crate::directory::Member;
 use crate::model::{
-    Attributes, Companies, Grant, GrantId, Group, GroupId, GroupName, Link, Membership, Mode, OrganisationId, Origin,
-    Permission, Role, RoleId, Scope, SourceId, Status, Subject, User, UserId, UserName,
+    Attributes, Companies, FactorRule, Grant, GrantId, Group, GroupId, GroupName, Link, Membership, Mode,
+    OrganisationId, Origin, Permission, Role, RoleId, Scope, SourceId, Status, Subject, User, UserId, UserName,
 };
 
 /// The version of the document that this release writes; it reads no other.
@@ -91,10 +91,21 @@ pub(super) struct RoleLine {
     if_owner: Vec<Text<Permission>>,
     ui_profile: BTreeMap<String, String>,
     scoped_only: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    factor: Option<FactorLine>,
     created: Text<Timestamp>,
     changed: Text<Timestamp>,
     revision: u64,
     maker: String,
+}
+
+/// What a role asks of second factors.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct FactorLine {
+    required: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    within_s: Option<u64>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -341,6 +352,7 @@ impl From<&StoredRole> for RoleLine {
             if_owner: texts(&role.if_owner),
             ui_profile: stored.ui_profile.clone(),
             scoped_only: stored.is_scoped_only,
+            factor: role.factor.map(|rule| FactorLine { required: rule.required, within_s: rule.within_s }),
             created: Text(stored.created),
             changed: Text(stored.changed),
             revision: stored.revision,
@@ -359,6 +371,7 @@ impl From<RoleLine> for StoredRole {
             denies: values(line.denies),
             includes: values(line.includes),
             if_owner: values(line.if_owner),
+            factor: line.factor.map(|line| FactorRule { required: line.required, within_s: line.within_s }),
         };
         Self {
             role,

@@ -8,6 +8,7 @@ mod contact;
 mod coverage;
 mod escalation;
 mod explained;
+mod factors;
 mod forms;
 mod grants;
 mod groups;

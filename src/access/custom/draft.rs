@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::slug;
+use crate::access::roles::{FACTOR_WITHIN, factor_within};
 use crate::access::{Error, Pack, RoleBook, RoleEntry};
-use crate::model::{Permission, Role, RoleId};
+use crate::model::{FactorRule, Permission, Role, RoleId};
 
 /// Most entries of one list of a role.
 const MAX_RULES: usize = 500;
@@ -41,6 +42,13 @@ pub struct CustomRole {
     /// Whether it can be given within a scope only.
     #[serde(default)]
     pub scoped_only: bool,
+    /// Whether every holder must have a second factor.
+    #[serde(default)]
+    pub requires_factor: bool,
+    /// What it allows holds only in a session in which a second factor was shown within this time, 1 minute to 30 days:
+    /// `10m`.
+    #[serde(default)]
+    pub factor_within: Option<String>,
 }
 
 impl CustomRole {
@@ -56,6 +64,8 @@ impl CustomRole {
             if_owner: texts(&entry.role.if_owner),
             ui_profile: entry.ui_profile.clone(),
             scoped_only: entry.is_scoped_only,
+            requires_factor: entry.role.factor.is_some_and(|rule| rule.required),
+            factor_within: entry.role.factor.and_then(|rule| rule.within()),
         }
     }
 
@@ -87,8 +97,19 @@ impl CustomRole {
             denies: permissions("denies", &self.denies, book)?,
             includes: includes(&self.includes, &id, book)?,
             if_owner: permissions("if_owner", &self.if_owner, book)?,
+            factor: self.factor_rule()?,
             id,
         })
+    }
+
+    fn factor_rule(&self) -> Result<Option<FactorRule>, Error> {
+        let read = |text: &String| {
+            let invalid = || Error::Invalid { field: "factor_within", reason: FACTOR_WITHIN.to_owned() };
+            factor_within(text).ok_or_else(invalid)
+        };
+        let within_s = self.factor_within.as_ref().map(read).transpose()?;
+        let rule = FactorRule { required: self.requires_factor, within_s };
+        Ok((rule != FactorRule::default()).then_some(rule))
     }
 
     /// The words for user interfaces.

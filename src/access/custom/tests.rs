@@ -16,6 +16,7 @@ fn stored(id: &str, permissions: &[&str], includes: &[&str]) -> (RoleId, Arc<Sto
         denies: Vec::new(),
         includes: includes.iter().map(|text| text.parse().unwrap()).collect(),
         if_owner: Vec::new(),
+        factor: None,
     };
     let at = Timestamp::from_seconds(0);
     let role = StoredRole {

@@ -8,10 +8,10 @@ use toml::Spanned;
 
 use super::{Catalogue, Chosen, GATEWAY, LoginRule, Options, Pack, RoleBook, RoleEntry, RoleKind, RoleNameRule, Row};
 use crate::access::Error;
-use crate::access::roles::{Written, slug};
+use crate::access::roles::{FACTOR_WITHIN, Written, factor_within, slug};
 use crate::config::{LockoutPreset, PasswordPreset};
 use crate::model::near::nearest;
-use crate::model::{Permission, Role, RoleId};
+use crate::model::{FactorRule, Permission, Role, RoleId};
 
 type Text = Spanned<String>;
 
@@ -117,6 +117,12 @@ struct RoleFile {
     if_owner: Vec<Text>,
     #[serde(default)]
     scoped_only: bool,
+    /// Every holder must have a second factor.
+    #[serde(default)]
+    requires_factor: bool,
+    /// What it allows holds in a session in which a second factor was shown within this time.
+    #[serde(default)]
+    factor_within: Option<Text>,
     #[serde(default)]
     heading: Option<Text>,
     /// Exists only where this option is `on`.
@@ -371,6 +377,7 @@ impl<'a> Reader<'a> {
             denies: self.permissions(&file.denies),
             includes: file.includes.iter().filter_map(|include| include.get_ref().parse().ok()).collect(),
             if_owner: self.permissions(&file.if_owner),
+            factor: self.factor_rule(file),
         };
         if !file.denies_all_but.is_empty() {
             let spared = self.permissions(&file.denies_all_but);
@@ -409,6 +416,17 @@ impl<'a> Reader<'a> {
             written,
             ..entry
         })
+    }
+
+    fn factor_rule(&mut self, file: &RoleFile) -> Option<FactorRule> {
+        let mut rule = FactorRule { required: file.requires_factor, within_s: None };
+        if let Some(text) = &file.factor_within {
+            rule.within_s = factor_within(text.get_ref());
+            if rule.within_s.is_none() {
+                self.problem(text.span(), &format!("`factor_within` {FACTOR_WITHIN}"));
+            }
+        }
+        (rule != FactorRule::default()).then_some(rule)
     }
 
     fn permissions(&mut self, texts: &[Text]) -> Vec<Permission> {

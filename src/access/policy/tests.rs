@@ -22,6 +22,7 @@ fn role(text: &str) -> Role {
         permissions: list(next()),
         denies: list(next()),
         if_owner: list(next()),
+        factor: None,
     }
 }
 

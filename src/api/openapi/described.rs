@@ -117,7 +117,7 @@ fn of_people() -> Vec<Operation> {
             .answers(200, "User"),
         Operation::patch("/api/v1/users/{user}", "Changes a user")
             .needs("`users:update`, and `passwords:update` for a password")
-            .takes(WISH)
+            .takes(&format!("{WISH} requires_factor?:flag?"))
             .answers(200, "User"),
         Operation::delete("/api/v1/users/{user}", "Deletes a user, when `confirm` repeats the login name")
             .needs("`users:delete`")
@@ -170,6 +170,16 @@ fn of_people() -> Vec<Operation> {
         Operation::delete("/api/v1/locks/{user}", "Unlocks an account")
             .needs("`locks:delete`")
             .answers(200, "user:Brief cleared:flag"),
+        Operation::get("/api/v1/users/{user}/factors", "A user's second factors")
+            .needs("`users:read`")
+            .answers(
+                200,
+                "user:Brief code:time? recovery_codes:count recovery_codes_made:time? requires_factor:flag \
+                 role_requires_factor:flag",
+            ),
+        Operation::delete("/api/v1/users/{user}/factors", "Removes a user's second factors and ends the sessions")
+            .needs("`passwords:delete`, and every right of the user")
+            .answers(200, "user:Brief removed:flag"),
         Operation::get("/api/v1/sessions", "Sessions").needs("`sessions:read`").query("user", "text").lists("Session"),
         Operation::delete("/api/v1/sessions/{id}", "Ends a session")
             .needs("`sessions:delete`, or one's own")
@@ -224,7 +234,7 @@ fn of_access() -> Vec<Operation> {
 
 fn of_roles() -> Vec<Operation> {
     const ROLE: &str = "description?:text? permissions?:[text]? denies?:[text]? includes?:[text]? if_owner?:[text]? \
-        ui_profile?:object? scoped_only?:flag?";
+        ui_profile?:object? scoped_only?:flag? requires_factor?:flag? factor_within?:text?";
     vec![
         Operation::get("/api/v1/policy/tests", "The tests of the policy").needs("`decisions:read`").lists("PolicyTest"),
         Operation::post("/api/v1/policy/tests", "Runs the tests of the policy")

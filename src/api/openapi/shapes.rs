@@ -62,7 +62,7 @@ pub(super) fn shapes() -> Vec<(&'static str, Value)> {
         ),
         (
             "Role",
-            "id:text name:text description:text kind:text heading:text? scoped_only:flag includes:[text] \
+            "id:text name:text description:text kind:text heading:text? scoped_only:flag requires_factor:flag factor_within:text? includes:[text] \
              permissions:[text] denies:[text] if_owner:[text] badge:text? seat:any ui_profile:any created?:time \
              changed?:time created_by?:text revision?:count problem?:text",
         ),

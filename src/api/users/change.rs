@@ -29,12 +29,18 @@ pub(in crate::api) async fn change(
     let is_forced = params.parsed::<bool>("force")?.unwrap_or(false);
     params.end()?;
     let revision = render::if_match(&headers)?;
+    let requires_factor = fields.flag("requires_factor")?;
     let mut wish = Wish::take(&mut fields)?;
     fields.end()?;
     let mut permit = api.permit(&caller, "users:update", None).await?;
     let mut user = api.user(&caller, &user).await?;
     api.settle(&caller, &mut wish).await?;
-    if wish.renames() || wish.active.is_some() || wish.password.is_some() {
+    let is_own = caller.signed_in.as_ref().is_some_and(|signed_in| signed_in.user.id == user.id);
+    if is_own && requires_factor == Some(false) {
+        let detail = "what is demanded of you is for somebody else to lift".to_owned();
+        return Err(Error::Forbidden { detail });
+    }
+    if requires_factor.is_some() || wish.renames() || wish.active.is_some() || wish.password.is_some() {
         api.check_rank(&caller, user.id).await?;
     }
     let companies = api.sight(&caller).await?.of_account(&wish.companies, Some(&user))?;
@@ -67,6 +73,9 @@ pub(in crate::api) async fn change(
         user = directory.change_account(&permit, user.id, revision, companies.as_ref(), edit).await?;
     }
     drop(guard);
+    if let Some(requires_factor) = requires_factor {
+        api.services.factors.demand(&permit, &user, requires_factor).await?;
+    }
     if let Some(password) = &wish.password {
         api.reset_password(&permit, &user, password, wish.must_change_password).await?;
     }

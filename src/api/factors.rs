@@ -1,0 +1,58 @@
+//! `/users/{user}/factors`: what a person has enrolled, and its removal by the help desk.
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use http::StatusCode;
+use serde_json::json;
+
+use super::admit::Caller;
+use super::{Api, Error, render};
+use crate::audit::EventKind;
+
+/// `GET /users/{user}/factors`: since when there is an app, how many recovery codes are left, and who demands a factor.
+pub(super) async fn show(State(api): State<Api>, caller: Caller, Path(user): Path<String>) -> Result<Response, Error> {
+    api.permit(&caller, "users:read", None).await?;
+    let user = api.user(&caller, &user).await?;
+    let factors = &api.services.factors;
+    let enrolled = factors.enrolled(user.id).await?;
+    let body = json!({
+        "user": render::brief(&user),
+        "code": render::time(enrolled.code),
+        "recovery_codes": enrolled.recovery_codes,
+        "recovery_codes_made": render::time(enrolled.recovery_made),
+        "requires_factor": factors.is_demanded(user.id).await?,
+        "role_requires_factor": api.services.access.requires_factor(user.id).await?,
+    });
+    Ok(render::answer(StatusCode::OK, &body))
+}
+
+/// `DELETE /users/{user}/factors`: removes the app and the recovery codes and ends the sessions, for somebody who has lost
+/// both. One's own are removed at `/account/factors`, with a code.
+pub(super) async fn remove(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(user): Path<String>,
+) -> Result<Response, Error> {
+    let permit = api.permit(&caller, "passwords:delete", None).await?;
+    let user = api.user(&caller, &user).await?;
+    if caller.signed_in.as_ref().is_some_and(|signed_in| signed_in.user.id == user.id) {
+        let detail = "your own second factor is removed at /account/factors, with a code of it".to_owned();
+        return Err(Error::Conflict { field: None, detail });
+    }
+    api.check_rank(&caller, user.id).await?;
+    let (services, permit, user) = (&api.services, &permit, &user);
+    let removed = services
+        .ledger
+        .retry(|mut change| async move {
+            if !services.factors.remove_in(&mut change, user.id).await? {
+                return Ok(false);
+            }
+            let ended = services.sessions.end_all(&mut change, user.id).await?;
+            let event = permit.event(services.clock.now(), EventKind::FactorRemoved);
+            let event = event.on("user", user.id, &user.user_name).detail("sessions_ended", ended);
+            change.commit(event).await?;
+            Ok::<_, Error>(true)
+        })
+        .await?;
+    Ok(render::answer(StatusCode::OK, &json!({"user": render::brief(user), "removed": removed})))
+}

@@ -1,0 +1,122 @@
+//! `/users/{user}/factors`, and of whom a second factor is demanded.
+
+use http::StatusCode;
+use serde_json::json;
+
+use super::{Ground, PASSWORD, good, refused};
+use crate::support::authenticator::{App, enrol};
+use crate::support::gateway::Visitor;
+
+const DESK: &str = r#"
+title = "Desk"
+[[role]]
+name = "Desk"
+description = "Helps people who cannot sign in."
+permissions = ["users:read", "users:update", "passwords:delete"]
+[[role]]
+name = "Chief"
+description = "May do more than the desk."
+permissions = ["users:*", "passwords:*", "grants:*"]
+requires_factor = true
+[[role]]
+name = "Above"
+description = "Has what the chief has."
+includes = ["chief"]
+"#;
+
+async fn ground() -> Ground {
+    Ground::with_files("policy.pack = \"./desk.toml\"", &[("desk.toml", DESK)]).await
+}
+
+/// Signs in and sets up an app.
+async fn with_app(ground: &Ground, name: &str) -> (Visitor, App) {
+    let mut browser = ground.test.visitor();
+    browser.sign_in(name, PASSWORD).await;
+    let (app, _) = enrol(&ground.test, &mut browser, PASSWORD).await;
+    (browser, app)
+}
+
+#[tokio::test]
+async fn the_help_desk_removes_the_factor_of_somebody_below_and_the_sessions_with_it() {
+    let ground = ground().await;
+    ground.user("ada", &[]).await;
+    let (_, desk) = ground.browser("desk", &["desk"]).await;
+    let (mut ada, _) = with_app(&ground, "ada").await;
+    let shown = good(desk.get("/api/v1/users/ada/factors").await, StatusCode::OK);
+    assert_eq!(shown["recovery_codes"], 10);
+    assert!(shown["code"].is_string(), "{shown}");
+    assert_eq!(good(desk.get("/api/v1/users/ada").await, StatusCode::OK)["has_factor"], true);
+    let removed = good(desk.delete("/api/v1/users/ada/factors").await, StatusCode::OK);
+    assert_eq!(removed["removed"], true);
+    assert_eq!(ada.get("/").await.location(), "/login", "the sessions have ended");
+    assert_eq!(ada.sign_in("ada", PASSWORD).await.location(), "/");
+    let again = good(desk.delete("/api/v1/users/ada/factors").await, StatusCode::OK);
+    assert_eq!(again["removed"], false);
+    let logs = good(ground.root().get("/api/v1/audit-logs?action=factor.*").await, StatusCode::OK);
+    assert!(logs.to_string().contains("factor.remove"), "{logs}");
+}
+
+#[tokio::test]
+async fn nobody_removes_the_factor_of_somebody_above_nor_their_own_without_a_code() {
+    let ground = ground().await;
+    ground.user("chief", &[]).await;
+    with_app(&ground, "chief").await;
+    let chief = ground.test.gateway.directory().find_user_by_name("chief").await.unwrap().unwrap();
+    ground.grant(&chief, "chief").await;
+    let (_, desk) = ground.browser("desk", &["desk"]).await;
+    refused(&desk.delete("/api/v1/users/chief/factors").await, 403, None);
+    refused(&desk.delete("/api/v1/users/desk/factors").await, 409, None);
+    let reader = ground.service(&["users:read"]).await;
+    refused(&reader.delete("/api/v1/users/chief/factors").await, 403, None);
+    let shown = good(reader.get("/api/v1/users/chief/factors").await, StatusCode::OK);
+    assert_eq!((shown["recovery_codes"].as_u64(), shown["role_requires_factor"].as_bool()), (Some(10), Some(true)));
+    refused(&ground.nobody().get("/api/v1/users/chief/factors").await, 401, None);
+}
+
+#[tokio::test]
+async fn a_factor_is_demanded_of_one_person_from_the_next_sign_in_on() {
+    let ground = ground().await;
+    ground.user("ada", &[]).await;
+    let (_, desk) = ground.browser("desk", &["desk"]).await;
+    good(desk.patch("/api/v1/users/ada", json!({"requires_factor": true})).await, StatusCode::OK);
+    assert_eq!(good(desk.get("/api/v1/users/ada").await, StatusCode::OK)["requires_factor"], true);
+    assert_eq!(ground.test.visitor().sign_in("ada", PASSWORD).await.location(), "/login/enrol");
+    good(desk.patch("/api/v1/users/desk", json!({"requires_factor": true})).await, StatusCode::OK);
+    refused(&desk.patch("/api/v1/users/desk", json!({"requires_factor": false})).await, 403, None);
+    good(desk.patch("/api/v1/users/ada", json!({"requires_factor": false})).await, StatusCode::OK);
+    assert_eq!(ground.test.visitor().sign_in("ada", PASSWORD).await.location(), "/");
+    let logs = good(ground.root().get("/api/v1/audit-logs?action=demand.update").await, StatusCode::OK);
+    assert_eq!(logs["logs"].as_array().map(Vec::len), Some(3), "{logs}");
+}
+
+#[tokio::test]
+async fn a_role_demands_a_factor_of_its_holders_also_where_another_role_includes_it() {
+    let ground = ground().await;
+    for (name, role) in [("chief", "chief"), ("above", "above")] {
+        let user = ground.user(name, &[]).await;
+        assert_eq!(ground.test.visitor().sign_in(name, PASSWORD).await.location(), "/");
+        ground.grant(&user, role).await;
+        assert_eq!(ground.test.visitor().sign_in(name, PASSWORD).await.location(), "/login/enrol", "{name}");
+    }
+    ground.user("desk", &["desk"]).await;
+    assert_eq!(ground.test.visitor().sign_in("desk", PASSWORD).await.location(), "/");
+}
+
+#[tokio::test]
+async fn a_role_of_ones_own_demands_a_factor_and_shows_it() {
+    let ground = ground().await;
+    let body =
+        json!({"name": "Payers", "permissions": ["users:read"], "requires_factor": true, "factor_within": "10m"});
+    let made = good(ground.root().post("/api/v1/roles", body).await, StatusCode::CREATED);
+    assert_eq!((&made["requires_factor"], &made["factor_within"]), (&json!(true), &json!("10m")));
+    ground.user("ada", &["payers"]).await;
+    assert_eq!(ground.test.visitor().sign_in("ada", PASSWORD).await.location(), "/login/enrol");
+    for wrong in ["30s", "31d", "soon"] {
+        let reply = ground.root().patch("/api/v1/roles/payers", json!({"factor_within": wrong})).await;
+        refused(&reply, 422, Some("factor_within"));
+    }
+    let body = json!({"requires_factor": false, "factor_within": ""});
+    let changed = good(ground.root().patch("/api/v1/roles/payers", body).await, StatusCode::OK);
+    assert_eq!((&changed["requires_factor"], &changed["factor_within"]), (&json!(false), &json!(null)));
+    assert_eq!(ground.test.visitor().sign_in("ada", PASSWORD).await.location(), "/");
+}
