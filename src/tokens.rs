@@ -251,6 +251,26 @@ impl Tokens {
         Ok(token.map(|token| told(permit.event(self.clock.now(), EventKind::TokenRevoked), &token)))
     }
 
+    /// Makes whoever acts the one who made a token, inside a change of the caller's, who records the event; none when there
+    /// is no such token any more. Its secret stays: whoever knew it knows it.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn hand_over_in(
+        &self,
+        change: &mut Change,
+        permit: &Permit,
+        id: TokenId,
+    ) -> Result<Option<Event>, Error> {
+        let Some(hash) = change.find(&TOKEN_HASHES, self.organisation, &id).await? else { return Ok(None) };
+        let Some(record) = change.find(&TOKENS, self.organisation, &hash).await? else { return Ok(None) };
+        let before = record.created_by.clone();
+        let record = Record { created_by: permit.actor().to_string(), ..record };
+        change.put(&TOKENS, self.organisation, &hash, &record)?;
+        let event = permit.event(self.clock.now(), EventKind::TokenHandedOver);
+        Ok(Some(told(event, &Token::from(record)).detail("before", before)))
+    }
+
     async fn take_in(&self, change: &mut Change, id: TokenId) -> Result<Option<Token>, Error> {
         let Some(hash) = change.find(&TOKEN_HASHES, self.organisation, &id).await? else { return Ok(None) };
         let Some(record) = change.find(&TOKENS, self.organisation, &hash).await? else { return Ok(None) };

@@ -147,7 +147,7 @@ impl Bench {
         let watch = Watch::start(std::process::id());
         let able = self.gateway.access().who_can(&Question::new(&permission), None, usize::MAX).await.unwrap();
         let measure = watch.stop(1);
-        assert!(able.len() >= at_least || permission.action() == "create", "{} of {at_least}", able.len());
+        assert!(able.0.len() >= at_least || permission.action() == "create", "{} of {at_least}", able.0.len());
         measure
     }
 }

@@ -29,6 +29,8 @@ use join::join;
 pub(in crate::access) const ROLES: Table<RoleId, StoredRole> = Table::new(0x24, "roles");
 pub(in crate::access) const EPOCH: &str = "roles";
 
+/// Most parts that all roles together are made of: of each, itself and what it includes on the way.
+const MAX_ALL_PARTS: usize = 5_000;
 /// Most roles that an organisation makes: all are kept in memory, and the book is built anew by every change.
 pub const MAX_CUSTOM_ROLES: usize = 500;
 
@@ -337,6 +339,7 @@ impl Access {
                 };
                 let next = Shelf::of(Arc::clone(&shelf.pack), epoch.saturating_add(1), Arc::new(stored));
                 check_all_stay(id, &shelf, &next)?;
+                check_parts(&shelf, &next)?;
                 if after.is_none() {
                     access.check_unheld(&mut change, id).await?;
                 }
@@ -379,6 +382,16 @@ fn check_all_stay(written: &RoleId, before: &Shelf, after: &Shelf) -> Result<(),
     let broken = after.problems.iter().find(|(id, _)| after.stored.contains_key(*id) && is_fresh(id));
     let Some((id, problem)) = broken else { return Ok(()) };
     let reason = if id == written { problem.clone() } else { format!("would, of the role `{id}`, {problem}") };
+    Err(Error::Invalid { field: "includes", reason })
+}
+
+/// Refuses roles that together are made of too many parts: the book is in memory, and made anew by each write.
+fn check_parts(before: &Shelf, after: &Shelf) -> Result<(), Error> {
+    let parts = after.book.parts();
+    if parts <= MAX_ALL_PARTS || parts <= before.book.parts() {
+        return Ok(());
+    }
+    let reason = format!("make all roles together of {parts} parts, at most {MAX_ALL_PARTS}; include fewer");
     Err(Error::Invalid { field: "includes", reason })
 }
 

@@ -287,7 +287,14 @@ impl Access {
             Ok(permission) => permission,
             Err(_) => return Ok(true),
         };
-        Ok(!self.who_could(&Question::new(&permission), roles, None, 1).await?.is_empty())
+        let mut after = None;
+        loop {
+            let (able, next) = self.who_could(&Question::new(&permission), Arc::clone(&roles), after, 1).await?;
+            if !able.is_empty() || next.is_none() {
+                return Ok(!able.is_empty());
+            }
+            after = next;
+        }
     }
 
     /// What each person gains and loses, in the order of their ids, after `after`, at most `limit`; fewer means that

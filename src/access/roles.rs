@@ -1,6 +1,7 @@
 //! The roles that exist, their includes resolved once, and the catalogue of permissions that roles are made of.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 
 use super::Error;
 use crate::config::parse_duration;
@@ -127,11 +128,11 @@ impl RoleEntry {
 pub(super) struct Piece {
     /// From the granted role to the one that says it.
     pub includes: Vec<RoleId>,
-    pub permissions: Vec<Permission>,
-    pub denies: Vec<Permission>,
-    pub if_owner: Vec<Permission>,
+    pub permissions: Arc<[Permission]>,
+    pub denies: Arc<[Permission]>,
+    pub if_owner: Arc<[Permission]>,
     /// What it says of each permission, by number.
-    says: Vec<u8>,
+    says: Arc<[u8]>,
 }
 
 /// A role allows a permission.
@@ -216,7 +217,7 @@ impl Numbers {
         for (role, pieces) in resolved.values().enumerate() {
             for piece in pieces {
                 let column = says.iter_mut().skip(role).step_by(resolved.len().max(1));
-                column.zip(&piece.says).for_each(|(said, word)| *said |= word);
+                column.zip(piece.says.iter()).for_each(|(said, word)| *said |= word);
             }
         }
         self.says = says;
@@ -273,7 +274,7 @@ impl RoleBook {
         self.pieces(id)
             .unwrap_or_default()
             .iter()
-            .any(|piece| piece.permissions.iter().chain(&piece.if_owner).any(|rule| rule.covers(permission)))
+            .any(|piece| piece.permissions.iter().chain(piece.if_owner.iter()).any(|rule| rule.covers(permission)))
     }
 
     /// The permissions of the catalogue that `id` gives, and whether to the owner only; its denies are not looked at.
@@ -330,13 +331,31 @@ impl RoleBook {
         Ok(())
     }
 
+    /// What one role says by itself, as part of another that includes it or of none. A hidden role gives nothing, but what
+    /// it takes away stays taken.
+    fn alone(&self, entry: &RoleEntry) -> Piece {
+        let role = &entry.role;
+        let given = |rules: &[Permission]| if entry.is_hidden { Arc::default() } else { Arc::from(rules) };
+        let (permissions, if_owner) = (given(&role.permissions), given(&role.if_owner));
+        let lists = [(&*permissions, ALLOWS), (&*if_owner, ALLOWS_OWNER), (&*role.denies, DENIES)];
+        let says = self.numbers.says(lists).into();
+        Piece { includes: Vec::new(), permissions, denies: role.denies.as_slice().into(), if_owner, says }
+    }
+
+    /// Of how many parts all roles together are made.
+    pub(super) fn parts(&self) -> usize {
+        self.resolved.values().map(Vec::len).sum()
+    }
+
     fn resolve(&mut self) -> Result<(), Error> {
+        // A role that many include is kept once.
+        let alone: BTreeMap<&RoleId, Piece> = self.entries.iter().map(|(id, entry)| (id, self.alone(entry))).collect();
         for id in self.entries.keys() {
             let mut pieces = Vec::new();
             let mut seen = BTreeSet::from([id]);
             let mut queue = VecDeque::from([(id, vec![id.clone()])]);
             while let Some((at, includes)) = queue.pop_front() {
-                let Some(RoleEntry { role, is_hidden, .. }) = self.entries.get(at) else {
+                let (Some(RoleEntry { role, .. }), Some(piece)) = (self.entries.get(at), alone.get(at)) else {
                     let reason = format!("of role `{id}`: there is no role `{at}`");
                     return Err(Error::Invalid { field: "includes", reason });
                 };
@@ -348,12 +367,7 @@ impl RoleBook {
                         queue.push_back((next, path));
                     }
                 }
-                // A hidden role gives nothing, but what it takes away stays taken.
-                let given = |rules: &Vec<Permission>| if *is_hidden { Vec::new() } else { rules.clone() };
-                let (permissions, if_owner) = (given(&role.permissions), given(&role.if_owner));
-                let lists = [(&*permissions, ALLOWS), (&*if_owner, ALLOWS_OWNER), (&*role.denies, DENIES)];
-                let says = self.numbers.says(lists);
-                pieces.push(Piece { includes, permissions, denies: role.denies.clone(), if_owner, says });
+                pieces.push(Piece { includes, ..piece.clone() });
             }
             self.resolved.insert(id.clone(), pieces);
         }

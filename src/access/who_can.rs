@@ -16,6 +16,9 @@ use crate::clock::Timestamp;
 use crate::model::{Grant, GrantId, GroupId, RoleId, Scope, Status, UserId};
 use crate::store;
 
+/// Most candidates that one call decides.
+const MAX_CANDIDATES: usize = 5_000;
+
 /// An answer of the directory.
 pub type Told<'a, T> = BoxFuture<'a, Result<T, store::Error>>;
 
@@ -60,8 +63,8 @@ struct Search<'a> {
 }
 
 impl Access {
-    /// Everybody who may do this now, in the order of their ids, after `after`, at most `limit`. Fewer than `limit` means
-    /// that there are no more.
+    /// Everybody who may do this now, in the order of their ids, after `after`, at most `limit`, and after whom to go on
+    /// where there may be more. A call decides a bounded number of candidates, so that it may find fewer, or nobody.
     ///
     /// # Errors
     /// `Invalid` naming `permission` when it is in no catalogue; `Store`.
@@ -70,7 +73,7 @@ impl Access {
         question: &Question<'_>,
         after: Option<UserId>,
         limit: usize,
-    ) -> Result<Vec<Able>, Error> {
+    ) -> Result<(Vec<Able>, Option<UserId>), Error> {
         self.who_could(question, self.roles(), after, limit).await
     }
 
@@ -84,7 +87,7 @@ impl Access {
         roles: Arc<RoleBook>,
         after: Option<UserId>,
         limit: usize,
-    ) -> Result<Vec<Able>, Error> {
+    ) -> Result<(Vec<Able>, Option<UserId>), Error> {
         let Some(permission) = roles.permission_number(question.permission) else {
             return Err(unknown(question, &roles));
         };
@@ -92,16 +95,19 @@ impl Access {
         let (scopes, now) = (self.scopes().tree(), self.now());
         let candidates = Candidates::of(self, giving, after).await?;
         let mut search = Search { question, roles, scopes, now, candidates, decided: HashMap::new() };
-        let mut able = Vec::new();
+        let (mut able, mut judged) = (Vec::new(), 0);
         while able.len() < limit {
             let batch = search.candidates.next().await?;
-            if batch.is_empty() {
-                break;
-            }
+            let Some(last) = batch.last().copied() else { return Ok((able, None)) };
             search.judge(&batch, &mut able).await?;
+            judged += batch.len();
+            if judged >= MAX_CANDIDATES && able.len() < limit {
+                return Ok((able, Some(last)));
+            }
         }
         able.truncate(limit);
-        Ok(able)
+        let last = able.last().map(|able| able.user);
+        Ok((able, last))
     }
 }
 

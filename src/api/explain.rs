@@ -124,8 +124,8 @@ pub(super) async fn who_can(State(api): State<Api>, caller: Caller, mut params: 
     let permission = permission.ok_or_else(|| Error::invalid("permission", "is required"))?;
     api.check_scope(scope.as_ref()).await?;
     let question = Question::new(&permission).within(scope.as_ref());
-    let able = api.services.access.who_can(&question, page.after, page.limit).await?;
-    let next = able.last().filter(|_| able.len() == page.limit).map(|able| able.user.to_string());
+    let (able, next) = api.services.access.who_can(&question, page.after, page.limit).await?;
+    let next = next.map(|user| user.to_string());
     let ids: Vec<UserId> = able.iter().map(|able| able.user).collect();
     let mut users: Vec<User> = api.services.directory.users_by_id(&ids).await?;
     let sight = api.sight(&caller).await?;

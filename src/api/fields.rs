@@ -197,6 +197,14 @@ impl Params {
         self.take(name)?.map(parse).transpose()
     }
 
+    /// What is asked for but a cursor, as it goes on in an address.
+    pub(super) fn without_cursor(&self) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(self.0.iter().filter(|(name, _)| name != "cursor"));
+        let query = query.finish();
+        if query.is_empty() { query } else { format!("&{query}") }
+    }
+
     /// `limit` and `cursor`.
     pub(super) fn page<T: FromStr>(&mut self) -> Result<PageOf<T>, Error> {
         let limit: usize = self.parsed("limit")?.unwrap_or(DEFAULT_LIMIT);

@@ -13,7 +13,7 @@ use super::admit::Caller;
 use super::fields::{Fields, Params};
 use super::scopes::{Kind, named};
 use super::{Api, Error, render};
-use crate::access::{HeldRole, NewGrant, Overlay};
+use crate::access::{HeldRole, NewGrant, Overlay, Question};
 use crate::model::{Grant, GrantId, GroupId, Mode, Permission, RoleId, Scope, Subject, UserId};
 
 /// Where a page of grants in a scope ended: `user:ID:GRANT` or `group:ID:GRANT`.
@@ -166,11 +166,17 @@ pub(super) async fn show<K: Kind>(
 ) -> Result<Response, Error> {
     let scope = named(K::NAME, &slug)?;
     api.permit(&caller, "users:read", Some(&scope)).await?;
+    let read: Permission = "users:read".parse().map_err(|_| Error::Internal("a permission that is none"))?;
+    let everywhere = api.acting(&caller).await?.may(&Question::new(&read));
     let access = &api.services.access;
     let tree = access.scopes().tree();
     let record = tree.find(&scope).ok_or(Error::NotFound { what: "scope" })?;
     let user = api.user(&caller, &user).await?;
     let level = access.effective_in(user.id, Some(&scope)).await?;
+    if !everywhere && level.roles.iter().all(|held| held.scope.is_none()) {
+        // Who reads one place is not told who else there is.
+        return Err(Error::NotFound { what: "user" });
+    }
     // Of several the one that was given closest by is the one that people mean.
     let depth = |held: &&HeldRole| held.scope.as_ref().map_or(0, |scope| tree.level(scope));
     let deepest = level.roles.iter().max_by_key(depth);

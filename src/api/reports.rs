@@ -65,6 +65,7 @@ pub(super) async fn show(
         api.check_sees_all(&caller).await?;
     }
     let reports = Reports { seen: Arc::new(move |user| sight.sees_user(user)), ..api.reports() };
+    let asked = params.without_cursor();
     let sheet = match name {
         "access" => {
             let page = params.page::<UserId>()?;
@@ -100,7 +101,7 @@ pub(super) async fn show(
             reports.users(page.after, page.limit).await?
         }
     };
-    Ok(if is_csv { csv(name, &sheet) } else { render::answer(StatusCode::OK, &sheet.to_json()) })
+    Ok(if is_csv { csv(name, &sheet, &asked) } else { render::answer(StatusCode::OK, &sheet.to_json()) })
 }
 
 fn days(params: &mut Params) -> Result<u32, Error> {
@@ -111,15 +112,17 @@ fn days(params: &mut Params) -> Result<u32, Error> {
     }
 }
 
-fn csv(name: &str, sheet: &Sheet) -> Response {
+fn csv(name: &str, sheet: &Sheet, asked: &str) -> Response {
     let kind = HeaderValue::from_static("text/csv; charset=utf-8; header=present");
     let mut response = (StatusCode::OK, [(CONTENT_TYPE, kind)], sheet.to_csv()).into_response();
     // Both are made of our own words and ids.
     if let Ok(file) = HeaderValue::try_from(format!("attachment; filename=\"{name}.csv\"")) {
         response.headers_mut().insert(CONTENT_DISPOSITION, file);
     }
-    let next =
-        sheet.next.as_ref().map(|next| format!("</api/v1/reports/{name}?format=csv&cursor={next}>; rel=\"next\""));
+    let next = sheet
+        .next
+        .as_ref()
+        .map(|next| format!("</api/v1/reports/{name}?format=csv{asked}&cursor={next}>; rel=\"next\""));
     if let Some(Ok(link)) = next.map(HeaderValue::try_from) {
         response.headers_mut().insert(LINK, link);
     }

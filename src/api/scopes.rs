@@ -189,6 +189,7 @@ impl Api {
         let revision = render::if_match(headers)?;
         let permit = self.permit(caller, &permission(scope.kind(), "delete"), Some(scope)).await?;
         self.check_scope_seen(caller, scope).await?;
+        self.check_unplacing(caller, scope).await?;
         let without = self.services.access.scopes().tree().without(scope);
         let overlay = Overlay { scopes: Some(Arc::new(without)), ..Overlay::default() };
         let permit = self.weigh(permit, &overlay, false).await?;

@@ -63,7 +63,7 @@ const fn off(name: &'static str, class: &'static str, note: &'static str) -> Kin
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 50] = [
+    pub const ALL: [Self; 51] = [
         Self::AssertionRefused,
         Self::ConfigurationReloaded,
         Self::GatewayStarted,
@@ -84,6 +84,7 @@ impl EventKind {
         Self::SyncApplied,
         Self::SyncRefused,
         Self::TokenCreated,
+        Self::TokenHandedOver,
         Self::TokenRefused,
         Self::TokenRevoked,
         Self::UserActivated,
@@ -144,7 +145,7 @@ impl EventKind {
             | Self::SessionCreated
             | Self::SessionEnded
             | Self::SignInFailed => "sign-in",
-            Self::TokenCreated | Self::TokenRefused | Self::TokenRevoked => "tokens",
+            Self::TokenCreated | Self::TokenHandedOver | Self::TokenRefused | Self::TokenRevoked => "tokens",
             Self::SyncApplied | Self::SyncRefused => "directories",
             Self::ConnectionPaused | Self::ConnectionReleased => "connections",
             Self::ConfigurationReloaded | Self::GatewayStarted | Self::GatewayStopped => "the daemon",

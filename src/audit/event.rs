@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use minicbor::{Decode, Encode};
 
 use crate::clock::Timestamp;
-use crate::model::{Actor, Circumstance};
+use crate::model::{Actor, Circumstance, OrganisationId};
 
 /// How it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
@@ -138,6 +138,8 @@ pub enum EventKind {
     PasswordChanged,
     #[n(60)]
     DemandChanged,
+    #[n(64)]
+    TokenHandedOver,
 }
 
 impl EventKind {
@@ -188,6 +190,7 @@ impl EventKind {
             Self::SyncRefused => "sync.refuse",
             Self::TokenCreated => "token.create",
             Self::TokenRefused => "token.refuse",
+            Self::TokenHandedOver => "token.hand-over",
             Self::TokenRevoked => "token.revoke",
             Self::UserActivated => "user.activate",
             Self::UserChanged => "user.update",
@@ -229,6 +232,9 @@ pub struct Event {
     /// Further facts by name, in order: reason, before, after, counts.
     #[n(8)]
     pub details: Vec<(String, String)>,
+    /// In which organisation; `None` in entries of releases before, which knew one only.
+    #[n(9)]
+    pub organisation: Option<OrganisationId>,
 }
 
 impl Event {
@@ -244,6 +250,7 @@ impl Event {
             address: None,
             request_id: None,
             details: Vec::new(),
+            organisation: Some(OrganisationId::DEFAULT),
         }
     }
 

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Event, Ledger, Outcome};
 use crate::clock::Timestamp;
+use crate::model::OrganisationId;
 use crate::store::{Error, LogRow, decode};
 
 /// Most entries of one page.
@@ -24,7 +25,8 @@ pub struct Entry {
 
 impl Entry {
     /// The entry as queries and exports show it: `id`, `timestamp` (RFC 3339, UTC), `user`, `action`, `resource`,
-    /// `resource_name`, `ip_address`, `outcome` (`success`, `failure`, `denied`), `request_id`, `details` (an object).
+    /// `resource_name`, `ip_address`, `outcome` (`success`, `failure`, `denied`), `request_id`, `details` (an object),
+    /// `organization`.
     pub fn to_json(&self) -> Value {
         let event = &self.event;
         let details: Map<String, Value> =
@@ -40,6 +42,7 @@ impl Entry {
             "outcome": event.outcome.name(),
             "request_id": event.request_id,
             "details": details,
+            "organization": event.organisation.unwrap_or(OrganisationId::DEFAULT).to_string(),
         })
     }
 }

@@ -110,13 +110,12 @@ impl Authzen {
     ) -> Result<Response, Error> {
         let after: Option<UserId> = page.after.as_ref().and_then(|text| text.parse().ok());
         let question = Question::new(permission).within(scope);
-        let able = self.0.access.who_can(&question, after, page.limit).await?;
+        let (able, next) = self.0.access.who_can(&question, after, page.limit).await?;
         let ids: Vec<UserId> = able.iter().map(|able| able.user).collect();
         let users: Vec<User> = self.0.directory.users_by_id(&ids).await?;
         let named = ids.iter().filter_map(|id| users.iter().find(|user| user.id == *id));
         let found = named.map(|user| json!({"type": USER, "id": user.user_name.as_str()})).collect();
-        let last = ids.last().filter(|_| ids.len() == page.limit).map(ToString::to_string);
-        self.results(binding, page, found, last.as_deref())
+        self.results(binding, page, found, next.map(|user| user.to_string()).as_deref())
     }
 }
 

@@ -101,6 +101,9 @@ pub(super) enum Command {
         /// Only tell what would end and what would stay
         #[arg(long)]
         dry_run: bool,
+        /// Token of a connection, by id, that is yours from now on instead of revoked; may be given several times
+        #[arg(long, value_name = "TOKEN")]
+        hand_over: Vec<String>,
         /// Do not ask
         #[arg(long)]
         yes: bool,
@@ -198,11 +201,13 @@ pub(super) async fn run(command: Command, client: Client, output: &Output) -> Re
             let held = client.get(&path("users", &user, "/holdings")).await?;
             output.result(&held, &told(&held))
         }
-        Command::Offboard { user, dry_run, yes } => {
+        Command::Offboard { user, dry_run, hand_over, yes } => {
             if !dry_run {
                 confirm(&format!("ends the access of {user}, with all sessions and tokens"), yes)?;
             }
-            let answer = client.post(&path("users", &user, ":offboard"), &json!({"dry_run": dry_run})).await?;
+            let answer = client
+                .post(&path("users", &user, ":offboard"), &json!({"dry_run": dry_run, "hand_over": hand_over}))
+                .await?;
             output.result(&answer, &told(&answer))
         }
         Command::Import(import) => import::run(import, &client, output).await,
@@ -260,7 +265,13 @@ fn body(create: Create) -> Result<Value, Failure> {
 fn told(held: &Value) -> String {
     let lists = ["grants", "groups", "tokens", "sessions", "supervised"];
     let count = |name: &str| held.get(name).and_then(Value::as_array).map_or(0, Vec::len);
-    lists.iter().map(|name| format!("{name:12}{}", count(name))).collect::<Vec<_>>().join("\n")
+    let mut told: Vec<String> = lists.iter().map(|name| format!("{name:12}{}", count(name))).collect();
+    // Secrets that a leaver could have seen.
+    for token in held.get("rotate").and_then(Value::as_array).into_iter().flatten() {
+        let text = |name: &str| token.get(name).and_then(Value::as_str).unwrap_or_default();
+        told.push(format!("rotate      {} {} {}", text("kind"), text("name"), text("id")));
+    }
+    told.join("\n")
 }
 
 async fn delete(client: &Client, user: &str, force: bool, yes: bool, output: &Output) -> Result<(), Failure> {

@@ -1,12 +1,21 @@
 //! The nearest of some known words, for messages about a word that nobody knows.
 
+/// Longest word that is compared, in characters.
+const MAX_WORD: usize = 64;
+/// Most words of about its length that one is compared with.
+const MAX_COMPARED: usize = 2_000;
+
 /// The word that differs least from `word`, when it differs by at most a third of its length and three characters.
 pub fn nearest<'w>(word: &str, known: impl Iterator<Item = &'w str>) -> Option<&'w str> {
-    let length = word.chars().count();
+    let length = word.chars().take(MAX_WORD + 1).count();
+    if length > MAX_WORD {
+        return None;
+    }
+    let word = word.to_lowercase();
     let limit = length.div_ceil(3).clamp(1, 3);
     // A word of somebody's may be very long; what is much longer or shorter is not near.
-    let known = known.filter(|candidate| candidate.chars().count().abs_diff(length) <= limit);
-    let distances = known.map(|candidate| (distance(&word.to_lowercase(), candidate), candidate));
+    let known = known.filter(|candidate| candidate.chars().count().abs_diff(length) <= limit).take(MAX_COMPARED);
+    let distances = known.map(|candidate| (distance(&word, candidate), candidate));
     distances.filter(|(distance, _)| *distance <= limit).min().map(|(_, candidate)| candidate)
 }
 

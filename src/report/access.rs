@@ -44,7 +44,7 @@ const AT_A_TIME: usize = 50;
 /// Most users that one page looks at for some who hold anything.
 const MAX_LOOKED_AT: usize = 500;
 /// Entries of the ledger that one page of somebody's history reads.
-const MAX_HISTORY_READ: u64 = 5_000;
+const MAX_HISTORY_READ: u64 = 1_000;
 
 impl Reports {
     /// One row for each user and grant, through groups included. A page ends with the user at whom it has `limit` rows, so

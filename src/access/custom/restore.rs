@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{EPOCH, MAX_CUSTOM_ROLES, ROLES, Shelf, StoredRole, check_all_stay};
+use super::{EPOCH, MAX_CUSTOM_ROLES, ROLES, Shelf, StoredRole, check_all_stay, check_parts};
 use crate::access::scopes::EPOCHS;
 use crate::access::{Access, Error, Permit, Restored, RoleBook, RoleKind};
 use crate::audit::EventKind;
@@ -79,5 +79,6 @@ fn merge(shelf: &Shelf, roles: &[StoredRole]) -> Result<(Vec<Restored>, Shelf), 
     for role in roles {
         check_all_stay(&role.role.id, shelf, &next)?;
     }
+    check_parts(shelf, &next)?;
     Ok((restored, next))
 }

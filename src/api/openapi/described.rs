@@ -58,7 +58,7 @@ pub fn described() -> Vec<Operation> {
 fn of_employees() -> Vec<Operation> {
     const PERSON: &str = "first_name?:text? last_name?:text? email?:text? employee_number?:text? companies?:[text]?";
     const HOLDINGS: &str = "user:Brief active:flag grants?:[Grant] groups?:[object] tokens?:[Token] sessions?:[Session] \
-        supervised?:[Brief] dry_run?:flag ended?:[text] kept?:[text]";
+        supervised?:[Brief] handed_over?:[text] rotate?:[Token] dry_run?:flag ended?:[text] kept?:[text]";
     vec![
         Operation::get("/api/v1/people", "People, with an account or without").needs("`people:read`").lists("Person"),
         Operation::post("/api/v1/people", "Makes a person; first and last name are required")
@@ -83,7 +83,7 @@ fn of_employees() -> Vec<Operation> {
             "With `:offboard` behind the user, ends the access and keeps what is owned",
         )
         .needs("`users:update`, and `tokens:delete` where there are tokens")
-        .takes("dry_run?:flag?")
+        .takes("dry_run?:flag? hand_over?:[text]?")
         .answers(200, HOLDINGS),
     ]
 }

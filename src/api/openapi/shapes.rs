@@ -54,7 +54,7 @@ pub(super) fn shapes() -> Vec<(&'static str, Value)> {
         (
             "Entry",
             "id:count timestamp:time user:text action:text resource:any resource_name:any ip_address:text? outcome:text \
-             request_id:text? details:object",
+             request_id:text? details:object organization:text",
         ),
         (
             "Member",

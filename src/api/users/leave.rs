@@ -13,7 +13,7 @@ use crate::api::admit::Caller;
 use crate::api::fields::Fields;
 use crate::api::{Api, Error, render};
 use crate::directory::Member;
-use crate::model::{Status, Subject, User};
+use crate::model::{Status, Subject, TokenId, TokenKind, User};
 use crate::tokens::Token;
 
 /// What is told of a leaver, and the right that it takes to see it.
@@ -25,7 +25,9 @@ const PARTS: [(&str, &str); 5] = [
     ("tokens", "tokens:read"),
 ];
 
-/// Most people under a supervisor that are shown.
+/// Most tokens that are looked through for those to make anew.
+const MAX_TOKENS: usize = 1_000;
+/// Most people under a supervisor, and tokens to make anew, that are shown.
 const MAX_SHOWN: usize = 100;
 
 /// `GET /users/{id or name}/holdings`.
@@ -42,7 +44,7 @@ pub(in crate::api) async fn holdings(
     Ok(render::answer(StatusCode::OK, &api.held_by(&user, &tokens).await?))
 }
 
-/// `POST /users/{id or name}:offboard`: `dry_run`. The account is made inactive, its sessions end, and its tokens are
+/// `POST /users/{id or name}:offboard`: `dry_run`, `hand_over`. The account is made inactive, its sessions end, and its tokens are
 /// revoked, in one commit; what it owns stays its own.
 pub(in crate::api) async fn act(
     State(api): State<Api>,
@@ -54,6 +56,7 @@ pub(in crate::api) async fn act(
     let permit = api.permit(&caller, "users:update", None).await?;
     let Some(name) = user.strip_suffix(":offboard") else { return Err(verb) };
     let is_dry = fields.flag("dry_run")?.unwrap_or(false);
+    let kept = fields.list("hand_over")?;
     fields.end()?;
     let user = api.user(&caller, name).await?;
     api.check_rank(&caller, user.id).await?;
@@ -62,12 +65,14 @@ pub(in crate::api) async fn act(
     if !tokens.is_empty() {
         api.permit(&caller, "tokens:delete", None).await?;
     }
+    let handed = api.handed_over(&caller, &tokens, &kept).await?;
+    let rotate = api.shared_tokens(&caller, &user, &handed).await?;
     let guard = api.check_last_sight(&caller, &BTreeSet::from([user.id]), false).await?;
     let overlay = Overlay { status: vec![(user.id, Some(Status::Inactive))], ..Overlay::default() };
     let permit = api.weigh(permit, &overlay, false).await?;
     let mut held = api.held_by(&user, &tokens).await?;
     if !is_dry {
-        let (services, tokens) = (&api.services, &tokens);
+        let (services, tokens, handed) = (&api.services, &tokens, &handed);
         let permit = &permit;
         services
             .ledger
@@ -78,8 +83,11 @@ pub(in crate::api) async fn act(
                 let staged = services.directory.stage_user(&mut change, permit, Some(&before), &record).await?;
                 staged.event.into_iter().for_each(|event| change.also(event.detail("reason", "off-boarding")));
                 for token in tokens {
-                    let revoked = services.tokens.revoke_in(&mut change, permit, token.id).await?;
-                    revoked.into_iter().for_each(|event| change.also(event));
+                    let ended = match handed.contains(&token.id) {
+                        true => services.tokens.hand_over_in(&mut change, permit, token.id).await?,
+                        false => services.tokens.revoke_in(&mut change, permit, token.id).await?,
+                    };
+                    ended.into_iter().for_each(|event| change.also(event));
                 }
                 if !change.is_empty() {
                     change.commit_told().await?;
@@ -99,6 +107,9 @@ pub(in crate::api) async fn act(
                 members.remove(part);
             }
         }
+        let handed: Vec<String> = handed.iter().map(ToString::to_string).collect();
+        members.insert("handed_over".to_owned(), json!(handed));
+        members.insert("rotate".to_owned(), rotate.iter().map(render::token).collect());
         members.insert("dry_run".to_owned(), is_dry.into());
         members.insert("ended".to_owned(), json!(["account", "sessions", "tokens"]));
         members.insert("kept".to_owned(), json!(["grants", "groups", "supervised"]));
@@ -107,6 +118,49 @@ pub(in crate::api) async fn act(
 }
 
 impl Api {
+    /// The tokens that are to be the caller's from now on: those of connections, which the caller could make itself.
+    async fn handed_over(&self, caller: &Caller, tokens: &[Token], ids: &[String]) -> Result<Vec<TokenId>, Error> {
+        let mut handed = Vec::with_capacity(ids.len());
+        for text in ids {
+            let token = tokens.iter().find(|token| token.id.to_string() == *text);
+            match token.map(|token| (token.id, &token.kind)) {
+                Some((id, TokenKind::Client(source) | TokenKind::Scim(source))) => {
+                    self.permit(caller, "tokens:create", None).await?;
+                    self.check_connection(caller, source).await?;
+                    handed.push(id);
+                }
+                Some((_, TokenKind::Management(..))) => {
+                    let reason = format!("names `{text}`, which ends with the account; make another one");
+                    return Err(Error::invalid("hand_over", reason));
+                }
+                None => {
+                    let reason = format!("names `{text}`, which is no token that the user made");
+                    return Err(Error::invalid("hand_over", reason));
+                }
+            }
+        }
+        Ok(handed)
+    }
+
+    /// The tokens of nobody and of connections that a leaver could have seen, to be made anew: those that are handed over,
+    /// and, of somebody who may make tokens, all that are shared. The first hundred, to who may read tokens.
+    async fn shared_tokens(&self, caller: &Caller, user: &User, handed: &[TokenId]) -> Result<Vec<Token>, Error> {
+        let create = "tokens:create".parse().map_err(|_| Error::Internal("a permission that is none"))?;
+        let read = "tokens:read".parse().map_err(|_| Error::Internal("a permission that is none"))?;
+        if !self.acting(caller).await?.may(&Question::new(&read)) {
+            return Ok(Vec::new());
+        }
+        let could = self.services.access.explain(user.id, &Question::new(&create), None).await?.allowed;
+        let own = format!("user:{}", user.id);
+        let is_shared = |token: &Token| match &token.kind {
+            TokenKind::Client(_) | TokenKind::Scim(_) => true,
+            TokenKind::Management(_, holder, maker) => holder.is_none() && maker.is_none(),
+        };
+        let found = self.services.tokens.list(None, MAX_TOKENS).await?.into_iter();
+        let seen = |token: &Token| handed.contains(&token.id) || (could && is_shared(token) && token.created_by != own);
+        Ok(found.filter(seen).take(MAX_SHOWN).collect())
+    }
+
     async fn held_by(&self, user: &User, tokens: &[Token]) -> Result<Value, Error> {
         let services = &self.services;
         let grants = services.access.grants().list(Subject::User(user.id)).await?;

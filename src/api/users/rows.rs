@@ -1,7 +1,11 @@
 //! Columns pasted from a spreadsheet: first name, last name, e-mail address, a person a line. Pure.
 
+use super::bulk::MAX_ROWS;
+
 /// Columns of a row.
 const COLUMNS: usize = 3;
+/// Most fields of a record that are looked at one by one; of those behind, the first that is not empty.
+const MAX_FIELDS: usize = 32;
 /// What the third column of a heading is called.
 const HEADINGS: [&str; 4] = ["email", "e-mail", "e-mail address", "mail"];
 
@@ -25,7 +29,7 @@ pub fn parse(text: &str) -> Vec<Result<Row, (usize, String)>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let separator = if text.lines().next().is_some_and(|line| line.contains('\t')) { '\t' } else { ',' };
     let mut rows = Vec::new();
-    for (number, record) in (1..).zip(records(text, separator)) {
+    for (number, record) in records(text, separator) {
         let fields: Vec<String> = match record {
             Ok(fields) => fields.iter().map(|field| field.trim().to_owned()).collect(),
             Err(reason) => {
@@ -50,18 +54,35 @@ pub fn parse(text: &str) -> Vec<Result<Row, (usize, String)>> {
     rows
 }
 
-fn records(text: &str, separator: char) -> Vec<Result<Vec<String>, &'static str>> {
-    let mut records = Vec::new();
+/// A record of a text by its number, or what is wrong with it.
+type Record = (usize, Result<Vec<String>, &'static str>);
+
+/// The records of a text, as many as anybody may send and one more; those without anything in them are counted only.
+fn records(text: &str, separator: char) -> Vec<Record> {
+    let mut records: Vec<Record> = Vec::new();
+    let mut number = 0;
     let (mut fields, mut field, mut quoted) = (Vec::new(), String::new(), false);
     let (mut was_quoted, mut is_bad) = (false, false);
     let mut rest = text.chars().peekable();
-    let mut end = |fields: &mut Vec<String>, field: &mut String, is_bad: &mut bool| {
-        fields.push(std::mem::take(field));
-        let record = std::mem::take(fields);
+    let mut end = |records: &mut Vec<Record>, fields: &mut Vec<String>, field: &mut String, is_bad: &mut bool| {
+        add(fields, std::mem::take(field));
+        number += 1;
         let reason = "has text behind a closing quotation mark";
-        records.push(if std::mem::take(is_bad) { Err(reason) } else { Ok(record) });
+        if std::mem::take(is_bad) {
+            fields.clear();
+            records.push((number, Err(reason)));
+        } else if fields.iter().all(|field| field.trim().is_empty()) {
+            fields.clear();
+        } else {
+            records.push((number, Ok(std::mem::take(fields))));
+        }
+        number
     };
+    let mut last = 0;
     while let Some(c) = rest.next() {
+        if records.len() > MAX_ROWS + 1 {
+            return records;
+        }
         match c {
             '"' if quoted && rest.peek() == Some(&'"') => {
                 rest.next();
@@ -74,14 +95,14 @@ fn records(text: &str, separator: char) -> Vec<Result<Vec<String>, &'static str>
             }
             c if quoted => field.push(c),
             c if c == separator => {
-                fields.push(std::mem::take(&mut field));
+                add(&mut fields, std::mem::take(&mut field));
                 was_quoted = false;
             }
             '\r' | '\n' => {
                 if c == '\r' && rest.peek() == Some(&'\n') {
                     rest.next();
                 }
-                end(&mut fields, &mut field, &mut is_bad);
+                last = end(&mut records, &mut fields, &mut field, &mut is_bad);
                 was_quoted = false;
             }
             c => {
@@ -91,11 +112,18 @@ fn records(text: &str, separator: char) -> Vec<Result<Vec<String>, &'static str>
         }
     }
     if quoted {
-        records.push(Err("opens a quotation mark that is not closed"));
+        records.push((last + 1, Err("opens a quotation mark that is not closed")));
     } else if !field.is_empty() || !fields.is_empty() {
-        end(&mut fields, &mut field, &mut is_bad);
+        end(&mut records, &mut fields, &mut field, &mut is_bad);
     }
     records
+}
+
+/// Adds a field; of columns without end only so many are kept as tell that there are too many.
+fn add(fields: &mut Vec<String>, field: String) {
+    if fields.len() < MAX_FIELDS || (fields.len() == MAX_FIELDS && !field.trim().is_empty()) {
+        fields.push(field);
+    }
 }
 
 #[cfg(test)]
@@ -131,6 +159,10 @@ mod tests {
     fn headings_and_empty_rows_are_counted_and_passed_over() {
         assert_eq!(told("First,Last,E-Mail\n\n,,\nAda,L,ada@x"), ["4 Ada|L|ada@x"]);
         assert!(told("").is_empty() && told("\r\n\r\n").is_empty());
+        assert_eq!(records(&"\n".repeat(1_000_000), ',').len(), 0, "nothing is kept of what is empty");
+        assert_eq!(records(&"a,b,c\n".repeat(50_000), ',').len(), MAX_ROWS + 2);
+        assert_eq!(records(&format!("a{}", ",".repeat(100_000)), ',')[0].1.as_ref().unwrap().len(), MAX_FIELDS);
+        assert!(told(&format!("a,b,c{}d", ",".repeat(100)))[0].contains("3 columns"));
     }
 
     #[test]

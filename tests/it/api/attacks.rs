@@ -151,3 +151,104 @@ async fn nobody_limits_themselves_by_accident() {
     refused(&root.post("/api/v1/grants", json!({"user": "root", "role": "no_access"})).await, 409, None);
     assert!(may(&ground, "root", "users:update").await);
 }
+
+#[tokio::test]
+async fn who_reads_a_department_is_told_of_nobody_who_is_not_placed_there() {
+    let ground = Ground::with(SYSTEMS).await;
+    ground.test.place(&["department:finance", "department:audit < department:finance", "department:sales"]).await;
+    for (name, scope) in [("inside", "department:finance"), ("outside", "department:sales")] {
+        ground.user(name, &["viewer"]).await;
+        let body = json!({"user": name, "role": "viewer", "scope": scope});
+        good(ground.root().post("/api/v1/grants", body).await, StatusCode::CREATED);
+    }
+    make(&ground.root(), json!({"name": "Head", "permissions": ["users:read", "departments:read"]})).await;
+    let (_, head) = ground.browser("head", &[]).await;
+    let body = json!({"user": "head", "role": "head", "scope": "department:finance"});
+    good(ground.root().post("/api/v1/grants", body).await, StatusCode::CREATED);
+    for department in ["finance", "audit"] {
+        let path = |user: &str| format!("/api/v1/departments/{department}/users/{user}");
+        good(head.get(&path("inside")).await, StatusCode::OK);
+        let (outside, nobody) = (head.get(&path("outside")).await, head.get(&path("nobody")).await);
+        refused(&outside, 404, None);
+        assert_eq!(outside.text, nobody.text, "neither is told from the other");
+        good(ground.root().get(&path("outside")).await, StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn no_scope_is_deleted_and_made_again_to_get_out_from_under_a_denial() {
+    let ground = Ground::with(SYSTEMS).await;
+    ground.test.place(&["department:g", "department:x < department:g", "department:q"]).await;
+    make(&ground.root(), json!({"name": "Shut", "denies": ["data:export"]})).await;
+    ground.user("ada", &["data_analyst"]).await;
+    let body = json!({"user": "ada", "role": "shut", "scope": "department:g"});
+    let shut = good(ground.root().post("/api/v1/grants", body).await, StatusCode::CREATED);
+    make(&ground.root(), json!({"name": "Head", "permissions": ["departments:*"]})).await;
+    let (_, head) = ground.browser("head", &[]).await;
+    for scope in ["department:g", "department:q"] {
+        let body = json!({"user": "head", "role": "head", "scope": scope});
+        good(ground.root().post("/api/v1/grants", body).await, StatusCode::CREATED);
+    }
+    refused(&head.delete("/api/v1/departments/x").await, 403, None);
+    refused(&head.patch("/api/v1/departments/x", json!({"parent": "q"})).await, 403, None);
+    let shut = format!("/api/v1/grants/{}", shut["id"].as_str().unwrap());
+    good(ground.root().delete(&shut).await, StatusCode::OK);
+    good(head.delete("/api/v1/departments/x").await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn all_roles_together_have_a_bound() {
+    let ground = Ground::with(SYSTEMS).await;
+    let root = ground.root();
+    let mut base = Vec::new();
+    for number in 0..62 {
+        base.push(format!("r{number}"));
+        make(&root, json!({"name": base.last(), "permissions": []})).await;
+    }
+    for number in 0..200 {
+        let reply = root.post("/api/v1/roles", json!({"name": format!("all{number}"), "includes": base})).await;
+        if reply.status != StatusCode::CREATED {
+            refused(&reply, 422, Some("includes"));
+            assert!(reply.text.contains("at most 5000") && (50..100).contains(&number), "{number} {}", reply.text);
+            return;
+        }
+    }
+    panic!("200 roles of 63 parts each");
+}
+
+#[tokio::test]
+async fn who_can_is_answered_piece_by_piece_where_few_of_many_may() {
+    let ground = Ground::with(SYSTEMS).await;
+    let root = ground.root();
+    make(&root, json!({"name": "Shut", "denies": ["reports:read"]})).await;
+    good(root.post("/api/v1/groups", json!({"name": "Shut"})).await, StatusCode::CREATED);
+    good(root.post("/api/v1/grants", json!({"group": "Shut", "role": "shut"})).await, StatusCode::CREATED);
+    let rows: Vec<Value> = (0..5_600)
+        .map(|number| json!({"first_name": "A", "last_name": "B", "email": format!("u{number}@x.example")}))
+        .collect();
+    let body = json!({"rows": rows, "role": "viewer", "access_groups": ["Shut"]});
+    good(root.post("/api/v1/users:bulk", body).await, StatusCode::CREATED);
+    ground.user("last", &["viewer"]).await;
+    let path = "/api/v1/who-can?permission=reports:read";
+    let first = good(root.get(path).await, StatusCode::OK);
+    let next = first["next"].as_str().expect("5,000 were looked at, and there may be more");
+    let second = good(root.get(&format!("{path}&cursor={next}")).await, StatusCode::OK);
+    let items = [&first, &second].map(|page| page["items"].as_array().unwrap().clone()).concat();
+    assert_eq!((items.len(), &items[0]["user"]["userName"]), (1, &json!("last")));
+    assert_eq!(second["next"], Value::Null);
+}
+
+#[tokio::test]
+async fn the_next_page_of_a_report_asks_the_same() {
+    let ground = Ground::new().await;
+    for name in ["ada", "alan", "grace"] {
+        ground.user(name, &[]).await;
+    }
+    let root = ground.root();
+    let reply = root.get("/api/v1/reports/users?format=csv&limit=1").await;
+    let link = reply.headers["link"].to_str().unwrap();
+    assert!(link.contains("limit=1") && link.matches("format=csv").count() == 1, "{link}");
+    let next = &link[link.find('<').unwrap() + 1..link.find('>').unwrap()];
+    let next = root.get(next).await;
+    assert_eq!((next.status, next.text.lines().count()), (StatusCode::OK, 2), "{}", next.text);
+}

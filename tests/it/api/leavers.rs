@@ -78,3 +78,46 @@ async fn who_ends_an_account_sees_only_what_they_may_read() {
     let told = good(ground.root().post("/api/v1/users/ada:offboard", json!({"dry_run": true})).await, StatusCode::OK);
     assert_eq!(told["sessions"].as_array().unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn tokens_of_connections_that_a_leaver_made_end_or_are_handed_over() {
+    let ground = Ground::with("[[scim]]\nid = \"okta\"\n[[scim]]\nid = \"entra\"").await;
+    let root = ground.root();
+    let (_, ada) = ground.browser("ada", &["administrator"]).await;
+    let (_, boss) = ground.browser("boss", &["administrator"]).await;
+    let mut ids = Vec::new();
+    for body in [
+        json!({"connection": "okta"}),
+        json!({"connection": "entra", "kind": "client"}),
+        json!({"name": "own", "scope": "users:read"}),
+    ] {
+        let token = good(ada.post("/api/v1/tokens", body).await, StatusCode::CREATED);
+        ids.push(token["id"].as_str().unwrap().to_owned());
+    }
+    let shared = json!({"name": "shared", "scope": "users:read"});
+    let shared = good(root.post("/api/v1/tokens", shared).await, StatusCode::CREATED);
+    let held = good(root.get("/api/v1/users/ada/holdings").await, StatusCode::OK);
+    assert_eq!(count(&held, "tokens"), 3, "{held}");
+    for wrong in [&ids[2], &shared["id"].as_str().unwrap().to_owned(), &"nobody's".to_owned()] {
+        let body = json!({"hand_over": [wrong]});
+        refused(&boss.post("/api/v1/users/ada:offboard", body).await, 422, Some("hand_over"));
+    }
+    let desk = ground.service(&["users:read", "users:update", "tokens:delete"]).await;
+    refused(&desk.post("/api/v1/users/ada:offboard", json!({"hand_over": [ids[0]]})).await, 403, None);
+    let told = good(boss.post("/api/v1/users/ada:offboard", json!({"hand_over": [ids[0]]})).await, StatusCode::OK);
+    assert_eq!(told["handed_over"], json!([ids[0]]));
+    // What she could have seen, and did not make: to be made anew.
+    let names = |tokens: &Value| {
+        let name = |token: &Value| token["name"].as_str().unwrap().to_owned();
+        tokens.as_array().unwrap().iter().map(name).collect::<std::collections::BTreeSet<String>>()
+    };
+    let expected = ["okta", "service", "shared"].map(str::to_owned).into();
+    assert_eq!(names(&told["rotate"]), expected, "{told}");
+    let left = good(root.get("/api/v1/tokens").await, StatusCode::OK);
+    assert_eq!(names(&left["items"]), expected, "what she made is revoked: {left}");
+    let held = good(root.get("/api/v1/users/boss/holdings").await, StatusCode::OK);
+    assert_eq!(count(&held, "tokens"), 1, "the token is the administrator's now");
+    let logs = good(root.get("/api/v1/audit-logs?action=token.hand-over").await, StatusCode::OK);
+    assert_eq!(logs["logs"].as_array().unwrap().len(), 1);
+    assert_eq!(good(root.get("/api/v1/users/ada/holdings").await, StatusCode::OK)["tokens"], json!([]));
+}

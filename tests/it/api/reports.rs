@@ -236,7 +236,7 @@ async fn csv_has_the_same_rows_and_nothing_that_a_spreadsheet_runs() {
     let link = reply.headers["link"].to_str().unwrap();
     let next = link.strip_prefix('<').unwrap().split('>').next().unwrap();
     assert!(link.ends_with("; rel=\"next\""), "{link}");
-    let second = root.get(&format!("{next}&limit=2")).await;
+    let second = root.get(next).await;
     assert_eq!((second.text.lines().count(), second.status), (3, StatusCode::OK), "{}", second.text);
     assert!(!second.text.contains("\"u1\"") && second.text.contains("\"u2\""), "{}", second.text);
     refused(&root.get("/api/v1/reports/users?format=xlsx").await, 422, Some("format"));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cleargate::audit::{Event, EventKind, Filter, Ledger, Outcome, Sealer};
+use cleargate::audit::{Entry, Event, EventKind, Filter, Ledger, Outcome, Sealer};
 use cleargate::clock::{ManualClock, Timestamp};
 use cleargate::model::{Actor, SessionId, UserId};
 use cleargate::secret::MacKey;
@@ -139,6 +139,7 @@ async fn an_entry_reads_as_json() {
         "user": "user:01010101-0101-0101-0101-010101010101",
         "action": "user.update",
         "resource": "user:02020202-0202-0202-0202-020202020202",
+        "organization": "00000000-0000-0000-0000-000000000001",
         "resource_name": "ada \"l\"\n",
         "ip_address": "192.0.2.7",
         "outcome": "success",
@@ -146,4 +147,16 @@ async fn an_entry_reads_as_json() {
         "details": { "reason": "a \"test\"" },
     });
     assert_eq!(page.entries[0].to_json(), expected);
+}
+
+#[tokio::test]
+async fn entries_of_releases_before_are_of_the_one_organisation_that_they_knew() {
+    let event = Event::new(at(0), EventKind::UserChanged, &user(1));
+    let old = minicbor::to_vec(Event { organisation: None, ..event.clone() }).unwrap();
+    let new = minicbor::to_vec(&event).unwrap();
+    assert!(old.len() + 16 < new.len(), "what is not told is not written");
+    let read: Event = minicbor::decode(&old).unwrap();
+    assert_eq!(Event { organisation: event.organisation, ..read }, event);
+    let (old, new) = (Entry { position: 0, event: minicbor::decode(&old).unwrap() }, Entry { position: 0, event });
+    assert_eq!(old.to_json(), new.to_json());
 }
