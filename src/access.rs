@@ -15,6 +15,7 @@ mod escalation;
 mod expect;
 mod explain;
 mod grants;
+mod network;
 mod pack;
 mod permit;
 pub mod policy;
@@ -34,6 +35,7 @@ pub use diff::{Difference, Differing, Fate, Place, PolicyDiff, RoleChange, roles
 pub use expect::{Found, Overlay, Subjects, TestResult, run_role_tests, unknown_in};
 pub use explain::{Brought, Explanation, HeldRole, Level, Names, Right, Step, Through};
 pub use grants::{Grants, MAX_GRANTS, NewGrant, RuleChanges, RuleGrant};
+pub use network::{Bound, MAX_NETWORK_RULES, MAX_NETWORKS, NetworkRule, NetworkRules};
 pub use pack::{Chosen, LoginRule, Matrix, MatrixCell, MatrixRow, Options, Pack, RoleNameRule};
 pub use permit::{Permit, Unweighed};
 pub use policy::{Prepared, Question, Standing};

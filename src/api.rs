@@ -20,6 +20,7 @@ mod history;
 mod locks;
 mod me;
 mod named;
+mod network;
 mod openapi;
 mod people;
 mod placed;
@@ -140,6 +141,8 @@ pub struct Services {
     pub syncs: BTreeMap<SourceId, Sync>,
     /// Work that outlives its request.
     pub tasks: Tasks,
+    /// How long a token lasts when nobody says; `None` is for ever.
+    pub token_lasts: Option<std::time::Duration>,
     /// Tokens.
     pub tokens: Tokens,
     /// Exports and imports.

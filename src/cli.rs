@@ -17,6 +17,7 @@ mod failure;
 mod grant;
 mod group;
 mod log;
+mod network;
 mod output;
 mod password;
 mod policy;
@@ -109,6 +110,9 @@ enum Command {
     /// Accounts that are locked after wrong passwords
     #[command(subcommand)]
     Lock(session::LockCommand),
+    /// From where people and tokens may sign in and act
+    #[command(subcommand)]
+    Network(network::Command),
     /// The tests of the policy, and what another policy pack would change
     #[command(subcommand)]
     Policy(policy::Command),
@@ -188,6 +192,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Group(command) => narrow(group::run(command, Client::open(&options)?, output)),
         Command::Import(arguments) => narrow(transfer::import(arguments, Client::open(&options)?, output)),
         Command::Lock(command) => narrow(session::run_lock(command, Client::open(&options)?, output)),
+        Command::Network(command) => narrow(network::run(command, Client::open(&options)?, output)),
         Command::Policy(command) => narrow(policy::run(command, &options, output)),
         Command::Reload => narrow(status::reload(Client::open(&options)?, output)),
         Command::Role(command) => narrow(role::run(command, Client::open(&options)?, output)),

@@ -30,7 +30,7 @@ use std::path::{Path, PathBuf};
 pub use document::{File, Source};
 pub use factors::Factors;
 pub use form::{Domain, HostPort, Percent, Quota, parse_duration};
-pub use limits::{Limits, Session};
+pub use limits::{Limits, Session, Tokens};
 pub use listen::{Listen, Tls};
 pub use lockout::{Lockout, LockoutPreset};
 pub use mapping::{MappedGrant, Mapping};
@@ -86,6 +86,8 @@ pub struct Config {
     pub factors: Factors,
     /// How long a session lasts.
     pub session: Session,
+    /// How long a token lasts.
+    pub tokens: Tokens,
     /// Request rates.
     pub limits: Limits,
     /// The ledger.

@@ -28,6 +28,7 @@ mod tables;
 mod unique;
 mod users;
 mod walk;
+mod warm;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -149,6 +150,7 @@ pub struct Directory {
     belongings: Arc<dyn Belongings>,
     pages: pages::Pages,
     facets: facets::Facets,
+    warm: warm::Warm,
 }
 
 impl Directory {
@@ -169,6 +171,7 @@ impl Directory {
             belongings: Arc::new(belongings::Nothing),
             pages: pages::Pages::default(),
             facets: facets::Facets::default(),
+            warm: warm::Warm::default(),
         }
     }
 
@@ -177,7 +180,8 @@ impl Directory {
     pub fn of(self, organisation: OrganisationId) -> Self {
         let grants = Grants::new(self.ledger.clone(), self.clock.clone(), self.ids.clone(), organisation);
         let facets = facets::Facets::default();
-        Self { organisation, grants, pages: pages::Pages::default(), facets, ..self }
+        let warm = warm::Warm::default();
+        Self { organisation, grants, pages: pages::Pages::default(), facets, warm, ..self }
     }
 
     /// The same directory, whose accounts take this along when they end.

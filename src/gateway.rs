@@ -335,6 +335,22 @@ impl Gateway {
         Ok(())
     }
 
+    /// Ends everybody's sessions, because the store is not the one that they ended in: a backup has those that ended since
+    /// it was made. Whoever puts a backup back calls this before anything is served from it.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn end_sessions_of_backup(&self) -> Result<(), Error> {
+        let permit = self.access.task_permit("gateway", None);
+        let event = |now| permit.event(now, audit::EventKind::SessionsEnded).detail("reason", "the store was restored");
+        self.sessions.end_everybody(event).await.map_err(|error| match error {
+            crate::session::Error::Store(error) => Error::Store(error),
+            other @ crate::session::Error::NotFound => {
+                Error::Store(store::Error::Unavailable { reason: other.to_string() })
+            }
+        })
+    }
+
     /// Reads the whole ledger and says whether it is as it was written.
     ///
     /// # Errors

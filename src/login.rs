@@ -16,6 +16,7 @@ mod factor;
 mod finish;
 mod link;
 mod needs;
+mod own_sessions;
 mod pages;
 mod password;
 mod pending;
@@ -230,7 +231,13 @@ impl Login {
         public_url: &url::Url,
     ) -> Self {
         let tickets = ticket::Tickets::new(services.ledger.clone(), services.clock.clone(), key);
-        let browser = Browser::new(services.sessions.clone(), services.directory.clone(), public_url);
+        let browser = Browser::new(
+            services.access.clone(),
+            services.sessions.clone(),
+            services.directory.clone(),
+            connectors.keys().chain(binds.keys()).cloned().collect(),
+            public_url,
+        );
         Self {
             services,
             connectors: Arc::new(connectors),

@@ -1,18 +1,21 @@
 //! Sessions: signed-in browsers.
 //!
-//! A session is an opaque 256-bit secret in a cookie and a row under its keyed hash. Checking one costs one read. Opening
-//! one takes part in the caller's change, so that session, replay claim and event are committed together. An expired
-//! session is as absent as one that never was. Whether its user may still act is the directory's to say, at each request.
+//! A session is an opaque 256-bit secret in a cookie and a row under its keyed hash. Checking one costs one read, and none
+//! while nothing was written to it since the last check. Opening one takes part in the caller's change, so that session,
+//! replay claim and event are committed together. An expired session is as absent as one that never was, and so is one of
+//! an older generation of the organisation. Whether its user may still act is the directory's to say, at each request.
 
+mod ending;
 mod record;
+mod warm;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
 
-use crate::access::Permit;
 use crate::audit::{Change, Event, EventKind, Housekeeping, Ledger};
 use crate::clock::{Clock, Timestamp};
 use crate::config;
@@ -32,6 +35,8 @@ const MAX_GROUPS: usize = 500;
 const LAST_SEEN_EVERY: Duration = Duration::from_secs(60);
 /// Most sessions of one page.
 const MAX_PAGE: usize = 1_000;
+/// Most users of one page of those who are signed in.
+const MAX_USERS: usize = 500;
 /// Most sessions that a user has at the same time: opening one more ends the oldest.
 pub const MAX_PER_USER: usize = 100;
 
@@ -40,13 +45,16 @@ const SESSION_HASHES: Table<SessionId, ByteArray<32>> = Table::new(0x61, "sessio
 const USER_SESSIONS: Table<(UserId, SessionId), ByteArray<32>> = Table::new(0x62, "user sessions");
 const UPSTREAM_SESSIONS: Table<(SourceId, String, SessionId), ByteArray<32>> = Table::new(0x63, "upstream sessions");
 /// Counts the times that all sessions of a user were ended: an opening reads it, so that it loses against an end that is
-/// committed first.
+/// committed first. Under [`EVERYBODY`] it counts the times that everybody's were: a session keeps the count under which it
+/// was opened, and is over once that is not the present one.
 const GENERATIONS: Table<UserId, u64> = Table::new(0x64, "session generations");
 /// Counts the sessions that a user opened: the end of all of them holds it, so that it loses against an opening that is
 /// committed first. Being a counter, it is no point of conflict between two openings.
 const OPENED: Table<UserId, i64> = Table::new(0x65, "sessions opened");
 /// When somebody signed in last. It stays when the session has ended.
 const LAST_SIGN_IN: Table<UserId, Timestamp> = Table::new(0x66, "last sign-ins");
+/// Nobody's id, for the generation of the organisation.
+const EVERYBODY: UserId = UserId::from_bytes([0; 16]);
 
 /// Why a session was not opened, found or ended.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -147,6 +155,8 @@ pub struct Session {
     pub groups: Vec<String>,
     /// How many things its user has shown, and when a second factor last.
     pub presence: Presence,
+    /// The generation of the organisation under which it was opened.
+    generation: u64,
 }
 
 impl Session {
@@ -165,12 +175,14 @@ pub struct Sessions {
     clock: Clock,
     limits: config::Session,
     organisation: OrganisationId,
+    warm: warm::Warm,
 }
 
 impl Sessions {
     /// The sessions of the one organisation; `master` is the installation's key.
     pub fn new(ledger: Ledger, master: &MacKey, ids: IdSource, clock: Clock, limits: config::Session) -> Self {
-        Self { ledger, key: master.derive("session"), ids, clock, limits, organisation: OrganisationId::DEFAULT }
+        let (key, organisation) = (master.derive("session"), OrganisationId::DEFAULT);
+        Self { ledger, key, ids, clock, limits, organisation, warm: warm::Warm::new() }
     }
 
     /// Opens a session as part of `change`, whose commit the caller does with its event. The secret is told this once.
@@ -181,33 +193,34 @@ impl Sessions {
     pub async fn open(&self, change: &mut Change, user: UserId, details: Details) -> Result<(Secret, Session), Error> {
         let now = self.clock.now();
         change.find(&GENERATIONS, self.organisation, &user).await?;
+        let generation = change.find(&GENERATIONS, self.organisation, &EVERYBODY).await?.unwrap_or(0);
         change.add(&OPENED, self.organisation, &user, 1);
         change.put(&LAST_SIGN_IN, self.organisation, &user, &now)?;
         self.make_room(change, user, now).await?;
-        self.insert(change, &Record::new(SessionId::new(now, &self.ids), user, now, details))
+        let record = Record::new(SessionId::new(now, &self.ids), user, now, details);
+        self.insert(change, &record.of_generation(generation))
     }
 
-    /// The session of a cookie's text, `None` when there is none or it has expired. One read; a write at most once a
-    /// minute.
+    /// The session of a cookie's text, `None` when there is none or it is over. One read at most, none while it is kept
+    /// ready; a write at most once a minute.
     ///
     /// # Errors
     /// `Store`.
-    pub async fn check(&self, presented: &Secret) -> Result<Option<Session>, Error> {
+    pub async fn check(&self, presented: &Secret) -> Result<Option<Arc<Session>>, Error> {
         if presented.expose().len() != SECRET_CHARACTERS {
             return Ok(None);
         }
         let hash = self.key.tag(presented.expose().as_bytes());
-        let Some(record) = self.ledger.store().find(&SESSIONS, self.organisation, &hash).await? else {
-            return Ok(None);
-        };
+        let generation = self.generation().await?;
+        let Some(mut session) = self.ready(&hash).await? else { return Ok(None) };
         let now = self.clock.now();
-        let mut session = record.session(&self.limits);
-        if session.has_ended(now) {
+        if session.has_ended(now, generation) {
             return Ok(None);
         }
         if now.since(session.last_seen) >= LAST_SEEN_EVERY.min(self.limits.idle / 4) {
             match self.note_use(self.ledger.change(), &hash, now).await {
-                Ok(()) => session = record.seen_at(now).session(&self.limits),
+                Ok(Some(used)) => session = Arc::new(used),
+                Ok(None) => return Ok(None),
                 // Somebody else has noted it, or is ending it, which the next check sees.
                 Err(error) if error.is_lost_race() => {}
                 // It then ends a little early: the safe side.
@@ -243,6 +256,49 @@ impl Sessions {
         Ok(self.ledger.store().find_many(&LAST_SIGN_IN, self.organisation, users).await?)
     }
 
+    /// The sessions of each of these users, in their order, oldest first.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn list_of(&self, users: &[UserId]) -> Result<Vec<Vec<Session>>, Error> {
+        let mut hashes = Vec::new();
+        for user in users {
+            hashes.extend(self.rows_of(*user).await?.into_iter().map(|row| row.hash));
+        }
+        let mut told: Vec<Vec<Session>> = users.iter().map(|_| Vec::new()).collect();
+        for session in self.resolve(hashes).await? {
+            let place = users.iter().position(|user| *user == session.user).and_then(|place| told.get_mut(place));
+            place.into_iter().for_each(|sessions| sessions.push(session.clone()));
+        }
+        Ok(told)
+    }
+
+    /// At most `limit` (500 at most) users behind `after`, by id, who are signed in, and the user to go on from when there
+    /// may be more: a page can hold fewer than `limit`. What it costs grows with who is signed in, not with who there is.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn users_signed_in(
+        &self,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> Result<(Vec<UserId>, Option<UserId>), Error> {
+        let mut range = Range::prefix(USER_SESSIONS.prefix(self.organisation, &()), MAX_PAGE);
+        if let Some(after) = after {
+            range.start = Range::prefix(USER_SESSIONS.prefix(self.organisation, &after), 1).end;
+        }
+        let rows = self.ledger.store().range(range).await?;
+        let user = |key: &[u8]| key.last_chunk::<32>().and_then(|ids| ids.first_chunk::<16>().copied());
+        let mut users: Vec<UserId> = rows.iter().filter_map(|(key, _)| user(key)).map(UserId::from_bytes).collect();
+        users.dedup();
+        let is_more = rows.len() == MAX_PAGE || users.len() > limit.clamp(1, MAX_USERS);
+        users.truncate(limit.clamp(1, MAX_USERS));
+        let next = users.last().copied().filter(|_| is_more);
+        let sessions = self.list_of(&users).await?;
+        let live = users.into_iter().zip(sessions).filter(|(_, sessions)| !sessions.is_empty());
+        Ok((live.map(|(user, _)| user).collect(), next))
+    }
+
     /// Forgets when a user signed in, inside a change of the caller's that deletes the user.
     pub fn forget_in(&self, change: &mut Change, user: UserId) {
         change.delete(&LAST_SIGN_IN, self.organisation, &user);
@@ -272,108 +328,6 @@ impl Sessions {
         Ok((self.resolve(hashes).await?, next))
     }
 
-    /// Ends a session.
-    ///
-    /// # Errors
-    /// `NotFound`, `Store`.
-    pub async fn end(&self, permit: &Permit, id: SessionId) -> Result<Session, Error> {
-        self.end_with(id, |now| permit.event(now, EventKind::SessionEnded)).await
-    }
-
-    /// Ends the session of somebody who signs out: the one end that needs no permit, since the cookie is the proof.
-    /// `event` is given the moment and makes the event, to which session and user are added.
-    ///
-    /// # Errors
-    /// `NotFound`, `Store`.
-    pub async fn end_with(&self, id: SessionId, event: impl Fn(Timestamp) -> Event) -> Result<Session, Error> {
-        self.ledger
-            .retry(|mut change| {
-                let event = &event;
-                async move {
-                    let hash = change.find(&SESSION_HASHES, self.organisation, &id).await?.ok_or(Error::NotFound)?;
-                    let session = self.forget(&mut change, &hash).await?.ok_or(Error::NotFound)?;
-                    let event = event(self.clock.now()).on("session", id, "").detail("user", session.user);
-                    change.commit(event).await?;
-                    Ok(session)
-                }
-            })
-            .await
-    }
-
-    /// Ends all sessions of a user as part of `change` and tells how many. No session of the user can be opened between
-    /// this and the commit: one of the two loses the race.
-    ///
-    /// # Errors
-    /// `Store`.
-    pub async fn end_all(&self, change: &mut Change, user: UserId) -> Result<usize, Error> {
-        let generation = change.find(&GENERATIONS, self.organisation, &user).await?.unwrap_or(0);
-        change.put(&GENERATIONS, self.organisation, &user, &(generation + 1))?;
-        change.hold(&OPENED, self.organisation, &user).await?;
-        let mut ended = 0;
-        for row in self.rows_of(user).await? {
-            ended += usize::from(self.forget_of(change, user, &row).await?.is_some());
-        }
-        Ok(ended)
-    }
-
-    /// Ends all sessions of a user but one, which goes on under a new id and a new secret, as part of `change`: what rights
-    /// changed are never those of a secret that somebody else may know. Tells the secret this once, and how many ended.
-    ///
-    /// # Errors
-    /// `NotFound` when the session has ended meanwhile; `Store`.
-    pub async fn renew_alone(&self, change: &mut Change, session: &Session) -> Result<(Secret, Session, usize), Error> {
-        let record = self.record_of(change, session.id).await?;
-        let ended = self.end_all(change, session.user).await?;
-        let (secret, session) = self.renamed(change, record)?;
-        Ok((secret, session, ended.saturating_sub(1)))
-    }
-
-    /// Ends all sessions of a user but one, as [`renew_alone`](Sessions::renew_alone) does, which goes on with what its user
-    /// has shown by now.
-    ///
-    /// # Errors
-    /// `NotFound` when the session has ended meanwhile; `Store`.
-    pub async fn renew_alone_as(
-        &self,
-        change: &mut Change,
-        session: &Session,
-        presence: Presence,
-    ) -> Result<(Secret, Session, usize), Error> {
-        let record = self.record_of(change, session.id).await?;
-        let ended = self.end_all(change, session.user).await?;
-        let (secret, session) = self.renamed(change, record.with(presence))?;
-        Ok((secret, session, ended.saturating_sub(1)))
-    }
-
-    /// Lets a session go on under a new id and a new secret with what its user has shown by now, as part of `change`: who
-    /// had the old secret has nothing of the new rights. Tells the secret this once.
-    ///
-    /// # Errors
-    /// `NotFound` when the session has ended meanwhile; `Store`.
-    pub async fn renew(
-        &self,
-        change: &mut Change,
-        session: &Session,
-        presence: Presence,
-    ) -> Result<(Secret, Session), Error> {
-        let record = self.record_of(change, session.id).await?;
-        // Who ends all sessions of the user at this moment wins against this one.
-        change.find(&GENERATIONS, self.organisation, &session.user).await?;
-        change.add(&OPENED, self.organisation, &session.user, 1);
-        let hash = change.find(&SESSION_HASHES, self.organisation, &session.id).await?.ok_or(Error::NotFound)?;
-        self.forget(change, &hash).await?.ok_or(Error::NotFound)?;
-        self.renamed(change, record.with(presence))
-    }
-
-    async fn record_of(&self, change: &mut Change, id: SessionId) -> Result<Record, Error> {
-        let hash = change.find(&SESSION_HASHES, self.organisation, &id).await?.ok_or(Error::NotFound)?;
-        change.find(&SESSIONS, self.organisation, &hash.into()).await?.ok_or(Error::NotFound)
-    }
-
-    fn renamed(&self, change: &mut Change, record: Record) -> Result<(Secret, Session), Error> {
-        self.insert(change, &record.renamed(SessionId::new(self.clock.now(), &self.ids)))
-    }
-
     /// Writes a session under a new secret.
     fn insert(&self, change: &mut Change, record: &Record) -> Result<(Secret, Session), Error> {
         let secret = self.ids.token();
@@ -390,22 +344,6 @@ impl Sessions {
         Ok((secret, session))
     }
 
-    /// Ends the sessions that a connector's upstream calls by this name (SAML single logout, OpenID back-channel logout)
-    /// as part of `change` and tells which.
-    ///
-    /// # Errors
-    /// `Store`.
-    pub async fn end_upstream(&self, change: &mut Change, connector: &SourceId, name: &str) -> Result<usize, Error> {
-        let prefix = UPSTREAM_SESSIONS.prefix(self.organisation, &(connector.clone(), name.to_owned()));
-        let mut ended = 0;
-        for row in self.index(prefix).await? {
-            ended += usize::from(self.forget(change, &row.hash).await?.is_some());
-            change.delete(&SESSION_HASHES, self.organisation, &row.id);
-            change.delete(&UPSTREAM_SESSIONS, self.organisation, &(connector.clone(), name.to_owned(), row.id));
-        }
-        Ok(ended)
-    }
-
     /// Removes what has ended by idleness, and of too many sessions the oldest, where a user is about to get one more.
     async fn make_room(&self, change: &mut Change, user: UserId, now: Timestamp) -> Result<(), Error> {
         let rows = self.rows_of(user).await?;
@@ -414,9 +352,11 @@ impl Sessions {
         }
         let hashes: Vec<[u8; 32]> = rows.iter().map(|row| row.hash).collect();
         let mut is_live = Vec::with_capacity(rows.len());
+        let generation = self.generation().await?;
         for hashes in hashes.chunks(MAX_PAGE) {
             let records = self.ledger.store().find_many(&SESSIONS, self.organisation, hashes).await?;
-            let live = |record: Option<Record>| record.is_some_and(|r| !r.session(&self.limits).has_ended(now));
+            let live =
+                |record: Option<Record>| record.is_some_and(|r| !r.session(&self.limits).has_ended(now, generation));
             is_live.extend(records.into_iter().map(live));
         }
         let mut too_many = (is_live.iter().filter(|live| **live).count() + 1).saturating_sub(MAX_PER_USER);
@@ -457,7 +397,8 @@ impl Sessions {
             let key = (session.connector.clone(), name.clone(), session.id);
             change.delete(&UPSTREAM_SESSIONS, self.organisation, &key);
         }
-        Ok((!session.has_ended(self.clock.now())).then_some(session))
+        let has_ended = session.has_ended(self.clock.now(), self.generation().await?);
+        Ok((!has_ended).then_some(session))
     }
 
     fn keep(&self, change: &mut Change, hash: &[u8; 32], record: &Record) -> Result<(), Error> {
@@ -466,12 +407,13 @@ impl Sessions {
         Ok(change.put_until(&SESSIONS, self.organisation, hash, record, Some(until))?)
     }
 
-    async fn note_use(&self, mut change: Change, hash: &[u8; 32], now: Timestamp) -> Result<(), Error> {
-        if let Some(record) = change.find(&SESSIONS, self.organisation, hash).await? {
-            self.keep(&mut change, hash, &record.seen_at(now))?;
-            change.commit_quietly(Housekeeping::LastSeen).await?;
-        }
-        Ok(())
+    /// Writes that a session was used, and tells it; `None` when it is not there any more.
+    async fn note_use(&self, mut change: Change, hash: &[u8; 32], now: Timestamp) -> Result<Option<Session>, Error> {
+        let Some(record) = change.find(&SESSIONS, self.organisation, hash).await? else { return Ok(None) };
+        let record = record.seen_at(now);
+        self.keep(&mut change, hash, &record)?;
+        change.commit_quietly(Housekeeping::LastSeen).await?;
+        Ok(Some(record.session(&self.limits)))
     }
 
     /// Every session of a user that has not reached its absolute limit, oldest first.
@@ -494,12 +436,12 @@ impl Sessions {
     }
 
     async fn resolve(&self, hashes: Vec<[u8; 32]>) -> Result<Vec<Session>, Error> {
-        let now = self.clock.now();
+        let (now, generation) = (self.clock.now(), self.generation().await?);
         let mut sessions = Vec::new();
         for hashes in hashes.chunks(MAX_PAGE) {
             let found = self.ledger.store().find_many(&SESSIONS, self.organisation, hashes).await?;
             let found = found.into_iter().flatten().map(|record| record.session(&self.limits));
-            sessions.extend(found.filter(|session| !session.has_ended(now)));
+            sessions.extend(found.filter(|session| !session.has_ended(now, generation)));
         }
         Ok(sessions)
     }
@@ -512,8 +454,8 @@ struct IndexRow {
 }
 
 impl Session {
-    fn has_ended(&self, now: Timestamp) -> bool {
-        now >= self.idle_until || now >= self.ends
+    fn has_ended(&self, now: Timestamp, generation: u64) -> bool {
+        now >= self.idle_until || now >= self.ends || self.generation < generation
     }
 }
 

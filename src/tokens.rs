@@ -7,6 +7,7 @@
 
 mod client;
 mod refusals;
+mod rotate;
 mod text;
 
 use std::time::Duration;
@@ -16,6 +17,7 @@ use minicbor::{Decode, Encode};
 
 pub use client::Issued;
 pub use refusals::Refusals;
+pub use rotate::{MAX_OVERLAP, Rotated};
 
 use crate::access::Permit;
 use crate::audit::{Change, Event, EventKind, Housekeeping, Ledger, Outcome};
@@ -48,6 +50,9 @@ pub enum Error {
     /// No token has this id.
     #[error("there is no token with this id")]
     NotFound,
+    /// Another one has taken its place, or its time is over.
+    #[error("the token {0}; make another one")]
+    Over(&'static str),
     /// The store's answer.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -104,6 +109,8 @@ pub struct Token {
     pub expires: Option<Timestamp>,
     /// When it was last used, to the minute.
     pub last_used: Option<Timestamp>,
+    /// The token that has taken its place.
+    pub replaced_by: Option<TokenId>,
 }
 
 /// Makes, takes and revokes tokens. Cloning shares everything.
@@ -146,14 +153,21 @@ impl Tokens {
             created_by: permit.actor().to_string(),
             expires,
             last_used: None,
+            replaced_by: None,
         };
-        let secret = text::render(text::prefix(&token.kind), &self.ids.token());
-        let hash = self.key.tag(secret.expose().as_bytes());
         let mut change = self.ledger.change();
-        change.put(&TOKENS, self.organisation, &hash, &Record::from(token.clone()))?;
-        change.put(&TOKEN_HASHES, self.organisation, &token.id, &hash.into())?;
+        let secret = self.insert(&mut change, &token)?;
         change.commit(told(permit.event(now, EventKind::TokenCreated), &token)).await?;
         Ok((secret, token))
+    }
+
+    /// Writes a token under a new text.
+    fn insert(&self, change: &mut Change, token: &Token) -> Result<Secret, Error> {
+        let secret = text::render(text::prefix(&token.kind), &self.ids.token());
+        let hash = self.key.tag(secret.expose().as_bytes());
+        change.put(&TOKENS, self.organisation, &hash, &Record::from(token.clone()))?;
+        change.put(&TOKEN_HASHES, self.organisation, &token.id, &hash.into())?;
+        Ok(secret)
     }
 
     /// Who presents this text. Checks form and checksum before it asks the store, which costs one read.
@@ -363,18 +377,20 @@ struct Record {
     expires: Option<Timestamp>,
     #[n(6)]
     last_used: Option<Timestamp>,
+    #[n(7)]
+    replaced_by: Option<TokenId>,
 }
 
 impl From<Token> for Record {
     fn from(token: Token) -> Self {
-        let Token { id, name, kind, created, created_by, expires, last_used } = token;
-        Self { id, name, kind, created, created_by, expires, last_used }
+        let Token { id, name, kind, created, created_by, expires, last_used, replaced_by } = token;
+        Self { id, name, kind, created, created_by, expires, last_used, replaced_by }
     }
 }
 
 impl From<Record> for Token {
     fn from(record: Record) -> Self {
-        let Record { id, name, kind, created, created_by, expires, last_used } = record;
-        Self { id, name, kind, created, created_by, expires, last_used }
+        let Record { id, name, kind, created, created_by, expires, last_used, replaced_by } = record;
+        Self { id, name, kind, created, created_by, expires, last_used, replaced_by }
     }
 }

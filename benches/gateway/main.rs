@@ -5,7 +5,8 @@
 //! machine hardly moves; requests per second include the one client's own work. Every figure is the median of rounds
 //! that go through all operations in turn, so that a slow minute of the machine does not fall on one of them.
 //! `./run bench -- --quick` takes under a minute, with fewer people and one round; `--many 1000000` says how many people
-//! there are at the end; `--only page` measures only the operations of Cleargate whose names have that word.
+//! there are at the end; `--only page` measures only the operations of Cleargate whose names have that word,
+//! `--only sessions` the checks of sessions, of which `--sessions` says how many there are.
 
 #![allow(missing_docs, reason = "a program, not an interface")]
 #![allow(
@@ -28,6 +29,7 @@ mod measure;
 mod provisioning;
 mod rival;
 mod seeding;
+mod sessions;
 mod signing_in;
 mod table;
 
@@ -58,14 +60,31 @@ struct Extent {
     /// How long one operation is measured in one round.
     each: Duration,
     sign_ins: usize,
-    /// Measures only what has this word, and nothing but Cleargate; `access` is the decisions.
+    /// Sessions that live at the same time.
+    sessions: usize,
+    /// Measures only what has this word, and nothing but Cleargate; `access` is the decisions,
+    /// `sessions` the checks of sessions.
     only: Option<String>,
 }
 
-const FULL: Extent =
-    Extent { people: 10_000, many: 100_000, rounds: 3, each: Duration::from_millis(1500), sign_ins: 200, only: None };
-const QUICK: Extent =
-    Extent { people: 1_000, many: 10_000, rounds: 1, each: Duration::from_millis(400), sign_ins: 20, only: None };
+const FULL: Extent = Extent {
+    people: 10_000,
+    many: 100_000,
+    rounds: 3,
+    each: Duration::from_millis(1500),
+    sign_ins: 200,
+    sessions: 1_000_000,
+    only: None,
+};
+const QUICK: Extent = Extent {
+    people: 1_000,
+    many: 10_000,
+    rounds: 1,
+    each: Duration::from_millis(400),
+    sign_ins: 20,
+    sessions: 20_000,
+    only: None,
+};
 
 impl Extent {
     fn read() -> Self {
@@ -73,6 +92,7 @@ impl Extent {
         let after = |name: &str| arguments.iter().skip_while(|argument| *argument != name).nth(1).cloned();
         let mut extent = if arguments.iter().any(|argument| argument == "--quick") { QUICK } else { FULL };
         extent.many = after("--many").map_or(extent.many, |number| number.parse().unwrap());
+        extent.sessions = after("--sessions").map_or(extent.sessions, |number| number.parse().unwrap());
         extent.only = after("--only");
         extent
     }
@@ -119,12 +139,25 @@ async fn main() {
             table.add(Row { name, ours, theirs: [None, None] });
         }
     }
+    let mut told = Vec::new();
+    if extent.only.as_deref().is_none_or(|word| "sessions".contains(word)) {
+        eprintln!("sessions by themselves");
+        for (name, measures) in sessions::measure(&extent).await {
+            table.add(Row { name: name.to_owned(), ours: Measure::median(measures), theirs: [None, None] });
+        }
+        told.push(signing_in::under_flood(&daemon, &extent).await);
+        eprintln!("{} sessions", extent.sessions);
+        told.push(sessions::many(extent.sessions).await);
+    }
     drop(daemon);
     let many = with_many(&extent, &few).await;
 
     println!("{}", table.markdown());
     println!("{}", table::growth(extent.many, &many));
     println!("Memory of Cleargate with {} people: {memory} MiB.", extent.people);
+    for line in told {
+        println!("{line}");
+    }
     for behind in table.behind() {
         println!("Slower than another service: {behind}.");
     }

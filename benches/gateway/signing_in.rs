@@ -88,6 +88,21 @@ async fn by_password(daemon: &Daemon, count: usize) -> Measure {
     watch.stop(count as u64)
 }
 
+/// How long checks take while others try passwords.
+pub async fn under_flood(daemon: &Daemon, extent: &Extent) -> String {
+    let name = "flooded@example.org";
+    let user = json!({"userName": name, "password": PASSWORD});
+    let answer = daemon.admin().post("/api/v1/users").json(&user).send().await;
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    let browser = daemon.client();
+    let csrf = open(&browser).await;
+    let fields = [("username", name), ("password", PASSWORD), ("csrf", csrf.as_str()), ("return_to", "/")];
+    assert_eq!(browser.post("/login/password").form(&fields).send().await.status, 303);
+    let cookie = format!("cleargate={}", browser.cookie(&browser.host(), "cleargate").unwrap());
+    let forms = [form(daemon).await];
+    super::sessions::under_flood(daemon, &cookie, &forms, extent.each).await
+}
+
 async fn session_check(daemon: &Daemon, extent: &Extent) -> Measure {
     let browser = daemon.client();
     let csrf = open(&browser).await;

@@ -24,8 +24,8 @@ pub struct Explanation {
     /// For which moment.
     #[serde(serialize_with = "text")]
     pub at: Timestamp,
-    /// One word for what decided: `allowed`, `beyond-limit`, `denied-by`, `not-active`, `not-owner`, `nothing-allows`,
-    /// `replaced`, `undefined-role`, `unknown-permission`, or, for actors that are no users, `local`, `token`, `refused`.
+    /// One word for what decided: `allowed`, `beyond-limit`, `denied-by`, `network`, `not-active`, `not-owner`,
+    /// `nothing-allows`, `replaced`, `undefined-role`, `unknown-permission`, or, for actors that are no users, `local`, `token`, `refused`.
     pub decided_by: &'static str,
     /// The deciding reason as a sentence.
     pub reason: String,

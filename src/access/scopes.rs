@@ -29,9 +29,10 @@ pub(in crate::access) const SCOPES: Table<(String, String), ScopeRecord> = Table
 pub(in crate::access) const EPOCHS: Table<str, u64> = Table::new(0x25, "access epochs");
 const EPOCH: &str = "scopes";
 
-/// The keys of the rows that every change of scopes and of roles raises.
-pub(in crate::access) fn epoch_keys(organisation: OrganisationId) -> [Vec<u8>; 2] {
-    [EPOCHS.key(organisation, EPOCH), EPOCHS.key(organisation, super::custom::EPOCH)]
+/// The keys of the rows that every change of scopes, of roles and of network rules raises.
+pub(in crate::access) fn epoch_keys(organisation: OrganisationId) -> [Vec<u8>; 3] {
+    let networks = super::network::epoch_key(organisation);
+    [EPOCHS.key(organisation, EPOCH), EPOCHS.key(organisation, super::custom::EPOCH), networks]
 }
 
 /// The kinds of every organisation; a pack may add some.

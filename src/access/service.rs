@@ -30,6 +30,7 @@ pub struct Access {
     pub(super) shelf: Arc<RwLock<Shelf>>,
     scopes: Scopes,
     warm: Warm,
+    pub(super) networks: super::network::InForce,
     pub(super) tests: Arc<RwLock<Arc<Vec<PolicyTest>>>>,
     pub(super) test_turns: Arc<tokio::sync::Mutex<()>>,
     pub(super) subjects: Option<Arc<dyn Subjects>>,
@@ -68,6 +69,7 @@ impl Access {
             shelf,
             scopes,
             warm: Warm::new(),
+            networks: super::network::InForce::default(),
             tests: Arc::default(),
             test_turns: Arc::default(),
             subjects: None,
@@ -116,6 +118,7 @@ impl Access {
     pub async fn start(&self) -> Result<(), Error> {
         self.scopes.load().await?;
         self.load_roles().await?;
+        self.catch_up_networks().await?;
         self.fill().await
     }
 
@@ -293,7 +296,7 @@ impl Access {
 
     /// Brings roles and scopes in memory up to date where somebody wrote them and was not there any more to do it: a
     /// caller may go away between the commit and what follows it.
-    async fn renew(&self) -> Result<(), Error> {
+    pub(super) async fn renew(&self) -> Result<(), Error> {
         self.fill().await?;
         let store = self.ledger.store();
         let is_current = |seen: &Option<Seen>| seen.as_ref().is_some_and(|s| s.is_current(store.engine().marks()));
@@ -306,6 +309,7 @@ impl Access {
         }
         self.scopes.catch_up().await?;
         self.catch_up_roles().await?;
+        self.catch_up_networks().await?;
         *self.epochs.write().unwrap_or_else(PoisonError::into_inner) = Some(seen);
         Ok(())
     }

@@ -401,6 +401,7 @@ impl From<tokens::Error> for Error {
         match error {
             tokens::Error::Invalid { field, reason } => Self::invalid(field, reason),
             tokens::Error::NotFound => Self::NotFound { what: "token" },
+            over @ tokens::Error::Over(_) => Self::Conflict { field: None, detail: over.to_string() },
             tokens::Error::Store(error) => Self::Store(error),
         }
     }

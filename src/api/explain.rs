@@ -39,14 +39,13 @@ pub(super) async fn explain(State(api): State<Api>, caller: Caller, mut params: 
         params.parsed("permission")?.ok_or_else(|| Error::invalid("permission", "is required"))?;
     let scope: Option<Scope> = params.parsed("scope")?;
     let at: Option<Timestamp> = params.parsed("at")?;
-    // No rule of this release looks at addresses: the answer is the same from everywhere.
     let ip: Option<IpAddr> = params.parsed("ip")?;
     params.end()?;
     let user = api.user_asked_about(&caller, &user, "decisions:read").await?;
     api.check_permission(&permission)?;
     api.check_scope(scope.as_ref()).await?;
     let question = Question::new(&permission).within(scope.as_ref());
-    let mut explanation = api.services.access.explain(user.id, &question, at).await?;
+    let mut explanation = api.services.access.explain_from(user.id, &question, at, ip).await?;
     api.services.directory.name_explanation(user.id, &mut explanation).await?;
     let groups = api.groups_on_the_way(user.id, &explanation).await?;
     let mut body = json!(explanation);

@@ -1,5 +1,7 @@
 //! `/me`: who the caller is, and what they may do.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
@@ -15,8 +17,8 @@ use crate::model::{Actor, Status, User, UserId};
 /// nobody's, `user` is null. Of a token, what its limit lets through. Whoever may not sign in is nobody.
 pub(super) async fn me(State(api): State<Api>, caller: Caller) -> Result<Response, Error> {
     let user = match (&caller.signed_in, &caller.actor) {
-        (Some(signed_in), _) => Some(signed_in.user.clone()),
-        (None, Actor::Token { user: Some(user), .. }) => Some(api.user_of_token(*user).await?),
+        (Some(signed_in), _) => Some(Arc::clone(&signed_in.user)),
+        (None, Actor::Token { user: Some(user), .. }) => Some(Arc::new(api.user_of_token(*user).await?)),
         _ => None,
     };
     // Every other route asks for a permission; this one shows what there is.

@@ -160,6 +160,7 @@ pub(super) fn token(token: &Token) -> Value {
         "created_by": token.created_by,
         "expires_at": time(token.expires),
         "last_used": time(token.last_used),
+        "replaced_by": token.replaced_by.map(|id| id.to_string()),
     })
 }
 

@@ -177,7 +177,7 @@ impl Api {
     }
 
     /// Whose browser or token this is; nobody's has nothing of its own, and whoever may not sign in is nobody.
-    async fn oneself(&self, caller: &Caller) -> Result<UserId, Error> {
+    pub(super) async fn oneself(&self, caller: &Caller) -> Result<UserId, Error> {
         let id = match (&caller.signed_in, &caller.actor) {
             (Some(signed_in), _) => signed_in.user.id,
             (None, Actor::Token { user: Some(user), .. }) => *user,

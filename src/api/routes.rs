@@ -14,8 +14,8 @@ use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, H
 use super::admit::Gate;
 use super::error::Problem;
 use super::{
-    Api, Error, audit, explain, factors, grants, groups, history, locks, me, openapi, people, placed, policy, reports,
-    requests, roles, scopes, sessions, sources, status, tokens, transfer, users,
+    Api, Error, audit, explain, factors, grants, groups, history, locks, me, network, openapi, people, placed, policy,
+    reports, requests, roles, scopes, sessions, sources, status, tokens, transfer, users,
 };
 use crate::http::{Access, PeerUid, Rate, RequestId, Route};
 
@@ -36,7 +36,10 @@ fn of_policy() -> Vec<Route<Api>> {
     const POST: Method = Method::POST;
     const PATCH: Method = Method::PATCH;
     const DELETE: Method = Method::DELETE;
+    const PUT: Method = Method::PUT;
     vec![
+        Route::new(GET, "/api/v1/network-rules", Management, API, network::show),
+        Route::new(PUT, "/api/v1/network-rules", Management, API, network::set),
         Route::new(GET, "/api/v1/policy/tests", Management, API, policy::tests),
         Route::new(POST, "/api/v1/policy/tests", Management, API, policy::run_tests),
         Route::new(POST, "/api/v1/policy:diff", Management, API, policy::diff).with_body_bytes(policy::MAX_BODY_BYTES),
@@ -145,6 +148,7 @@ fn of_people() -> Vec<Route<Api>> {
         Route::new(POST, "/api/v1/reload", Management, API, status::reload),
         Route::new(GET, "/api/v1/sessions", Management, API, sessions::list),
         Route::new(DELETE, "/api/v1/sessions/{id}", Management, API, sessions::end),
+        Route::new(POST, "/api/v1/sessions:end-all", Management, API, sessions::end_all),
         Route::new(GET, "/api/v1/sources", Management, API, sources::list),
         Route::new(GET, "/api/v1/sources/{id}", Management, API, sources::find),
         Route::new(POST, "/api/v1/sources/{id}/release", Management, API, sources::release),
@@ -154,6 +158,8 @@ fn of_people() -> Vec<Route<Api>> {
         Route::new(GET, "/api/v1/status", Management, API, status::status),
         Route::new(GET, "/api/v1/tokens", Management, API, tokens::list),
         Route::new(POST, "/api/v1/tokens", Management, API, tokens::create),
+        // `:rotate` is a part of the last segment.
+        Route::new(POST, "/api/v1/tokens/{id}", Management, API, tokens::act),
         Route::new(DELETE, "/api/v1/tokens/{id}", Management, API, tokens::revoke),
         Route::new(GET, "/api/v1/users", Management, API, users::list),
         Route::new(POST, "/api/v1/users", Management, API, users::create),
@@ -177,6 +183,7 @@ fn of_reports() -> Vec<Route<Api>> {
     vec![
         Route::new(GET, "/api/v1/me/access", Session, API, reports::own_access),
         Route::new(GET, "/api/v1/me/history", Session, API, reports::own_history),
+        Route::new(GET, "/api/v1/me/sessions", Session, API, sessions::own),
         Route::new(GET, "/api/v1/reports/{name}", Management, API, reports::show),
         Route::new(GET, "/api/v1/users/{user}/provenance", Management, API, reports::provenance),
     ]

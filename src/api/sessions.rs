@@ -6,8 +6,10 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::admit::Caller;
-use super::fields::Params;
+use super::fields::{Fields, Params};
 use super::{Api, Error, render};
+use crate::access::Question;
+use crate::audit::EventKind;
 use crate::model::{SessionId, Subject, User, UserId};
 use crate::session::Session;
 
@@ -71,4 +73,69 @@ pub(super) async fn end(State(api): State<Api>, caller: Caller, Path(id): Path<S
     }
     let session = api.services.sessions.end(&permit, id).await?;
     Ok(render::answer(StatusCode::OK, &render::session(&session)))
+}
+
+/// `GET /me/sessions`: one's own, oldest first; `current` is the one that asks.
+pub(super) async fn own(State(api): State<Api>, caller: Caller, params: Params) -> Result<Response, Error> {
+    params.end()?;
+    let user = api.oneself(&caller).await?;
+    let current = caller.signed_in.as_ref().map(|signed_in| signed_in.session.id);
+    let shown = api.services.sessions.list(user).await?.into_iter().map(|session| {
+        let mut shown = render::session(&session);
+        if let Some(members) = shown.as_object_mut() {
+            members.insert("current".to_owned(), (Some(session.id) == current).into());
+        }
+        shown
+    });
+    Ok(render::page(shown.collect(), None))
+}
+
+/// `POST /users/{user}:logout`: every session of the user is refused from the next request on.
+pub(super) async fn log_out(api: &Api, caller: &Caller, user: &str, fields: Fields) -> Result<Response, Error> {
+    let permit = api.permit(caller, "sessions:delete", None).await?;
+    fields.end()?;
+    let user = &api.user(caller, user).await?;
+    let (services, permit) = (&api.services, &permit);
+    let ended = services
+        .ledger
+        .retry(|mut change| async move {
+            let ended = services.sessions.end_all(&mut change, user.id).await?;
+            let event = permit.event(services.clock.now(), EventKind::SessionEnded);
+            change.commit(event.on("user", user.id, &user.user_name).detail("sessions_ended", ended)).await?;
+            Ok::<_, Error>(ended)
+        })
+        .await?;
+    Ok(render::answer(StatusCode::OK, &json!({"user": render::brief(user), "ended": ended})))
+}
+
+/// `POST /sessions:end-all`: everybody's, the caller's own among them.
+pub(super) async fn end_all(State(api): State<Api>, caller: Caller, fields: Fields) -> Result<Response, Error> {
+    let permit = api.permit(&caller, "sessions:delete", None).await?;
+    api.check_sees_all(&caller).await?;
+    fields.end()?;
+    api.services.sessions.end_everybody(|now| permit.event(now, EventKind::SessionsEnded)).await?;
+    Ok(render::answer(StatusCode::OK, &json!({"ended": true})))
+}
+
+impl Api {
+    /// Adds to users whether they are signed in, how often and by which connectors, where the caller may see sessions.
+    pub(super) async fn add_signed_in(&self, caller: &Caller, shown: &mut [(UserId, Value)]) -> Result<(), Error> {
+        let permission = "sessions:read".parse().map_err(|_| Error::Internal("a permission that is none"))?;
+        if shown.is_empty() || !self.acting(caller).await?.may(&Question::new(&permission)) {
+            return Ok(());
+        }
+        let users: Vec<UserId> = shown.iter().map(|(user, _)| *user).collect();
+        let sessions = self.services.sessions.list_of(&users).await?;
+        for ((_, shown), sessions) in shown.iter_mut().zip(sessions) {
+            let mut connectors: Vec<String> = sessions.iter().map(|session| session.connector.to_string()).collect();
+            connectors.sort();
+            connectors.dedup();
+            if let Some(members) = shown.as_object_mut() {
+                members.insert("signed_in".to_owned(), (!sessions.is_empty()).into());
+                members.insert("sessions".to_owned(), sessions.len().into());
+                members.insert("connectors".to_owned(), connectors.into());
+            }
+        }
+        Ok(())
+    }
 }

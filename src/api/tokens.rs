@@ -1,8 +1,11 @@
 //! `/tokens`.
 
+use std::time::Duration;
+
 use axum::extract::{Path, State};
 use axum::response::Response;
 use http::StatusCode;
+use serde_json::Value;
 
 use super::admit::Caller;
 use super::fields::{Fields, Params};
@@ -10,7 +13,11 @@ use super::{Api, Error, render};
 use crate::clock::Timestamp;
 use crate::config::parse_duration;
 use crate::model::{Actor, Permission, SourceId, TokenId, TokenKind, UserId};
-use crate::tokens::Token;
+use crate::secret::Secret;
+use crate::tokens::{Rotated, Token};
+
+/// How long both texts are good when nobody says.
+const DEFAULT_OVERLAP: Duration = Duration::from_secs(86_400);
 
 /// Words for usual limits.
 const WORDS: [(&str, &[&str]); 3] = [
@@ -54,7 +61,7 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller, mut params: Par
 }
 
 /// `POST /tokens`: `connection`, or `name` with `scope` (a word, or permissions) and perhaps `user`; `expires_at` as a
-/// time, or `expires` as a time or how long from now. The answer has `token`, this once; with `kind` "client" of a
+/// time, or `expires` as a time, how long from now, or `never`; without either, as long as the configuration says. The answer has `token`, this once; with `kind` "client" of a
 /// connection it has `client_id` and `client_secret`.
 pub(super) async fn create(State(api): State<Api>, caller: Caller, mut fields: Fields) -> Result<Response, Error> {
     let connection: Option<SourceId> = fields.parsed("connection")?;
@@ -74,11 +81,8 @@ pub(super) async fn create(State(api): State<Api>, caller: Caller, mut fields: F
     let expires = fields.text("expires")?;
     fields.end()?;
     let permit = api.permit(&caller, "tokens:create", None).await?;
-    let expires = match (at, expires) {
-        (Some(_), Some(_)) => return Err(Error::invalid("expires", "and expires_at exclude each other")),
-        (at, None) => at,
-        (None, Some(text)) => Some(api.moment(&text)?),
-    };
+    let default = || api.services.token_lasts.map(|lasts| api.services.clock.now().plus(lasts));
+    let expires = api.expiry(at, expires.as_deref())?.unwrap_or_else(default);
     let (name, kind) = match connection {
         Some(connection) if scope.is_none() && user.is_none() => {
             if !api.services.connections.contains(&connection) {
@@ -98,16 +102,7 @@ pub(super) async fn create(State(api): State<Api>, caller: Caller, mut fields: F
         }
     };
     let (secret, token) = api.services.tokens.create(&permit, &name, kind, expires).await?;
-    let mut body = render::token(&token);
-    if let Some(members) = body.as_object_mut() {
-        if is_client {
-            members.insert("client_id".to_owned(), token.id.to_string().into());
-            members.insert("client_secret".to_owned(), secret.expose().into());
-        } else {
-            members.insert("token".to_owned(), secret.expose().into());
-        }
-    }
-    Ok(render::answer(StatusCode::CREATED, &body))
+    Ok(render::answer(StatusCode::CREATED, &shown_once(&token, &secret)))
 }
 
 /// `DELETE /tokens/{id}`.
@@ -122,14 +117,90 @@ pub(super) async fn revoke(State(api): State<Api>, caller: Caller, Path(id): Pat
     Ok(render::answer(StatusCode::OK, &render::token(&token)))
 }
 
+/// `POST /tokens/{id}:rotate`: `overlap`, how long the old text stays good, and `expires` or `expires_at` as at `POST
+/// /tokens`; without either the new one lasts as long as the old one was made for. The caller may make such a token.
+pub(super) async fn act(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(id): Path<String>,
+    mut fields: Fields,
+) -> Result<Response, Error> {
+    let permit = api.permit(&caller, "tokens:create", None).await?;
+    api.permit(&caller, "tokens:delete", None).await?;
+    let verb = Error::NotFound { what: "address; `POST /tokens/{id}:rotate` is one" };
+    let id = id.strip_suffix(":rotate").ok_or(verb)?;
+    let overlap = match fields.text("overlap")?.as_deref() {
+        None => DEFAULT_OVERLAP,
+        Some("0") => Duration::ZERO,
+        Some(text) => {
+            parse_duration(text).ok_or_else(|| Error::invalid("overlap", "must be a time such as 24h, at most 30d"))?
+        }
+    };
+    let at: Option<Timestamp> = fields.parsed("expires_at")?;
+    let expires = fields.text("expires")?;
+    fields.end()?;
+    let lasts = api.expiry(at, expires.as_deref())?;
+    let id: TokenId = id.parse().map_err(|_| Error::NotFound { what: "token" })?;
+    api.check_kind(&caller, &api.services.tokens.load(id).await?.kind).await?;
+    let Rotated { secret, token, old } = api.services.tokens.rotate(&permit, id, overlap, lasts).await?;
+    let mut body = shown_once(&token, &secret);
+    if let Some(members) = body.as_object_mut() {
+        members.insert("replaces".to_owned(), render::token(&old));
+    }
+    Ok(render::answer(StatusCode::CREATED, &body))
+}
+
+/// A token with its text.
+fn shown_once(token: &Token, secret: &Secret) -> Value {
+    let mut body = render::token(token);
+    if let Some(members) = body.as_object_mut() {
+        if matches!(token.kind, TokenKind::Client(_)) {
+            members.insert("client_id".to_owned(), token.id.to_string().into());
+            members.insert("client_secret".to_owned(), secret.expose().into());
+        } else {
+            members.insert("token".to_owned(), secret.expose().into());
+        }
+    }
+    body
+}
+
 impl Api {
+    /// When a token is to expire: `None` when nobody says, `Some(None)` when never is said.
+    fn expiry(&self, at: Option<Timestamp>, text: Option<&str>) -> Result<Option<Option<Timestamp>>, Error> {
+        match (at, text) {
+            (Some(_), Some(_)) => Err(Error::invalid("expires", "and expires_at exclude each other")),
+            (Some(at), None) => Ok(Some(Some(at))),
+            (None, Some("never")) => Ok(Some(None)),
+            (None, Some(text)) => self.moment(text).map(Some).map(Some),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// Checks that the caller might make a token of this kind, whose text they are about to learn.
+    async fn check_kind(&self, caller: &Caller, kind: &TokenKind) -> Result<(), Error> {
+        match kind {
+            TokenKind::Client(connection) | TokenKind::Scim(connection) => {
+                self.check_connection(caller, connection).await
+            }
+            TokenKind::Management(limit, None, _) => self.check_limit(caller, limit).await,
+            TokenKind::Management(_, Some(user), _) => {
+                maker(caller)?;
+                match self.check_rank(caller, *user).await {
+                    // Of whom there is not, the token is good for nothing.
+                    Err(Error::NotFound { .. }) => Ok(()),
+                    checked => checked,
+                }
+            }
+        }
+    }
+
     /// `90d` from now, or an RFC 3339 time.
     fn moment(&self, text: &str) -> Result<Timestamp, Error> {
         match parse_duration(text) {
             Some(duration) => Ok(self.services.clock.now().plus(duration)),
             None => text
                 .parse()
-                .map_err(|_| Error::invalid("expires", "must be a time such as 90d or 2027-01-01T00:00:00Z")),
+                .map_err(|_| Error::invalid("expires", "must be a time such as 90d or 2027-01-01T00:00:00Z, or never")),
         }
     }
 

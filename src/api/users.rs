@@ -41,7 +41,10 @@ pub(super) async fn show(State(api): State<Api>, caller: Caller, Path(user): Pat
     let factors = &api.services.factors;
     body.insert("has_factor".to_owned(), factors.enrolled(user.id).await?.is_any().into());
     body.insert("requires_factor".to_owned(), factors.is_demanded(user.id).await?.into());
-    Ok(render::versioned(StatusCode::OK, &Value::Object(body), user.revision))
+    let mut shown = [(user.id, Value::Object(body))];
+    api.add_signed_in(&caller, &mut shown).await?;
+    let [(_, body)] = shown;
+    Ok(render::versioned(StatusCode::OK, &body, user.revision))
 }
 
 impl Api {

@@ -63,7 +63,7 @@ const fn off(name: &'static str, class: &'static str, note: &'static str) -> Kin
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 51] = [
+    pub const ALL: [Self; 55] = [
         Self::AssertionRefused,
         Self::ConfigurationReloaded,
         Self::GatewayStarted,
@@ -114,7 +114,11 @@ impl EventKind {
         Self::FactorFailed,
         Self::RecoveryCodesCreated,
         Self::PasswordChanged,
+        Self::NetworkRulesChanged,
+        Self::NetworkRefused,
+        Self::TokenRotated,
         Self::DemandChanged,
+        Self::SessionsEnded,
     ];
 
     /// What it is about, as the manual groups events.
@@ -139,13 +143,20 @@ impl EventKind {
             | Self::FactorUsed
             | Self::LockCleared
             | Self::LockSet
+            | Self::NetworkRefused
+            | Self::NetworkRulesChanged
             | Self::PasswordChanged
             | Self::PasswordSet
             | Self::RecoveryCodesCreated
             | Self::SessionCreated
             | Self::SessionEnded
+            | Self::SessionsEnded
             | Self::SignInFailed => "sign-in",
-            Self::TokenCreated | Self::TokenHandedOver | Self::TokenRefused | Self::TokenRevoked => "tokens",
+            Self::TokenCreated
+            | Self::TokenHandedOver
+            | Self::TokenRefused
+            | Self::TokenRevoked
+            | Self::TokenRotated => "tokens",
             Self::SyncApplied | Self::SyncRefused => "directories",
             Self::ConnectionPaused | Self::ConnectionReleased => "connections",
             Self::ConfigurationReloaded | Self::GatewayStarted | Self::GatewayStopped => "the daemon",
@@ -154,6 +165,7 @@ impl EventKind {
 
     const fn line(self) -> Kind {
         let (recording, note) = match self {
+            Self::NetworkRefused => (Recording::Sampled, Some("at most one a second, so that guessing fills nothing")),
             Self::TokenRefused => (
                 Recording::Sampled,
                 Some("of provisioning tokens at most one a second, so that guessing fills nothing"),

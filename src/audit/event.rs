@@ -136,8 +136,16 @@ pub enum EventKind {
     RecoveryCodesCreated,
     #[n(48)]
     PasswordChanged,
+    #[n(54)]
+    NetworkRulesChanged,
+    #[n(55)]
+    NetworkRefused,
+    #[n(56)]
+    TokenRotated,
     #[n(60)]
     DemandChanged,
+    #[n(63)]
+    SessionsEnded,
     #[n(64)]
     TokenHandedOver,
 }
@@ -166,6 +174,8 @@ impl EventKind {
             Self::LockCleared => "lock.clear",
             Self::LockSet => "lock.set",
             Self::MembershipChanged => "membership.update",
+            Self::NetworkRefused => "network.refuse",
+            Self::NetworkRulesChanged => "network.update",
             Self::PasswordChanged => "password.change",
             Self::PasswordSet => "password.set",
             Self::PermissionRefused => "permission.refuse",
@@ -185,6 +195,7 @@ impl EventKind {
             Self::ScopeDeleted => "scope.delete",
             Self::SessionCreated => "session.create",
             Self::SessionEnded => "session.end",
+            Self::SessionsEnded => "session.end-all",
             Self::SignInFailed => "sign-in.fail",
             Self::SyncApplied => "sync.apply",
             Self::SyncRefused => "sync.refuse",
@@ -192,6 +203,7 @@ impl EventKind {
             Self::TokenRefused => "token.refuse",
             Self::TokenHandedOver => "token.hand-over",
             Self::TokenRevoked => "token.revoke",
+            Self::TokenRotated => "token.rotate",
             Self::UserActivated => "user.activate",
             Self::UserChanged => "user.update",
             Self::UserCreated => "user.create",

@@ -69,7 +69,7 @@ pub(super) struct Resource {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Context {
     pub(super) at: Option<Timestamp>,
-    /// No rule of this release looks at addresses; what is no address is refused all the same.
+    /// From where, for the network rules; without it they are not asked.
     pub(super) ip: Option<IpAddr>,
 }
 

@@ -84,12 +84,13 @@ impl<'a> Answers<'a> {
         };
         let is_owner = asked.resource.is_owned_by(&user);
         let question = Question::new(&permission).within(asked.resource.scope.as_ref()).owned(is_owner);
-        let mut explanation = match self.authzen.0.access.explain(user.id, &question, asked.context.at).await {
-            Ok(explanation) => explanation,
-            // Deleted meanwhile.
-            Err(access::Error::NotFound { .. }) => return Ok(unknown("unknown-subject", "there is no such user")),
-            Err(error) => return Err(error.into()),
-        };
+        let mut explanation =
+            match self.authzen.0.access.explain_from(user.id, &question, asked.context.at, asked.context.ip).await {
+                Ok(explanation) => explanation,
+                // Deleted meanwhile.
+                Err(access::Error::NotFound { .. }) => return Ok(unknown("unknown-subject", "there is no such user")),
+                Err(error) => return Err(error.into()),
+            };
         if detail == Detail::Short {
             explanation.steps.clear();
         }

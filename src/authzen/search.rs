@@ -69,7 +69,7 @@ impl Authzen {
         context: Context,
     ) -> Result<bool, Error> {
         let question = Question::new(permission).within(scope).owned(resource.is_owned_by(user));
-        match self.0.access.explain(user.id, &question, context.at).await {
+        match self.0.access.explain_from(user.id, &question, context.at, context.ip).await {
             Ok(explanation) => Ok(explanation.allowed),
             Err(access::Error::NotFound { .. }) => Ok(false),
             Err(error) => Err(error.into()),
@@ -136,7 +136,7 @@ pub(super) async fn subjects(State(authzen): State<Authzen>, caller: Caller, bod
     let (Some(permission), USER) = (known, subject.kind.as_str()) else {
         return authzen.results(&binding, &page, Vec::new(), None);
     };
-    if page.limit > 0 && !resource.has_owner() && context.at.is_none() {
+    if page.limit > 0 && !resource.has_owner() && context.at.is_none() && context.ip.is_none() {
         return authzen.able(&binding, &page, &permission, resource.scope.as_ref()).await;
     }
     let mut after: Option<UserId> = page.after.as_ref().and_then(|text| text.parse().ok());

@@ -1,18 +1,34 @@
 //! `cleargate session` and `cleargate lock`.
 
-use clap::Subcommand;
+use clap::{ArgGroup, Subcommand};
+use serde_json::{Value, json};
 
 use super::Failure;
 use super::client::{Client, path};
+use super::confirm::confirm;
 use super::output::Output;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// End a session at once
-    #[command(after_help = "Example:\n  cleargate session end 0193a5b2-6f1c-7b3e-8d5a-2c4e6f8a0b1d")]
+    /// End a session, all of a user, or everybody's, at once
+    #[command(
+        after_help = "Examples:\n  cleargate session end 0193a5b2-6f1c-7b3e-8d5a-2c4e6f8a0b1d\n  \
+                      cleargate session end --user ada@example.com\n  \
+                      cleargate session end --all --yes",
+        group = ArgGroup::new("which").required(true).args(["id", "user", "all"])
+    )]
     End {
         /// The session's id
-        id: String,
+        id: Option<String>,
+        /// All sessions of this user, by name or id
+        #[arg(long)]
+        user: Option<String>,
+        /// Everybody's, your own among them; also what to do after a backup was restored
+        #[arg(long)]
+        all: bool,
+        /// Go on without asking
+        #[arg(long)]
+        yes: bool,
     },
     /// List sessions
     #[command(after_help = "Example:\n  cleargate session list --user ada@example.com")]
@@ -25,9 +41,20 @@ pub(super) enum Command {
 
 pub(super) async fn run(command: Command, client: Client, output: &Output) -> Result<(), Failure> {
     match command {
-        Command::End { id } => {
+        Command::End { id: Some(id), .. } => {
             let answer = client.delete(&path("sessions", &id, "")).await?;
             output.result(&answer, "the session has ended")
+        }
+        Command::End { user: Some(user), yes, .. } => {
+            confirm(&format!("signs {user} out everywhere"), yes)?;
+            let answer = client.post(&path("users", &user, ":logout"), &json!({})).await?;
+            let ended = answer.get("ended").and_then(Value::as_u64).unwrap_or_default();
+            output.result(&answer, &format!("{user} is signed out; sessions ended: {ended}"))
+        }
+        Command::End { yes, .. } => {
+            confirm("signs everybody out", yes)?;
+            let answer = client.post("/api/v1/sessions:end-all", &json!({})).await?;
+            output.result(&answer, "everybody is signed out")
         }
         Command::List { user } => {
             let query: Vec<(&str, &str)> = user.as_deref().map(|user| ("user", user)).into_iter().collect();

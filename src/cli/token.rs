@@ -27,6 +27,19 @@ pub(super) enum Command {
         /// The token's id
         id: String,
     },
+    /// Put a new token in the place of one; the old one stays good for a while
+    #[command(after_help = "Examples:\n  cleargate token rotate 0193a5b2-6f1c-7b3e-8d5a-2c4e6f8a0b1d\n  \
+                            cleargate token rotate 0193a5b2-6f1c-7b3e-8d5a-2c4e6f8a0b1d --overlap 7d --expires 90d")]
+    Rotate {
+        /// The token's id
+        id: String,
+        /// How long the old text stays good, at most 30d; 0 ends it at once [default: 24h]
+        #[arg(long, value_name = "TIME")]
+        overlap: Option<String>,
+        /// When the new one expires, as for `create` [default: it lasts as long as the old one was made for]
+        #[arg(long, value_name = "TIME")]
+        expires: Option<String>,
+    },
 }
 
 #[derive(Args, Debug)]
@@ -46,7 +59,7 @@ pub(super) struct Create {
     /// Whom it acts for, by name or id; it then never exceeds that user's rights
     #[arg(long)]
     user: Option<String>,
-    /// For how long, such as 90d, or until when, RFC 3339 [default: for ever]
+    /// For how long, such as 90d, until when, RFC 3339, or `never` [default: tokens.lasts of the configuration]
     #[arg(long, value_name = "TIME")]
     expires: Option<String>,
 }
@@ -63,18 +76,7 @@ pub(super) async fn run(command: Command, client: Client, output: &Output) -> Re
                 "kind": create.client.then_some("client"),
             });
             let answer = client.post("/api/v1/tokens", &body).await?;
-            let text = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-            let (what, shown) = match create.client {
-                true => (
-                    "secret",
-                    format!("client_id      {}\nclient_secret  {}", text("client_id"), text("client_secret")),
-                ),
-                false => ("token", text("token")),
-            };
-            if !output.is_json() {
-                output.message(&format!("This is the only time that the {what} is shown:"));
-            }
-            output.result(&answer, &shown)
+            tell_once(&answer, create.client, output)
         }
         Command::List { connection } => {
             let query: Vec<(&str, &str)> = connection.iter().map(|id| ("connection", id.as_str())).collect();
@@ -94,5 +96,25 @@ pub(super) async fn run(command: Command, client: Client, output: &Output) -> Re
             let answer = client.delete(&path("tokens", &id, "")).await?;
             output.result(&answer, "the token is revoked")
         }
+        Command::Rotate { id, overlap, expires } => {
+            let body = json!({"overlap": overlap, "expires": expires});
+            let answer = client.post(&path("tokens", &id, ":rotate"), &body).await?;
+            let until = answer.get("replaces").and_then(|old| old.get("expires_at")).and_then(Value::as_str);
+            output.message(&format!("The old one is good until {}.", until.unwrap_or("now")));
+            tell_once(&answer, answer.get("client_secret").is_some(), output)
+        }
     }
+}
+
+/// Prints the text that is told this once.
+fn tell_once(answer: &Value, is_client: bool, output: &Output) -> Result<(), Failure> {
+    let text = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (what, shown) = match is_client {
+        true => ("secret", format!("client_id      {}\nclient_secret  {}", text("client_id"), text("client_secret"))),
+        false => ("token", text("token")),
+    };
+    if !output.is_json() {
+        output.message(&format!("This is the only time that the {what} is shown:"));
+    }
+    output.result(answer, &shown)
 }

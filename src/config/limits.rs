@@ -1,8 +1,8 @@
-//! `[limits]` and `[session]`: how fast and how long.
+//! `[limits]`, `[session]` and `[tokens]`: how fast and how long.
 
 use std::time::Duration;
 
-use super::form::Quota;
+use super::form::{Quota, parse_duration};
 use super::section::Section;
 
 /// `[limits]`: requests per time, by rate class. What exceeds them is answered 429.
@@ -27,6 +27,30 @@ pub struct Session {
     pub idle: Duration,
     /// A session ends so long after sign-in; not less than `idle`, at most 90 d, default 12 h.
     pub absolute: Duration,
+}
+
+/// `[tokens]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tokens {
+    /// How long a token lasts when who makes it does not say; `None` is for ever, default 365 d.
+    pub lasts: Option<Duration>,
+}
+
+impl Tokens {
+    pub(super) fn resolve(section: &Section<'_>) -> Self {
+        let text = section.or("lasts", "365d".to_owned());
+        let lasts = match (text.as_str(), parse_duration(&text)) {
+            ("never", _) => None,
+            (_, Some(lasts)) if lasts >= Duration::from_secs(3_600) => Some(lasts),
+            _ => {
+                let reason =
+                    "must be a duration of at least \"1h\", such as \"365d\", or \"never\" for tokens that do not end";
+                section.error("lasts", reason, None);
+                None
+            }
+        };
+        Self { lasts }
+    }
 }
 
 impl Limits {

@@ -11,7 +11,7 @@ use super::section::{Reader, Section, check_url, list, nearest};
 use super::source::BY_HAND;
 use super::{
     Audit, Config, Factors, Ldap, Limits, Listen, Lockout, Log, Mapping, Notify, Oidc, Outbound, Password, Policy,
-    PolicyTest, Saml, Scim, Session, Store,
+    PolicyTest, Saml, Scim, Session, Store, Tokens,
 };
 
 /// Ids that mean something already, and what.
@@ -79,6 +79,7 @@ fn read(reader: &Reader<'_>) -> Option<Config> {
     let password = Password::resolve(&root.table("password"), passwords);
     let factors = Factors::resolve(&root.table("factors"));
     let session = Session::resolve(&root.table("session"));
+    let tokens = Tokens::resolve(&root.table("tokens"));
     let limits = Limits::resolve(&root.table("limits"));
     let owners: Vec<&str> = named().chain(ldap.iter().map(|ldap| ldap.id.as_str())).collect();
     let scim = connections.iter().filter_map(|section| Scim::resolve(section, &owners, limits.scim)).collect();
@@ -103,6 +104,7 @@ fn read(reader: &Reader<'_>) -> Option<Config> {
         password,
         factors,
         session,
+        tokens,
         limits,
         audit,
         notify,

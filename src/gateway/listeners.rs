@@ -62,7 +62,7 @@ impl Gateway {
                 clock: self.foundation.clock.clone(),
             })
             .knowing(&self.config.schemas);
-        let gate = scim::Gate::new(self.tokens.clone(), self.limits.clone());
+        let gate = scim::Gate::new(self.tokens.clone(), self.limits.clone()).with_access(self.access.clone());
         let oauth = scim::oauth_routes(self.tokens.clone(), self.limits.clone());
         login::routes(self.login.clone())
             .merge(oauth)

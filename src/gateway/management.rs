@@ -52,6 +52,7 @@ impl Gateway {
             sessions: self.sessions.clone(),
             syncs: self.syncs.clone(),
             tasks: self.foundation.tasks.clone(),
+            token_lasts: self.config.tokens.lasts,
             tokens: self.tokens.clone(),
             transfer: Transfer::new(
                 self.ledger.clone(),

@@ -113,6 +113,7 @@ fn sections(config: &Config) -> Vec<(&'static str, String)> {
         ("lockout", format!("{:?}", config.lockout)),
         ("password", format!("{:?}", config.password)),
         ("session", format!("{:?}", config.session)),
+        ("tokens", format!("{:?}", config.tokens)),
         ("limits", format!("{:?}", config.limits)),
         ("audit", format!("{:?}", config.audit)),
         ("notify", format!("{:?}", config.notify)),

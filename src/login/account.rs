@@ -142,7 +142,7 @@ async fn change_password(State(login): State<Login>, request: Request) -> Respon
         }
         Ok(Err(problems)) => login.password_page(&signed_in, &parts, StatusCode::UNPROCESSABLE_ENTITY, &problems).await,
         Err(error) => {
-            let user = Some(&signed_in.user);
+            let user = Some(&*signed_in.user);
             let recorded = login.record_failure(&error, PASSWORD, user, &visit(&parts).circumstance).await;
             match recorded.err().map_or(error, Error::Store) {
                 Error::Refused { .. } => {

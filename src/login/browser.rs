@@ -1,23 +1,28 @@
 //! The browser's side: cookies in, cookies out, and who is behind them.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use cookie::{Cookie, SameSite};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, header};
 use url::Url;
 
 use super::Error;
+use crate::access::Access;
 use crate::directory::Directory;
-use crate::model::{Actor, Status, User};
+use crate::http::circumstance;
+use crate::model::{Actor, SourceId, Status, User};
 use crate::secret::{IdSource, Secret};
-use crate::session::{SECRET_CHARACTERS, Session, Sessions};
+use crate::session::{Method, SECRET_CHARACTERS, Session, Sessions};
 
 /// Somebody who is signed in and whose account is active at this moment.
 #[derive(Clone, Debug)]
 pub struct SignedIn {
     /// Who.
-    pub user: User,
+    pub user: Arc<User>,
     /// By which session.
-    pub session: Session,
+    pub session: Arc<Session>,
 }
 
 impl SignedIn {
@@ -30,6 +35,9 @@ impl SignedIn {
 /// Reads and writes our cookies.
 #[derive(Clone)]
 pub struct Browser {
+    access: Access,
+    /// The connectors that are configured: a session that another one vouched for is over.
+    connectors: Arc<BTreeSet<SourceId>>,
     sessions: Sessions,
     directory: Directory,
     origin: String,
@@ -37,9 +45,16 @@ pub struct Browser {
 }
 
 impl Browser {
-    pub(super) fn new(sessions: Sessions, directory: Directory, public_url: &Url) -> Self {
+    pub(super) fn new(
+        access: Access,
+        sessions: Sessions,
+        directory: Directory,
+        connectors: BTreeSet<SourceId>,
+        public_url: &Url,
+    ) -> Self {
         let is_secure = public_url.scheme() == "https";
-        Self { sessions, directory, origin: public_url.origin().ascii_serialization(), is_secure }
+        let connectors = Arc::new(connectors);
+        Self { access, connectors, sessions, directory, origin: public_url.origin().ascii_serialization(), is_secure }
     }
 
     /// The session cookie's name; the prefix binds it to this host over TLS (RFC 6265bis section 4.1.3.2).
@@ -106,15 +121,31 @@ impl Browser {
         fits.then(|| Secret::new(cookie.value().to_owned()))
     }
 
-    /// Who is behind a request. A user who is not active is nobody, whatever the session says.
+    /// Whether an actor may act from where a request comes from.
+    ///
+    /// # Errors
+    /// `Unavailable`: the caller must treat it as a no, with 503.
+    pub(super) async fn admits(&self, actor: &Actor, parts: &Parts) -> Result<bool, Error> {
+        let admitted = self.access.admits(actor, &circumstance(parts)).await;
+        admitted.map_err(|error| Error::Unavailable(error.to_string()))
+    }
+
+    /// Who is behind a request. A user who is not active is nobody, whatever the session says, and so is one who comes from
+    /// where a network rule lets nobody in,
+    /// and one whose connector is not configured any more.
     ///
     /// # Errors
     /// `Store`: the caller must treat it as nobody, with 503.
     pub async fn signed_in(&self, parts: &Parts) -> Result<Option<SignedIn>, Error> {
         let Some(secret) = self.session_secret(&parts.headers) else { return Ok(None) };
         let Some(session) = self.sessions.check(&secret).await? else { return Ok(None) };
-        let user = self.directory.find_user(session.user).await?;
-        Ok(user.filter(|user| user.status == Status::Active).map(|user| SignedIn { user, session }))
+        let is_vouched_for = matches!(session.method, Method::LdapBind | Method::OpenIdConnect | Method::Saml);
+        if is_vouched_for && !self.connectors.contains(&session.connector) {
+            return Ok(None);
+        }
+        let user = self.directory.find_ready_user(session.user).await?;
+        let Some(user) = user.filter(|user| user.status == Status::Active) else { return Ok(None) };
+        Ok(self.admits(&session.actor(), parts).await?.then_some(SignedIn { user, session }))
     }
 
     pub(super) fn session_header(&self, secret: &Secret) -> Option<HeaderValue> {

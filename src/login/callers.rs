@@ -112,6 +112,9 @@ impl Callers {
             Ok(actor) => {
                 // A provisioning token is nothing here.
                 let Actor::Token { id, .. } = &actor else { return Err(self.nobody(rate, parts)) };
+                if !self.browser.admits(&actor, parts).await? {
+                    return Err(self.nobody(rate, parts));
+                }
                 let counted = Counted::Token(id.to_string());
                 parts.extensions.insert(actor);
                 return Ok(counted);

@@ -145,7 +145,7 @@ async fn shown_again(State(login): State<Login>, request: Request) -> Response {
     match login.step_up(&signed_in, code, &parts).await {
         Ok(secret) => redirect(return_to.as_str(), [login.browser.session_header(&secret)]),
         Err(error) => {
-            let user = Some(&signed_in.user);
+            let user = Some(&*signed_in.user);
             let recorded = login.record_failure(&error, FACTOR, user, &visit(&parts).circumstance).await;
             match recorded.err().map_or(error, Error::Store) {
                 Error::Refused { .. } => {

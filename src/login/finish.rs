@@ -205,6 +205,10 @@ impl Login {
         if !may_sign_in.map_err(|error| Error::Unavailable(error.to_string()))? {
             return Err(Error::refused("no-access", "a role denies signing in"));
         }
+        let shut_out = self.services.access.shut_out(user.id, visit.circumstance.address, None).await;
+        if let Some(bound) = shut_out.map_err(|error| Error::Unavailable(error.to_string()))? {
+            return Err(Error::refused("network", format!("the address is in none of the networks of {bound}")));
+        }
         let Some(step) = step::next(self.needs(&mut change, &pending, &user).await?) else {
             return Ok(Finished::Opened(Box::new(self.open(change, user, &pending, visit).await?)));
         };

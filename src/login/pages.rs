@@ -1,6 +1,7 @@
 //! The pages of signing in and out. They work without scripts; everything that is shown is escaped by construction.
 
 pub mod factor;
+pub mod sessions;
 
 use maud::{DOCTYPE, Markup, html};
 
@@ -240,6 +241,7 @@ pub fn home(name: &str, roles: &[String], csrf: &str, contact: Option<&str>) -> 
             }
             p { a href="/account/password" { "Change your password" } }
             p { a href="/account/factors" { "Your second factors" } }
+            p { a href="/account/sessions" { "Where you are signed in" } }
             form method="post" action="/logout" {
                 input type="hidden" name="csrf" value=(csrf);
                 button type="submit" { "Sign out" }

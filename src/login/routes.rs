@@ -35,8 +35,13 @@ const MAX_ANSWER_BYTES: usize = 512 * 1024;
 /// The surface's router.
 pub fn routes(login: Login) -> axum::Router {
     let admit = Arc::new(LoginAdmit { login: login.clone() });
-    let parts =
-        [super::account::table(), super::account_factors::table(), super::enrol::table(), super::factor::table()];
+    let parts = [
+        super::account::table(),
+        super::account_factors::table(),
+        super::enrol::table(),
+        super::factor::table(),
+        super::own_sessions::table(),
+    ];
     let rows = table().into_iter().chain(super::steps::table()).chain(parts.into_iter().flatten()).collect();
     router(rows, login, admit)
 }

@@ -30,6 +30,50 @@ impl Network {
         address.is_ipv4() == self.address.is_ipv4() && mask(address, self.prefix) == self.address
     }
 
+    /// A network of a rule, from text.
+    ///
+    /// # Errors
+    /// What is wrong, with the nearest form that is right: `10.0.0.0/8` for `10.0.0.1/8`. An IPv4 network is never written as
+    /// an IPv6 one.
+    pub fn read(text: &str) -> Result<Self, String> {
+        let is_mapped = |address: IpAddr| matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some());
+        match text.parse::<Self>() {
+            Ok(network) if !is_mapped(network.address) => Ok(network),
+            _ => {
+                let near = Self::nearest(text).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+                Err(format!("`{text}` {NotANetwork}{near}"))
+            }
+        }
+    }
+
+    /// What a text that is no network was probably meant to be: with bits beyond the prefix, with a mask in place of it, too
+    /// long a prefix, fewer than four numbers, stars, or the first and the last address of a range.
+    fn nearest(text: &str) -> Option<Self> {
+        let text: String = text.chars().filter(|character| !character.is_whitespace()).collect();
+        if let Some((first, last)) = text.split_once('-') {
+            let (first, last): (IpAddr, IpAddr) = (first.parse().ok()?, last.parse().ok()?);
+            let spans = |prefix: &u8| Self::of(first, *prefix).contains(last);
+            return (0..=width(first)).rev().find(spans).map(|prefix| Self::of(first, prefix));
+        }
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address, Some(prefix)),
+            None => (text.as_str(), None),
+        };
+        let (address, known) = filled(address)?;
+        let bits = match prefix {
+            None => known,
+            Some(prefix) => match (prefix.parse::<u16>(), prefix.parse::<std::net::Ipv4Addr>()) {
+                (Ok(bits), _) => u8::try_from(bits).unwrap_or(u8::MAX),
+                (_, Ok(mask)) if mask.to_bits().count_ones() == mask.to_bits().leading_ones() => {
+                    u8::try_from(mask.to_bits().leading_ones()).ok()?
+                }
+                _ => known,
+            },
+        };
+        let is_mapped = address.is_ipv6() && address.to_canonical().is_ipv4();
+        Some(Self::of(address, if is_mapped { bits.saturating_sub(96) } else { bits }))
+    }
+
     /// The first address of the range.
     pub fn address(&self) -> IpAddr {
         self.address
@@ -39,6 +83,19 @@ impl Network {
     pub fn prefix(&self) -> u8 {
         self.prefix
     }
+}
+
+/// An address, four numbers made of fewer, and how many leading bits of it were written.
+fn filled(text: &str) -> Option<(IpAddr, u8)> {
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Some((address, width(address)));
+    }
+    let parts = text.split('.').filter(|part| !part.is_empty() && *part != "*");
+    let numbers: Vec<u8> = parts.map(str::parse).collect::<Result<_, _>>().ok()?;
+    let known = u8::try_from(numbers.len()).ok().filter(|known| (1..=4).contains(known))?;
+    let mut all = numbers.into_iter().chain(std::iter::repeat(0));
+    let four = std::net::Ipv4Addr::new(all.next()?, all.next()?, all.next()?, all.next()?);
+    Some((four.into(), known.saturating_mul(8)))
 }
 
 fn width(address: IpAddr) -> u8 {
@@ -108,6 +165,35 @@ mod tests {
             let network: Network = network.parse().unwrap();
             assert_eq!(network.contains(address.parse().unwrap()), inside, "{address} in {network}");
         }
+    }
+
+    #[test]
+    fn what_is_nearly_a_network_is_answered_with_the_right_form() {
+        for (wrong, right) in [
+            ("10.0.0.1/8", "10.0.0.0/8"),
+            ("10.0.0.0/33", "10.0.0.0/32"),
+            ("10.0.0.0/400", "10.0.0.0/32"),
+            ("10.0.0.0/255.0.0.0", "10.0.0.0/8"),
+            ("10.1/16", "10.1.0.0/16"),
+            ("192.168.1.*", "192.168.1.0/24"),
+            ("192.168.", "192.168.0.0/16"),
+            ("192.0.2.0 / 24", "192.0.2.0/24"),
+            ("192.0.2.0/", "192.0.2.0/32"),
+            ("192.0.2.0-192.0.2.255", "192.0.2.0/24"),
+            ("2001:db8::1/32", "2001:db8::/32"),
+            ("2001:db8::/129", "2001:db8::/128"),
+            ("::ffff:192.0.2.0/120", "192.0.2.0/24"),
+            ("::ffff:192.0.2.9", "192.0.2.9/32"),
+        ] {
+            let told = Network::read(wrong).unwrap_err();
+            assert!(told.ends_with(&format!("; did you mean `{right}`?")), "{told}");
+            assert_eq!(Network::read(right).unwrap().to_string(), right);
+        }
+        for hopeless in ["", "office", "1.2.3.4.5", "300.0.0.0/8", "-", "10.0.0.0-::1/x", "é"] {
+            let told = Network::read(hopeless).unwrap_err();
+            assert!(!told.contains("did you mean"), "{told}");
+        }
+        assert_eq!(Network::read("192.0.2.7").unwrap().to_string(), "192.0.2.7/32");
     }
 
     #[test]

@@ -8,15 +8,17 @@ use http::{StatusCode, header};
 
 use super::Error;
 use super::journal::Trace;
+use crate::access;
 use crate::error::Chain;
 use crate::http::{Access, Admit, Rate, circumstance};
 use crate::limit::{Limits, Subject};
-use crate::model::Actor;
+use crate::model::{Actor, Circumstance};
 use crate::tokens::{Refusals, Refused, Tokens};
 
 /// Lets connections pass.
 #[derive(Clone)]
 pub struct Gate {
+    access: Option<access::Access>,
     tokens: Tokens,
     limits: Limits,
     refusals: Refusals,
@@ -25,7 +27,21 @@ pub struct Gate {
 impl Gate {
     /// A gate in front of the SCIM routes.
     pub fn new(tokens: Tokens, limits: Limits) -> Self {
-        Self { refusals: Refusals::new(tokens.clone()), tokens, limits }
+        Self { access: None, refusals: Refusals::new(tokens.clone()), tokens, limits }
+    }
+
+    /// The same where people's tokens are good only from where the network rules let them in.
+    #[must_use]
+    pub fn with_access(self, access: access::Access) -> Self {
+        Self { access: Some(access), ..self }
+    }
+
+    async fn admits(&self, actor: &Actor, from: &Circumstance) -> Result<bool, Error> {
+        let Some(access) = &self.access else { return Ok(true) };
+        access.admits(actor, from).await.map_err(|error| {
+            tracing::warn!(error = %Chain(&error), "from where a token may be used could not be told");
+            Error::Unavailable
+        })
     }
 
     async fn pass(&self, access: Access, rate: Rate, parts: &mut Parts) -> Result<(), Error> {
@@ -38,6 +54,9 @@ impl Gate {
                 // A personal token opens the one address that is about its person.
                 Ok(actor @ Actor::Token { id, user: Some(_), .. }) if access == Access::Session => {
                     self.limits.check(rate, Subject::Token(&id.to_string()))?;
+                    if !self.admits(&actor, &circumstance).await? {
+                        return Err(Error::Unauthorized);
+                    }
                     parts.extensions.insert(actor);
                     return Ok(());
                 }

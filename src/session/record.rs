@@ -35,6 +35,9 @@ pub(super) struct Record {
     level: Option<Level>,
     #[n(11)]
     factor_at: Option<Timestamp>,
+    /// The organisation's generation; absent in records of before there were any.
+    #[n(13)]
+    generation: Option<u64>,
 }
 
 impl Record {
@@ -55,7 +58,13 @@ impl Record {
             groups: Some(details.groups.into_iter().take(MAX_GROUPS).collect()),
             level: Some(details.presence.level),
             factor_at: details.presence.factor_at,
+            generation: None,
         }
+    }
+
+    /// The same session, opened under a generation of the organisation.
+    pub fn of_generation(self, generation: u64) -> Self {
+        Self { generation: Some(generation), ..self }
     }
 
     /// The same session under another id.
@@ -89,6 +98,7 @@ impl Record {
             upstream_session: self.upstream_session.clone(),
             groups: self.groups.clone().unwrap_or_default(),
             presence: Presence { level: self.level.unwrap_or_default(), factor_at: self.factor_at },
+            generation: self.generation.unwrap_or(0),
         }
     }
 }

@@ -17,6 +17,7 @@ mod leavers;
 mod ledger;
 mod lists;
 mod me;
+mod network;
 mod openapi;
 mod organisations;
 mod people;

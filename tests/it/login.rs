@@ -4,6 +4,8 @@ mod change;
 mod ended;
 mod factors;
 mod link;
+mod matrix;
+mod own_sessions;
 mod password;
 mod provider;
 mod squatter;

@@ -7,4 +7,4 @@ mod documents;
 mod exchange;
 mod sandbox;
 mod signature;
-mod stage;
+pub(crate) mod stage;

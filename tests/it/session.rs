@@ -70,7 +70,7 @@ async fn a_session_is_found_by_its_secret_as_it_was_opened() {
     let sessions = sessions(&bench);
     let (secret, session) = opened(&bench, &sessions, 1).await;
     assert_eq!(secret.expose().len(), 43);
-    assert_eq!(sessions.check(&secret).await.unwrap().as_ref(), Some(&session));
+    assert_eq!(sessions.check(&secret).await.unwrap().as_deref(), Some(&session));
     assert_eq!(sessions.load(session.id).await.unwrap(), session);
     assert_eq!((session.user, session.created, session.method), (user(1), START, Method::Saml));
     assert_eq!((session.idle_until, session.ends), (START.plus(HOUR), START.plus(12 * HOUR)));
@@ -403,4 +403,115 @@ async fn sessions_that_idled_out_make_room_before_one_that_is_in_use() {
     assert!(sessions.check(&used).await.unwrap().is_some());
     assert!(sessions.check(&new).await.unwrap().is_some());
     assert_eq!(rows_of(&bench, user(1)).await, 2);
+}
+
+async fn end_everybody(sessions: &Sessions) {
+    sessions.end_everybody(|now| Event::new(now, EventKind::SessionsEnded, &Actor::Anonymous)).await.unwrap();
+}
+
+#[tokio::test]
+async fn everybodys_sessions_end_at_once_also_for_who_opens_the_store_later() {
+    let bench = Bench::new();
+    let before = sessions(&bench);
+    let (ada, session) = opened(&bench, &before, 1).await;
+    let (grace, _) = opened(&bench, &before, 2).await;
+    assert!(before.check(&ada).await.unwrap().is_some(), "it is kept ready");
+    let writes = bench.rows().await;
+    end_everybody(&before).await;
+    assert_eq!(bench.rows().await, writes + 1, "one row, however many sessions there are");
+    let (again, _) = opened(&bench, &before, 1).await;
+    for sessions in [&before, &sessions(&bench)] {
+        assert_eq!(sessions.check(&ada).await.unwrap(), None);
+        assert_eq!(sessions.check(&grace).await.unwrap(), None);
+        assert_eq!(sessions.load(session.id).await, Err(Error::NotFound));
+        assert_eq!(sessions.list(user(2)).await.unwrap(), []);
+        assert!(sessions.check(&again).await.unwrap().is_some(), "who signs in after it is signed in");
+    }
+    assert_eq!(end_all(&bench, &before, user(1)).await, Ok(1), "those that are over are not counted");
+    assert_eq!(bench.events().await.iter().filter(|e| e.event.kind == EventKind::SessionsEnded).count(), 1);
+}
+
+#[tokio::test]
+async fn a_sign_in_that_races_with_the_end_of_everybodys_sessions_loses() {
+    let bench = Bench::new();
+    let sessions = sessions(&bench);
+    let mut change = bench.ledger.change();
+    let (secret, _) = sessions.open(&mut change, user(1), details()).await.unwrap();
+    end_everybody(&sessions).await;
+    let late = change.commit(Event::new(START, EventKind::SessionCreated, &Actor::Anonymous)).await;
+    assert_eq!(late, Err(store::Error::Conflict));
+    assert_eq!(sessions.check(&secret).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_backup_that_is_put_back_brings_no_ended_session_back() {
+    let bench = Bench::new();
+    let sessions = sessions(&bench);
+    let (secret, session) = opened(&bench, &sessions, 1).await;
+    // What a backup holds of this session: its rows as they are now.
+    let prefix = [OrganisationId::DEFAULT.as_bytes().as_slice(), &[0x60]].concat();
+    let backup = bench.ledger.store().range(Range::prefix(prefix, 10)).await.unwrap();
+    sessions.end(&bench.permit(), session.id).await.unwrap();
+    let table: Table<[u8; 32], Raw<'_>> = Table::new(0x60, "sessions");
+    let put_back = async || {
+        let mut change = bench.ledger.change();
+        for (key, stored) in &backup {
+            change.put(&table, OrganisationId::DEFAULT, key.last_chunk::<32>().unwrap(), &Raw(&stored.value)).unwrap();
+        }
+        change.commit_quietly(Housekeeping::Login).await.unwrap();
+    };
+    put_back().await;
+    assert!(sessions.check(&secret).await.unwrap().is_some(), "the rows by themselves would");
+    end_everybody(&sessions).await;
+    assert_eq!(sessions.check(&secret).await.unwrap(), None);
+    put_back().await;
+    assert_eq!(sessions.check(&secret).await.unwrap(), None, "nor when they are put back once more");
+}
+
+/// A record as it is stored, behind its format byte.
+struct Raw<'a>(&'a [u8]);
+
+impl minicbor::Encode<()> for Raw<'_> {
+    fn encode<W: minicbor::encode::Write>(
+        &self,
+        e: &mut minicbor::Encoder<W>,
+        _: &mut (),
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        e.writer_mut().write_all(&self.0[1..]).map_err(minicbor::encode::Error::write)
+    }
+}
+
+#[tokio::test]
+async fn all_other_sessions_of_a_user_end_and_the_one_goes_on() {
+    let bench = Bench::new();
+    let sessions = sessions(&bench);
+    let (this, session) = opened(&bench, &sessions, 1).await;
+    let (other, _) = opened(&bench, &sessions, 1).await;
+    let (grace, _) = opened(&bench, &sessions, 2).await;
+    let mut change = bench.ledger.change();
+    assert_eq!(sessions.end_others(&mut change, user(1), session.id).await, Ok(1));
+    change.commit(Event::new(START, EventKind::SessionEnded, &Actor::Anonymous)).await.unwrap();
+    assert_eq!(sessions.check(&other).await.unwrap(), None);
+    assert!(sessions.check(&this).await.unwrap().is_some());
+    assert!(sessions.check(&grace).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn who_is_signed_in_is_told_page_by_page_without_those_whose_sessions_are_over() {
+    let bench = Bench::new();
+    let sessions = sessions(&bench);
+    opened(&bench, &sessions, 1).await;
+    bench.clock.advance(HOUR / 2);
+    for number in [2, 3, 3, 5, 7] {
+        opened(&bench, &sessions, number).await;
+    }
+    let (first, next) = sessions.users_signed_in(None, 2).await.unwrap();
+    assert_eq!((first, next), (vec![user(1), user(2)], Some(user(2))));
+    let (second, next) = sessions.users_signed_in(next, 2).await.unwrap();
+    assert_eq!((second, next), (vec![user(3), user(5)], Some(user(5))));
+    assert_eq!(sessions.users_signed_in(next, 2).await.unwrap(), (vec![user(7)], None));
+    bench.clock.advance(HOUR / 2);
+    assert_eq!(sessions.users_signed_in(None, 1).await.unwrap(), (vec![], Some(user(1))), "idled out");
+    let of = sessions.list_of(&[user(3), user(1), user(4)]).await.unwrap();
+    assert_eq!(of.iter().map(Vec::len).collect::<Vec<_>>(), [2, 0, 0]);
 }

@@ -57,8 +57,8 @@ pub fn described() -> Vec<Operation> {
 
 fn of_employees() -> Vec<Operation> {
     const PERSON: &str = "first_name?:text? last_name?:text? email?:text? employee_number?:text? companies?:[text]?";
-    const HOLDINGS: &str = "user:Brief active:flag grants?:[Grant] groups?:[object] tokens?:[Token] sessions?:[Session] \
-        supervised?:[Brief] handed_over?:[text] rotate?:[Token] dry_run?:flag ended?:[text] kept?:[text]";
+    const HOLDINGS: &str = "user:Brief active?:flag grants?:[Grant] groups?:[object] tokens?:[Token] sessions?:[Session] \
+        supervised?:[Brief] handed_over?:[text] rotate?:[Token] dry_run?:flag ended?:any kept?:[text]";
     vec![
         Operation::get("/api/v1/people", "People, with an account or without").needs("`people:read`").lists("Person"),
         Operation::post("/api/v1/people", "Makes a person; first and last name are required")
@@ -80,9 +80,9 @@ fn of_employees() -> Vec<Operation> {
             .answers(200, HOLDINGS),
         Operation::post(
             "/api/v1/users/{user}",
-            "With `:offboard` behind the user, ends the access and keeps what is owned",
+            "With `:offboard` behind the user, ends the access and keeps what is owned; with `:logout`, ends the sessions",
         )
-        .needs("`users:update`, and `tokens:delete` where there are tokens")
+        .needs("`users:update`, and `tokens:delete` where there are tokens; `sessions:delete` for `:logout`")
         .takes("dry_run?:flag? hand_over?:[text]?")
         .answers(200, HOLDINGS),
     ]
@@ -107,6 +107,7 @@ fn of_people() -> Vec<Operation> {
             .query("filter", "text")
             .query("sort", "text")
             .query("order", "text")
+            .query("signed_in", "flag")
             .lists("User"),
         Operation::post("/api/v1/users", "Makes an account")
             .needs("`users:create`")
@@ -184,6 +185,10 @@ fn of_people() -> Vec<Operation> {
         Operation::delete("/api/v1/sessions/{id}", "Ends a session")
             .needs("`sessions:delete`, or one's own")
             .answers(200, "Session"),
+        Operation::post("/api/v1/sessions:end-all", "Ends everybody's sessions at once")
+            .needs("`sessions:delete`")
+            .takes("")
+            .answers(200, "ended:flag"),
     ]
 }
 
@@ -228,6 +233,10 @@ fn of_access() -> Vec<Operation> {
             .needs("`tokens:create`, and every right of its scope")
             .takes("connection?:text? kind?:text? name?:text? scope?:any user?:text? expires_at?:time? expires?:text?")
             .answers(201, "Token"),
+        Operation::post("/api/v1/tokens/{id}", "With `:rotate` behind the id, puts a new token in the place of one")
+            .needs("`tokens:create` and `tokens:delete`, and every right of its scope")
+            .takes("overlap?:text? expires_at?:time? expires?:text?")
+            .answers(201, "Token"),
         Operation::delete("/api/v1/tokens/{id}", "Revokes a token").needs("`tokens:delete`").answers(200, "Token"),
     ]
 }
@@ -235,7 +244,15 @@ fn of_access() -> Vec<Operation> {
 fn of_roles() -> Vec<Operation> {
     const ROLE: &str = "description?:text? permissions?:[text]? denies?:[text]? includes?:[text]? if_owner?:[text]? \
         ui_profile?:object? scoped_only?:flag? requires_factor?:flag? factor_within?:text?";
+    const RULES: &str = "organization:[text] roles:object users:object revision:count rules:[object]";
     vec![
+        Operation::get("/api/v1/network-rules", "From where people and tokens may sign in and act")
+            .needs("`network:read`")
+            .answers(200, RULES),
+        Operation::put("/api/v1/network-rules", "Makes the network rules these lists")
+            .needs("`network:update`")
+            .takes("organization?:[text]? roles?:object? users?:object? revision?:count? override?:flag?")
+            .answers(200, RULES),
         Operation::get("/api/v1/policy/tests", "The tests of the policy").needs("`decisions:read`").lists("PolicyTest"),
         Operation::post("/api/v1/policy/tests", "Runs the tests of the policy")
             .needs("`decisions:read`")
@@ -413,6 +430,9 @@ fn of_reports() -> Vec<Operation> {
         Operation::get("/api/v1/me/history", "What was given to the caller and taken away, newest first")
             .needs("a user's session or token")
             .lists("at:time action:text role:text? scope:text? by:text reason:text? rule:text? ends:time? grant:text?"),
+        Operation::get("/api/v1/me/sessions", "Where the caller is signed in")
+            .needs("a user's session or token")
+            .lists("Session"),
         Operation::get(
             "/api/v1/reports/{name}",
             "A report: access, inactive, posture, sources, tokens or users; JSON, or CSV where asked for",

@@ -12,7 +12,8 @@ pub(super) fn shapes() -> Vec<(&'static str, Value)> {
         (
             "User",
             "id:id userName:text displayName:text? email:text? department:text? status:text active:flag source:text? \
-             companies:[text] all_companies:flag created:time changed:time revision:count",
+             companies:[text] all_companies:flag created:time changed:time revision:count signed_in?:flag sessions?:count \
+             connectors?:[text]",
         ),
         (
             "Group",
@@ -26,7 +27,7 @@ pub(super) fn shapes() -> Vec<(&'static str, Value)> {
         (
             "Session",
             "id:id method:text connector:text address:text? user_agent:text? level:text factor_at:time? created:time \
-             last_seen:time idle_until:time ends:time user?:BriefOrId",
+             last_seen:time idle_until:time ends:time user?:BriefOrId current?:flag",
         ),
         (
             "Lock",
@@ -35,7 +36,7 @@ pub(super) fn shapes() -> Vec<(&'static str, Value)> {
         (
             "Token",
             "id:id name:text kind:text connection:text? scope:[text]? user:id? created:time created_by:text \
-             expires_at:time? last_used:time?",
+             expires_at:time? last_used:time? replaced_by?:id?",
         ),
         (
             "Scope",

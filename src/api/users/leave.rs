@@ -52,7 +52,10 @@ pub(in crate::api) async fn act(
     Path(user): Path<String>,
     mut fields: Fields,
 ) -> Result<Response, Error> {
-    let verb = Error::NotFound { what: "address; `POST /users/{user}:offboard` is one" };
+    if let Some(name) = user.strip_suffix(":logout") {
+        return crate::api::sessions::log_out(&api, &caller, name, fields).await;
+    }
+    let verb = Error::NotFound { what: "address; `POST /users/{user}:offboard` and `:logout` are some" };
     let permit = api.permit(&caller, "users:update", None).await?;
     let Some(name) = user.strip_suffix(":offboard") else { return Err(verb) };
     let is_dry = fields.flag("dry_run")?.unwrap_or(false);

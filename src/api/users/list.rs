@@ -5,16 +5,18 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use serde_json::Value;
 
 use super::picture::Looked;
 use crate::api::admit::Caller;
 use crate::api::fields::Params;
 use crate::api::render::ENTERPRISE;
+use crate::api::sight::Sight;
 use crate::api::{Api, Error, render};
 use crate::directory::{Member, Term, UserIndex, UserSort, UserWalk};
 use crate::filter::{AttributePath, Filter, NoSchema, Operator, comparisons};
 use crate::http::Binding;
-use crate::model::{Group, SourceId, Subject, UserId};
+use crate::model::{Group, SourceId, Subject, User, UserId};
 
 /// Most accounts that one page reads.
 const MAX_READ: usize = 10_000;
@@ -51,6 +53,8 @@ struct Wish {
     sort: Option<(UserSort, bool)>,
     limit: usize,
     cursor: Option<String>,
+    /// Only who is signed in.
+    is_signed_in: bool,
 }
 
 impl Wish {
@@ -66,15 +70,22 @@ impl Wish {
             Some("desc") => return Err(Error::invalid("order", "needs `sort`")),
             Some(_) => return Err(Error::invalid("order", "must be asc or desc")),
         };
+        let is_signed_in = match params.take("signed_in")?.as_deref() {
+            None => false,
+            Some("true") if sort.is_none() => true,
+            Some("true") => return Err(Error::invalid("sort", "does not go with `signed_in`")),
+            Some(_) => return Err(Error::invalid("signed_in", "must be true, or left out")),
+        };
         let page = params.page::<String>()?;
         params.end()?;
-        Ok(Self { filter, sort: sort.map(|sort| (sort, is_descending)), limit: page.limit, cursor: page.after })
+        let sort = sort.map(|sort| (sort, is_descending));
+        Ok(Self { filter, sort, limit: page.limit, cursor: page.after, is_signed_in })
     }
 
     /// What its cursors hold for.
-    fn binding(&self, caller: &Caller, walk: &UserWalk) -> Binding {
+    fn binding(&self, caller: &Caller, way: &str) -> Binding {
         let filter = self.filter.as_ref().map(ToString::to_string).unwrap_or_default();
-        Binding::of(&["users", &caller.actor.to_string(), &filter, walk.name()])
+        Binding::of(&["users", &caller.actor.to_string(), &filter, way])
     }
 }
 
@@ -83,55 +94,89 @@ fn sort_named(word: &str) -> Result<UserSort, Error> {
     found.ok_or_else(|| Error::unknown("sort", word, UserSort::ALL.into_iter().map(UserSort::name)))
 }
 
-/// `GET /users?filter=&sort=&order=&limit=&cursor=`. A page with a filter, or for who is limited to companies, may hold
-/// fewer than asked although there are more.
+/// `GET /users?filter=&sort=&order=&signed_in=&limit=&cursor=`. A page with a filter, or for who is limited to
+/// companies, may hold fewer than asked although there are more.
 pub(in crate::api) async fn list(State(api): State<Api>, caller: Caller, params: Params) -> Result<Response, Error> {
     let wish = Wish::read(params)?;
     api.permit(&caller, "users:read", None).await?;
-    let terms = match &wish.filter {
-        Some(filter) => api.terms(&caller, filter).await?,
-        None => Vec::new(),
-    };
-    let walk = api.services.directory.way_to_users(&terms, wish.sort).await?;
-    let binding = wish.binding(&caller, &walk);
-    let cursors = &api.services.cursors;
-    let mut after = wish.cursor.as_deref().map(|text| cursors.read(&binding, text)).transpose()?;
-    let looked = wish.filter.as_ref().map(|filter| (filter, Looked::at(filter, is_shown)));
-    let sight = api.sight(&caller).await?;
-    // One more than is shown tells whether there is another page.
-    let (mut items, mut read, mut wanted) = (Vec::new(), 0, wish.limit.saturating_add(1).min(CHUNK));
-    loop {
-        let found = api.services.directory.walk_users(&walk, after.as_deref(), wanted).await?;
-        for (position, user) in found.users {
-            if items.len() == wish.limit {
-                return Ok(render::page(items, after.map(|after| cursors.issue(&binding, &after))));
-            }
-            read += 1;
-            if !sight.sees_user(&user) {
-                after = Some(position);
-                continue;
-            }
-            let shown = sight.user(&user);
-            let is_meant = match &looked {
-                Some((filter, looked)) => {
-                    let groups = if looked.names("groups") { api.direct_groups(user.id).await? } else { Vec::new() };
-                    let roles = if looked.names("role") { api.direct_roles(user.id).await? } else { Vec::new() };
-                    filter.matches(&looked.picture(&user, &shown, &groups, &roles), &NoSchema)
+    let (mut items, next) =
+        if wish.is_signed_in { api.signed_in(&caller, &wish).await? } else { api.walk(&caller, &wish).await? };
+    api.add_signed_in(&caller, &mut items).await?;
+    Ok(render::page(items.into_iter().map(|(_, shown)| shown).collect(), next))
+}
+
+/// Users as they are shown, and where to go on.
+type Page = (Vec<(UserId, Value)>, Option<String>);
+
+impl Api {
+    /// A page along the index that fits.
+    async fn walk(&self, caller: &Caller, wish: &Wish) -> Result<Page, Error> {
+        let terms = match &wish.filter {
+            Some(filter) => self.terms(caller, filter).await?,
+            None => Vec::new(),
+        };
+        let directory = &self.services.directory;
+        let walk: UserWalk = directory.way_to_users(&terms, wish.sort).await?;
+        let binding = wish.binding(caller, walk.name());
+        let cursors = &self.services.cursors;
+        let mut after = wish.cursor.as_deref().map(|text| cursors.read(&binding, text)).transpose()?;
+        let sight = self.sight(caller).await?;
+        // One more than is shown tells whether there is another page.
+        let (mut items, mut read, mut wanted) = (Vec::new(), 0, wish.limit.saturating_add(1).min(CHUNK));
+        loop {
+            let found = directory.walk_users(&walk, after.as_deref(), wanted).await?;
+            for (position, user) in found.users {
+                if items.len() == wish.limit {
+                    return Ok((items, after.map(|after| cursors.issue(&binding, &after))));
                 }
-                None => true,
-            };
-            if is_meant {
-                items.push(shown);
+                read += 1;
+                items.extend(self.meant(&sight, wish.filter.as_ref(), &user).await?);
+                after = Some(position);
             }
-            after = Some(position);
+            let Some(next) = found.next else { return Ok((items, None)) };
+            after = Some(next);
+            if read >= MAX_READ {
+                return Ok((items, after.map(|after| cursors.issue(&binding, &after))));
+            }
+            wanted = wanted.saturating_mul(2).min(CHUNK);
+            tokio::task::yield_now().await;
         }
-        let Some(next) = found.next else { return Ok(render::page(items, None)) };
-        after = Some(next);
-        if read >= MAX_READ {
-            return Ok(render::page(items, after.map(|after| cursors.issue(&binding, &after))));
+    }
+
+    /// A page of who is signed in, in the order of creation: along the sessions.
+    async fn signed_in(&self, caller: &Caller, wish: &Wish) -> Result<Page, Error> {
+        self.permit(caller, "sessions:read", None).await?;
+        let binding = wish.binding(caller, "signed-in");
+        let cursors = &self.services.cursors;
+        let after = wish.cursor.as_deref().map(|text| cursors.read(&binding, text)).transpose()?;
+        let after = after.and_then(|bytes| bytes.try_into().ok()).map(UserId::from_bytes);
+        let (ids, next) = self.services.sessions.users_signed_in(after, wish.limit).await?;
+        let sight = self.sight(caller).await?;
+        let mut items = Vec::with_capacity(ids.len());
+        for user in &self.services.directory.users_by_id::<crate::model::Attributes>(&ids).await? {
+            items.extend(self.meant(&sight, wish.filter.as_ref(), user).await?);
         }
-        wanted = wanted.saturating_mul(2).min(CHUNK);
-        tokio::task::yield_now().await;
+        items.sort_by_key(|(id, _)| *id);
+        Ok((items, next.map(|next| cursors.issue(&binding, next.as_bytes()))))
+    }
+
+    /// A user as shown, where the caller sees them and the filter means them.
+    async fn meant(
+        &self,
+        sight: &Sight,
+        filter: Option<&Filter>,
+        user: &User,
+    ) -> Result<Option<(UserId, Value)>, Error> {
+        if !sight.sees_user(user) {
+            return Ok(None);
+        }
+        let shown = sight.user(user);
+        let Some(filter) = filter else { return Ok(Some((user.id, shown))) };
+        let looked = Looked::at(filter, is_shown);
+        let groups = if looked.names("groups") { self.direct_groups(user.id).await? } else { Vec::new() };
+        let roles = if looked.names("role") { self.direct_roles(user.id).await? } else { Vec::new() };
+        let is_meant = filter.matches(&looked.picture(user, &shown, &groups, &roles), &NoSchema);
+        Ok(is_meant.then_some((user.id, shown)))
     }
 }
 

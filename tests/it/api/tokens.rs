@@ -5,6 +5,8 @@ use std::time::Duration;
 use http::StatusCode;
 use serde_json::json;
 
+use cleargate::secret::Secret;
+
 use super::{Ground, good, refused};
 
 #[tokio::test]
@@ -134,4 +136,79 @@ async fn a_token_of_a_connection_that_takes_over_accounts_is_for_who_may_everyth
     refused(&some.post("/api/v1/tokens", json!({"connection": "okta"})).await, 403, None);
     let all = ground.service(&["*:*"]).await;
     good(all.post("/api/v1/tokens", json!({"connection": "okta"})).await, StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn a_token_lasts_a_year_unless_never_is_said() {
+    let ground = Ground::new().await;
+    let made = async |body: serde_json::Value| {
+        let reply = ground.root().post("/api/v1/tokens", body).await;
+        good(reply, StatusCode::CREATED)["expires_at"].clone()
+    };
+    assert_eq!(made(json!({"name": "x", "scope": "read"})).await, "2027-11-22T08:00:00.000Z");
+    assert_eq!(made(json!({"name": "x", "scope": "read", "expires": "never"})).await, json!(null));
+    let ground = Ground::with("tokens.lasts = \"never\"").await;
+    let reply = ground.root().post("/api/v1/tokens", json!({"name": "x", "scope": "read"})).await;
+    assert_eq!(good(reply, StatusCode::CREATED)["expires_at"], json!(null));
+}
+
+#[tokio::test]
+async fn a_rotated_token_and_its_successor_work_side_by_side_until_the_overlap_ends() {
+    let ground = Ground::new().await;
+    let body = json!({"name": "ci", "scope": "read", "expires": "90d"});
+    let old = good(ground.root().post("/api/v1/tokens", body).await, StatusCode::CREATED);
+    let path = format!("/api/v1/tokens/{}:rotate", old["id"].as_str().unwrap());
+    ground.test.advance(Duration::from_secs(10 * 86_400));
+    refused(&ground.root().post(&path, json!({"overlap": "31d"})).await, 422, Some("overlap"));
+    refused(&ground.root().post(&path, json!({"overlap": "soon"})).await, 422, Some("overlap"));
+    let new = good(ground.root().post(&path, json!({"overlap": "2h"})).await, StatusCode::CREATED);
+    assert_eq!((&new["name"], &new["scope"], &new["kind"]), (&old["name"], &old["scope"], &old["kind"]));
+    assert_eq!(new["expires_at"], "2027-03-02T08:00:00.000Z", "it lasts as long as the old one was made for");
+    assert_eq!((&new["replaces"]["id"], &new["replaces"]["replaced_by"]), (&old["id"], &new["id"]));
+    let (was, is) = (ground.bearer(old["token"].as_str().unwrap()), ground.bearer(new["token"].as_str().unwrap()));
+    ground.test.advance(Duration::from_secs(2 * 3_600 - 1));
+    good(was.get("/api/v1/users").await, StatusCode::OK);
+    good(is.get("/api/v1/users").await, StatusCode::OK);
+    ground.test.advance(Duration::from_secs(1));
+    refused(&was.get("/api/v1/users").await, 401, None);
+    good(is.get("/api/v1/users").await, StatusCode::OK);
+    refused(&ground.root().post(&path, json!({})).await, 409, None);
+    let again = format!("/api/v1/tokens/{}:rotate", new["id"].as_str().unwrap());
+    let third =
+        good(ground.root().post(&again, json!({"overlap": "0", "expires": "never"})).await, StatusCode::CREATED);
+    refused(&is.get("/api/v1/users").await, 401, None);
+    assert_eq!(third["expires_at"], json!(null));
+    let logs = good(ground.root().get("/api/v1/audit-logs?last=20d&action=token.rotate").await, StatusCode::OK);
+    assert_eq!(logs["logs"].as_array().unwrap().len(), 2, "{logs}");
+}
+
+#[tokio::test]
+async fn a_clients_secret_is_rotated_and_its_access_tokens_go_on_until_the_overlap_ends() {
+    let ground = Ground::with("[[scim]]\nid = \"okta\"").await;
+    let body = json!({"connection": "okta", "kind": "client"});
+    let old = good(ground.root().post("/api/v1/tokens", body).await, StatusCode::CREATED);
+    let tokens = ground.test.gateway.tokens();
+    let secret = Secret::new(old["client_secret"].as_str().unwrap().to_owned());
+    let issued = tokens.issue(old["client_id"].as_str().unwrap(), &secret).await.unwrap();
+    let path = format!("/api/v1/tokens/{}:rotate", old["id"].as_str().unwrap());
+    let new = good(ground.root().post(&path, json!({"overlap": "10m"})).await, StatusCode::CREATED);
+    assert!(new["client_secret"].is_string() && new["client_id"] != old["client_id"], "{new}");
+    assert!(tokens.authenticate(issued.token.expose()).await.is_ok());
+    ground.test.advance(Duration::from_secs(600));
+    assert!(tokens.authenticate(issued.token.expose()).await.is_err());
+    assert!(tokens.issue(old["client_id"].as_str().unwrap(), &secret).await.is_err());
+}
+
+#[tokio::test]
+async fn nobody_learns_the_text_of_a_token_that_they_could_not_make() {
+    let ground = Ground::new().await;
+    let body = json!({"name": "all", "scope": "admin"});
+    let all = good(ground.root().post("/api/v1/tokens", body).await, StatusCode::CREATED);
+    let path = format!("/api/v1/tokens/{}:rotate", all["id"].as_str().unwrap());
+    let weak = ground.service(&["tokens:create", "tokens:delete", "tokens:read"]).await;
+    refused(&weak.post(&path, json!({})).await, 403, None);
+    refused(&ground.service(&["tokens:create"]).await.post(&path, json!({})).await, 403, None);
+    good(ground.bearer(all["token"].as_str().unwrap()).get("/api/v1/users").await, StatusCode::OK);
+    refused(&ground.root().post("/api/v1/tokens/nothing:rotate", json!({})).await, 404, None);
+    refused(&ground.root().post("/api/v1/tokens/nothing", json!({})).await, 404, None);
 }

@@ -90,6 +90,11 @@ impl Stage {
         self.answer_of("entra", browser, email, groups).await
     }
 
+    /// The metadata of a provider.
+    pub fn metadata(&self, connector: &str) -> String {
+        self.idps[connector].metadata()
+    }
+
     /// Signs in by one of the providers, which calls the person `name`.
     pub async fn sign_in_by(&self, connector: &str, browser: &mut Visitor, name: &str, groups: &[&str]) -> Reply {
         let form = self.answer_of(connector, browser, name, groups).await;

@@ -162,7 +162,7 @@ impl Tamper for Spoil {
     }
 }
 
-async fn accept(listener: TcpListener, app: Router) {
+pub async fn accept(listener: TcpListener, app: Router) {
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         let service = TowerToHyperService::new(app.clone());

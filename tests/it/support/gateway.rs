@@ -157,6 +157,11 @@ impl Reply {
 }
 
 impl Visitor {
+    /// The same browser at another gateway.
+    pub fn at(self, router: Router) -> Self {
+        Self { router, ..self }
+    }
+
     pub async fn get(&mut self, path: &str) -> Reply {
         self.send(Method::GET, path, None, Body::empty()).await
     }

@@ -1,0 +1,80 @@
+//! Another text for a token, while the old one is still good for a while: whoever uses it is not cut off in between.
+
+use std::time::Duration;
+
+use super::{Error, Record, TOKEN_HASHES, TOKENS, Token, Tokens, told};
+use crate::access::Permit;
+use crate::audit::EventKind;
+use crate::clock::Timestamp;
+use crate::model::TokenId;
+use crate::secret::Secret;
+
+/// Longest time for which both texts may be good.
+pub const MAX_OVERLAP: Duration = Duration::from_secs(30 * 86_400);
+
+/// A token that another one has taken the place of.
+#[derive(Debug)]
+pub struct Rotated {
+    /// The text of the new one, told this once.
+    pub secret: Secret,
+    /// The new one.
+    pub token: Token,
+    /// The old one, which ends by itself.
+    pub old: Token,
+}
+
+impl Tokens {
+    /// Puts a new token in the place of one: of the same name and kind, for the same people and with the same limit. The
+    /// old one is refused from `overlap` (30 days at most) on, or from its own end on where that is before. `lasts` is when
+    /// the new one expires; `None` is as long after now as the old one did after it was made.
+    ///
+    /// # Errors
+    /// `NotFound`; `Over` for one that was replaced or has expired; `Invalid` for an overlap that is too long and an expiry
+    /// that has passed; `Store`.
+    pub async fn rotate(
+        &self,
+        permit: &Permit,
+        id: TokenId,
+        overlap: Duration,
+        lasts: Option<Option<Timestamp>>,
+    ) -> Result<Rotated, Error> {
+        if overlap > MAX_OVERLAP {
+            return Err(Error::Invalid { field: "overlap", reason: "must be at most 30d" });
+        }
+        self.ledger
+            .retry(|mut change| async move {
+                let now = self.clock.now();
+                let hash = change.find(&TOKEN_HASHES, self.organisation, &id).await?.ok_or(Error::NotFound)?;
+                let record = change.find(&TOKENS, self.organisation, &hash.into()).await?.ok_or(Error::NotFound)?;
+                let old = Token::from(record);
+                if old.replaced_by.is_some() {
+                    return Err(Error::Over("was replaced already"));
+                }
+                if old.expires.is_some_and(|expires| expires <= now) {
+                    return Err(Error::Over("has expired"));
+                }
+                let expires = lasts.unwrap_or_else(|| old.expires.map(|until| now.plus(until.since(old.created))));
+                if expires.is_some_and(|expires| expires <= now) {
+                    return Err(Error::Invalid { field: "expires", reason: "must lie in the future" });
+                }
+                let token = Token {
+                    id: TokenId::new(now, &self.ids),
+                    created: now,
+                    created_by: permit.actor().to_string(),
+                    expires,
+                    last_used: None,
+                    ..old.clone()
+                };
+                let secret = self.insert(&mut change, &token)?;
+                let until = now.plus(overlap);
+                let until = old.expires.map_or(until, |expires| expires.min(until));
+                let old = Token { expires: Some(until), replaced_by: Some(token.id), ..old };
+                change.put(&TOKENS, self.organisation, &hash.into(), &Record::from(old.clone()))?;
+                change.also(told(permit.event(now, EventKind::TokenCreated), &token));
+                let event = told(permit.event(now, EventKind::TokenRotated), &old);
+                change.commit(event.detail("replaced_by", token.id)).await?;
+                Ok(Rotated { secret, token, old })
+            })
+            .await
+    }
+}
