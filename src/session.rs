@@ -162,7 +162,7 @@ pub struct Session {
 impl Session {
     /// The actor that acts by this session.
     pub fn actor(&self) -> Actor {
-        Actor::User { id: self.user, session: self.id }
+        Actor::User { id: self.user, session: self.id, presence: self.presence }
     }
 }
 

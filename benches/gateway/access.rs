@@ -8,7 +8,9 @@ use cleargate::audit::Housekeeping;
 use cleargate::config::{self, Credentials};
 use cleargate::directory::{GroupDraft, Member, MemberChange};
 use cleargate::gateway::{Foundation, Gateway};
-use cleargate::model::{Actor, Attributes, Circumstance, GroupId, Id, Permission, Scope, SourceId, Subject, UserId};
+use cleargate::model::{
+    Actor, Attributes, Circumstance, GroupId, Id, Permission, Presence, Scope, SourceId, Subject, UserId,
+};
 
 use super::measure::{Measure, Watch};
 use super::support::daemon::Daemon;
@@ -117,7 +119,7 @@ impl Bench {
     /// A permit as every request asks for one.
     async fn decide(&self, user: UserId, scope: &Scope, time: Duration) -> Measure {
         let access = self.gateway.access();
-        let actor = Actor::User { id: user, session: Id::from_bytes([9; 16]) };
+        let actor = Actor::User { id: user, session: Id::from_bytes([9; 16]), presence: Presence::default() };
         let permission: Permission = "elements:create".parse().unwrap();
         let end = Instant::now() + time;
         let (mut count, watch) = (0, Watch::start(std::process::id()));

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::explain::{Explanation, Level, effective};
-use super::policy::{Prepared, Question, decide_within};
+use super::policy::{Prepared, Question, decide_shown};
 use super::{RoleBook, ScopeTree};
 use crate::clock::Timestamp;
-use crate::model::{Permission, Scope};
+use crate::model::{Permission, Presence, Scope};
 
 /// What an actor may rests on this.
 #[derive(Clone, Debug)]
@@ -27,6 +27,8 @@ pub struct Acting {
     pub(super) ground: Ground,
     /// What its token may do at most; `None` without a token.
     pub(super) limit: Option<Vec<Permission>>,
+    /// What its session has shown; `None` where no role asks for it. A token shows no second factor.
+    pub(super) shown: Option<Presence>,
     pub(super) roles: Arc<RoleBook>,
     pub(super) scopes: Arc<ScopeTree>,
     pub(super) now: Timestamp,
@@ -46,7 +48,7 @@ impl Acting {
 
     /// Whether one of the people that bound the actor may, within what its token lets through.
     pub(super) fn lets(&self, prepared: &Prepared, question: &Question<'_>) -> bool {
-        decide_within(question, prepared, self.limit.as_deref(), self.now).is_allowed()
+        decide_shown(question, prepared, self.limit.as_deref(), self.shown, self.now).is_allowed()
     }
 
     /// The people that bound the actor: none of an administrator of the machine, of a task, of a token that is nobody's.
@@ -88,7 +90,7 @@ impl Acting {
             Ground::People(people) => {
                 let mut told = plain(false, "refused", "there is no such user");
                 for prepared in people {
-                    let decision = decide_within(question, prepared, self.limit.as_deref(), self.now);
+                    let decision = decide_shown(question, prepared, self.limit.as_deref(), self.shown, self.now);
                     told = Explanation::new(&decision, question, &self.roles, self.now);
                     if !told.allowed {
                         break;

@@ -24,8 +24,9 @@ pub struct Explanation {
     /// For which moment.
     #[serde(serialize_with = "text")]
     pub at: Timestamp,
-    /// One word for what decided: `allowed`, `beyond-limit`, `denied-by`, `network`, `not-active`, `not-owner`,
-    /// `nothing-allows`, `replaced`, `undefined-role`, `unknown-permission`, or, for actors that are no users, `local`, `token`, `refused`.
+    /// One word for what decided: `allowed`, `beyond-limit`, `denied-by`, `needs-factor`, `network`, `not-active`,
+    /// `not-owner`, `nothing-allows`, `replaced`, `undefined-role`, `unknown-permission`, or, for actors that are no users,
+    /// `local`, `token`, `refused`.
     pub decided_by: &'static str,
     /// The deciding reason as a sentence.
     pub reason: String,
@@ -43,6 +44,9 @@ pub struct Explanation {
     /// When refused: what would have to be otherwise, as a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
+    /// When refused for want of a recent second factor: within which time it must have been shown, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub factor_within_s: Option<u64>,
     /// The grant that decided, whose groups and maker the sentences name.
     #[serde(skip)]
     deciding: Option<HeldRole>,
@@ -250,6 +254,7 @@ impl Step {
             Weight::Denies(finding) => ("denies", Some(finding)),
             Weight::Elsewhere => ("elsewhere", None),
             Weight::Ended => ("ended", None),
+            Weight::NeedsFactor(finding) => ("needs-factor", Some(finding)),
             Weight::NotYet => ("not-yet", None),
             Weight::Replaced(finding) => ("replaced", Some(finding)),
             Weight::Silent => ("silent", None),
@@ -288,6 +293,10 @@ impl Explanation {
             replaced_by: decision.replaced_by().cloned(),
             steps: decision.weighed().map(|(held, weight)| Step::new(held, &weight, roles)).collect(),
             remedy: remedy(decision, question, &needed),
+            factor_within_s: match &decision.verdict {
+                Verdict::Denied(Denial::NeedsFactor(finding)) => finding.factor_rule().within_s,
+                _ => None,
+            },
             needed,
             deciding,
         }
@@ -313,6 +322,7 @@ impl Explanation {
             steps: Vec::new(),
             needed: Vec::new(),
             remedy: None,
+            factor_within_s: None,
             deciding: None,
         }
     }
@@ -352,9 +362,12 @@ impl Explanation {
 fn deciding<'a>(verdict: &Verdict<'a>) -> Option<&'a Held> {
     match verdict {
         Verdict::Allowed(finding)
-        | Verdict::Denied(Denial::DeniedBy(finding) | Denial::NotOwner(finding) | Denial::Replaced(finding)) => {
-            Some(finding.held)
-        }
+        | Verdict::Denied(
+            Denial::DeniedBy(finding)
+            | Denial::NeedsFactor(finding)
+            | Denial::NotOwner(finding)
+            | Denial::Replaced(finding),
+        ) => Some(finding.held),
         Verdict::Denied(Denial::UndefinedRole(held)) => Some(held),
         Verdict::Denied(
             Denial::BeyondLimit | Denial::NotActive(_) | Denial::NothingAllows | Denial::UnknownPermission,
@@ -378,6 +391,7 @@ fn remedy(decision: &Decision<'_>, question: &Question<'_>, needed: &[RoleId]) -
             let Grant { id, role, .. } = &finding.held.grant;
             format!("the grant {id} of the role {role} would have to end: no other role outweighs a deny")
         }
+        Denial::NeedsFactor(_) => "a second factor would have to be shown again, at /login/step-up".to_owned(),
         Denial::NotActive(_) => "the account would have to be active".to_owned(),
         Denial::NotOwner(_) => {
             format!("they would have to own it, or hold a role that gives {} for everything", question.permission)
@@ -412,6 +426,10 @@ fn tell(decision: &Decision<'_>, question: &Question<'_>, roles: &RoleBook) -> (
         Verdict::Denied(denial) => match denial {
             Denial::BeyondLimit => ("beyond-limit", "the token is not for this, though its owner may".to_owned()),
             Denial::DeniedBy(finding) => ("denied-by", format!("denied by {}; a deny always wins", by(finding))),
+            Denial::NeedsFactor(finding) => {
+                let within = finding.factor_rule().within().unwrap_or_default();
+                ("needs-factor", format!("it needs a second factor shown within {within}, by {}", by(finding)))
+            }
             Denial::NotActive(status) => ("not-active", format!("the account is {}", status_name(*status))),
             Denial::NotOwner(finding) => ("not-owner", format!("allowed to the owner only, by {}", by(finding))),
             Denial::NothingAllows => ("nothing-allows", "no grant that holds here and now gives it".to_owned()),

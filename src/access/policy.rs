@@ -10,11 +10,12 @@
 //! function again, and looks up the words only then.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::roles::{ALLOWS, ALLOWS_OWNER, DENIES, RoleBook};
 use super::scopes::{Chain, ScopeTree};
 use crate::clock::Timestamp;
-use crate::model::{Grant, GroupId, Mode, Permission, RoleId, Scope, Status};
+use crate::model::{FactorRule, Grant, GroupId, Mode, Permission, Presence, RoleId, Scope, Status};
 
 /// May the actor do `permission` in `scope`?
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +80,8 @@ struct Slot {
     place: u32,
     level: u8,
     overrides: bool,
+    /// Within which time a second factor must have been shown for what the role allows.
+    within: Option<Duration>,
 }
 
 /// A standing made ready for many questions.
@@ -104,13 +107,16 @@ impl Prepared {
                 None => (0, 0),
                 Some(scope) => place(scope, &prepared.scopes, &mut prepared.strangers),
             };
+            let role = prepared.roles.number(role);
+            let within = role.and_then(|role| prepared.roles.factor_rule(role).within_s).map(Duration::from_secs);
             slots.push(Slot {
                 starts: starts.unwrap_or(Timestamp::from_millis(i64::MIN)),
                 ends: ends.unwrap_or(NEVER),
-                role: prepared.roles.number(role),
+                role,
                 place,
                 level,
                 overrides: *mode == Mode::Override,
+                within,
             });
         }
         prepared.slots = slots;
@@ -153,9 +159,9 @@ impl Prepared {
         overriding.filter(|slot| slot.moment(now).is_none()).map(|slot| slot.level).max().unwrap_or(0)
     }
 
-    fn ask(&self, question: &Question<'_>, permission: usize, now: Timestamp) -> Ask {
+    fn ask(&self, question: &Question<'_>, permission: usize, shown: Option<Presence>, now: Timestamp) -> Ask {
         let chain = self.chain(question.scope);
-        Ask { permission, is_owner: question.is_owner, floor: self.floor(&chain, now), chain, now }
+        Ask { permission, is_owner: question.is_owner, floor: self.floor(&chain, now), chain, shown, now }
     }
 
     /// The grants that count at a place now: those that cover it and are not replaced there.
@@ -195,6 +201,8 @@ struct Ask {
     is_owner: bool,
     chain: Chain,
     now: Timestamp,
+    /// What the session has shown; `None` where nobody asks for it.
+    shown: Option<Presence>,
     /// The level of the deepest scope that overrides: what is allowed above it does not count.
     floor: u8,
 }
@@ -207,6 +215,7 @@ enum Outcome {
     Denies,
     Elsewhere,
     Ended,
+    NeedsFactor,
     NotYet,
     Replaced,
     Silent,
@@ -246,7 +255,16 @@ impl Slot {
         if !gives && !ask.is_owner {
             return Outcome::AllowsOwner;
         }
-        if self.level < ask.floor { Outcome::Replaced } else { Outcome::Allows }
+        if self.level < ask.floor {
+            return Outcome::Replaced;
+        }
+        if self.is_stale(ask) { Outcome::NeedsFactor } else { Outcome::Allows }
+    }
+
+    /// Whether the role asks for a second factor that was not shown, or too long ago.
+    fn is_stale(&self, ask: &Ask) -> bool {
+        let (Some(within), Some(shown)) = (self.within, ask.shown) else { return false };
+        shown.factor_at.is_none_or(|at| ask.now.since(at) > within)
     }
 }
 
@@ -273,6 +291,12 @@ impl<'a> Finding<'a> {
         let asked = self.roles.permissions().get(self.permission)?;
         piece.list(self.says).iter().find(|rule| rule.covers(asked))
     }
+
+    /// What the granted role asks of second factors.
+    pub fn factor_rule(&self) -> FactorRule {
+        let role = self.roles.number(&self.held.grant.role);
+        role.map(|role| self.roles.factor_rule(role)).unwrap_or_default()
+    }
 }
 
 /// What became of one grant.
@@ -288,6 +312,8 @@ pub enum Weight<'a> {
     Elsewhere,
     /// It has ended.
     Ended,
+    /// It would allow, but its role asks for a second factor that was shown a short time ago.
+    NeedsFactor(Finding<'a>),
     /// It has not started.
     NotYet,
     /// It would allow, but an `override` grant of a more specific scope replaces its level.
@@ -305,6 +331,8 @@ pub enum Denial<'a> {
     BeyondLimit,
     /// A role denies it.
     DeniedBy(Finding<'a>),
+    /// It is allowed in a session only in which a second factor was shown a short time ago.
+    NeedsFactor(Finding<'a>),
     /// The account is not active.
     NotActive(Status),
     /// It is allowed to the owner only.
@@ -384,6 +412,7 @@ impl Prepared {
             Outcome::Denies => Weight::Denies(self.finding(ask, held, DENIES)),
             Outcome::Elsewhere => Weight::Elsewhere,
             Outcome::Ended => Weight::Ended,
+            Outcome::NeedsFactor => Weight::NeedsFactor(giving()),
             Outcome::NotYet => Weight::NotYet,
             Outcome::Replaced => Weight::Replaced(giving()),
             Outcome::Silent => Weight::Silent,
@@ -398,6 +427,7 @@ struct Firsts {
     undefined: Option<usize>,
     denies: Option<usize>,
     allows: Option<usize>,
+    stale: Option<usize>,
     replaced: Option<usize>,
     owner: Option<usize>,
 }
@@ -414,6 +444,18 @@ pub fn decide_within<'a>(
     limit: Option<&[Permission]>,
     now: Timestamp,
 ) -> Decision<'a> {
+    decide_shown(question, prepared, limit, None, now)
+}
+
+/// The same for somebody who acts by a session: what a role allows that asks for a recent second factor is allowed where
+/// the session has seen one. Without a presence nobody asks for it.
+pub fn decide_shown<'a>(
+    question: &Question<'_>,
+    prepared: &'a Prepared,
+    limit: Option<&[Permission]>,
+    shown: Option<Presence>,
+    now: Timestamp,
+) -> Decision<'a> {
     let refused = |denial| Decision { verdict: Verdict::Denied(denial), prepared, ask: None };
     if prepared.standing.status != Status::Active {
         return refused(Denial::NotActive(prepared.standing.status));
@@ -421,7 +463,7 @@ pub fn decide_within<'a>(
     let Some(permission) = prepared.roles.permission_number(question.permission) else {
         return refused(Denial::UnknownPermission);
     };
-    let ask = prepared.ask(question, permission, now);
+    let ask = prepared.ask(question, permission, shown, now);
     let row = prepared.roles.row(permission);
     let mut first = Firsts::default();
     for (position, slot) in prepared.slots.iter().enumerate() {
@@ -429,6 +471,7 @@ pub fn decide_within<'a>(
             Outcome::Allows => &mut first.allows,
             Outcome::AllowsOwner => &mut first.owner,
             Outcome::Denies => &mut first.denies,
+            Outcome::NeedsFactor => &mut first.stale,
             Outcome::Replaced => &mut first.replaced,
             Outcome::Undefined => &mut first.undefined,
             Outcome::Elsewhere | Outcome::Ended | Outcome::NotYet | Outcome::Silent => continue,
@@ -461,6 +504,9 @@ fn verdict<'a>(
     if let Some(allows) = held(first.allows) {
         let within = limit.is_none_or(|limit| limit.iter().any(|rule| rule.covers(question.permission)));
         return if within { Verdict::Allowed(giving(allows)) } else { Verdict::Denied(Denial::BeyondLimit) };
+    }
+    if let Some(stale) = held(first.stale) {
+        return Verdict::Denied(Denial::NeedsFactor(giving(stale)));
     }
     if let Some(replaced) = held(first.replaced) {
         return Verdict::Denied(Denial::Replaced(giving(replaced)));

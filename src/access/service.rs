@@ -15,7 +15,7 @@ use super::{Census, Error, Memberships, Pack, Permit, Reach, RoleBook, Scopes, S
 use crate::audit::{EventKind, Ledger, Outcome};
 use crate::clock::{Clock, Timestamp};
 use crate::config::PolicyTest;
-use crate::model::{Actor, Circumstance, OrganisationId, Permission, Scope, SourceId, UserId};
+use crate::model::{Actor, Circumstance, OrganisationId, Permission, Presence, Scope, SourceId, UserId};
 use crate::secret::IdSource;
 use crate::store::Seen;
 
@@ -321,6 +321,11 @@ impl Access {
     pub async fn acting(&self, actor: &Actor) -> Result<Acting, Error> {
         self.renew().await?;
         let limit = if let Actor::Token { limit, .. } = actor { Some(limit.clone()) } else { None };
+        let shown = match actor {
+            Actor::User { presence, .. } => Some(*presence),
+            Actor::Token { .. } => Some(Presence::default()),
+            Actor::Anonymous | Actor::Connection { .. } | Actor::Local { .. } | Actor::System { .. } => None,
+        };
         let ground = match actor {
             Actor::Anonymous => Ground::Nothing("refused", "nobody is signed in"),
             Actor::Connection { .. } => Ground::Nothing("refused", "a provisioning connection only provisions"),
@@ -333,7 +338,7 @@ impl Access {
             Actor::Token { user, maker, .. } => self.people([*maker, *user]).await?,
             Actor::User { id, .. } => self.people([Some(*id), None]).await?,
         };
-        Ok(Acting { ground, limit, roles: self.roles(), scopes: self.scopes.tree(), now: self.clock.now() })
+        Ok(Acting { ground, limit, shown, roles: self.roles(), scopes: self.scopes.tree(), now: self.clock.now() })
     }
 
     /// The standings that bound an actor.

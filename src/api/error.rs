@@ -49,6 +49,14 @@ pub enum Error {
         /// Why, and what would be needed.
         detail: String,
     },
+    /// The caller may do this after showing a second factor again.
+    #[error("{detail}")]
+    StaleFactor {
+        /// Why.
+        detail: String,
+        /// Within which time it must have been shown, in seconds.
+        max_age_s: u64,
+    },
     /// A page of another site sent this, or nothing says that it did not.
     #[error("a session changes something only from the gateway's own pages")]
     Foreign,
@@ -155,7 +163,7 @@ impl Error {
             Self::Configuration { .. } | Self::Invalid { .. } | Self::InvalidFields { .. } | Self::Rows { .. } => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
-            Self::Forbidden { .. } | Self::Foreign => StatusCode::FORBIDDEN,
+            Self::Forbidden { .. } | Self::Foreign | Self::StaleFactor { .. } => StatusCode::FORBIDDEN,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::NotFound { .. } => StatusCode::NOT_FOUND,
@@ -211,6 +219,12 @@ impl Error {
         if let Self::Busy { retry_after } = self {
             headers.insert(RETRY_AFTER, HeaderValue::from(retry_after.as_secs().max(1)));
         }
+        if let Self::StaleFactor { max_age_s, .. } = self
+            && let Ok(challenge) =
+                HeaderValue::from_str(&format!("Bearer error=\"{INSUFFICIENT}\", max_age={max_age_s}"))
+        {
+            headers.insert(WWW_AUTHENTICATE, challenge);
+        }
         if matches!(self, Self::Unauthorized) {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
@@ -229,12 +243,17 @@ pub(super) struct Problem {
     pub(super) is_forbidden: bool,
     /// Whom to ask.
     pub(super) contact: Option<String>,
+    /// Within which time a second factor must have been shown, in seconds, where that is what is missing.
+    pub(super) max_age_s: Option<u64>,
 }
+
+/// What OAuth 2.0 calls the want of a recent second factor (RFC 9470 section 3).
+const INSUFFICIENT: &str = "insufficient_user_authentication";
 
 impl Problem {
     /// What the plumbing refused.
     pub(super) fn of(status: StatusCode, detail: String) -> Self {
-        Self { status, detail, field: None, errors: Vec::new(), is_forbidden: false, contact: None }
+        Self { status, detail, field: None, errors: Vec::new(), is_forbidden: false, contact: None, max_age_s: None }
     }
 
     /// Tells whom to ask, where somebody could let the caller.
@@ -255,6 +274,11 @@ impl Problem {
         });
         if let Some(members) = body.as_object_mut() {
             members.extend(self.contact.as_ref().map(|contact| ("contact".to_owned(), contact.as_str().into())));
+            if let Some(max_age_s) = self.max_age_s {
+                members.insert("error".to_owned(), INSUFFICIENT.into());
+                members.insert("max_age".to_owned(), max_age_s.into());
+                members.insert("step_up".to_owned(), "/login/step-up".into());
+            }
             members.extend(self.field.as_ref().map(|field| ("field".to_owned(), field.as_str().into())));
             if !self.errors.is_empty() {
                 members.insert("errors".to_owned(), self.errors.clone().into());
@@ -279,6 +303,7 @@ impl IntoResponse for Error {
             errors: self.errors(),
             is_forbidden: matches!(self, Self::Forbidden { .. }),
             contact: None,
+            max_age_s: if let Self::StaleFactor { max_age_s, .. } = &self { Some(*max_age_s) } else { None },
         };
         let mut response = (problem.status, self.headers()).into_response();
         response.extensions_mut().insert(problem);
@@ -305,7 +330,13 @@ impl From<access::Error> for Error {
         match error {
             access::Error::Anonymous => Self::Unauthorized,
             access::Error::Conflict { field, detail } => Self::Conflict { field: field.map(str::to_owned), detail },
-            access::Error::Denied(explanation) => Self::Forbidden { detail: denial(&explanation) },
+            access::Error::Denied(explanation) => {
+                let detail = denial(&explanation);
+                match explanation.factor_within_s {
+                    Some(max_age_s) => Self::StaleFactor { detail, max_age_s },
+                    None => Self::Forbidden { detail },
+                }
+            }
             access::Error::Invalid { field, reason } => Self::invalid(field, reason),
             access::Error::NotFound { what } => Self::NotFound { what },
             access::Error::Pack { .. } => Self::Internal("the policy pack was read again"),

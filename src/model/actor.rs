@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use minicbor::{Decode, Encode};
 
-use super::{Permission, SessionId, SourceId, TokenId, UserId};
+use super::{Permission, Presence, SessionId, SourceId, TokenId, UserId};
 
 /// What a token is for; a token of one kind is nothing on another surface.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -60,6 +60,8 @@ pub enum Actor {
         id: UserId,
         /// By which session.
         session: SessionId,
+        /// What the session knows of who is behind it.
+        presence: Presence,
     },
 }
 

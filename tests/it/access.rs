@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex};
 
 use cleargate::access::{Access, GroupPath, Member, Memberships, NewGrant, NewScope, Pack, Permit};
 use cleargate::model::{
-    Actor, Circumstance, Grant, GroupId, Id, OrganisationId, Permission, RoleId, Scope, Status, Subject, UserId,
+    Actor, Circumstance, Grant, GroupId, Id, OrganisationId, Permission, Presence, RoleId, Scope, Status, Subject,
+    UserId,
 };
 use cleargate::store;
 use futures_util::future::BoxFuture;
@@ -103,7 +104,7 @@ impl Bench {
 }
 
 pub fn signed_in(user: UserId) -> Actor {
-    Actor::User { id: user, session: Id::from_bytes([99; 16]) }
+    Actor::User { id: user, session: Id::from_bytes([99; 16]), presence: Presence::default() }
 }
 
 pub fn group(number: u8) -> GroupId {

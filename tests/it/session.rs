@@ -75,7 +75,7 @@ async fn a_session_is_found_by_its_secret_as_it_was_opened() {
     assert_eq!((session.user, session.created, session.method), (user(1), START, Method::Saml));
     assert_eq!((session.idle_until, session.ends), (START.plus(HOUR), START.plus(12 * HOUR)));
     assert_eq!(session.address.as_deref(), Some("192.0.2.7"));
-    assert_eq!(session.actor(), Actor::User { id: user(1), session: session.id });
+    assert_eq!(session.actor(), Actor::User { id: user(1), session: session.id, presence: session.presence });
 }
 
 #[tokio::test]

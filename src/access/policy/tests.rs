@@ -91,6 +91,7 @@ fn word(verdict: &Verdict<'_>) -> &'static str {
         Verdict::Denied(denial) => match denial {
             Denial::BeyondLimit => "limit",
             Denial::DeniedBy(_) => "denied",
+            Denial::NeedsFactor(_) => "factor",
             Denial::NotActive(_) => "status",
             Denial::NotOwner(_) => "owner",
             Denial::NothingAllows => "nothing",
@@ -526,4 +527,60 @@ proptest! {
         }
         prop_assert!(before || !decide(&question, &ready_in(&standing, &roles, &places), NOW).is_allowed());
     }
+}
+
+#[test]
+fn a_role_that_asks_for_a_recent_factor_allows_where_one_was_shown_and_denies_all_the_same() {
+    let mut catalogue = Catalogue::default();
+    for permission in list::<Permission>("doc:read doc:write pay:write") {
+        catalogue.insert(&permission);
+    }
+    let asking = |text: &str, within_s: u64| {
+        let factor = Some(FactorRule { required: false, within_s: Some(within_s) });
+        RoleEntry::new(Role { factor, ..role(text) }, RoleKind::Role)
+    };
+    let plain = |text: &str| RoleEntry::new(role(text), RoleKind::Role);
+    let roles = vec![
+        asking("payer < reader | pay:write", 600),
+        plain("reader < | doc:read"),
+        plain("chief < payer | doc:write"),
+        asking("strict < payer | doc:write", 60),
+        asking("never < | | pay:*", 600),
+    ];
+    let roles = RoleBook::new(catalogue, roles).unwrap();
+    let ago = |seconds: u64| Some(Presence::two(NOW.minus(Duration::from_secs(seconds))));
+    let none = Some(Presence::default());
+    for (grants, permission, shown, expected) in [
+        ("payer", "pay:write", ago(600), "yes"),
+        ("payer", "pay:write", ago(601), "factor"),
+        ("payer", "pay:write", none, "factor"),
+        ("payer", "pay:write", None, "yes"),
+        ("payer", "doc:write", none, "nothing"),
+        // What it includes is asked for as it is; who also has it by another role is not.
+        ("payer", "doc:read", none, "factor"),
+        ("payer reader", "doc:read", none, "yes"),
+        ("reader payer", "doc:read", none, "yes"),
+        // Who includes such a role is asked too; of two times the shorter holds.
+        ("chief", "doc:write", none, "factor"),
+        ("strict", "pay:write", ago(60), "yes"),
+        ("strict", "pay:write", ago(61), "factor"),
+        // A deny needs no factor, and a factor outweighs none.
+        ("payer never", "pay:write", ago(1), "denied"),
+        ("payer never", "pay:write", none, "denied"),
+        // What overrides replaces, whether or not its role asks.
+        ("payer reader@team:a", "pay:write", ago(1), "replaced"),
+        ("reader payer@team:a", "doc:read", none, "factor"),
+    ] {
+        let prepared = ready(&standing(grants), &roles);
+        let permission: Permission = permission.parse().unwrap();
+        let scope: Scope = "team:a".parse().unwrap();
+        let question = Question::new(&permission).within(Some(&scope));
+        let decision = decide_shown(&question, &prepared, None, shown, NOW);
+        assert_eq!(word(&decision.verdict), expected, "{grants} {permission} {shown:?}");
+    }
+    let limit: Vec<Permission> = list("doc:read");
+    let prepared = ready(&standing("payer"), &roles);
+    let permission: Permission = "pay:write".parse().unwrap();
+    let decision = decide_shown(&Question::new(&permission), &prepared, Some(&limit), ago(1), NOW);
+    assert_eq!(word(&decision.verdict), "limit");
 }

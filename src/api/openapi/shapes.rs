@@ -87,7 +87,7 @@ pub(super) fn shapes() -> Vec<(&'static str, Value)> {
         ),
         (
             "Explanation",
-            "allowed:flag permission:text scope?:text at:time decided_by:text reason:text replaced_by?:text steps:[Step] needed?:[text] groups?:[any] \
+            "allowed:flag permission:text scope?:text at:time decided_by:text reason:text replaced_by?:text factor_within_s?:count steps:[Step] needed?:[text] groups?:[any] \
              user?:Brief",
         ),
         ("Right", "permission:text if_owner:flag role:text includes?:[text] grant:id"),

@@ -19,6 +19,16 @@ description = "May do more than the desk."
 permissions = ["users:*", "passwords:*", "grants:*"]
 requires_factor = true
 [[role]]
+name = "Treasurer"
+description = "Reads people, and changes them right after a second factor."
+includes = ["clerk"]
+permissions = ["users:update"]
+factor_within = "10m"
+[[role]]
+name = "Clerk"
+description = "Reads people."
+permissions = ["users:read"]
+[[role]]
 name = "Above"
 description = "Has what the chief has."
 includes = ["chief"]
@@ -119,4 +129,67 @@ async fn a_role_of_ones_own_demands_a_factor_and_shows_it() {
     let changed = good(ground.root().patch("/api/v1/roles/payers", body).await, StatusCode::OK);
     assert_eq!((&changed["requires_factor"], &changed["factor_within"]), (&json!(false), &json!(null)));
     assert_eq!(ground.test.visitor().sign_in("ada", PASSWORD).await.location(), "/");
+}
+
+/// Shows the code of now at `/login/step-up`.
+async fn step_up(ground: &Ground, browser: &mut Visitor, app: &App) {
+    let page = browser.get("/login/step-up?return_to=/").await;
+    let (csrf, code) = (page.field("csrf"), app.code(&ground.test));
+    let fields = [("csrf", csrf.as_str()), ("code", code.as_str()), ("return_to", "/")];
+    let reply = browser.post("/login/step-up", &fields).await;
+    assert_eq!(reply.location(), "/", "{}", reply.text);
+}
+
+#[tokio::test]
+async fn a_role_may_ask_for_a_second_factor_that_was_shown_a_short_time_ago() {
+    let ground = ground().await;
+    ground.user("ada", &["treasurer"]).await;
+    ground.user("grace", &[]).await;
+    let body = || json!({"displayName": "Grace"});
+    let plain = ground.sign_in("ada").await;
+    let refusal = plain.patch("/api/v1/users/grace", body()).await;
+    refused(&refusal, 403, None);
+    let told = refusal.json();
+    assert_eq!(told["error"], "insufficient_user_authentication", "{told}");
+    assert_eq!((&told["max_age"], &told["step_up"]), (&json!(600), &json!("/login/step-up")));
+    assert!(told["detail"].as_str().unwrap().contains("second factor"), "{told}");
+    let challenge = refusal.headers["www-authenticate"].to_str().unwrap();
+    assert!(challenge.contains("insufficient_user_authentication") && challenge.contains("max_age=600"), "{challenge}");
+    refused(&plain.get("/api/v1/users/grace").await, 403, None);
+    let (mut browser, app) = with_app(&ground, "ada").await;
+    good(ground.cookies(&browser).patch("/api/v1/users/grace", body()).await, StatusCode::OK);
+    ground.test.advance(std::time::Duration::from_secs(600));
+    good(ground.cookies(&browser).patch("/api/v1/users/grace", body()).await, StatusCode::OK);
+    ground.test.advance(std::time::Duration::from_secs(1));
+    refused(&ground.cookies(&browser).patch("/api/v1/users/grace", body()).await, 403, None);
+    let me = good(ground.cookies(&browser).get("/api/v1/me").await, StatusCode::OK);
+    assert!(!me["permissions"].to_string().contains("users:update"), "{me}");
+    step_up(&ground, &mut browser, &app).await;
+    good(ground.cookies(&browser).patch("/api/v1/users/grace", body()).await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn what_another_role_gives_without_a_factor_needs_none_and_a_token_shows_none() {
+    let ground = ground().await;
+    let ada = ground.user("ada", &["treasurer"]).await;
+    ground.user("grace", &[]).await;
+    let limit = vec!["users:*".parse().unwrap()];
+    let kind = cleargate::model::TokenKind::Management(limit, Some(ada.id), None);
+    let tokens = ground.test.gateway.tokens();
+    let (secret, _) = tokens.create(&ground.test.task(), "hers", kind, None).await.unwrap();
+    refused(&ground.bearer(secret.expose()).get("/api/v1/users/grace").await, 403, None);
+    ground.grant(&ada, "clerk").await;
+    good(ground.bearer(secret.expose()).get("/api/v1/users/grace").await, StatusCode::OK);
+    let plain = ground.sign_in("ada").await;
+    good(plain.get("/api/v1/users/grace").await, StatusCode::OK);
+    refused(&plain.patch("/api/v1/users/grace", json!({"displayName": "Grace"})).await, 403, None);
+}
+
+#[tokio::test]
+async fn who_asks_about_others_is_told_what_they_may_after_a_factor() {
+    let ground = ground().await;
+    ground.user("ada", &["treasurer"]).await;
+    let path = "/api/v1/explain?user=ada&permission=users:update";
+    let told = good(ground.root().get(path).await, StatusCode::OK);
+    assert_eq!(told["allowed"], true, "{told}");
 }

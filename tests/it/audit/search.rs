@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cleargate::audit::{Entry, Event, EventKind, Filter, Ledger, Outcome, Sealer};
 use cleargate::clock::{ManualClock, Timestamp};
-use cleargate::model::{Actor, SessionId, UserId};
+use cleargate::model::{Actor, Presence, SessionId, UserId};
 use cleargate::secret::MacKey;
 use cleargate::store::{self, Batch};
 
@@ -22,7 +22,11 @@ fn at(seconds: u64) -> Timestamp {
 }
 
 fn user(number: u8) -> Actor {
-    Actor::User { id: UserId::from_bytes([number; 16]), session: SessionId::from_bytes([9; 16]) }
+    Actor::User {
+        id: UserId::from_bytes([number; 16]),
+        session: SessionId::from_bytes([9; 16]),
+        presence: Presence::default(),
+    }
 }
 
 async fn filled() -> Ledger {
