@@ -22,6 +22,7 @@ pub mod policy;
 mod rank;
 mod roles;
 mod scopes;
+mod seats;
 mod service;
 mod warm;
 mod weigh;
@@ -42,6 +43,7 @@ pub use policy::{Prepared, Question, Standing};
 pub use rank::{Reach, Reached, can_take_away};
 pub use roles::{Catalogue, RoleBook, RoleEntry, RoleKind, Written};
 pub use scopes::{MAX_DEPTH, MAX_SCOPES, NewScope, ScopeEdit, ScopeRecord, ScopeTree, Scopes};
+pub use seats::{SeatClaim, SeatCount, SeatLimits, SeatReport};
 pub use service::Access;
 pub use weigh::ADMINISTRATION;
 pub use who_can::{Able, Census, Told};
@@ -93,6 +95,12 @@ pub enum Error {
     Revision {
         /// The current revision.
         current: u64,
+    },
+    /// There is no seat left for it.
+    #[error("{detail}")]
+    SeatLimit {
+        /// How many there are, and how many it takes.
+        detail: String,
     },
     /// The store does not answer.
     #[error(transparent)]

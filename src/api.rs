@@ -33,6 +33,7 @@ mod requests;
 mod roles;
 mod routes;
 mod scopes;
+mod seats;
 mod sessions;
 mod sight;
 mod sources;
@@ -57,6 +58,7 @@ pub use users::{MAX_ROWS, Row, parse};
 use crate::access::{Access, Permit};
 use crate::audit::{Ledger, Sealer};
 use crate::clock::{Clock, Timestamp};
+use crate::config::Plan;
 use crate::credential::{Credentials, Factors};
 use crate::directory::Directory;
 use crate::http::openapi::Operation;
@@ -125,6 +127,8 @@ pub struct Services {
     pub limits: Limits,
     /// Failed attempts.
     pub lockout: Lockout,
+    /// What was bought.
+    pub plan: Plan,
     /// Routes of other surfaces, for the OpenAPI document.
     pub others: Vec<Operation>,
     /// The shapes that they name.

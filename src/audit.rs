@@ -15,7 +15,7 @@ mod upkeep;
 mod verify;
 
 pub use catalogue::{Kind, Recording, catalogue};
-pub use change::{Change, Housekeeping, Ledger};
+pub use change::{Change, Follow, Housekeeping, Ledger};
 pub use event::{Event, EventKind, Outcome};
 pub use master::{KeyError, open_master_key};
 pub use seal::Sealer;

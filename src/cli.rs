@@ -184,7 +184,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Demo(arguments) => wide(demo::demo(arguments.options(output.is_json()))),
         Command::Serve => wide(serve::run(options.config_path())),
         Command::Audit(command) => narrow(audit::run(command, &options, output)),
-        Command::Doctor(_) => narrow(doctor::run(Client::open(&options)?, output)),
+        Command::Doctor(arguments) => narrow(doctor::run(arguments, Client::open(&options)?, output)),
         Command::Explain(arguments) => narrow(explain::run(arguments, Client::open(&options)?, output)),
         Command::Export(arguments) => narrow(transfer::export(arguments, Client::open(&options)?, output)),
         Command::Factor(command) => narrow(factor::run(command, Client::open(&options)?, output)),

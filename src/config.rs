@@ -17,6 +17,7 @@ mod policy;
 mod problem;
 mod resolve;
 mod schema;
+mod seats;
 mod secrets;
 mod section;
 mod service;
@@ -39,6 +40,7 @@ pub use policy::{Pack, PackOption, Policy};
 pub use problem::{Position, Problem, Severity};
 pub use resolve::{resolve, schema};
 pub use schema::{MAX_RESOURCE_TYPES, MAX_SCHEMAS};
+pub use seats::{Plan, Seats};
 pub use secrets::{Credentials, MasterKey, NotAKey, parse_master_key};
 pub use section::Known;
 pub use service::{Audit, Log, LogFormat, Notify, Outbound};
@@ -60,6 +62,10 @@ pub struct Config {
     pub contact: Option<String>,
     /// Roles and permissions.
     pub policy: Policy,
+    /// What was bought.
+    pub plan: Plan,
+    /// How many may have licensed roles; `None` when nobody counts.
+    pub seats: Option<Seats>,
     /// Listeners.
     pub listen: Listen,
     /// The embedded store.

@@ -200,6 +200,11 @@ impl Directory {
         self.ledger.store()
     }
 
+    /// How the keys of accounts begin, and those of what somebody is a member of: for who counts what commits write.
+    pub fn row_prefixes(&self) -> (Vec<u8>, Vec<u8>) {
+        (tables::USERS.prefix(self.organisation, &()), tables::MEMBER_OF.prefix(self.organisation, &()))
+    }
+
     /// The mapping rules in force.
     pub fn rules(&self) -> &Rules {
         &self.rules

@@ -179,6 +179,7 @@ impl Gateway {
         let organisation = OrganisationId::DEFAULT;
         let ledger = Ledger::new(store, writer);
         let pack = policies::pack(&config.policy).map_err(Error::Access)?;
+        policies::check_plan(&config)?;
         let hasher = Hasher::start(policies::cost(&config.password.hashing), clock.clone()).map_err(Error::Hasher)?;
         let credentials = Credentials::new(
             ledger.clone(),
@@ -210,6 +211,7 @@ impl Gateway {
         directory.name_rule().replace(pack.login_rule());
         let access =
             access.with_census(Arc::new(directory.clone())).with_scope_kinds(pack.scope_kinds()).with_pack(pack);
+        let access = policies::counting(access, &config, &directory);
         access.start().await.map_err(Error::Access)?;
         let access = access.with_tests(config.tests.clone(), Arc::new(directory.clone()));
         tell_failing_tests(&access, &ledger, foundation.clock.now()).await?;
@@ -375,6 +377,7 @@ pub fn check(config: &Config) -> Vec<(String, String)> {
         Ok(pack) => [policies::unknown_roles(config, &pack), policies::wrong_tests(config, &pack)].concat(),
         Err(error) => policies::pack_problems(&config.policy, &error),
     };
+    problems.extend(policies::beyond_plan(config));
     for ldap in config.ldap.iter().filter(|ldap| ldap.bind.is_none()) {
         let reason = "is missing: directories are read with a service account".to_owned();
         problems.push((format!("ldap.{}.bind", ldap.id), reason));

@@ -153,6 +153,7 @@ impl Scim {
                 Error::Unavailable
             }
             access::Error::Conflict { .. }
+            | access::Error::SeatLimit { .. }
             | access::Error::Denied(_)
             | access::Error::Invalid { .. }
             | access::Error::NotFound { .. }

@@ -23,7 +23,7 @@ use crate::store::{self, Key, KeyWriter, Range, Row, Seen, Store, Stored, Table,
 pub(in crate::access) use index::count_in_scope;
 
 /// Grants by holder.
-const GRANTS: Table<(Holder, GrantId), Grant> = Table::new(0x20, "grants");
+pub(super) const GRANTS: Table<(Holder, GrantId), Grant> = Table::new(0x20, "grants");
 /// The holder of a grant.
 const HOLDERS: Table<GrantId, Subject> = Table::new(0x21, "grant holders");
 /// How many grants a holder has; a kept counter.
@@ -36,7 +36,7 @@ pub const MAX_GRANTS: usize = 1000;
 const PAGE: usize = 500;
 
 /// A holder as part of a key.
-struct Holder(Subject);
+pub(super) struct Holder(pub(super) Subject);
 
 impl Holder {
     const GROUP: u8 = 0;

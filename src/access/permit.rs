@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::OwnedMutexGuard;
 
+use super::SeatClaim;
 use crate::audit::{Event, EventKind};
 use crate::clock::Timestamp;
 use crate::model::{Actor, Circumstance, SourceId};
@@ -14,7 +15,7 @@ pub struct Permit {
     actor: Actor,
     circumstance: Circumstance,
     source: Option<SourceId>,
-    weighed: Option<Arc<Turn>>,
+    weighed: Option<Arc<(Turn, Option<SeatClaim>)>>,
 }
 
 /// What keeps two changes that are each good by themselves from breaking something together; kept until the commit.
@@ -31,8 +32,8 @@ impl Permit {
     }
 
     /// The same for a change that was weighed. The turn is kept as long as the permit, and each copy of it.
-    pub(super) fn weighed(self, turn: Turn) -> Self {
-        Self { weighed: Some(Arc::new(turn)), ..self }
+    pub(super) fn weighed(self, turn: Turn, seats: Option<SeatClaim>) -> Self {
+        Self { weighed: Some(Arc::new((turn, seats))), ..self }
     }
 
     /// The same for another part of the change that was weighed with `other`.

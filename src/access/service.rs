@@ -10,6 +10,7 @@ use super::explain::{self, Explanation, Level};
 use super::grants::{Grants, NewGrant};
 use super::policy::{self, Prepared, Question, Standing};
 use super::scopes::epoch_keys;
+use super::seats::Counting;
 use super::warm::Warm;
 use super::{Census, Error, Memberships, Pack, Permit, Reach, RoleBook, Scopes, Subjects};
 use crate::audit::{EventKind, Ledger, Outcome};
@@ -40,6 +41,7 @@ pub struct Access {
     is_filled: Arc<AtomicBool>,
     memberships: Arc<dyn Memberships>,
     census: Option<Arc<dyn Census>>,
+    pub(super) counting: Option<Counting>,
     daemon_uid: u32,
 }
 
@@ -77,6 +79,7 @@ impl Access {
             is_filled: Arc::default(),
             memberships,
             census: None,
+            counting: None,
             daemon_uid,
         }
     }

@@ -50,11 +50,12 @@ impl Access {
     /// machine who insists (`is_forced`) may leave nobody who administers.
     ///
     /// # Errors
-    /// `Conflict` naming the test of the policy, or telling what would be lost; `Store`.
+    /// `Conflict` naming the test of the policy, or telling what would be lost; `SeatLimit`; `Store`.
     pub async fn weigh(&self, permit: Permit, overlay: &Overlay, is_forced: bool) -> Result<Permit, Error> {
+        let seats = self.claim_seats(overlay).await?;
         let takes = overlay.takes(&self.roles());
         if !takes && self.tests().is_empty() {
-            return Ok(permit.weighed(None));
+            return Ok(permit.weighed(None, seats));
         }
         let turn = Arc::clone(&self.test_turns).lock_owned().await;
         if let Some(subjects) = self.subjects.as_ref().filter(|_| takes) {
@@ -64,7 +65,7 @@ impl Access {
             }
         }
         self.check_tests(permit.actor(), permit.circumstance(), overlay).await?;
-        Ok(permit.weighed(Some(turn)))
+        Ok(permit.weighed(Some(turn), seats))
     }
 
     /// Refuses to take from the actor what it administers by.

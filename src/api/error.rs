@@ -77,6 +77,18 @@ pub enum Error {
         /// Which, and what is wrong with each; two at least.
         fields: Vec<(String, String)>,
     },
+    /// The plan does not have it.
+    #[error("{detail}")]
+    Plan {
+        /// What, and which plan has it.
+        detail: String,
+    },
+    /// There is no seat left.
+    #[error("{detail}")]
+    SeatLimit {
+        /// How many there are, and how many it takes.
+        detail: String,
+    },
     /// The request is not in a form that can be read.
     #[error("{0}")]
     Malformed(String),
@@ -158,12 +170,12 @@ impl Error {
 
     fn status(&self) -> StatusCode {
         match self {
-            Self::Ambiguous { .. } | Self::Conflict { .. } => StatusCode::CONFLICT,
+            Self::Ambiguous { .. } | Self::Conflict { .. } | Self::SeatLimit { .. } => StatusCode::CONFLICT,
             Self::Busy { .. } | Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Configuration { .. } | Self::Invalid { .. } | Self::InvalidFields { .. } | Self::Rows { .. } => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
-            Self::Forbidden { .. } | Self::Foreign | Self::StaleFactor { .. } => StatusCode::FORBIDDEN,
+            Self::Forbidden { .. } | Self::Foreign | Self::Plan { .. } | Self::StaleFactor { .. } => StatusCode::FORBIDDEN,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::NotFound { .. } => StatusCode::NOT_FOUND,
@@ -179,6 +191,15 @@ impl Error {
             Self::InvalidFields { fields } => fields.first().map(|(field, _)| field.as_str()),
             Self::Rows { .. } => Some("rows"),
             Self::Conflict { field, .. } => field.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// One word for programs, where the status does not say it.
+    fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::Plan { .. } => Some("plan"),
+            Self::SeatLimit { .. } => Some("seat_limit"),
             _ => None,
         }
     }
@@ -245,6 +266,7 @@ pub(super) struct Problem {
     pub(super) contact: Option<String>,
     /// Within which time a second factor must have been shown, in seconds, where that is what is missing.
     pub(super) max_age_s: Option<u64>,
+    pub(super) code: Option<&'static str>,
 }
 
 /// What OAuth 2.0 calls the want of a recent second factor (RFC 9470 section 3).
@@ -253,7 +275,7 @@ const INSUFFICIENT: &str = "insufficient_user_authentication";
 impl Problem {
     /// What the plumbing refused.
     pub(super) fn of(status: StatusCode, detail: String) -> Self {
-        Self { status, detail, field: None, errors: Vec::new(), is_forbidden: false, contact: None, max_age_s: None }
+        Self { status, detail, field: None, errors: Vec::new(), is_forbidden: false, contact: None, max_age_s: None, code: None }
     }
 
     /// Tells whom to ask, where somebody could let the caller.
@@ -280,6 +302,7 @@ impl Problem {
                 members.insert("step_up".to_owned(), "/login/step-up".into());
             }
             members.extend(self.field.as_ref().map(|field| ("field".to_owned(), field.as_str().into())));
+            members.extend(self.code.map(|code| ("code".to_owned(), code.into())));
             if !self.errors.is_empty() {
                 members.insert("errors".to_owned(), self.errors.clone().into());
             }
@@ -304,6 +327,7 @@ impl IntoResponse for Error {
             is_forbidden: matches!(self, Self::Forbidden { .. }),
             contact: None,
             max_age_s: if let Self::StaleFactor { max_age_s, .. } = &self { Some(*max_age_s) } else { None },
+            code: self.code(),
         };
         let mut response = (problem.status, self.headers()).into_response();
         response.extensions_mut().insert(problem);
@@ -341,6 +365,7 @@ impl From<access::Error> for Error {
             access::Error::NotFound { what } => Self::NotFound { what },
             access::Error::Pack { .. } => Self::Internal("the policy pack was read again"),
             access::Error::Revision { current } => Self::Revision { current },
+            access::Error::SeatLimit { detail } => Self::SeatLimit { detail },
             access::Error::Store(error) => Self::Store(error),
             access::Error::Unweighed(_) => Self::Internal(UNWEIGHED),
         }

@@ -16,10 +16,11 @@ use crate::model::{Actor, TokenId, UserId};
 use crate::report::{self, DEFAULT_DAYS, Feed, FeedKind, MAX_DAYS, Reports, Sheet};
 
 /// The reports there are, and what each takes.
-const REPORTS: [(&str, &[&str]); 6] = [
+const REPORTS: [(&str, &[&str]); 7] = [
     ("access", &["users:read", "grants:read"]),
     ("inactive", &["users:read"]),
     ("posture", &["users:read", "grants:read", "tokens:read"]),
+    ("seats", &[super::seats::TO_READ]),
     ("sources", &["sources:read"]),
     ("tokens", &["users:read", "tokens:read"]),
     ("users", &["users:read", "grants:read"]),
@@ -80,6 +81,11 @@ pub(super) async fn show(
         "posture" => {
             params.end()?;
             return Ok(render::answer(StatusCode::OK, &reports.posture().await?.to_json()));
+        }
+        "seats" => {
+            let _all_on_one_page = params.page::<UserId>()?;
+            params.end()?;
+            api.seat_sheet().await?
         }
         "sources" => {
             let _all_on_one_page = params.page::<UserId>()?;

@@ -284,6 +284,7 @@ pub(super) async fn create(
     }
     let mut draft = CustomRole::default();
     wish.apply(&mut draft);
+    api.check_plan("roles of one's own")?;
     let role = api.services.access.create_role(&permit, &draft, run).await?;
     Ok(made(&role, run))
 }
@@ -314,6 +315,7 @@ pub(super) async fn act(
     let description = fields.text("description")?;
     fields.end()?;
     let (id, _) = api.role(id)?;
+    api.check_plan("roles of one's own")?;
     let role = api.services.access.duplicate_role(&permit, &id, name, description, run).await?;
     Ok(made(&role, run))
 }

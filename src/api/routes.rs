@@ -15,7 +15,7 @@ use super::admit::Gate;
 use super::error::Problem;
 use super::{
     Api, Error, audit, explain, factors, grants, groups, history, locks, me, network, openapi, people, placed, policy,
-    reports, requests, roles, scopes, sessions, sources, status, tokens, transfer, users,
+    reports, requests, roles, scopes, seats, sessions, sources, status, tokens, transfer, users,
 };
 use crate::http::{Access, PeerUid, Rate, RequestId, Route};
 
@@ -43,6 +43,8 @@ fn of_policy() -> Vec<Route<Api>> {
         Route::new(GET, "/api/v1/policy/tests", Management, API, policy::tests),
         Route::new(POST, "/api/v1/policy/tests", Management, API, policy::run_tests),
         Route::new(POST, "/api/v1/policy:diff", Management, API, policy::diff).with_body_bytes(policy::MAX_BODY_BYTES),
+        Route::new(GET, "/api/v1/seats", Management, API, seats::show),
+        Route::new(POST, "/api/v1/seats:recount", Management, API, seats::recount),
         Route::new(GET, "/api/v1/roles", Management, API, roles::list),
         Route::new(POST, "/api/v1/roles", Management, API, roles::create),
         Route::new(GET, "/api/v1/roles/matrix", Management, API, roles::matrix),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -19,6 +19,15 @@ const MAX_ATTEMPTS: usize = 16;
 /// How long a change that lost a race waits for its turn before it tries without.
 const MAX_WAIT: Duration = Duration::from_secs(5);
 
+/// Rows that a commit calls for because of the rows that it writes.
+pub trait Follow: Send + Sync {
+    /// The writes that go with a commit that writes under these keys.
+    ///
+    /// # Errors
+    /// `Corrupt` when a row cannot be encoded.
+    fn follow(&self, keys: &mut dyn Iterator<Item = &[u8]>) -> Result<Vec<Write>, Error>;
+}
+
 /// The way to write. Cloning shares the one writer.
 #[derive(Clone)]
 pub struct Ledger {
@@ -27,6 +36,7 @@ pub struct Ledger {
     /// Changes that lost a race take turns, first come, first served: among many writers of one record each would
     /// otherwise lose to another one in every round until its attempts are used up.
     turns: Arc<Semaphore>,
+    follower: Arc<OnceLock<Arc<dyn Follow>>>,
 }
 
 /// Why a write leaves no event.
@@ -46,6 +56,8 @@ pub enum Housekeeping {
     Login,
     /// A password's hash made anew with other costs; the password is the same.
     Rehash,
+    /// Whose seat a change of accounts or grants makes another one: the change has its event.
+    Seats,
     /// A cursor or status of a source whose events tell of the changes themselves.
     SourceState,
 }
@@ -53,7 +65,12 @@ pub enum Housekeeping {
 impl Ledger {
     /// Takes the writing half over.
     pub fn new(store: Store, writer: Writer) -> Self {
-        Self { store, writer: Arc::new(writer), turns: Arc::new(Semaphore::new(1)) }
+        Self { store, writer: Arc::new(writer), turns: Arc::new(Semaphore::new(1)), follower: Arc::default() }
+    }
+
+    /// Lets every commit from now on be followed; the first who asks.
+    pub fn follow(&self, follower: Arc<dyn Follow>) {
+        self.follower.get_or_init(|| follower);
     }
 
     /// The reading half.
@@ -258,7 +275,15 @@ impl Change {
         self.send().await
     }
 
-    async fn send(self) -> Result<Committed, Error> {
+    async fn send(mut self) -> Result<Committed, Error> {
+        if let Some(follower) = self.ledger.follower.get() {
+            let follows = follower.follow(&mut self.writes.keys().map(Vec::as_slice))?;
+            for write in follows {
+                if let Write::Put { key, .. } = &write {
+                    self.writes.insert(key.clone(), write);
+                }
+            }
+        }
         let events = self.events.iter().map(|event| encode("log", event)).collect::<Result<Vec<_>, _>>()?;
         let adds = self.adds.into_iter().filter(|(_, delta)| *delta != 0).map(|(key, delta)| Write::Add { key, delta });
         let batch = Batch {

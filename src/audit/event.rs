@@ -148,6 +148,8 @@ pub enum EventKind {
     SessionsEnded,
     #[n(64)]
     TokenHandedOver,
+    #[n(50)]
+    SeatsCorrected,
 }
 
 impl EventKind {
@@ -193,6 +195,7 @@ impl EventKind {
             Self::ScopeChanged => "scope.update",
             Self::ScopeCreated => "scope.create",
             Self::ScopeDeleted => "scope.delete",
+            Self::SeatsCorrected => "seats.correct",
             Self::SessionCreated => "session.create",
             Self::SessionEnded => "session.end",
             Self::SessionsEnded => "session.end-all",

@@ -1,7 +1,7 @@
 //! `cleargate doctor`.
 
 use clap::Args;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::client::Client;
 use super::output::{Output, plain};
@@ -12,11 +12,22 @@ use super::{Exit, Failure};
                         Ends with 1 when something is severe, so that a job can watch it.")]
 pub(super) struct Arguments {
     /// Look at roles, grants, administrators and tokens
-    #[arg(long, required = true)]
+    #[arg(long, required_unless_present = "seats")]
     access: bool,
+    /// Count the seats anew, and correct what is wrong
+    #[arg(long)]
+    seats: bool,
 }
 
-pub(super) async fn run(client: Client, output: &Output) -> Result<(), Failure> {
+pub(super) async fn run(arguments: Arguments, client: Client, output: &Output) -> Result<(), Failure> {
+    if arguments.seats {
+        let counted = client.post("/api/v1/seats:recount", &json!({})).await?;
+        let corrected = counted.get("corrected").and_then(Value::as_u64).unwrap_or(0);
+        output.result(&counted, &format!("seats were counted anew; {corrected} counts were wrong"))?;
+    }
+    if !arguments.access {
+        return Ok(());
+    }
     let posture = client.get("/api/v1/reports/posture").await?;
     output.result(&posture, &tell(&posture))?;
     match posture.get("severe").and_then(Value::as_u64) {

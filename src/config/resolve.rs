@@ -6,6 +6,7 @@ use url::Url;
 
 use super::document::{File, Source, Span};
 use super::problem::{Problem, Severity};
+use super::seats::{Plan, Seats};
 use super::secrets::Credentials;
 use super::section::{Reader, Section, check_url, list, nearest};
 use super::source::BY_HAND;
@@ -47,7 +48,7 @@ pub fn resolve(file: &File, credentials: &Credentials) -> Result<Config, Vec<Pro
 pub fn schema() -> Vec<super::Known> {
     let text = "[[scim]]\n[[ldap]]\n[[saml]]\n[[oidc]]\n[[mapping]]\n[[test]]\n[[notify]]\n\
                 [[schema]]\n[[schema.attribute]]\n[[schema.attribute.sub_attribute]]\n\
-                [[resource_type]]\n[[resource_type.extensions]]\n"
+                [[resource_type]]\n[[resource_type.extensions]]\n[[seats.type]]\n"
         .to_owned();
     let file = File::parse(PathBuf::new(), vec![Source { name: "schema".to_owned(), text }]);
     let reader = Reader::new(&file, &Credentials::None);
@@ -62,6 +63,8 @@ fn read(reader: &Reader<'_>) -> Option<Config> {
     let public_url = public_url(&root);
     let contact = contact(&root);
     let policy = Policy::resolve(&root.table("policy"));
+    let plan = root.choice("plan", Plan::Enterprise, &Plan::ALL);
+    let seats = Seats::resolve(&root.table("seats"));
     let listen = Listen::resolve(&root.table("listen"));
     let store = Store::resolve(&root.table("store"));
     let mut ids = Ids::default();
@@ -91,6 +94,8 @@ fn read(reader: &Reader<'_>) -> Option<Config> {
         public_url: public_url?,
         contact,
         policy,
+        plan,
+        seats,
         listen,
         store,
         scim,

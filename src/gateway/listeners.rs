@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use super::{Error, Gateway};
+use crate::error::Chain;
 use crate::http::operations::{self, Readiness};
 use crate::http::{self, Bind, Bound, Certificates, Hosts, ListenerSettings};
 use crate::login;
@@ -17,6 +18,8 @@ use crate::{api, authzen};
 const ADMIN_SOCKET_MODE: u32 = 0o660;
 /// How often the size of the store is looked at.
 const MEASURE_EVERY: Duration = Duration::from_secs(15);
+/// How often it is looked whose seat is due.
+const SEATS_EVERY: Duration = Duration::from_secs(5);
 
 /// A gateway whose listeners accept connections.
 #[derive(Clone, Debug)]
@@ -138,6 +141,9 @@ impl Gateway {
         };
         drop(look());
         self.foundation.tasks.every("measure", MEASURE_EVERY, look);
+        if self.config.seats.is_some() {
+            self.count_seats();
+        }
         let gateway = self.clone();
         self.foundation.tasks.every("brakes", MEASURE_EVERY, move || {
             let gateway = gateway.clone();
@@ -147,6 +153,26 @@ impl Gateway {
                     if let Ok(brake) = gateway.directory.brake(&connection.id).await {
                         gateway.foundation.metrics.scim_paused(connection.id.as_str(), brake.paused.is_some());
                     }
+                }
+            }
+        });
+    }
+
+    /// Counts the seats anew once, and keeps the counts fresh.
+    fn count_seats(&self) {
+        let access = self.access.clone();
+        self.foundation.tasks.spawn("count-seats", async move {
+            let permit = access.task_permit("seats", None);
+            if let Err(error) = access.recount_seats(&permit).await {
+                tracing::warn!("the seats were not counted: {}", Chain(&error));
+            }
+        });
+        let access = self.access.clone();
+        self.foundation.tasks.every("seats", SEATS_EVERY, move || {
+            let access = access.clone();
+            async move {
+                if let Err(error) = access.settle_seats().await {
+                    tracing::warn!("the seats were not counted: {}", Chain(&error));
                 }
             }
         });

@@ -44,6 +44,7 @@ impl Gateway {
             ledger: self.ledger.clone(),
             limits: self.limits.clone(),
             lockout: self.lockout.clone(),
+            plan: self.config.plan,
             others: authzen::described(),
             other_shapes: authzen::shapes(),
             public_url: self.config.public_url.as_str().trim_end_matches('/').to_owned(),

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::Error;
-use crate::access::{self, Chosen, Pack};
+use crate::access::{self, Chosen, Pack, SeatLimits};
 use crate::config;
 use crate::credential::{Cost, PasswordPolicy, Rules, Unmet};
-use crate::directory::{Connection, Connections};
+use crate::directory::{Connection, Connections, Directory};
 use crate::error::Chain;
 use crate::limit::{Allowance, LimitSettings};
 use crate::lockout::Policy;
@@ -52,6 +52,33 @@ pub(super) fn unknown_roles(config: &config::Config, pack: &Pack) -> Vec<(String
         (mapping.position.clone(), reason)
     };
     unknown.map(tell).collect()
+}
+
+/// The same access with seats counted, where the configuration says so.
+pub(super) fn counting(access: access::Access, config: &config::Config, directory: &Directory) -> access::Access {
+    let Some(seats) = &config.seats else { return access };
+    let types = seats.types.iter().map(|(role, limit)| (role.clone(), u64::from(*limit))).collect();
+    let (users, member_of) = directory.row_prefixes();
+    access.with_seats(SeatLimits { total: seats.limit.map(u64::from), types }, users, member_of)
+}
+
+/// Refuses to start with what the plan does not have.
+pub(super) fn check_plan(config: &config::Config) -> Result<(), Error> {
+    match beyond_plan(config).into_iter().next() {
+        Some((key, reason)) => Err(Error::configuration(&key, reason)),
+        None => Ok(()),
+    }
+}
+
+/// What is configured and the plan does not have: where, and which plan has it.
+pub(super) fn beyond_plan(config: &config::Config) -> Vec<(String, String)> {
+    if config.plan == config::Plan::Enterprise {
+        return Vec::new();
+    }
+    let saml = config.saml.iter().map(|saml| format!("saml.{}", saml.id));
+    let oidc = config.oidc.iter().map(|oidc| format!("oidc.{}", oidc.id));
+    let reason = || "is a single sign-on, which the plan `professional` does not have; `enterprise` has".to_owned();
+    saml.chain(oidc).map(|key| (key, reason())).collect()
 }
 
 /// What is wrong with tests of the policy that can be told without the store: where, and what.

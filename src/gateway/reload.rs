@@ -105,6 +105,8 @@ fn sections(config: &Config) -> Vec<(&'static str, String)> {
         ("public_url", format!("{:?}", config.public_url)),
         ("listen", format!("{:?}", config.listen)),
         ("store", format!("{:?}", config.store)),
+        ("plan", format!("{:?}", config.plan)),
+        ("seats", format!("{:?}", config.seats)),
         ("scim", format!("{:?}", config.scim)),
         ("ldap", format!("{:?}", config.ldap)),
         ("saml", format!("{:?}", config.saml)),

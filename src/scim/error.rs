@@ -41,6 +41,9 @@ pub enum Error {
     /// A cursor that is not ours, or not for this caller and query (RFC 9865 section 2.1).
     #[error("{0}")]
     InvalidCursor(String),
+    /// There is no seat left. Not 409: clients take that for an account that is there already, and look for it.
+    #[error("{0}; an administrator has to free a seat, or raise `seats.limit`")]
+    SeatLimit(String),
     /// The filter does not parse, or compares what cannot be compared.
     #[error("{0}")]
     InvalidFilter(String),
@@ -141,7 +144,9 @@ impl Error {
         let answer = |status, scim_type| Answer { status, scim_type, detail: self.to_string() };
         match self {
             Self::Directory(error) => directory_answer(error),
-            Self::Forbidden | Self::FilterForbidden | Self::OwnReadOnly => answer(StatusCode::FORBIDDEN, None),
+            Self::Forbidden | Self::FilterForbidden | Self::OwnReadOnly | Self::SeatLimit(_) => {
+                answer(StatusCode::FORBIDDEN, None)
+            }
             Self::ExpiredCursor => answer(StatusCode::BAD_REQUEST, Some("expiredCursor")),
             Self::InvalidCount => answer(StatusCode::BAD_REQUEST, Some("invalidCount")),
             Self::InvalidCursor(_) => answer(StatusCode::BAD_REQUEST, Some("invalidCursor")),

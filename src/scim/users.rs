@@ -12,7 +12,9 @@ use super::resource::Kind;
 use super::resource::user::{self, Silence};
 use super::routes::{Answered, Created};
 use super::{Error, Scim, body, patch};
-use crate::model::{SourceId, User, UserId};
+use crate::access::{self, NewGrant, Overlay, RuleGrant, SeatClaim};
+use crate::directory::{self, SourceRecord, rule_record};
+use crate::model::{SourceId, Status, Subject, User, UserId};
 use crate::secret::Secret;
 
 impl Scim {
@@ -23,6 +25,7 @@ impl Scim {
         let password = password::take(&mut resource);
         let record = user::record(resource, Silence::Keeps)?;
         let prepared = self.prepare(call, password).await?;
+        let _seats = self.claim_seat(call, None, &record).await?;
         let user = self.directory.create_user(&permit, &record).await?;
         self.keep_password(&permit, &user, prepared.as_ref(), Account::New).await?;
         // Nobody can have put a user into a group before it existed.
@@ -70,10 +73,55 @@ impl Scim {
         let permit = self.permit(call).await?;
         let (id, revision) = self.user_to_write(call, id).await?;
         let prepared = self.prepare(call, password).await?;
+        let _seats = match self.directory.find_user(id).await?.filter(|user| user.status != Status::Active) {
+            Some(user) => {
+                let mut draft = SourceRecord {
+                    external_id: user.external_id(&call.source).map(str::to_owned),
+                    user_name: user.user_name.clone(),
+                    active: None,
+                    attributes: user.attributes.clone(),
+                };
+                edit(&user, &mut draft)?;
+                self.claim_seat(call, Some(&user), &draft).await?
+            }
+            None => None,
+        };
         let user = self.directory.change_user(&permit, id, revision, edit).await?;
         self.keep_password(&permit, &user, prepared.as_ref(), Account::Known).await?;
         let rows = Rows::shown(&call.projection(&self.catalogue, Kind::User), Kind::User);
         self.answered(call, Record::User(user), rows).await
+    }
+
+    /// Refuses an account that becomes active and takes a seat where none is left. What is returned is kept until it is
+    /// written.
+    async fn claim_seat(
+        &self,
+        call: &Call,
+        user: Option<&User>,
+        record: &SourceRecord,
+    ) -> Result<Option<SeatClaim>, Error> {
+        let is_active = record.active.unwrap_or(user.is_none());
+        if !is_active {
+            return Ok(None);
+        }
+        let overlay = match user {
+            Some(user) => Overlay { status: vec![(user.id, Some(Status::Active))], ..Overlay::default() },
+            None => {
+                let nobody = UserId::from_bytes([0; 16]);
+                let known = rule_record(&record.attributes, &record.user_name, std::iter::empty());
+                let given = self.directory.rules().wanted(&call.source, &known);
+                let grant = |rule: RuleGrant| {
+                    NewGrant { scope: rule.scope, ..NewGrant::new(Subject::User(nobody), rule.role) }.imagined()
+                };
+                let status = vec![(nobody, Some(Status::Active))];
+                Overlay { given: given.into_iter().map(grant).collect(), status, ..Overlay::default() }
+            }
+        };
+        self.access.claim_seats(&overlay).await.map_err(|error| match error {
+            access::Error::SeatLimit { detail } => Error::SeatLimit(detail),
+            access::Error::Store(error) => directory::Error::Store(error).into(),
+            _ => Error::Unavailable,
+        })
     }
 
     /// `DELETE /Users/{id}`.

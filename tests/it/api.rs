@@ -28,6 +28,7 @@ mod rank;
 mod reports;
 mod roles;
 mod scopes;
+mod seats;
 mod sessions;
 mod sources;
 mod tokens;

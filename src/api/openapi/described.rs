@@ -270,6 +270,12 @@ fn of_roles() -> Vec<Operation> {
             "before?:object after?:object roles?:[object] mappings?:[object] problems?:[object] tests?:[object] \
                  administrators?:object people?:object users:[object] next:text?",
         ),
+        Operation::get("/api/v1/seats", "The plan, and the seats that are taken")
+            .needs("`billing:read`")
+            .answers(200, "plan:text counted:flag used?:count limit?:count? over?:flag types?:[object]"),
+        Operation::post("/api/v1/seats:recount", "Counts the seats anew and corrects what is wrong")
+            .needs("`billing:update`")
+            .answers(200, "corrected:count"),
         Operation::get("/api/v1/roles", "Roles, flags and custom roles")
             .needs("`roles:read`")
             .query("kind", "text")

@@ -1,0 +1,185 @@
+//! Seats and plans: how many people may have a licensed role, and what a plan has.
+
+use cleargate::access::NewGrant;
+use cleargate::config::{self, Credentials};
+use cleargate::gateway;
+use cleargate::model::Subject;
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::{Ground, good, refused};
+
+const THREE: &str = "[seats]\nlimit = 3\n";
+
+async fn seats(ground: &Ground) -> Value {
+    good(ground.root().get("/api/v1/seats").await, StatusCode::OK)
+}
+
+async fn used(ground: &Ground) -> u64 {
+    seats(ground).await["used"].as_u64().unwrap()
+}
+
+/// Checks that a reply says that there is no seat left.
+#[track_caller]
+fn full(reply: &crate::support::gateway::Reply) {
+    refused(reply, 409, None);
+    assert_eq!(reply.json()["code"], "seat_limit", "{}", reply.text);
+}
+
+async fn create(ground: &Ground, name: &str, role: &str) -> crate::support::gateway::Reply {
+    ground.root().post("/api/v1/users", json!({"userName": name, "role": role})).await
+}
+
+#[tokio::test]
+async fn licensed_types_count_up_to_the_limit_and_browsers_without_limit() {
+    let ground = Ground::with(THREE).await;
+    for (name, role) in [("a", "editor"), ("b", "updater"), ("c", "editor")] {
+        good(create(&ground, name, role).await, StatusCode::CREATED);
+    }
+    full(&create(&ground, "d", "editor").await);
+    refused(&ground.root().get("/api/v1/users/d").await, 404, None);
+    for name in ["e", "f"] {
+        good(create(&ground, name, "browser").await, StatusCode::CREATED);
+    }
+    good(create(&ground, "g", "no_access").await, StatusCode::CREATED);
+    let told = seats(&ground).await;
+    assert_eq!((&told["used"], &told["limit"], &told["over"]), (&json!(3), &json!(3), &json!(false)));
+    let of = |role: &str| told["types"].as_array().unwrap().iter().find(|t| t["role"] == role).cloned();
+    assert_eq!(of("editor").unwrap()["seats"], 2);
+    assert_eq!(
+        (of("browser").unwrap()["people"].clone(), of("browser").unwrap()["seats"].clone()),
+        (json!(2), json!(0))
+    );
+    assert_eq!(of("no_access"), None, "who has no access has no type");
+    // A role that takes a seat is a seat; one that was taken already is none.
+    full(&ground.root().post("/api/v1/grants", json!({"user": "e", "role": "updater"})).await);
+    good(ground.root().post("/api/v1/grants", json!({"user": "b", "role": "editor"})).await, StatusCode::CREATED);
+    let told = seats(&ground).await;
+    assert_eq!((&told["used"], &told["types"][1]["role"]), (&json!(3), &json!("editor")));
+}
+
+#[tokio::test]
+async fn who_is_inactive_takes_none_and_none_left_keeps_from_being_activated() {
+    let ground = Ground::with("[seats]\nlimit = 1\n").await;
+    good(create(&ground, "ada", "editor").await, StatusCode::CREATED);
+    let active = async |name: &str, active: bool| {
+        ground.root().patch(&format!("/api/v1/users/{name}"), json!({"active": active})).await
+    };
+    good(active("ada", false).await, StatusCode::OK);
+    assert_eq!(used(&ground).await, 0);
+    good(create(&ground, "grace", "editor").await, StatusCode::CREATED);
+    full(&active("ada", true).await);
+    // What is no matter of seats goes on at the limit.
+    good(ground.root().patch("/api/v1/users/ada", json!({"displayName": "Ada"})).await, StatusCode::OK);
+    let path = "/api/v1/users/grace?confirm=grace&force=true";
+    good(ground.root().delete(path).await, StatusCode::OK);
+    good(active("ada", true).await, StatusCode::OK);
+    assert_eq!(used(&ground).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_fifty_at_once_exactly_as_many_are_made_as_there_are_seats() {
+    let ground = Ground::with("[seats]\nlimit = 7\n").await;
+    let mut running = tokio::task::JoinSet::new();
+    for number in 0..50 {
+        let root = ground.root();
+        running.spawn(async move {
+            let body = json!({"userName": format!("user{number}"), "role": "editor"});
+            root.post("/api/v1/users", body).await.status
+        });
+    }
+    let statuses = running.join_all().await;
+    assert_eq!(statuses.iter().filter(|status| **status == StatusCode::CREATED).count(), 7, "{statuses:?}");
+    assert!(statuses.iter().all(|status| [StatusCode::CREATED, StatusCode::CONFLICT].contains(status)));
+    assert_eq!(used(&ground).await, 7);
+}
+
+#[tokio::test]
+async fn groups_give_types_and_a_type_may_have_a_limit_of_its_own() {
+    let ground = Ground::with("[seats]\n[[seats.type]]\nrole = \"editor\"\nlimit = 1\n").await;
+    for name in ["a", "b", "c"] {
+        good(ground.root().post("/api/v1/users", json!({"userName": name})).await, StatusCode::CREATED);
+    }
+    let group = good(
+        ground.root().post("/api/v1/groups", json!({"name": "Editors", "users": ["a"]})).await,
+        StatusCode::CREATED,
+    );
+    let id = group["id"].as_str().unwrap();
+    let outer =
+        good(ground.root().post("/api/v1/groups", json!({"name": "All", "groups": [id]})).await, StatusCode::CREATED);
+    good(
+        ground.root().post("/api/v1/grants", json!({"group": outer["id"], "role": "editor"})).await,
+        StatusCode::CREATED,
+    );
+    assert_eq!(used(&ground).await, 1);
+    let members = format!("/api/v1/groups/{id}/members");
+    full(&ground.root().post(&members, json!({"users": ["b"]})).await);
+    full(&ground.root().post("/api/v1/grants", json!({"user": "b", "role": "editor"})).await);
+    good(ground.root().post("/api/v1/grants", json!({"user": "b", "role": "updater"})).await, StatusCode::CREATED);
+    good(
+        ground
+            .root()
+            .send(http::Method::DELETE, &format!("{members}?user=a"), "application/json", axum::body::Body::empty())
+            .await,
+        StatusCode::OK,
+    );
+    good(ground.root().post(&members, json!({"users": ["c"]})).await, StatusCode::CREATED.min(StatusCode::OK));
+    let told = seats(&ground).await;
+    assert_eq!(told["used"], 2, "{told}");
+}
+
+#[tokio::test]
+async fn what_sources_bring_is_not_held_up_and_is_told_and_a_wrong_count_is_corrected() {
+    let ground = Ground::with("[seats]\nlimit = 1\n").await;
+    for name in ["a", "b"] {
+        // Not by the management surface: as a rule or a sync would.
+        let user = ground.user(name, &[]).await;
+        let access = ground.test.gateway.access();
+        let grant = NewGrant::new(Subject::User(user.id), "editor".parse().unwrap());
+        access.grants().create(&ground.test.task(), &access.roles(), grant).await.unwrap();
+    }
+    let told = seats(&ground).await;
+    assert_eq!((&told["used"], &told["over"]), (&json!(2), &json!(true)));
+    let again = good(ground.root().post("/api/v1/seats:recount", json!({})).await, StatusCode::OK);
+    assert_eq!(again["corrected"], 0, "what is kept is what is counted");
+}
+
+#[tokio::test]
+async fn seats_and_plan_are_for_who_has_to_do_with_billing() {
+    let ground = Ground::with(THREE).await;
+    let clerk = ground.service(&["billing:read"]).await;
+    good(clerk.get("/api/v1/seats").await, StatusCode::OK);
+    good(clerk.get("/api/v1/reports/seats").await, StatusCode::OK);
+    refused(&clerk.get("/api/v1/users").await, 403, None);
+    refused(&clerk.post("/api/v1/seats:recount", json!({})).await, 403, None);
+    let other = ground.service(&["users:read", "grants:read"]).await;
+    refused(&other.get("/api/v1/seats").await, 403, None);
+    refused(&other.get("/api/v1/reports/seats").await, 403, None);
+    let plain = Ground::new().await;
+    assert_eq!(seats(&plain).await, json!({"plan": "enterprise", "counted": false}));
+}
+
+#[tokio::test]
+async fn the_professional_plan_has_no_roles_of_ones_own_and_no_single_sign_on() {
+    let ground = Ground::with("plan = \"professional\"").await;
+    let body = json!({"name": "Report Builder", "permissions": ["pages:read"]});
+    for (path, body) in [("/api/v1/roles", body), ("/api/v1/roles/editor:duplicate", json!({"name": "Other"}))] {
+        let reply = ground.root().post(path, body).await;
+        refused(&reply, 403, None);
+        assert_eq!(reply.json()["code"], "plan");
+        assert!(reply.json()["detail"].as_str().unwrap().contains("`enterprise` has"), "{}", reply.text);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cleargate.toml");
+    std::fs::write(folder.path().join("secret"), "secret").unwrap();
+    let oidc = "[[oidc]]\nid = \"google\"\nissuer = \"https://accounts.example\"\nclient_id = \"x\"\nclient_secret = { file = \"./secret\" }\n";
+    let text = |plan: &str| format!("public_url = \"http://127.0.0.1:8080\"\nplan = \"{plan}\"\n{oidc}");
+    let problems = |plan: &str| {
+        std::fs::write(&path, text(plan)).unwrap();
+        gateway::check(&config::load(&path, &Credentials::None).unwrap())
+    };
+    assert_eq!(problems("enterprise"), []);
+    let found = problems("professional");
+    assert_eq!(found[0].0, "oidc.google");
+    assert!(found[0].1.contains("`enterprise`"), "{found:?}");
+}
