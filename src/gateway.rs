@@ -209,8 +209,10 @@ impl Gateway {
         let roles = pack.roles().clone();
         let access = Access::new(ledger.clone(), clock.clone(), ids.clone(), organisation, roles, memberships);
         directory.name_rule().replace(pack.login_rule());
-        let access =
-            access.with_census(Arc::new(directory.clone())).with_scope_kinds(pack.scope_kinds()).with_pack(pack);
+        let access = access
+            .with_census(Arc::new(directory.clone()))
+            .with_scope_kinds(pack.scope_kinds(), pack.scope_below())
+            .with_pack(pack);
         let access = policies::counting(access, &config, &directory);
         access.start().await.map_err(Error::Access)?;
         let access = access.with_tests(config.tests.clone(), Arc::new(directory.clone()));

@@ -82,6 +82,7 @@ pub struct Pack {
     requires_role: bool,
     options: BTreeMap<String, String>,
     scope_kinds: Vec<String>,
+    scope_below: BTreeMap<String, String>,
     password: String,
     lockout: String,
     headings: Vec<String>,
@@ -140,6 +141,7 @@ impl Pack {
             requires_role: false,
             options: BTreeMap::new(),
             scope_kinds: Vec::new(),
+            scope_below: BTreeMap::new(),
             password: file::PASSWORD_PRESET.to_owned(),
             lockout: file::LOCKOUT_PRESET.to_owned(),
             headings: Vec::new(),
@@ -227,6 +229,11 @@ impl Pack {
     /// The kinds of scope: `department`, `scorecard`.
     pub fn scope_kinds(&self) -> &[String] {
         &self.scope_kinds
+    }
+
+    /// The kinds of which every scope lies below one of another kind, and which.
+    pub fn scope_below(&self) -> &BTreeMap<String, String> {
+        &self.scope_below
     }
 
     /// The name of its preset for passwords.

@@ -1,14 +1,15 @@
 //! Scopes: the places below the organisation where a grant may hold, as records and as the tree that they make.
 //!
-//! A scope is known by its kind and slug, which never change; its name may. It may lie below another one of its kind:
-//! what is given above holds below. Every write raises one epoch, which every write checks: so two writers cannot make
+//! A scope is known by its kind and slug, which never change; its name may. It may lie below another one of its kind, or,
+//! where the policy pack says so, always below one of another kind, as an element below its scorecard: what is given above
+//! holds below. Every write raises one epoch, which every write checks: so two writers cannot make
 //! a circle together, and no older tree replaces a newer one. The tree in memory is renewed before a write is answered.
 //!
 //! It refuses unknown kinds and parents, circles, trees that are too deep, and to delete what is still in use.
 
 mod tree;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use minicbor::{Decode, Encode};
@@ -37,6 +38,11 @@ pub(in crate::access) fn epoch_keys(organisation: OrganisationId) -> [Vec<u8>; 3
 
 /// The kinds of every organisation; a pack may add some.
 const KINDS: [&str; 4] = ["company", "department", "project", "scorecard"];
+/// Whether every organisation has scopes of this kind.
+pub(in crate::access) fn is_common(kind: &str) -> bool {
+    KINDS.contains(&kind)
+}
+
 /// Most scopes of an organisation: the tree of all is kept in memory and built anew by every change.
 pub const MAX_SCOPES: usize = 10_000;
 /// Longest way from the organisation to a scope, the scope itself counted.
@@ -61,7 +67,7 @@ pub struct ScopeRecord {
     /// What it is for; may be empty.
     #[n(2)]
     pub description: String,
-    /// The scope of the same kind below which it lies.
+    /// The scope below which it lies.
     #[n(3)]
     pub parent: Option<Scope>,
     /// The source that keeps it; `None` when it is kept by hand.
@@ -108,21 +114,34 @@ pub struct Scopes {
     ledger: Ledger,
     clock: Clock,
     organisation: OrganisationId,
-    kinds: Arc<BTreeSet<String>>,
+    /// The kinds, each with the kind below which its scopes lie, where that is another one.
+    kinds: Arc<BTreeMap<String, Option<String>>>,
     tree: Arc<RwLock<Arc<ScopeTree>>>,
 }
 
 impl Scopes {
-    /// The scopes of `organisation` behind this ledger, of the kinds that every organisation has and of these. None is
-    /// known before [`Scopes::load`].
-    pub fn new(ledger: Ledger, clock: Clock, organisation: OrganisationId, kinds: &[String]) -> Self {
-        let kinds = KINDS.into_iter().map(str::to_owned).chain(kinds.iter().cloned()).collect();
+    /// The scopes of `organisation` behind this ledger, of the kinds that every organisation has and of these, of which
+    /// `below` says which lie below scopes of another kind. None is known before [`Scopes::load`].
+    pub fn new(
+        ledger: Ledger,
+        clock: Clock,
+        organisation: OrganisationId,
+        kinds: &[String],
+        below: &BTreeMap<String, String>,
+    ) -> Self {
+        let kinds = KINDS.into_iter().map(str::to_owned).chain(kinds.iter().cloned());
+        let kinds = kinds.map(|kind| (kind.clone(), below.get(&kind).cloned())).collect();
         Self { ledger, clock, organisation, kinds: Arc::new(kinds), tree: Arc::default() }
     }
 
     /// The kinds of scope, sorted.
     pub fn kinds(&self) -> impl Iterator<Item = &str> {
-        self.kinds.iter().map(String::as_str)
+        self.kinds.keys().map(String::as_str)
+    }
+
+    /// The kind of what a scope of this kind may lie below.
+    pub fn kind_above<'a>(&'a self, kind: &'a str) -> &'a str {
+        self.kinds.get(kind).and_then(Option::as_deref).unwrap_or(kind)
     }
 
     /// The tree in force.
@@ -225,7 +244,7 @@ impl Scopes {
                     let detail = format!("there are {MAX_SCOPES} scopes already, and there may be no more");
                     return Err(Error::Conflict { field: None, detail });
                 }
-                check_parent(&tree, &new.scope, new.parent.as_ref())?;
+                self.check_parent(&tree, &new.scope, new.parent.as_ref())?;
                 let now = self.clock.now();
                 let record = ScopeRecord {
                     scope: new.scope.clone(),
@@ -278,7 +297,7 @@ impl Scopes {
                 check_texts(&after.name, &after.description)?;
                 if after.parent != before.parent {
                     permit.demand_weighed()?;
-                    check_parent(&tree, scope, after.parent.as_ref())?;
+                    self.check_parent(&tree, scope, after.parent.as_ref())?;
                 }
                 if (&after.name, &after.description, &after.parent)
                     == (&before.name, &before.description, &before.parent)
@@ -386,7 +405,9 @@ impl Scopes {
             check_texts(&record.name, &record.description)?;
             let parent = record.parent.as_ref();
             let is_far = |parent: &Scope| next.above(&record.scope).next() != Some(parent);
-            if let Some(parent) = parent.filter(|parent| parent.kind() != record.scope.kind() || is_far(parent)) {
+            if let Some(parent) =
+                parent.filter(|parent| parent.kind() != self.kind_above(record.scope.kind()) || is_far(parent))
+            {
                 let reason = format!("`{parent}` of `{}` does not exist, or leads in a circle", record.scope);
                 return Err(Error::Invalid { field: "parent", reason });
             }
@@ -394,8 +415,12 @@ impl Scopes {
         Ok((restored, next))
     }
 
+    fn check_parent(&self, tree: &ScopeTree, scope: &Scope, parent: Option<&Scope>) -> Result<(), Error> {
+        check_parent(tree, scope, parent, self.kind_above(scope.kind()))
+    }
+
     fn check_kind(&self, kind: &str) -> Result<(), Error> {
-        if self.kinds.contains(kind) {
+        if self.kinds.contains_key(kind) {
             return Ok(());
         }
         let hint = near::hint(kind, self.kinds());
@@ -424,12 +449,18 @@ fn check_texts(name: &str, description: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Refuses a place that there is not, of another kind, below itself, or too deep.
-fn check_parent(tree: &ScopeTree, scope: &Scope, parent: Option<&Scope>) -> Result<(), Error> {
+/// Refuses a place that there is not, of another kind than `above`, below itself, or too deep.
+fn check_parent(tree: &ScopeTree, scope: &Scope, parent: Option<&Scope>, above: &str) -> Result<(), Error> {
     let invalid = |reason: String| Err(Error::Invalid { field: "parent", reason });
-    let Some(parent) = parent else { return Ok(()) };
-    if parent.kind() != scope.kind() {
-        return invalid(format!("`{parent}` is of another kind than `{scope}`"));
+    let Some(parent) = parent else {
+        return match above == scope.kind() {
+            true => Ok(()),
+            false => invalid(format!("is required: `{scope}` lies below a {above}")),
+        };
+    };
+    if parent.kind() != above {
+        let other = if above == scope.kind() { String::new() } else { format!(", which lies below a {above}") };
+        return invalid(format!("`{parent}` is of another kind than `{scope}`{other}"));
     }
     if parent == scope || tree.covers(Some(scope), Some(parent)) {
         let mut circle = vec![scope.to_string(), parent.to_string()];

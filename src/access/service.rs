@@ -1,5 +1,6 @@
 //! Access as a service: reads what the policy needs, lets it decide, records refusals, hands out permits.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -56,7 +57,7 @@ impl Access {
         roles: RoleBook,
         memberships: Arc<dyn Memberships>,
     ) -> Self {
-        let scopes = Scopes::new(ledger.clone(), clock.clone(), organisation, &[]);
+        let scopes = Scopes::new(ledger.clone(), clock.clone(), organisation, &[], &BTreeMap::new());
         let grants = Grants::new(ledger.clone(), clock.clone(), ids, organisation);
         // Unreadable, or not Linux: the superuser alone.
         let daemon_uid = std::fs::metadata("/proc/self").map_or(0, |metadata| metadata.uid());
@@ -91,11 +92,12 @@ impl Access {
         self
     }
 
-    /// The same with these kinds of scope beside those that every organisation has.
+    /// The same with these kinds of scope beside those that every organisation has; `below` says which lie below scopes of
+    /// another kind.
     #[must_use]
-    pub fn with_scope_kinds(self, kinds: &[String]) -> Self {
+    pub fn with_scope_kinds(self, kinds: &[String], below: &BTreeMap<String, String>) -> Self {
         let organisation = self.grants.organisation();
-        let scopes = Scopes::new(self.ledger.clone(), self.clock.clone(), organisation, kinds);
+        let scopes = Scopes::new(self.ledger.clone(), self.clock.clone(), organisation, kinds, below);
         Self { scopes, ..self }
     }
 

@@ -130,10 +130,11 @@ impl Api {
         self.weigh(permit, &Overlay { scopes: Some(Arc::new(placed)), ..Overlay::default() }, false).await
     }
 
-    /// A parent as it is written: a slug of the same kind, or `KIND:SLUG`.
+    /// A parent as it is written: `KIND:SLUG`, or a slug of the kind below which it must lie.
     fn parent(&self, kind: &str, text: Option<String>) -> Result<Option<Scope>, Error> {
         let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
-        let full = if text.contains(':') { text } else { format!("{kind}:{text}") };
+        let above = self.services.access.scopes().kind_above(kind);
+        let full = if text.contains(':') { text } else { format!("{above}:{text}") };
         full.parse().map(Some).map_err(|error| Error::invalid("parent", error))
     }
 

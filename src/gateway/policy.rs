@@ -49,7 +49,8 @@ impl PolicyInForce {
     pub(super) async fn apply(&self, pack: Pack, config: &Config) -> Vec<String> {
         let mut notes = Vec::new();
         let before = self.access.roles();
-        if self.access.pack().scope_kinds() != pack.scope_kinds() {
+        let in_force = self.access.pack();
+        if in_force.scope_kinds() != pack.scope_kinds() || in_force.scope_below() != pack.scope_below() {
             notes.push("takes effect at the next start: the kinds of scope of the policy pack".to_owned());
         }
         self.directory.name_rule().replace(pack.login_rule());

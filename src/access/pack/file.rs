@@ -25,7 +25,10 @@ struct File {
     #[serde(default)]
     role_required: bool,
     #[serde(default)]
-    scope_kinds: Vec<String>,
+    scope_kinds: Vec<Text>,
+    /// Kinds whose scopes each lie below one of another kind: `element = "scorecard"`.
+    #[serde(default)]
+    scope_below: BTreeMap<Text, Text>,
     #[serde(default)]
     flag_headings: Vec<String>,
     #[serde(default)]
@@ -204,6 +207,7 @@ pub(super) fn load(name: &str, text: &str, chosen: &Options) -> Result<Pack, Vec
     }
     let password = reader.preset(file.presets.password.as_ref(), PASSWORD_PRESET, &PasswordPreset::ALL);
     let lockout = reader.preset(file.presets.lockout.as_ref(), LOCKOUT_PRESET, &LockoutPreset::ALL);
+    let scope_below = reader.scope_below(&file.scope_below, &file.scope_kinds);
     let columns = reader.known_roles(&file.matrix.columns, &known);
     let default_role = reader.known_roles(file.default_role.as_slice(), &known).pop();
     let rows = file.matrix.row.iter().map(|row| reader.row(row)).collect();
@@ -224,7 +228,8 @@ pub(super) fn load(name: &str, text: &str, chosen: &Options) -> Result<Pack, Vec
         default_role,
         requires_role: file.role_required,
         options,
-        scope_kinds: file.scope_kinds,
+        scope_kinds: file.scope_kinds.into_iter().map(Spanned::into_inner).collect(),
+        scope_below,
         password,
         lockout,
         headings: file.flag_headings,
@@ -322,6 +327,26 @@ impl<'a> Reader<'a> {
             let near = meant(nearest(name, choices.iter().map(|choice| choice.name.as_str())));
             self.problems.push(placed(chosen, &format!("there is no option `{name}` in this pack{near}")));
         }
+    }
+
+    /// Which kinds of scope lie below which; no further than one step, and each a kind of the pack.
+    fn scope_below(&mut self, written: &BTreeMap<Text, Text>, kinds: &[Text]) -> BTreeMap<String, String> {
+        let known: Vec<&str> = kinds.iter().map(|kind| kind.get_ref().as_str()).collect();
+        for text in written.keys().chain(written.values()) {
+            if !known.contains(&text.get_ref().as_str()) {
+                let near = meant(nearest(text.get_ref(), known.iter().copied()));
+                self.problem(text.span(), &format!("`{}` is no kind of scope of this pack{near}", text.get_ref()));
+            }
+        }
+        for (kind, above) in written {
+            let lies_too = written.keys().any(|other| other.get_ref() == above.get_ref());
+            if lies_too || super::super::scopes::is_common(kind.get_ref()) {
+                let problem = format!("`{}` cannot lie below `{}`", kind.get_ref(), above.get_ref());
+                self.problem(kind.span(), &problem);
+            }
+        }
+        let plain = |(kind, above): (&Text, &Text)| (kind.get_ref().clone(), above.get_ref().clone());
+        written.iter().map(plain).collect()
     }
 
     /// The name of a preset; an unknown one is a problem.

@@ -83,10 +83,11 @@ fn the_chain_of_numbers_says_what_the_tree_says() {
 fn a_place_that_makes_a_circle_is_refused_with_the_circle() {
     let tree =
         tree(&[("department:a", None), ("department:b", Some("department:a")), ("department:c", Some("department:b"))]);
-    let refused = |place: &str, parent: &str| match check_parent(&tree, &scope(place), Some(&scope(parent))) {
-        Err(Error::Invalid { field: "parent", reason }) => reason,
-        other => panic!("{other:?}"),
-    };
+    let refused =
+        |place: &str, parent: &str| match check_parent(&tree, &scope(place), Some(&scope(parent)), "department") {
+            Err(Error::Invalid { field: "parent", reason }) => reason,
+            other => panic!("{other:?}"),
+        };
     assert_eq!(
         refused("department:a", "department:c"),
         "would make a circle: department:a below department:c below department:b below department:a"
@@ -97,5 +98,5 @@ fn a_place_that_makes_a_circle_is_refused_with_the_circle() {
         refused("department:x", "department:bb"),
         "`department:bb` does not exist; did you mean `department:b`?"
     );
-    assert!(check_parent(&tree, &scope("department:c"), Some(&scope("department:a"))).is_ok());
+    assert!(check_parent(&tree, &scope("department:c"), Some(&scope("department:a")), "department").is_ok());
 }

@@ -74,7 +74,13 @@ async fn what_was_written_while_its_writer_went_away_is_in_force_at_the_next_dec
     // Another hand on the same store: nothing tells the gateway's own tree.
     let access = ground.test.gateway.access();
     let ledger = ground.test.gateway.ledger().clone();
-    let other = Scopes::new(ledger, ground.test.clock.clock(), cleargate::model::OrganisationId::DEFAULT, &[]);
+    let other = Scopes::new(
+        ledger,
+        ground.test.clock.clock(),
+        cleargate::model::OrganisationId::DEFAULT,
+        &[],
+        &Default::default(),
+    );
     other.load().await.unwrap();
     let new = NewScope {
         scope: "department:payroll".parse().unwrap(),

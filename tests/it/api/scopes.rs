@@ -55,6 +55,48 @@ async fn every_kind_has_its_list_and_pages() {
     }
 }
 
+/// The By Group type: a group, its members, and a role in one report only.
+#[tokio::test]
+async fn a_group_gives_access_down_to_a_single_element_or_report() {
+    let ground = Ground::new().await;
+    let root = ground.root();
+    good(root.post("/api/v1/scorecards", json!({"name": "Corporate", "slug": "corp"})).await, StatusCode::CREATED);
+    good(root.post("/api/v1/departments", json!({"name": "Sales", "slug": "sales"})).await, StatusCode::CREATED);
+    let make = async |kind: &str, slug: &str, parent: Value| {
+        let body = json!({"kind": kind, "slug": slug, "name": slug, "parent": parent});
+        root.post("/api/v1/scopes", body).await
+    };
+    for (kind, slug) in [("report", "q1"), ("report", "q2"), ("element", "churn")] {
+        let made = good(make(kind, slug, json!("corp")).await, StatusCode::CREATED);
+        assert_eq!(made["parent"], "scorecard:corp");
+    }
+    // Each belongs to a scorecard and to nothing else.
+    refused(&make("report", "q3", Value::Null).await, 422, Some("parent"));
+    refused(&make("report", "q3", json!("report:q1")).await, 422, Some("parent"));
+    refused(&make("report", "q3", json!("department:sales")).await, 422, Some("parent"));
+    refused(&root.patch("/api/v1/scopes/report:q1", json!({"parent": null})).await, 422, Some("parent"));
+    refused(&root.delete("/api/v1/scorecards/corp").await, 409, None);
+    ground.user("ada", &["by_group"]).await;
+    ground.user("grace", &["by_group"]).await;
+    let group = json!({"name": "Quarter one", "users": ["ada"]});
+    let group = good(root.post("/api/v1/groups", group).await, StatusCode::CREATED);
+    let grant = json!({"group": group["id"], "role": "editor", "scope": "report:q1"});
+    good(root.post("/api/v1/grants", grant).await, StatusCode::CREATED);
+    let may = async |user: &str, scope: &str| {
+        let path = format!("/api/v1/explain?user={user}&permission=pages:read&scope={scope}");
+        good(root.get(&path).await, StatusCode::OK)["allowed"].as_bool().unwrap()
+    };
+    assert!(may("ada", "report:q1").await);
+    for scope in ["report:q2", "element:churn", "scorecard:corp"] {
+        assert!(!may("ada", scope).await, "{scope}");
+    }
+    assert!(!may("grace", "report:q1").await, "who is not in the group");
+    // What is given in the scorecard reaches all that belongs to it.
+    let grant = json!({"user": "grace", "role": "browser", "scope": "scorecard:corp"});
+    good(root.post("/api/v1/grants", grant).await, StatusCode::CREATED);
+    assert!(may("grace", "report:q1").await && may("grace", "element:churn").await);
+}
+
 #[tokio::test]
 async fn what_makes_no_scope_is_told_by_its_field() {
     let ground = Ground::new().await;
