@@ -199,23 +199,20 @@ impl Gateway {
             lockout: lockout.clone(),
             sessions: sessions.clone(),
         };
-        let directory = Directory::new(ledger.clone(), clock.clone(), ids.clone(), rules(&config, &pack)?)
+        let directory = Directory::new(ledger.clone(), clock.clone(), ids.clone(), rules(&config))
             .with_belongings(Arc::new(belongings))
             .with_schemas(&config.schemas)
             .with_connections(policies::connections(&config.scim));
         count_owned(&directory, &ledger, &config).await?;
         open_facets(&directory, &ledger, &foundation.tasks).await?;
-        let memberships = Arc::new(directory.clone());
-        let roles = pack.roles().clone();
+        let (roles, memberships) = (pack.roles().clone(), Arc::new(directory.clone()));
         let access = Access::new(ledger.clone(), clock.clone(), ids.clone(), organisation, roles, memberships);
         directory.name_rule().replace(pack.login_rule());
         let access = access
             .with_census(Arc::new(directory.clone()))
             .with_scope_kinds(pack.scope_kinds(), pack.scope_below())
             .with_pack(pack);
-        let access = policies::counting(access, &config, &directory);
-        access.start().await.map_err(Error::Access)?;
-        let access = access.with_tests(config.tests.clone(), Arc::new(directory.clone()));
+        let access = start(access, &config, &directory).await?;
         tell_failing_tests(&access, &ledger, foundation.clock.now()).await?;
         let tokens = Tokens::new(ledger.clone(), master, ids.clone(), clock.clone());
         let cursors = scim::Cursors::new(master, clock.clone());
@@ -372,11 +369,20 @@ pub fn open_pack(config: &Config) -> Result<access::Pack, access::Error> {
     policies::pack(&config.policy)
 }
 
+/// What may be wrong with a configuration and only the store can tell: mapping rules whose role the pack does not have, and
+/// an administrator may have made. Each is a place and the rest of a sentence about it.
+pub fn doubts(config: &Config) -> Vec<(String, String)> {
+    let Ok(pack) = policies::pack(&config.policy) else { return Vec::new() };
+    let unknown = policies::unknown_roles(config, pack.roles()).into_iter();
+    let last = "; the daemon starts only when it is a role of your own";
+    unknown.map(|(place, reason)| (place, format!("{reason}{last}"))).collect()
+}
+
 /// What else is wrong with a configuration that reads well: a policy pack that cannot be used, roles that it does not
 /// have. Each is a place of the configuration (`cleargate.toml:31`, or a key) and the rest of a sentence about it.
 pub fn check(config: &Config) -> Vec<(String, String)> {
     let mut problems = match policies::pack(&config.policy) {
-        Ok(pack) => [policies::unknown_roles(config, &pack), policies::wrong_tests(config, &pack)].concat(),
+        Ok(pack) => policies::wrong_tests(config, &pack),
         Err(error) => policies::pack_problems(&config.policy, &error),
     };
     problems.extend(policies::beyond_plan(config));
@@ -385,6 +391,16 @@ pub fn check(config: &Config) -> Vec<(String, String)> {
         problems.push((format!("ldap.{}.bind", ldap.id), reason));
     }
     problems
+}
+
+/// Reads what decisions need; a mapping rule must give a role of the pack or one that an administrator made.
+async fn start(access: Access, config: &Config, directory: &Directory) -> Result<Access, Error> {
+    let access = policies::counting(access, config, directory);
+    access.start().await.map_err(Error::Access)?;
+    match policies::unknown_roles(config, &access.roles()).into_iter().next() {
+        Some((position, reason)) => Err(Error::configuration(format!("mapping at {position}"), reason)),
+        None => Ok(access.with_tests(config.tests.clone(), Arc::new(directory.clone()))),
+    }
 }
 
 /// Says which tests of the policy fail: the daemon comes up all the same, so that it can be mended.
@@ -452,10 +468,7 @@ async fn prune_grants(access: &Access, rules: &Rules) -> Result<usize, Error> {
     pruned.map_err(Error::Access)
 }
 
-fn rules(config: &Config, pack: &access::Pack) -> Result<Rules, Error> {
-    if let Some((position, reason)) = policies::unknown_roles(config, pack).into_iter().next() {
-        return Err(Error::configuration(format!("mapping at {position}"), reason));
-    }
+fn rules(config: &Config) -> Rules {
     let mut rules = Vec::new();
     for mapping in &config.mappings {
         let is_directory = config.ldap.iter().any(|ldap| ldap.id == mapping.from);
@@ -468,5 +481,5 @@ fn rules(config: &Config, pack: &access::Pack) -> Result<Rules, Error> {
             position: mapping.position.clone(),
         });
     }
-    Ok(Rules::new(rules))
+    Rules::new(rules)
 }

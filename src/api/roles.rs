@@ -353,6 +353,10 @@ pub(super) async fn delete(
     let run = run(&mut params)?;
     params.end()?;
     let (id, _) = api.role(&id)?;
+    if let Some(rule) = api.services.directory.rules().iter().find(|rule| rule.role == id) {
+        let detail = format!("`{id}` is what the mapping rule at {} gives; take the rule out first", rule.position);
+        return Err(Error::Conflict { field: None, detail });
+    }
     let role = api.services.access.delete_role(&permit, &id, revision, run).await?;
     Ok(render::answer(StatusCode::OK, &render_stored(&role)))
 }

@@ -25,16 +25,24 @@ pub(super) fn run(arguments: &Arguments, options: &Options, output: &Output) -> 
     let path = arguments.file.clone().unwrap_or_else(|| options.config_path());
     let folder = environment::read("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     let credentials = folder.map_or(Credentials::Unchecked, Credentials::Folder);
-    let (problems, more, is_usable) = match config::load(&path, &credentials) {
+    let loaded = config::load(&path, &credentials);
+    let (problems, more, is_usable) = match &loaded {
         Ok(config) => {
-            let more = gateway::check(&config);
+            let more = gateway::check(config);
             let is_usable = more.is_empty();
-            (config.warnings, more, is_usable)
+            (config.warnings.clone(), more, is_usable)
         }
-        Err(problems) => (problems, Vec::new(), false),
+        Err(problems) => (problems.clone(), Vec::new(), false),
     };
     for problem in &problems {
         if output.is_json() { output.line(&object(problem).to_string())? } else { output.message(&problem.to_string()) }
+    }
+    if let Ok(config) = &loaded {
+        for (place, reason) in gateway::doubts(config) {
+            let text = format!("{place}: warning: {reason}");
+            let object = json!({"severity": "warning", "file": place, "message": reason});
+            if output.is_json() { output.line(&object.to_string())? } else { output.message(&text) }
+        }
     }
     for (place, reason) in &more {
         let text = format!("{place}: error: {reason}");

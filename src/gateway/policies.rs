@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Error;
-use crate::access::{self, Chosen, Pack, SeatLimits};
+use crate::access::{self, Chosen, Pack, RoleBook, SeatLimits};
 use crate::config;
 use crate::credential::{Cost, PasswordPolicy, Rules, Unmet};
 use crate::directory::{Connection, Connections, Directory};
@@ -41,9 +41,8 @@ pub(super) fn pack_problems(policy: &config::Policy, error: &access::Error) -> V
     problems.iter().map(place).collect()
 }
 
-/// The mappings that name a role which the pack does not have: where, and what is wrong.
-pub(super) fn unknown_roles(config: &config::Config, pack: &Pack) -> Vec<(String, String)> {
-    let roles = pack.roles();
+/// The mappings that name a role which is not among these: where, and what is wrong.
+pub(super) fn unknown_roles(config: &config::Config, roles: &RoleBook) -> Vec<(String, String)> {
     let known = || roles.iter().map(|entry| format!("`{}`", entry.role.id)).collect::<Vec<_>>().join(", ");
     let unknown = config.mappings.iter().filter(|mapping| roles.find(&mapping.grant.role).is_none());
     let tell = |mapping: &config::Mapping| {

@@ -28,7 +28,8 @@ impl PolicyInForce {
         let pack = pack.map_err(|error| {
             policies::pack_problems(&config.policy, &error).into_iter().map(told).collect::<Vec<_>>()
         })?;
-        let mut problems: Vec<String> = policies::unknown_roles(config, &pack).into_iter().map(told).collect();
+        let mut problems: Vec<String> =
+            policies::unknown_roles(config, &self.access.book_under(&pack)).into_iter().map(told).collect();
         problems.extend(policies::wrong_tests(config, &pack).into_iter().map(told));
         let overlay = Overlay { roles: Some(Arc::new(self.access.book_under(&pack))), ..Overlay::default() };
         let failed = |error: crate::access::Error| vec![Chain(&error).to_string()];

@@ -165,6 +165,35 @@ async fn who_holds_what_is_told_to_those_only_who_may_read_it() {
     }
 }
 
+#[tokio::test]
+async fn a_mapping_rule_gives_a_role_of_ones_own_which_stays_as_long_as_the_rule() {
+    let mut daemon = Daemon::serving("[[scim]]\nid = \"okta\"\n").await;
+    daemon.run(&["role", "create", "--name", "Report Builder", "--permission", "pages:read"]).await;
+    let rule = |role: &str| {
+        format!(
+            "[[scim]]\nid = \"okta\"\n[[mapping]]\nfrom = \"okta\"\nwhen = 'title eq \"Analyst\"'\ngrant = {{ role = \"{role}\" }}\n"
+        )
+    };
+    // One that nobody made keeps the daemon from starting.
+    daemon.configure(&rule("report_bilder"));
+    daemon.terminate().await;
+    daemon.launch();
+    assert_eq!(daemon.ended().await.code(), Some(78), "{}", daemon.log());
+    assert!(daemon.log().contains("`report_bilder`"), "{}", daemon.log());
+    daemon.configure(&rule("report_builder"));
+    daemon.start().await;
+    let token = daemon.scim_token("okta").await;
+    let body =
+        json!({"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "ada", "title": "Analyst"});
+    let answer = daemon.client().post("/scim/v2/Users").bearer(&token).json(&body).send().await;
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    assert_eq!(daemon.run(&["explain", "ada", "pages:read"]).await["allowed"], true);
+    let path = "/api/v1/roles/report_builder";
+    let refused = daemon.admin().delete(path).send().await;
+    assert_eq!(refused.status, 409, "{}", refused.text());
+    assert!(refused.text().contains("the mapping rule at conf.d/test.toml:3"), "{}", refused.text());
+}
+
 fn cli(daemon: &Daemon, arguments: &[&str]) -> (i32, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cleargate"));
     let output = command.args(arguments).arg("--config").arg(daemon.config()).stdin(Stdio::null()).output().unwrap();
