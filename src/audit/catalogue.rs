@@ -63,7 +63,7 @@ const fn off(name: &'static str, class: &'static str, note: &'static str) -> Kin
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 55] = [
+    pub const ALL: [Self; 56] = [
         Self::AssertionRefused,
         Self::ConfigurationReloaded,
         Self::GatewayStarted,
@@ -119,6 +119,7 @@ impl EventKind {
         Self::TokenRotated,
         Self::DemandChanged,
         Self::SessionsEnded,
+        Self::SeatsCorrected,
     ];
 
     /// What it is about, as the manual groups events.
@@ -133,6 +134,7 @@ impl EventKind {
             Self::RoleChanged | Self::RoleCreated | Self::RoleDeleted => "roles",
             Self::ImportApplied => "imports",
             Self::PolicyRefused => "policy",
+            Self::SeatsCorrected => "seats",
             Self::ScopeChanged | Self::ScopeCreated | Self::ScopeDeleted => "scopes",
             Self::GrantCreated | Self::GrantDeleted | Self::PermissionRefused => "rights",
             Self::AssertionRefused

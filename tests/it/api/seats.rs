@@ -183,3 +183,28 @@ async fn the_professional_plan_has_no_roles_of_ones_own_and_no_single_sign_on() 
     assert_eq!(found[0].0, "oidc.google");
     assert!(found[0].1.contains("`enterprise`"), "{found:?}");
 }
+
+#[tokio::test]
+async fn a_client_of_scim_is_told_that_no_seat_is_left_and_takes_no_account_for_one_that_is_there() {
+    let lines = "[[scim]]\nid = \"okta\"\n[[mapping]]\nfrom = \"okta\"\nwhen = 'title eq \"Editor\"'\n\
+                 grant = { role = \"editor\" }\n[seats]\nlimit = 1\n";
+    let daemon = crate::support::daemon::Daemon::serving(lines).await;
+    let token = daemon.scim_token("okta").await;
+    let create = async |name: &str, active: bool| {
+        let schema = "urn:ietf:params:scim:schemas:core:2.0:User";
+        let body = json!({"schemas": [schema], "userName": name, "title": "Editor", "active": active});
+        daemon.client().post("/scim/v2/Users").bearer(&token).json(&body).send().await
+    };
+    assert_eq!(create("ada", true).await.status, 201);
+    let refused = create("grace", true).await;
+    assert_eq!(refused.status, 403, "{}", refused.text());
+    assert!(refused.text().contains("1 of 1 seats are taken"), "{}", refused.text());
+    let waiting = create("grace", false).await;
+    assert_eq!(waiting.status, 201, "who is not active takes none: {}", waiting.text());
+    let path = format!("/scim/v2/Users/{}", waiting.json()["id"].as_str().unwrap());
+    let operation = json!([{"op": "replace", "path": "active", "value": true}]);
+    let body = json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operation});
+    let refused = daemon.client().patch(&path).bearer(&token).json(&body).send().await;
+    assert_eq!(refused.status, 403, "{}", refused.text());
+    assert_eq!(daemon.run(&["doctor", "--seats"]).await["corrected"], 0);
+}
