@@ -26,7 +26,7 @@ use crate::store::{self, Range, Table, Write};
 /// Seats by user.
 const SEATS: Table<UserId, Seat> = Table::new(0x1e, "seats");
 /// Whose seat is to be looked at again; a group stands for everybody in it.
-const DUE: Table<Holder, ()> = Table::new(0x29, "seats due");
+const DUE: Table<Holder, ()> = Table::new(0x2b, "seats due");
 /// Kept sums: `seats`, `seats ROLE`, `people ROLE`.
 const SUMS: Table<str, i64> = Table::new(0x2a, "seat sums");
 
