@@ -12,7 +12,7 @@ const SAMPLE: &str = include_str!("../../../systemd/cleargate.toml");
 fn uncommented(with_examples: bool) -> String {
     let is_setting = |text: &str| {
         let name = text.split(['=', ' ']).next().unwrap_or("");
-        text.starts_with("[[")
+        text.starts_with('[')
             || (text.contains('=')
                 && !name.is_empty()
                 && name.chars().all(|c| c.is_ascii_lowercase() || "_.".contains(c)))
