@@ -63,7 +63,7 @@ const fn off(name: &'static str, class: &'static str, note: &'static str) -> Kin
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 56] = [
+    pub const ALL: &[Self] = &[
         Self::AssertionRefused,
         Self::ConfigurationReloaded,
         Self::GatewayStarted,
@@ -184,7 +184,7 @@ impl EventKind {
 
 /// Every kind of event, and what is in none, by class and name.
 pub fn catalogue() -> Vec<Kind> {
-    let mut lines: Vec<Kind> = EventKind::ALL.into_iter().map(EventKind::line).chain(OFF).collect();
+    let mut lines: Vec<Kind> = EventKind::ALL.iter().copied().map(EventKind::line).chain(OFF).collect();
     lines.sort_by_key(|line| (line.class, line.name));
     lines
 }
