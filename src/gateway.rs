@@ -10,13 +10,14 @@ mod sources;
 
 use std::sync::Arc;
 
+use self::belongings::Belongings;
 use crate::access::{self, Access};
 use crate::api;
 use crate::audit::{self, Ledger, Sealer};
 use crate::authzen;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, MasterKey};
-use crate::credential::{Credentials, Factors, Hasher};
+use crate::credential::{Credentials, Factors};
 use crate::directory::{self, Directory, Rule, Rules};
 use crate::error::Chain;
 use crate::http::Metrics;
@@ -180,25 +181,8 @@ impl Gateway {
         let ledger = Ledger::new(store, writer);
         let pack = policies::pack(&config.policy).map_err(Error::Access)?;
         policies::check_plan(&config)?;
-        let hasher = Hasher::start(policies::cost(&config.password.hashing), clock.clone()).map_err(Error::Hasher)?;
-        let credentials = Credentials::new(
-            ledger.clone(),
-            clock.clone(),
-            ids.clone(),
-            organisation,
-            hasher,
-            policies::password(&config.password)?,
-        );
-        let lockout =
-            Lockout::new(ledger.clone(), clock.clone(), organisation, master, policies::lockout(&config.lockout));
-        let sessions = Sessions::new(ledger.clone(), master, ids.clone(), clock.clone(), config.session);
-        let factors = Factors::new(ledger.clone(), master, clock.clone(), ids.clone(), organisation);
-        let belongings = belongings::Belongings {
-            credentials: credentials.clone(),
-            factors: factors.clone(),
-            lockout: lockout.clone(),
-            sessions: sessions.clone(),
-        };
+        let belongings = Belongings::new(&config, &foundation, &ledger, master)?;
+        let Belongings { credentials, factors, lockout, sessions } = belongings.clone();
         let directory = Directory::new(ledger.clone(), clock.clone(), ids.clone(), rules(&config))
             .with_belongings(Arc::new(belongings))
             .with_schemas(&config.schemas)

@@ -2,20 +2,46 @@
 
 use futures_util::future::BoxFuture;
 
-use crate::audit::Change;
-use crate::credential::{Credentials, Factors};
+use super::{Error, Foundation, policies};
+use crate::audit::{Change, Ledger};
+use crate::config::Config;
+use crate::credential::{Credentials, Factors, Hasher};
 use crate::directory;
 use crate::lockout::Lockout;
-use crate::model::UserId;
+use crate::model::{OrganisationId, UserId};
+use crate::secret::MacKey;
 use crate::session::{self, Sessions};
 use crate::store;
 
 /// Sessions and the last sign-in, the password, second factors and failed attempts.
+#[derive(Clone)]
 pub(super) struct Belongings {
     pub(super) credentials: Credentials,
     pub(super) factors: Factors,
     pub(super) lockout: Lockout,
     pub(super) sessions: Sessions,
+}
+
+impl Belongings {
+    /// What keeps them, by the configuration.
+    pub(super) fn new(
+        config: &Config,
+        foundation: &Foundation,
+        ledger: &Ledger,
+        master: &MacKey,
+    ) -> Result<Self, Error> {
+        let Foundation { clock, ids, .. } = foundation.clone();
+        let organisation = OrganisationId::DEFAULT;
+        let hasher = Hasher::start(policies::cost(&config.password.hashing), clock.clone()).map_err(Error::Hasher)?;
+        let policy = policies::password(&config.password)?;
+        let lockout = policies::lockout(&config.lockout);
+        Ok(Self {
+            credentials: Credentials::new(ledger.clone(), clock.clone(), ids.clone(), organisation, hasher, policy),
+            factors: Factors::new(ledger.clone(), master, clock.clone(), ids.clone(), organisation),
+            lockout: Lockout::new(ledger.clone(), clock.clone(), organisation, master, lockout),
+            sessions: Sessions::new(ledger.clone(), master, ids, clock, config.session),
+        })
+    }
 }
 
 impl directory::Belongings for Belongings {
