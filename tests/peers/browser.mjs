@@ -77,15 +77,6 @@ const actions = {
     const found = await evaluate(cdp, `axe.run(document, { runOnly: ${JSON.stringify(RULES)} }).then((r) => r.violations)`);
     return found.map((rule) => `${rule.id}: ${rule.help}: ${rule.nodes.map((node) => node.html).join(' ')}`);
   },
-  // An authenticator as a laptop has it, for passkeys.
-  authenticator: async ({ cdp }, { verifies }) => {
-    await cdp.send('WebAuthn.enable', { enableUI: false });
-    const { authenticatorId } = await cdp.send('WebAuthn.addVirtualAuthenticator', { options: {
-      protocol: 'ctap2', ctap2Version: 'ctap2_1', transport: 'internal', hasResidentKey: true,
-      hasUserVerification: verifies ?? true, isUserVerified: verifies ?? true, automaticPresenceSimulation: true,
-    } });
-    return authenticatorId;
-  },
   close: async ({ context }, { page }) => {
     await context.close();
     pages.delete(page);

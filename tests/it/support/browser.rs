@@ -103,11 +103,6 @@ impl Page {
         self.told("address").await
     }
 
-    /// Gives the page an authenticator for passkeys, which verifies its user or not.
-    pub async fn authenticator(&self, verifies: bool) {
-        self.act("authenticator", json!({ "verifies": verifies })).await;
-    }
-
     /// The page breaks no rule of WCAG 2.2 AA, and tried nothing that its content policy forbids.
     pub async fn is_sound(&self) {
         let (address, found) = (self.address().await, self.act("audit", json!({})).await);
