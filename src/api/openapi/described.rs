@@ -45,6 +45,7 @@ const BULK: &str = "dry_run:flag rows:count good:count users:[Brief] problems:[R
 /// Every route of the surface, described.
 pub fn described() -> Vec<Operation> {
     let mut all = of_people();
+    all.extend(of_factors());
     all.extend(of_employees());
     all.extend(of_access());
     all.extend(of_roles());
@@ -53,6 +54,19 @@ pub fn described() -> Vec<Operation> {
     all.extend(of_the_daemon());
     all.extend(of_reports());
     all
+}
+
+fn of_factors() -> Vec<Operation> {
+    vec![
+        Operation::get("/api/v1/users/{user}/factors", "A user's second factors").needs("`users:read`").answers(
+            200,
+            "user:Brief code:time? recovery_codes:count recovery_codes_made:time? requires_factor:flag \
+                 role_requires_factor:flag",
+        ),
+        Operation::delete("/api/v1/users/{user}/factors", "Removes a user's second factors and ends the sessions")
+            .needs("`passwords:delete`, and every right of the user")
+            .answers(200, "user:Brief removed:flag"),
+    ]
 }
 
 fn of_employees() -> Vec<Operation> {
@@ -171,16 +185,6 @@ fn of_people() -> Vec<Operation> {
         Operation::delete("/api/v1/locks/{user}", "Unlocks an account")
             .needs("`locks:delete`")
             .answers(200, "user:Brief cleared:flag"),
-        Operation::get("/api/v1/users/{user}/factors", "A user's second factors")
-            .needs("`users:read`")
-            .answers(
-                200,
-                "user:Brief code:time? recovery_codes:count recovery_codes_made:time? requires_factor:flag \
-                 role_requires_factor:flag",
-            ),
-        Operation::delete("/api/v1/users/{user}/factors", "Removes a user's second factors and ends the sessions")
-            .needs("`passwords:delete`, and every right of the user")
-            .answers(200, "user:Brief removed:flag"),
         Operation::get("/api/v1/sessions", "Sessions").needs("`sessions:read`").query("user", "text").lists("Session"),
         Operation::delete("/api/v1/sessions/{id}", "Ends a session")
             .needs("`sessions:delete`, or one's own")
