@@ -8,6 +8,7 @@
 //! active, a store that does not answer.
 
 mod acting;
+mod bounds;
 mod candidates;
 mod custom;
 mod diff;
@@ -24,6 +25,7 @@ mod roles;
 mod scopes;
 mod seats;
 mod service;
+mod sighted;
 mod warm;
 mod weigh;
 mod who_can;
@@ -31,8 +33,9 @@ mod who_can;
 use futures_util::future::BoxFuture;
 
 pub use acting::Acting;
+pub use bounds::{Bounds, COMPANY};
 pub use custom::{CustomRole, MAX_CUSTOM_ROLES, Run, StoredRole, StoredRoles};
-pub use diff::{Difference, Differing, Fate, Place, PolicyDiff, RoleChange, roles as compare_roles};
+pub use diff::{Compared, Difference, Differing, Fate, Place, PolicyDiff, RoleChange, roles as compare_roles};
 pub use expect::{Found, Overlay, Subjects, TestResult, run_role_tests, unknown_in};
 pub use explain::{Brought, Explanation, HeldRole, Level, Names, Right, Step, Through};
 pub use grants::{Grants, MAX_GRANTS, NewGrant, RuleChanges, RuleGrant};

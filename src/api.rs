@@ -65,7 +65,7 @@ use crate::http::openapi::Operation;
 use crate::limit::Limits;
 use crate::lockout::Lockout;
 use crate::login::Browser;
-use crate::model::{Group, Permission, Scope, SourceId, User, UserId};
+use crate::model::{Group, Permission, Scope, SourceId, User};
 use crate::session::Sessions;
 use crate::sync::Sync;
 use crate::tasks::Tasks;
@@ -158,21 +158,14 @@ pub struct Services {
 pub struct Api {
     services: Arc<Services>,
     runs: sources::Runs,
-    /// Held while something is taken away from who may be the last to see all companies.
-    sights: Arc<tokio::sync::Mutex<()>>,
-    /// Somebody who saw all companies when one was looked for last.
-    witness: Arc<std::sync::Mutex<Option<UserId>>>,
+    /// Held while a policy is compared with another.
+    comparisons: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Api {
     /// The surface over these services.
     pub fn new(services: Services) -> Self {
-        Self {
-            services: Arc::new(services),
-            runs: sources::Runs::default(),
-            sights: Arc::default(),
-            witness: Arc::default(),
-        }
+        Self { services: Arc::new(services), runs: sources::Runs::default(), comparisons: Arc::default() }
     }
 
     /// Checks that the caller may do this, in the whole organisation or within a scope.

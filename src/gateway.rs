@@ -200,6 +200,7 @@ impl Gateway {
         tell_failing_tests(&access, &ledger, foundation.clock.now()).await?;
         let tokens = Tokens::new(ledger.clone(), master, ids.clone(), clock.clone());
         let cursors = scim::Cursors::new(master, clock.clone());
+        let places = api::Cursors::new(master, ids.clone());
         let pages = authzen::Pages::new(master, clock.clone());
         let limits = Limits::new(&policies::limits(&config.limits, &config.scim), &clock, &ids);
         let services = login::Services {
@@ -241,7 +242,7 @@ impl Gateway {
             lockout,
             login,
             pages,
-            places: api::Cursors::new(master),
+            places,
             sessions,
             tokens,
             syncs,

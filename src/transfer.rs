@@ -420,6 +420,7 @@ fn imagine(overlay: &mut Overlay, record: &Record, restored: Restored) {
         Record::User(user, _) => {
             overlay.named.push((Subject::User(user.id), user.user_name.folded()));
             overlay.status.push((user.id, Some(user.status)));
+            overlay.sight.insert(user.id, user.sees_all());
         }
         Record::Member(group, member, _) if restored == Restored::Created => {
             overlay.joined.push(((*member).into(), *group));

@@ -15,10 +15,22 @@ use crate::model::{Mode, Permission, RoleId, Scope, Status, UserId};
 
 /// Most people who are counted.
 const MAX_PEOPLE: u64 = 200_000;
+/// Most people who are looked at for one page of who gains and loses what.
+const MAX_ON_A_PAGE: usize = 20_000;
 /// Most people who are named as gaining, and as losing, the rights of administrators.
 const MAX_ADMINISTRATORS: usize = 200;
 /// Most different holdings whose comparison is remembered.
 const MAX_REMEMBERED: usize = 10_000;
+/// Most rights that are remembered with them.
+const MAX_REMEMBERED_RIGHTS: usize = 100_000;
+/// Most rights that are told of one person.
+const MAX_RIGHTS: usize = 2_000;
+/// Most scopes in which one person is compared.
+const MAX_PLACES: usize = 200;
+/// Most rights that the roles which differ are told with.
+const MAX_ROLE_RIGHTS: usize = 20_000;
+/// Most rights that a page of people is told with; whoever follows is on the next.
+const MAX_PAGE_RIGHTS: usize = 20_000;
 /// What an administrator of the organisation may do. Whoever gains or loses one of these is named first.
 const ADMINISTRATION: [&str; 4] = ["grants:create", "grants:delete", "roles:update", "users:update"];
 
@@ -61,6 +73,8 @@ pub struct RoleChange {
     pub undenied: Vec<Permission>,
     /// How many grants name it.
     pub grants: u64,
+    /// Whether these rights are all; else those that were found first.
+    pub is_complete: bool,
 }
 
 /// What one person gains and loses in one place.
@@ -79,8 +93,22 @@ pub struct Place {
 pub struct Difference {
     /// Who.
     pub user: UserId,
-    /// Where; never empty.
+    /// Where; never empty where it is complete.
     pub places: Arc<[Place]>,
+    /// Whether this is all; of who differs in very much, only what was found first.
+    pub is_complete: bool,
+}
+
+/// The roles that another pack would make, held against those in force.
+#[derive(Clone, Debug)]
+pub struct Compared {
+    /// The book of the other pack and the roles that administrators made.
+    pub book: Arc<RoleBook>,
+    /// What is wrong with which of these under it.
+    pub problems: BTreeMap<RoleId, String>,
+    old: Arc<RoleBook>,
+    changes: Vec<RoleChange>,
+    rights: BTreeSet<Permission>,
 }
 
 /// What other roles would change.
@@ -108,7 +136,7 @@ pub struct PolicyDiff {
 pub fn roles(old: &RoleBook, new: &RoleBook) -> (Vec<RoleChange>, BTreeSet<Permission>) {
     let ids: BTreeSet<&RoleId> = old.iter().chain(new.iter()).map(|entry| &entry.role.id).collect();
     let mut rights = BTreeSet::new();
-    let mut changes = Vec::new();
+    let (mut changes, mut left) = (Vec::new(), MAX_ROLE_RIGHTS);
     for id in ids {
         let (before, after) = (old.find(id), new.find(id));
         let fate = match (before, after) {
@@ -125,6 +153,7 @@ pub fn roles(old: &RoleBook, new: &RoleBook) -> (Vec<RoleChange>, BTreeSet<Permi
             denied: Vec::new(),
             undenied: Vec::new(),
             grants: 0,
+            is_complete: true,
         };
         if change.compare(&words(id, old), &words(id, new)) || fate != Fate::Changed {
             rights.extend(change.gained.iter().chain(&change.lost).map(|differing| differing.permission.clone()));
@@ -133,6 +162,7 @@ pub fn roles(old: &RoleBook, new: &RoleBook) -> (Vec<RoleChange>, BTreeSet<Permi
                 // Who holds what is not defined is denied everything, and has it back when it is.
                 rights.extend(old.catalogue().iter().chain(new.catalogue().iter()));
             }
+            left = change.cut(left);
             changes.push(change);
         }
     }
@@ -156,6 +186,21 @@ impl RoleChange {
         }
         ![self.gained.len(), self.lost.len(), self.denied.len(), self.undenied.len()].iter().all(|count| *count == 0)
     }
+
+    /// Keeps at most so many rights, and tells how many may follow.
+    fn cut(&mut self, mut left: usize) -> usize {
+        let mut keep = |length: usize| {
+            let kept = length.min(left);
+            left = left.saturating_sub(kept);
+            self.is_complete = self.is_complete && kept == length;
+            kept
+        };
+        self.gained.truncate(keep(self.gained.len()));
+        self.lost.truncate(keep(self.lost.len()));
+        self.denied.truncate(keep(self.denied.len()));
+        self.undenied.truncate(keep(self.undenied.len()));
+        left
+    }
 }
 
 /// Notes a right whose level, 0 none, 1 the owner's, 2 everybody's, is another one.
@@ -171,17 +216,27 @@ fn push(permission: &Permission, old: u8, new: u8, gained: &mut Vec<Differing>, 
 /// What somebody holds, role, place and whether it overrides: people who hold the same differ in the same.
 type Holding = Vec<(RoleId, Option<Scope>, bool)>;
 
+/// Where somebody differs, and whether that is all.
+type Found = (Arc<[Place]>, bool);
+
 /// Compares what people may by two books.
-struct Comparison {
-    old: Arc<RoleBook>,
-    new: Arc<RoleBook>,
-    rights: BTreeSet<Permission>,
+struct Comparison<'a> {
+    old: &'a Arc<RoleBook>,
+    new: &'a Arc<RoleBook>,
+    rights: &'a BTreeSet<Permission>,
     now: Timestamp,
-    known: HashMap<Holding, Arc<[Place]>>,
+    known: HashMap<Holding, Found>,
+    /// The rights that are remembered.
+    weight: usize,
 }
 
-impl Comparison {
-    fn places(&mut self, held: Vec<Held>, access: &Access) -> Arc<[Place]> {
+impl<'a> Comparison<'a> {
+    fn of(compared: &'a Compared, now: Timestamp) -> Self {
+        let Compared { book, old, rights, .. } = compared;
+        Self { old, new: book, rights, now, known: HashMap::new(), weight: 0 }
+    }
+
+    async fn places(&mut self, held: Vec<Held>, access: &Access) -> Found {
         let now = self.now;
         let holds = |held: &&Held| {
             held.grant.starts.is_none_or(|starts| starts <= now) && held.grant.ends.is_none_or(|ends| ends > now)
@@ -191,35 +246,46 @@ impl Comparison {
             grants.map(|grant| (grant.role.clone(), grant.scope.clone(), grant.mode == Mode::Override)).collect();
         holding.sort_unstable();
         holding.dedup();
-        if let Some(places) = self.known.get(&holding) {
-            return Arc::clone(places);
+        if let Some((places, is_complete)) = self.known.get(&holding) {
+            return (Arc::clone(places), *is_complete);
         }
         let scopes = access.scopes().tree();
         let standing = Standing { status: Status::Active, held, limit: None };
         let by = |book: &Arc<RoleBook>| Prepared::new(standing.clone(), Arc::clone(book), Arc::clone(&scopes));
-        let (before, after) = (by(&self.old), by(&self.new));
+        let (before, after) = (by(self.old), by(self.new));
         let mut places = vec![self.place(None, &before, &after)];
         let scopes: BTreeSet<&Scope> = holding.iter().filter_map(|(_, scope, _)| scope.as_ref()).collect();
-        for scope in scopes {
+        let mut is_complete = scopes.len() <= MAX_PLACES;
+        let mut weight = places.first().map_or(0, Place::weight);
+        for scope in scopes.into_iter().take(MAX_PLACES) {
+            // Many rights in many places are much work for one turn.
+            tokio::task::yield_now().await;
             let mut place = self.place(Some(scope), &before, &after);
             if let Some(whole) = places.first() {
                 place.gained.retain(|differing| !whole.gained.contains(differing));
                 place.lost.retain(|differing| !whole.lost.contains(differing));
             }
+            weight = weight.saturating_add(place.weight());
+            if weight > MAX_RIGHTS {
+                is_complete = false;
+                break;
+            }
             places.push(place);
         }
         places.retain(|place| !(place.gained.is_empty() && place.lost.is_empty()));
         let places: Arc<[Place]> = places.into();
-        if self.known.len() >= MAX_REMEMBERED {
+        self.weight = self.weight.saturating_add(weight);
+        if self.known.len() >= MAX_REMEMBERED || self.weight > MAX_REMEMBERED_RIGHTS {
             self.known.clear();
+            self.weight = weight;
         }
-        self.known.insert(holding, Arc::clone(&places));
-        places
+        self.known.insert(holding, (Arc::clone(&places), is_complete));
+        (places, is_complete)
     }
 
     fn place(&self, scope: Option<&Scope>, before: &Prepared, after: &Prepared) -> Place {
         let (mut gained, mut lost) = (Vec::new(), Vec::new());
-        for permission in &self.rights {
+        for permission in self.rights {
             let level = |prepared: &Prepared| {
                 let question = Question::new(permission).within(scope);
                 match decide(&question, prepared, self.now).verdict {
@@ -234,6 +300,13 @@ impl Comparison {
     }
 }
 
+impl Place {
+    /// How many rights it tells of.
+    fn weight(&self) -> usize {
+        self.gained.len().saturating_add(self.lost.len())
+    }
+}
+
 /// Whether one of these is a right to administer the organisation.
 fn administers(differing: &[Differing]) -> bool {
     let is_one = |differing: &Differing| ADMINISTRATION.contains(&&*differing.permission.to_string());
@@ -241,26 +314,26 @@ fn administers(differing: &[Differing]) -> bool {
 }
 
 impl Access {
-    /// The book that another pack would make of the roles that administrators made, and what is wrong with which of
-    /// these under it.
-    pub fn joined_under(&self, pack: &Pack) -> (Arc<RoleBook>, BTreeMap<RoleId, String>) {
+    /// Holds the roles that another pack would make against those in force. With large packs it takes some seconds of a
+    /// processor: not for a thread that serves others.
+    pub fn compare(&self, pack: &Pack) -> Compared {
         let (book, problems) = self.join_under(pack);
-        (Arc::new(book), problems)
+        let old = self.roles();
+        let (changes, rights) = roles(&old, &book);
+        Compared { book: Arc::new(book), problems, old, changes, rights }
     }
 
-    /// Compares the roles in force with others, and what everybody may who holds one that differs.
+    /// What changes with the roles, and what everybody may who holds one that differs.
     ///
     /// # Errors
     /// `Store`.
-    pub async fn policy_diff(&self, new: &Arc<RoleBook>) -> Result<PolicyDiff, Error> {
-        let old = self.roles();
-        let (mut changes, rights) = roles(&old, new);
+    pub async fn policy_diff(&self, compared: &Compared) -> Result<PolicyDiff, Error> {
+        let mut changes = compared.changes.clone();
         for change in &mut changes {
             change.grants = self.grants().uses_of_role(&change.id).await?;
         }
         let mut diff = PolicyDiff { is_complete: true, ..PolicyDiff::default() };
-        let mut comparison =
-            Comparison { old: Arc::clone(&old), new: Arc::clone(new), rights, now: self.now(), known: HashMap::new() };
+        let mut comparison = Comparison::of(compared, self.now());
         let mut candidates = Candidates::of(self, changed(&changes), None).await?;
         loop {
             let batch = candidates.next().await?;
@@ -276,7 +349,8 @@ impl Access {
                 break;
             }
         }
-        diff.leaves_nobody = self.is_administered(old).await? && !self.is_administered(Arc::clone(new)).await?;
+        diff.leaves_nobody = self.is_administered(Arc::clone(&compared.old)).await?
+            && !self.is_administered(Arc::clone(&compared.book)).await?;
         diff.roles = changes;
         Ok(diff)
     }
@@ -297,38 +371,43 @@ impl Access {
         }
     }
 
-    /// What each person gains and loses, in the order of their ids, after `after`, at most `limit`; fewer means that
-    /// there are no more.
+    /// What each person gains and loses, in the order of their ids, after `after`, at most `limit`, and where it goes on:
+    /// `None` at the end. A page may hold fewer, even nobody, where many hold what differs and few differ.
     ///
     /// # Errors
     /// `Store`.
     pub async fn policy_differences(
         &self,
-        new: &Arc<RoleBook>,
+        compared: &Compared,
         after: Option<UserId>,
         limit: usize,
-    ) -> Result<Vec<Difference>, Error> {
-        let old = self.roles();
-        let (changes, rights) = roles(&old, new);
-        let mut comparison = Comparison { old, new: Arc::clone(new), rights, now: self.now(), known: HashMap::new() };
-        let mut candidates = Candidates::of(self, changed(&changes), after).await?;
-        let mut found = Vec::new();
-        while found.len() < limit {
+    ) -> Result<(Vec<Difference>, Option<UserId>), Error> {
+        let mut comparison = Comparison::of(compared, self.now());
+        let mut candidates = Candidates::of(self, changed(&compared.changes), after).await?;
+        let (mut found, mut looked_at, mut weight) = (Vec::new(), 0_usize, 0_usize);
+        loop {
             let batch = candidates.next().await?;
-            if batch.is_empty() {
-                break;
+            let Some(last) = batch.last().copied() else { return Ok((found, None)) };
+            for difference in self.differences(&mut candidates, &batch, &mut comparison).await? {
+                let user = difference.user;
+                weight = difference.places.iter().fold(weight, |sum, place| sum.saturating_add(place.weight()));
+                found.push(difference);
+                if found.len() == limit || weight > MAX_PAGE_RIGHTS {
+                    return Ok((found, Some(user)));
+                }
             }
-            found.extend(self.differences(&mut candidates, &batch, &mut comparison).await?);
+            looked_at = looked_at.saturating_add(batch.len());
+            if looked_at >= MAX_ON_A_PAGE {
+                return Ok((found, Some(last)));
+            }
         }
-        found.truncate(limit);
-        Ok(found)
     }
 
     async fn differences(
         &self,
         candidates: &mut Candidates<'_>,
         users: &[UserId],
-        comparison: &mut Comparison,
+        comparison: &mut Comparison<'_>,
     ) -> Result<Vec<Difference>, Error> {
         let statuses = candidates.census().statuses(users).await?;
         let own = candidates.own(users).await?;
@@ -336,9 +415,9 @@ impl Access {
         for ((user, status), (own, direct)) in users.iter().zip(statuses).zip(own) {
             if status == Some(Status::Active) {
                 let held = candidates.held(own.unwrap_or_default(), &direct).await?;
-                let places = comparison.places(held, self);
-                if !places.is_empty() {
-                    found.push(Difference { user: *user, places });
+                let (places, is_complete) = comparison.places(held, self).await;
+                if !places.is_empty() || !is_complete {
+                    found.push(Difference { user: *user, places, is_complete });
                 }
             }
         }

@@ -2,6 +2,7 @@
 //! is, and over what a change would make of it before the change is made: one that breaks a test which holds is refused
 //! with the test's name. What was broken before does not keep anything from being changed.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::policy::{self, Held, Prepared, Question, Standing};
@@ -16,6 +17,11 @@ use crate::model::{
 use crate::store::{self, Seen};
 use futures_util::future::BoxFuture;
 use serde::Serialize;
+
+/// Most beginnings and ends of grants that are there already for which one change is asked.
+const MAX_MOMENTS: usize = 1_000;
+/// Moments that are asked for without giving others their turn.
+const TURN: usize = 32;
 
 /// What a change would make different, for tests that are run before it is made. What is not named is as it is stored.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +40,8 @@ pub struct Overlay {
     pub left: Vec<(Subject, GroupId)>,
     /// Groups that there would not be any more.
     pub gone: Vec<GroupId>,
+    /// Accounts of which it is said whether they would see all companies.
+    pub sight: BTreeMap<UserId, bool>,
     /// Accounts that would stand otherwise; `None` for one that would be gone.
     pub status: Vec<(UserId, Option<Status>)>,
     /// Users and groups that would be called otherwise, and those that there would be.
@@ -88,6 +96,16 @@ pub trait Subjects: Send + Sync {
 
     /// A user over what a change would make of the account and of memberships; `None` when there would be none.
     fn member<'a>(&'a self, user: UserId, overlay: &'a Overlay) -> BoxFuture<'a, Result<Option<Member>, store::Error>>;
+
+    /// Whether somebody does not see all companies.
+    fn has_limited(&self) -> BoxFuture<'_, Result<bool, store::Error>>;
+
+    /// Whether an account sees all companies; one that is not there sees none.
+    fn sees_all(&self, user: UserId) -> BoxFuture<'_, Result<bool, store::Error>>;
+
+    /// Active accounts that see all companies, in the order of their ids, after `after`, some hundred at a time; and the last
+    /// one that was looked at, `None` at the end.
+    fn seeing_all(&self, after: Option<UserId>) -> BoxFuture<'_, Result<(Vec<UserId>, Option<UserId>), store::Error>>;
 }
 
 /// What one test came to.
@@ -140,11 +158,7 @@ impl Access {
     /// Refuses a change that would break a test which holds, or of one that does not an answer that is as it must be.
     pub(super) async fn check_tests(&self, actor: &Actor, from: &Circumstance, overlay: &Overlay) -> Result<(), Error> {
         for test in self.tests().iter() {
-            let after = self.try_test(test, overlay).await?;
-            if after.is_held() {
-                continue;
-            }
-            let Some(broken) = after.worse_than(&self.try_test(test, &Overlay::default()).await?) else { continue };
+            let Some(broken) = self.broken_by(test, overlay).await? else { continue };
             let permit = Permit::new(actor.clone(), from.clone(), None);
             let event = permit.event(self.clock.now(), EventKind::PolicyRefused).outcome(Outcome::Denied);
             let event = event.on("test", &test.position, &test.name).detail("reason", &broken);
@@ -155,32 +169,48 @@ impl Access {
         Ok(())
     }
 
-    async fn run_test(&self, test: &PolicyTest, overlay: &Overlay) -> Result<TestResult, Error> {
-        Ok(result(test, self.try_test(test, overlay).await?.told()))
+    /// What a change would break of a test, now or at a moment from which on a grant holds or does not.
+    async fn broken_by(&self, test: &PolicyTest, overlay: &Overlay) -> Result<Option<String>, Error> {
+        let (after, now) = (self.place(test, overlay).await?, self.now());
+        let mut before = None;
+        for (number, moment) in after.moments(overlay, now).into_iter().enumerate() {
+            if number % TURN == TURN - 1 {
+                tokio::task::yield_now().await;
+            }
+            let tried = after.try_at(test, moment);
+            if tried.is_held() {
+                continue;
+            }
+            let before = match &before {
+                Some(before) => before,
+                None => before.insert(self.place(test, &Overlay::default()).await?),
+            };
+            let Some(broken) = tried.worse_than(&before.try_at(test, moment)) else { continue };
+            return Ok(Some(if moment > now { format!("{broken}, from {moment} on") } else { broken }));
+        }
+        Ok(None)
     }
 
-    async fn try_test(&self, test: &PolicyTest, overlay: &Overlay) -> Result<Tried, Error> {
-        let roles = overlay.roles.clone().unwrap_or_else(|| self.roles());
-        let scopes = overlay.scopes.clone().unwrap_or_else(|| self.scopes().tree());
-        let now = self.clock.now();
-        Ok(match &test.subject {
-            TestSubject::Role(role) => of_role(test, role, &roles, &scopes, now),
+    async fn run_test(&self, test: &PolicyTest, overlay: &Overlay) -> Result<TestResult, Error> {
+        Ok(result(test, self.place(test, overlay).await?.try_at(test, self.now()).told()))
+    }
+
+    /// Looks up who a test asks for, and what they hold.
+    async fn place(&self, test: &PolicyTest, overlay: &Overlay) -> Result<Placed, Error> {
+        let (roles, scopes) = self.books_over(overlay);
+        let (user, status, groups) = match &test.subject {
+            TestSubject::Role(role) => return Ok(Placed::Role(role.clone(), roles, scopes)),
             subject => match &self.subjects {
-                None => Tried::Nobody("nobody can be looked up here".to_owned()),
+                None => return Ok(Placed::Nobody("nobody can be looked up here".to_owned())),
                 Some(subjects) => match subjects.find(subject, overlay).await? {
-                    Found::Nobody(why) => Tried::Nobody(why),
-                    Found::Group(groups) => {
-                        let nobody = Overlay::nobody();
-                        let standing = self.standing_over(nobody, Status::Active, &groups, overlay).await?;
-                        Tried::Asked(ask(test, &Prepared::new(standing, roles, scopes), now))
-                    }
-                    Found::User(user, status, groups) => {
-                        let standing = self.standing_over(user, status, &groups, overlay).await?;
-                        Tried::Asked(ask(test, &Prepared::new(standing, roles, scopes), now))
-                    }
+                    Found::Nobody(why) => return Ok(Placed::Nobody(why)),
+                    Found::Group(groups) => (Overlay::nobody(), Status::Active, groups),
+                    Found::User(user, status, groups) => (user, status, groups),
                 },
             },
-        })
+        };
+        let standing = self.standing_over(user, status, &groups, overlay).await?;
+        Ok(Placed::Somebody(Prepared::new(standing, roles, scopes)))
     }
 
     pub(super) async fn standing_over(
@@ -200,6 +230,42 @@ impl Access {
             held.extend(way.map(|groups| Held { grant: grant.clone(), groups }));
         }
         Ok(Standing { status, held, limit: None })
+    }
+}
+
+/// When an answer over a change is to be asked: now, at the beginning of each grant that it would give, and where any of
+/// these grants begins or ends. Of those that are there already the first that come count.
+pub(super) fn moments(standing: &Standing, overlay: &Overlay, now: Timestamp) -> Vec<Timestamp> {
+    let given: BTreeSet<Timestamp> = overlay.given.iter().filter_map(|grant| grant.starts).collect();
+    let bounds = standing.held.iter().flat_map(|held| [held.grant.starts, held.grant.ends]).flatten();
+    let bounds: BTreeSet<Timestamp> = bounds.filter(|bound| *bound > now).collect();
+    let (new, old): (Vec<Timestamp>, Vec<Timestamp>) = bounds.into_iter().partition(|bound| given.contains(bound));
+    [now].into_iter().chain(new).chain(old.into_iter().take(MAX_MOMENTS)).collect()
+}
+
+/// Who a test asks for.
+enum Placed {
+    /// There is nobody, and why.
+    Nobody(String),
+    /// Whoever holds a role.
+    Role(RoleId, Arc<RoleBook>, Arc<ScopeTree>),
+    Somebody(Prepared),
+}
+
+impl Placed {
+    fn moments(&self, overlay: &Overlay, now: Timestamp) -> Vec<Timestamp> {
+        match self {
+            Self::Somebody(prepared) => moments(prepared.standing(), overlay, now),
+            Self::Nobody(_) | Self::Role(..) => vec![now],
+        }
+    }
+
+    fn try_at(&self, test: &PolicyTest, moment: Timestamp) -> Tried {
+        match self {
+            Self::Nobody(why) => Tried::Nobody(why.clone()),
+            Self::Role(role, roles, scopes) => of_role(test, role, roles, scopes, moment),
+            Self::Somebody(prepared) => Tried::Asked(ask(test, prepared, moment)),
+        }
     }
 }
 

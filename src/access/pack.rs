@@ -178,6 +178,10 @@ impl Pack {
     /// # Errors
     /// As `open`.
     pub fn parse(name: &str, text: &str, options: &Options) -> Result<Self, Error> {
+        if u64::try_from(text.len()).is_ok_and(|size| size > MAX_FILE_BYTES) {
+            let problem = format!("the text has {} bytes, more than {MAX_FILE_BYTES}", text.len());
+            return Err(Error::Pack { pack: name.to_owned(), problems: vec![problem] });
+        }
         file::load(name, text, options).map_err(|problems| Error::Pack { pack: name.to_owned(), problems })
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::acting::{Acting, Ground};
 use super::custom::Shelf;
@@ -36,6 +36,8 @@ pub struct Access {
     pub(super) tests: Arc<RwLock<Arc<Vec<PolicyTest>>>>,
     pub(super) test_turns: Arc<tokio::sync::Mutex<()>>,
     pub(super) subjects: Option<Arc<dyn Subjects>>,
+    /// Somebody who saw all companies when one was looked for last.
+    pub(super) witness: Arc<Mutex<Option<UserId>>>,
     /// The marks under which roles and scopes in memory were last seen to be the stored ones.
     epochs: Arc<RwLock<Option<Seen>>>,
     /// Whether the indexes have every grant.
@@ -76,6 +78,7 @@ impl Access {
             tests: Arc::default(),
             test_turns: Arc::default(),
             subjects: None,
+            witness: Arc::default(),
             epochs: Arc::default(),
             is_filled: Arc::default(),
             memberships,

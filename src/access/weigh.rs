@@ -1,5 +1,5 @@
 //! What every change of who may do what is held against before it is made by people: nobody takes from themselves what
-//! they administer by, somebody is left who administers the organisation, and the tests of the policy that hold go on
+//! they administer by, somebody is left who administers the organisation and somebody who sees all companies, and the tests of the policy that hold go on
 //! holding. What was weighed is written with the permit that this gives, and domain services take no other for it.
 //!
 //! Sources are not bound by it, else provisioning could be stopped for ever; the administrators of the machine remain.
@@ -7,6 +7,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use super::expect::moments;
 use super::policy::{Prepared, Question, decide};
 use super::{Access, Error, Overlay, Permit, RoleBook, ScopeTree, Standing, Subjects, can_take_away};
 use crate::model::{Actor, Grant, GrantId, GroupId, Permission, RoleId, Status, Subject, UserId};
@@ -39,6 +40,7 @@ impl Overlay {
             || !self.ended.is_empty()
             || !self.left.is_empty()
             || !self.gone.is_empty()
+            || self.sight.values().any(|sees| !sees)
             || self.status.iter().any(|(_, status)| is_shut(status))
             || self.given.iter().any(|grant| grant.subject != nobody && is_denied(grant))
             || self.joined.iter().any(|(who, group)| *who != nobody && *group != none)
@@ -47,7 +49,7 @@ impl Overlay {
 
 impl Access {
     /// Weighs a change of who may do what before it is made, and gives the permit to make it. An administrator of the
-    /// machine who insists (`is_forced`) may leave nobody who administers.
+    /// machine who insists (`is_forced`) may leave nobody who administers, and nobody who sees all companies.
     ///
     /// # Errors
     /// `Conflict` naming the test of the policy, or telling what would be lost; `SeatLimit`; `Store`.
@@ -59,8 +61,12 @@ impl Access {
         }
         let turn = Arc::clone(&self.test_turns).lock_owned().await;
         if let Some(subjects) = self.subjects.as_ref().filter(|_| takes) {
+            let insists = is_forced && matches!(permit.actor(), Actor::Local { .. });
+            if !insists {
+                self.check_sighted(overlay, &**subjects).await?;
+            }
             self.check_own(permit.actor(), overlay, &**subjects).await?;
-            if !(is_forced && matches!(permit.actor(), Actor::Local { .. })) {
+            if !insists {
                 self.check_administered(overlay, &**subjects).await?;
             }
         }
@@ -78,13 +84,15 @@ impl Access {
         let Some(own) = own else { return Ok(()) };
         let before = self.prepared_over(own, &Overlay::default(), subjects).await?;
         let after = self.prepared_over(own, overlay, subjects).await?;
+        let now = self.now();
+        let moments = after.as_ref().map_or_else(|| vec![now], |after| moments(after.standing(), overlay, now));
         for text in ADMINISTRATION {
             let permission = permission(text)?;
-            let may = |prepared: &Option<Prepared>| {
+            let may = |prepared: &Option<Prepared>, moment| {
                 let question = Question::new(&permission);
-                prepared.as_ref().is_some_and(|prepared| decide(&question, prepared, self.now()).is_allowed())
+                prepared.as_ref().is_some_and(|prepared| decide(&question, prepared, moment).is_allowed())
             };
-            if may(&before) && !may(&after) {
+            if moments.iter().any(|moment| may(&before, *moment) && !may(&after, *moment)) {
                 let detail = format!("this would take your own right to {permission}; somebody else has to do it");
                 return Err(Error::Conflict { field: None, detail });
             }
@@ -131,7 +139,7 @@ impl Access {
         Ok(look.best)
     }
 
-    async fn prepared_over(
+    pub(super) async fn prepared_over(
         &self,
         user: UserId,
         overlay: &Overlay,
@@ -143,7 +151,7 @@ impl Access {
         Ok(Some(Prepared::new(standing, roles, scopes)))
     }
 
-    fn books_over(&self, overlay: &Overlay) -> (Arc<RoleBook>, Arc<ScopeTree>) {
+    pub(super) fn books_over(&self, overlay: &Overlay) -> (Arc<RoleBook>, Arc<ScopeTree>) {
         let roles = overlay.roles.clone().unwrap_or_else(|| self.roles());
         (roles, overlay.scopes.clone().unwrap_or_else(|| self.scopes().tree()))
     }
@@ -249,14 +257,23 @@ impl Look<'_> {
         };
         let mut standing: Standing = prepared.standing().clone();
         standing.held.retain(|held| stays(&held.grant));
-        let lasting = Prepared::new(standing, Arc::clone(&roles), scopes);
-        let found =
-            if decide(&question, &lasting, now).is_allowed() { Administered::Lastingly } else { Administered::ForNow };
+        let mut later = standing.clone();
+        for held in &mut later.held {
+            // What is to be taken later is not had for good.
+            if can_take_away(&held.grant.role, held.grant.scope.as_ref(), held.grant.mode, &roles) {
+                held.grant.starts = None;
+            }
+        }
+        let may = |standing| {
+            let prepared = Prepared::new(standing, Arc::clone(&roles), Arc::clone(&scopes));
+            decide(&question, &prepared, now).is_allowed()
+        };
+        let found = if may(standing) && may(later) { Administered::Lastingly } else { Administered::ForNow };
         self.best = self.best.max(found);
         Ok(())
     }
 }
 
-fn permission(text: &str) -> Result<Permission, Error> {
+pub(super) fn permission(text: &str) -> Result<Permission, Error> {
     text.parse().map_err(|_| Error::Invalid { field: "permission", reason: "is none".to_owned() })
 }

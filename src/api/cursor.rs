@@ -1,27 +1,49 @@
-//! Cursors of lists that can be filtered and sorted: where the list goes on, for this caller and this question only.
+//! Cursors of lists that can be filtered and sorted: where the list goes on, for this caller and this question only. The
+//! place is a row of an index, with a name in it perhaps that the caller does not see, and so it is sealed.
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
 use crate::api::Error;
-use crate::http::{Binding, open_cursor, seal_cursor};
-use crate::secret::MacKey;
+use crate::http::Binding;
+use crate::secret::{IdSource, MacKey, SealKey};
+
+/// Longest text that is looked at.
+const MAX_BYTES: usize = 2048;
 
 /// Makes and reads the cursors of the surface.
 #[derive(Clone, Debug)]
-pub struct Cursors(MacKey);
+pub struct Cursors {
+    master: MacKey,
+    ids: IdSource,
+}
 
 impl Cursors {
     /// The cursors of an installation; `master` is its key.
-    pub fn new(master: &MacKey) -> Self {
-        Self(master.derive("api cursor 1"))
+    pub fn new(master: &MacKey, ids: IdSource) -> Self {
+        Self { master: master.derive("api cursor 2"), ids }
     }
 
     /// The text for a position.
-    pub(super) fn issue(&self, binding: &Binding, position: &[u8]) -> String {
-        seal_cursor(&self.0, binding, position)
+    pub(super) fn issue(&self, binding: &Binding, position: &[u8]) -> Result<String, Error> {
+        let sealed = self.key(binding).seal(&self.ids, binding.bytes(), position);
+        let sealed = sealed.ok_or(Error::Internal("a position in a list that is too long to seal"))?;
+        Ok(BASE64_URL_SAFE_NO_PAD.encode(sealed))
     }
 
     /// The position that a text stands for.
     pub(super) fn read(&self, binding: &Binding, text: &str) -> Result<Vec<u8>, Error> {
         let foreign = || Error::invalid("cursor", "is none that you got for this list: begin without it");
-        open_cursor(&self.0, binding, text).ok_or_else(foreign)
+        if text.len() > MAX_BYTES {
+            return Err(foreign());
+        }
+        let sealed = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| foreign())?;
+        let position = self.key(binding).open(binding.bytes(), &sealed).ok_or_else(foreign)?;
+        Ok(position.to_vec())
+    }
+
+    /// A key for each question, so that no key seals so much that nonces meet.
+    fn key(&self, binding: &Binding) -> SealKey {
+        self.master.seal_key(&BASE64_URL_SAFE_NO_PAD.encode(binding.bytes()))
     }
 }

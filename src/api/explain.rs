@@ -43,7 +43,7 @@ pub(super) async fn explain(State(api): State<Api>, caller: Caller, mut params: 
     params.end()?;
     let user = api.user_asked_about(&caller, &user, "decisions:read").await?;
     api.check_permission(&permission)?;
-    api.check_scope(scope.as_ref()).await?;
+    api.check_scope(&caller, scope.as_ref()).await?;
     let question = Question::new(&permission).within(scope.as_ref());
     let mut explanation = api.services.access.explain_from(user.id, &question, at, ip).await?;
     api.services.directory.name_explanation(user.id, &mut explanation).await?;
@@ -98,16 +98,20 @@ impl Api {
         Err(Error::invalid("permission", format!("`{permission}` does not exist{hint}")))
     }
 
-    /// Refuses a scope that there is not and in which nothing was given either, with the nearest one.
-    pub(super) async fn check_scope(&self, scope: Option<&Scope>) -> Result<(), Error> {
+    /// Refuses a scope that there is not and in which nothing was given either, with the nearest one. A company that the
+    /// caller has not is not there.
+    pub(super) async fn check_scope(&self, caller: &Caller, scope: Option<&Scope>) -> Result<(), Error> {
         let Some(scope) = scope else { return Ok(()) };
-        let access = &self.services.access;
+        let (access, sight) = (&self.services.access, self.sight(caller).await?);
         let tree = access.scopes().tree();
+        if !sight.sees_scope(scope) {
+            return Err(sight.unknown_scope("scope", scope));
+        }
         let is_named = tree.find(scope).is_some() || self.services.directory.rules().names(scope);
         if is_named || !access.grants().in_scope(scope, 1).await?.is_empty() {
             return Ok(());
         }
-        Err(Error::invalid("scope", format!("`{scope}` does not exist{}", tree.hint(scope))))
+        Err(sight.unknown_scope("scope", scope))
     }
 }
 
@@ -121,7 +125,7 @@ pub(super) async fn who_can(State(api): State<Api>, caller: Caller, mut params: 
     api.permit(&caller, "decisions:read", scope.as_ref()).await?;
     api.permit(&caller, "users:read", scope.as_ref()).await?;
     let permission = permission.ok_or_else(|| Error::invalid("permission", "is required"))?;
-    api.check_scope(scope.as_ref()).await?;
+    api.check_scope(&caller, scope.as_ref()).await?;
     let question = Question::new(&permission).within(scope.as_ref());
     let (able, next) = api.services.access.who_can(&question, page.after, page.limit).await?;
     let next = next.map(|user| user.to_string());

@@ -1,6 +1,5 @@
 //! Who was given what in a scope, from the side of the scope and from that of the user.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -63,11 +62,8 @@ impl Api {
         let page = params.page::<Place>()?;
         params.end()?;
         self.permit(caller, "grants:read", Some(scope)).await?;
-        self.check_scope(Some(scope)).await?;
+        self.check_scope(caller, Some(scope)).await?;
         let sight = self.sight(caller).await?;
-        if !sight.sees_scope(scope) {
-            return Err(Error::NotFound { what: "scope" });
-        }
         let after = page.after.map(|Place(subject, grant)| (subject, grant));
         let grants = self.services.access.grants().in_scope_after(scope, after, page.limit).await?;
         let next = grants.last().filter(|_| grants.len() == page.limit).map(|grant| Place::of(grant).to_string());
@@ -99,16 +95,13 @@ impl Api {
     pub(super) async fn give_in(&self, caller: &Caller, new: NewGrant) -> Result<Grant, Error> {
         let access = &self.services.access;
         let permit = access.permit_grant(&caller.actor, &new, caller.circumstance.clone()).await?;
-        self.check_taking(caller, new.subject, &new.role, new.scope.as_ref(), new.mode).await?;
-        let sign_in: Permission =
-            "account:sign-in".parse().map_err(|_| Error::Internal("a permission that is none"))?;
-        let _guard = match new.subject {
-            // Who may not sign in any more sees nothing.
-            Subject::User(user) if new.scope.is_none() && access.roles().denies(&new.role, &sign_in) => {
-                self.check_last_sight(caller, &BTreeSet::from([user]), false).await?
+        if let Some(scope) = &new.scope {
+            let sight = self.sight(caller).await?;
+            if sight.is_limited() && !(sight.sees_scope(scope) && access.scopes().tree().find(scope).is_some()) {
+                return Err(sight.unknown_scope("scope", scope));
             }
-            _ => None,
-        };
+        }
+        self.check_taking(caller, new.subject, &new.role, new.scope.as_ref(), new.mode).await?;
         let overlay = Overlay { given: vec![new.imagined()], ..Overlay::default() };
         let permit = self.weigh(permit, &overlay, false).await?;
         Ok(access.grants().create(&permit, &access.roles(), new).await?)
@@ -151,6 +144,7 @@ pub(super) async fn give<K: Kind>(
     if api.services.access.scopes().tree().find(&scope).is_none() {
         return Err(Error::NotFound { what: "scope" });
     }
+    api.check_scope_seen(&caller, &scope).await?;
     let subject = api.subject(&caller, user, group).await?;
     let new = NewGrant { subject, role, scope: Some(scope), mode, reason, starts: None, ends };
     let grant = api.give_in(&caller, new).await?;
@@ -171,6 +165,7 @@ pub(super) async fn show<K: Kind>(
     let access = &api.services.access;
     let tree = access.scopes().tree();
     let record = tree.find(&scope).ok_or(Error::NotFound { what: "scope" })?;
+    api.check_scope_seen(&caller, &scope).await?;
     let user = api.user(&caller, &user).await?;
     let level = access.effective_in(user.id, Some(&scope)).await?;
     if !everywhere && level.roles.iter().all(|held| held.scope.is_none()) {
@@ -224,8 +219,7 @@ pub(super) async fn assign(
     fields.end()?;
     let tree = access.scopes().tree();
     if tree.find(&scope).is_none() {
-        let hint = tree.hint(&scope);
-        return Err(Error::invalid("department", format!("`{department}` does not exist{hint}")));
+        return Err(api.sight(&caller).await?.unknown_scope("department", &scope));
     }
     let subject = Subject::User(api.user(&caller, &user).await?.id);
     let new = NewGrant { subject, role, scope: Some(scope), mode: Mode::Override, reason, starts: None, ends };

@@ -1,17 +1,10 @@
 //! What nobody does by accident: lock oneself out, leave the organisation without an administrator, or break a test of
 //! the policy.
 
-use std::collections::BTreeSet;
-use std::sync::PoisonError;
-
-use tokio::sync::MutexGuard;
-
 use super::admit::Caller;
 use super::{Api, Error};
 use crate::access::{ADMINISTRATION, Overlay, Permit};
-use crate::directory::MAX_PAGE;
-use crate::model::{Actor, Grant, Group, Kept, RoleId, Status, Subject, User, UserId};
-use crate::transfer::Document;
+use crate::model::{Actor, Grant, Group, RoleId, Subject, User, UserId};
 
 /// For whom an actor acts; nobody for the machine's own administrators.
 fn own_id(actor: &Actor) -> Option<UserId> {
@@ -61,92 +54,5 @@ impl Api {
     /// Weighs a change of who may do what, and gives the permit to make it: see [`Access::weigh`](crate::access::Access).
     pub(super) async fn weigh(&self, permit: Permit, overlay: &Overlay, is_forced: bool) -> Result<Permit, Error> {
         Ok(self.services.access.weigh(permit, overlay, is_forced).await?)
-    }
-
-    /// Refuses a change by which these accounts would see all companies no longer, where nobody would be left who does and
-    /// may sign in. The guard is to be held until the change is written, so that two do not each rely on the other; it
-    /// is taken before the change is weighed.
-    ///
-    /// An administrator of the machine who insists is let through.
-    pub(super) async fn check_last_sight(
-        &self,
-        caller: &Caller,
-        losing: &BTreeSet<UserId>,
-        is_forced: bool,
-    ) -> Result<Option<MutexGuard<'_, ()>>, Error> {
-        if is_forced && matches!(caller.actor, Actor::Local { .. }) {
-            return Ok(None);
-        }
-        let guard = self.sights.lock().await;
-        self.check_somebody_sees_all(losing).await?;
-        Ok(Some(guard))
-    }
-
-    /// The same for a document that is to be imported.
-    pub(super) async fn check_last_sight_of(
-        &self,
-        caller: &Caller,
-        document: &Document,
-        is_forced: bool,
-    ) -> Result<Option<MutexGuard<'_, ()>>, Error> {
-        let is_told = document.users().any(|user| user.status == Status::Active && user.sees_all());
-        let losing = if is_told { BTreeSet::new() } else { document.users().map(|user| user.id).collect() };
-        self.check_last_sight(caller, &losing, is_forced).await
-    }
-
-    /// Refuses the change where nobody else sees all companies and one of these accounts does. Without companies everybody
-    /// sees everything.
-    async fn check_somebody_sees_all(&self, losing: &BTreeSet<UserId>) -> Result<(), Error> {
-        let (directory, scopes) = (&self.services.directory, self.services.access.scopes());
-        let has_companies = scopes.tree().list("company", None, 1).next().is_some();
-        if !has_companies && directory.count_limited().await? == 0 {
-            return Ok(());
-        }
-        let mut is_one_of_them = false;
-        for id in losing {
-            is_one_of_them = is_one_of_them || self.sees_all_now(*id).await?;
-        }
-        if !is_one_of_them {
-            return Ok(());
-        }
-        let witness = *self.witness.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(witness) = witness.filter(|witness| !losing.contains(witness))
-            && self.sees_all_now(witness).await?
-        {
-            return Ok(());
-        }
-        let mut after = None;
-        loop {
-            let page: Vec<User<Kept>> = directory.list_users(after, MAX_PAGE).await?;
-            after = page.last().map(|user| user.id);
-            let likely =
-                |user: &&User<Kept>| user.status == Status::Active && user.sees_all() && !losing.contains(&user.id);
-            for user in page.iter().filter(likely) {
-                if self.sees_all_now(user.id).await? {
-                    *self.witness.lock().unwrap_or_else(PoisonError::into_inner) = Some(user.id);
-                    return Ok(());
-                }
-            }
-            if page.len() < MAX_PAGE {
-                break;
-            }
-        }
-        let detail =
-            "nobody who may sign in would be left who sees all companies; let somebody else see all of them first"
-                .to_owned();
-        Err(Error::Conflict { field: None, detail })
-    }
-
-    /// Whether an account is active, may sign in and sees all companies.
-    async fn sees_all_now(&self, id: UserId) -> Result<bool, Error> {
-        let Some(user) = self.services.directory.find_kept_user(id).await? else { return Ok(false) };
-        if user.status != Status::Active || !user.sees_all() {
-            return Ok(false);
-        }
-        match self.services.access.may_sign_in(id).await {
-            Ok(may) => Ok(may),
-            Err(crate::access::Error::NotFound { .. }) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
     }
 }

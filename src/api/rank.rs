@@ -14,10 +14,19 @@ impl Api {
     /// to take over by a new password. What counts is what the user's grants could come to: a disabled administrator is
     /// an administrator. People may do these things to themselves, where they sit at a browser.
     pub(super) async fn check_rank(&self, caller: &Caller, user: UserId) -> Result<(), Error> {
-        if caller.signed_in.as_ref().is_some_and(|signed_in| signed_in.user.id == user) {
+        if is_at_browser(caller, user) {
             return Ok(());
         }
         self.check_sight_of(caller, user).await?;
+        self.check_reach_of(caller, user).await
+    }
+
+    /// The same where what the account sees does not matter: for what it is to see. Who took an account's companies away
+    /// would work unseen by it.
+    pub(super) async fn check_reach_of(&self, caller: &Caller, user: UserId) -> Result<(), Error> {
+        if is_at_browser(caller, user) {
+            return Ok(());
+        }
         let reach = self.services.access.reach(user).await?;
         self.check_reach(caller, &self.acting(caller).await?, &reach, None).await
     }
@@ -222,6 +231,11 @@ impl Api {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// Whether the caller sits at a browser as this user.
+fn is_at_browser(caller: &Caller, user: UserId) -> bool {
+    caller.signed_in.as_ref().is_some_and(|signed_in| signed_in.user.id == user)
 }
 
 /// Whether the actor is, or acts for, whom a grant is given to.

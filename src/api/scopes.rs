@@ -114,6 +114,7 @@ impl Api {
         let scope = format!("{kind}:{slug}")
             .parse()
             .map_err(|_| Error::invalid("slug", "must be lower-case letters, digits, - and _, at most 64"))?;
+        self.check_place(caller, &scope, parent.as_ref()).await?;
         if parent.is_some() && !self.services.access.grants().in_scope(&scope, 1).await?.is_empty() {
             // Whatever stands below a place is subject to who rules there: what is held already is not drawn below it.
             self.permit(caller, &permission(kind, "create"), None).await?;
@@ -122,6 +123,24 @@ impl Api {
         let new = NewScope { scope, name, description, parent };
         let record = self.services.access.scopes().create(&permit, new).await?;
         Ok(render::versioned(StatusCode::CREATED, &render(&record), record.revision))
+    }
+
+    /// Refuses what would tell of companies that the caller has not: to make one again, and to make one below.
+    async fn check_place(&self, caller: &Caller, scope: &Scope, parent: Option<&Scope>) -> Result<(), Error> {
+        let sight = self.sight(caller).await?;
+        let tree = self.services.access.scopes().tree();
+        if !sight.is_limited() {
+            return Ok(());
+        }
+        let is_there = |parent: &&Scope| tree.find(parent).is_some() && sight.sees_scope(parent);
+        if let Some(parent) = parent.filter(|parent| !is_there(parent)) {
+            return Err(sight.unknown_scope("parent", parent));
+        }
+        if !sight.sees_scope(scope) && tree.find(scope).is_some() {
+            let detail = format!("`{scope}` cannot be taken; take another slug");
+            return Err(Error::Conflict { field: Some("slug".to_owned()), detail });
+        }
+        Ok(())
     }
 
     /// Weighs a scope at a place, where it is not yet.
@@ -139,7 +158,7 @@ impl Api {
     }
 
     /// A company that the caller has not is not there.
-    async fn check_scope_seen(&self, caller: &Caller, scope: &Scope) -> Result<(), Error> {
+    pub(super) async fn check_scope_seen(&self, caller: &Caller, scope: &Scope) -> Result<(), Error> {
         if self.sight(caller).await?.sees_scope(scope) { Ok(()) } else { Err(Error::NotFound { what: "scope" }) }
     }
 
@@ -174,6 +193,9 @@ impl Api {
                 // Where it is: nothing that has to be looked at, whatever else happens meanwhile.
                 parent = None;
             } else {
+                if let Some(to) = to {
+                    self.check_place(caller, scope, Some(to)).await?;
+                }
                 self.permit(caller, &update, before.parent.as_ref()).await?;
                 self.permit(caller, &update, to.as_ref()).await?;
                 self.check_move(caller, scope, to.as_ref()).await?;

@@ -2,47 +2,38 @@
 //! right; they are a filter over what rights show. What a caller does not see is as if it were not there: it is in no
 //! list, its address answers 404, and its name is one that nobody has. Nobody gives companies that they have not.
 
-use std::sync::Arc;
-
 use serde_json::Value;
 
 use super::admit::Caller;
 use super::{Api, Error, render};
-use crate::access::ScopeTree;
-use crate::model::{Actor, Companies, Group, Person, Scope, Subject, TokenKind, User, UserId};
+use crate::access::{Bounds, COMPANY};
+use crate::model::{Companies, Group, Person, Scope, Subject, TokenKind, User, UserId};
 use crate::tokens::Token;
 
 /// Most companies of a record.
 const MAX_COMPANIES: usize = 100;
-/// The kind of scope that companies are.
-const COMPANY: &str = "company";
 
 /// What a caller sees.
 pub(super) struct Sight {
-    /// The companies of each account that bounds the caller; none of one that sees all.
-    bounds: Vec<Vec<Scope>>,
+    bounds: Bounds,
     /// For whom the caller acts, who always sees themselves.
     own: Option<UserId>,
-    tree: Arc<ScopeTree>,
 }
 
 impl Sight {
     /// Whether there is anything that the caller does not see.
     pub(super) fn is_limited(&self) -> bool {
-        !self.bounds.is_empty()
+        self.bounds.is_limited()
     }
 
     /// Whether the caller has a company, itself or one above it.
     pub(super) fn has(&self, company: &Scope) -> bool {
-        let covers = |bound: &Vec<Scope>| bound.iter().any(|own| self.tree.covers(Some(own), Some(company)));
-        self.bounds.iter().all(covers)
+        self.bounds.has(company)
     }
 
     /// Whether the caller sees what belongs to these companies.
     pub(super) fn sees(&self, companies: &[Scope]) -> bool {
-        let covers =
-            |bound: &Vec<Scope>, company: &Scope| bound.iter().any(|own| self.tree.covers(Some(own), Some(company)));
-        self.bounds.iter().all(|bound| companies.iter().any(|company| covers(bound, company)))
+        self.bounds.sees(companies)
     }
 
     pub(super) fn sees_user<A>(&self, user: &User<A>) -> bool {
@@ -59,7 +50,13 @@ impl Sight {
 
     /// Whether the caller sees a scope: every one but companies that it has not.
     pub(super) fn sees_scope(&self, scope: &Scope) -> bool {
-        scope.kind() != COMPANY || self.has(scope)
+        self.bounds.sees_scope(scope)
+    }
+
+    /// The refusal of a scope that there is not, or that the caller does not see: with the nearest one that it sees.
+    pub(super) fn unknown_scope(&self, field: &'static str, scope: &Scope) -> Error {
+        let hint = self.bounds.tree().hint_among(scope, |scope| self.sees_scope(scope));
+        Error::invalid(field, format!("`{scope}` does not exist{hint}"))
     }
 
     /// A user as it is shown to the caller.
@@ -78,8 +75,7 @@ impl Sight {
 
     /// The companies of a new record for which none are named: those of its maker, where the maker is limited.
     fn usual(&self) -> Vec<Scope> {
-        let first = self.bounds.first().map(Vec::as_slice).unwrap_or_default();
-        first.iter().filter(|company| self.has(company)).cloned().collect()
+        self.bounds.own().iter().filter(|company| self.has(company)).cloned().collect()
     }
 
     /// The companies that a record is to have: those that are named, each once, and of those before the ones that the
@@ -93,8 +89,9 @@ impl Sight {
         for name in names {
             let slug = name.strip_prefix("company:").unwrap_or(name);
             let scope: Option<Scope> = format!("{COMPANY}:{slug}").parse().ok();
-            let Some(scope) = scope.filter(|scope| self.tree.find(scope).is_some() && self.has(scope)) else {
-                let known = self.tree.list(COMPANY, None, usize::MAX).filter(|record| self.has(&record.scope));
+            let tree = self.bounds.tree();
+            let Some(scope) = scope.filter(|scope| tree.find(scope).is_some() && self.has(scope)) else {
+                let known = tree.list(COMPANY, None, usize::MAX).filter(|record| self.has(&record.scope));
                 return Err(Error::unknown("companies", name, known.map(|record| record.scope.slug())));
             };
             if !companies.contains(&scope) {
@@ -155,20 +152,9 @@ impl CompaniesWish {
 impl Api {
     /// What the caller sees. Costs a reading of the caller's own account; nothing on the machine itself.
     pub(super) async fn sight(&self, caller: &Caller) -> Result<Sight, Error> {
-        let (own, others) = match &caller.actor {
-            Actor::User { id, .. } => (Some(*id), None),
-            Actor::Token { user, maker, .. } => (user.or(*maker), *maker),
-            _ => (None, None),
-        };
-        let mut bounds = Vec::new();
-        for user in own.into_iter().chain(others.filter(|maker| own != Some(*maker))) {
-            // Who was deleted meanwhile sees nothing.
-            let companies = self.services.directory.companies_of(user).await?.unwrap_or_default();
-            if !companies.sees_all {
-                bounds.push(companies.named);
-            }
-        }
-        Ok(Sight { bounds, own, tree: self.services.access.scopes().tree() })
+        let tree = self.services.access.scopes().tree();
+        let (bounds, own) = self.services.directory.bounds_of(&caller.actor, tree).await?;
+        Ok(Sight { bounds, own })
     }
 
     /// Refuses what tells of all companies to who is limited to some.

@@ -58,10 +58,9 @@ pub(super) async fn import(
     let text = std::str::from_utf8(&bytes);
     let text = text.map_err(|_| Error::Malformed("the document must be UTF-8 text".to_owned()))?;
     let document = Transfer::read(text)?;
-    let _guard = api.check_last_sight_of(&caller, &document, is_forced).await?;
     let transfer = &api.services.transfer;
     let planned = transfer.plan(&document).await?;
-    let permit = api.weigh(permit, &planned.overlay, false).await?;
+    let permit = api.weigh(permit, &planned.overlay, is_forced).await?;
     let summary = if dry_run { planned.summary } else { transfer.import(&permit, &document, &planned).await? };
     Ok(render::answer(StatusCode::OK, &json!({"dry_run": dry_run, "records": told(&summary)})))
 }

@@ -9,11 +9,11 @@ use http::StatusCode;
 use http::request::Parts;
 
 use super::{Authzen, Error};
-use crate::access::{self, Question};
+use crate::access::{self, Bounds, Question};
 use crate::http::{Access, Admit, Rate, circumstance};
 use crate::limit::{Limits, Subject};
 use crate::login::Callers;
-use crate::model::{Actor, Circumstance, Permission, Scope, UserId};
+use crate::model::{Actor, Circumstance, Permission, Scope, User, UserId};
 
 /// Lets callers pass that are somebody. Metadata is for everybody.
 #[derive(Clone)]
@@ -84,11 +84,32 @@ pub(super) struct Rights<'a> {
     caller: &'a Caller,
     known: BTreeMap<(&'static str, Option<Scope>), Option<String>>,
     is_recorded: bool,
+    /// What companies let the caller see; applications see everything.
+    bounds: Option<Bounds>,
 }
 
 impl<'a> Rights<'a> {
     pub(super) fn new(authzen: &'a Authzen, caller: &'a Caller) -> Self {
-        Self { authzen, caller, known: BTreeMap::new(), is_recorded: false }
+        Self { authzen, caller, known: BTreeMap::new(), is_recorded: false, bounds: None }
+    }
+
+    /// What companies let the caller see.
+    pub(super) async fn bounds(&mut self) -> Result<&Bounds, Error> {
+        let services = &self.authzen.0;
+        Ok(match self.bounds.take() {
+            Some(bounds) => self.bounds.insert(bounds),
+            None => {
+                let tree = services.access.scopes().tree();
+                self.bounds.insert(services.directory.bounds_of(&self.caller.actor, tree).await?.0)
+            }
+        })
+    }
+
+    /// A user, where the caller sees one: whoever belongs to companies that it has not is as if unknown.
+    pub(super) async fn seen(&mut self, user: Option<User>) -> Result<Option<User>, Error> {
+        let Some(user) = user else { return Ok(None) };
+        let is_seen = self.is_own(user.id) || self.bounds().await?.sees(user.companies());
+        Ok(is_seen.then_some(user))
     }
 
     /// Checks that the caller may read decisions about `user` in `scope`; about themselves people may.

@@ -70,6 +70,7 @@ impl<'a> Answers<'a> {
             return Ok(user.clone());
         }
         let user = self.authzen.find(&subject.id).await?;
+        let user = self.rights.seen(user).await?;
         self.users.insert(subject.id.clone(), user.clone());
         Ok(user)
     }

@@ -84,6 +84,7 @@ impl Authzen {
         scope: Option<&Scope>,
     ) -> Result<Option<User>, Error> {
         let user = if subject.kind == USER { self.find(&subject.id).await? } else { None };
+        let user = rights.seen(user).await?;
         rights.about(user.as_ref().map(|user| user.id), scope).await?;
         Ok(user)
     }
@@ -103,8 +104,8 @@ impl Authzen {
     /// A page of those who may now, found by what was granted instead of by looking at everybody.
     async fn able(
         &self,
-        binding: &Binding,
-        page: &Page,
+        rights: &mut Rights<'_>,
+        (binding, page): (&Binding, &Page),
         permission: &Permission,
         scope: Option<&Scope>,
     ) -> Result<Response, Error> {
@@ -112,7 +113,9 @@ impl Authzen {
         let question = Question::new(permission).within(scope);
         let (able, next) = self.0.access.who_can(&question, after, page.limit).await?;
         let ids: Vec<UserId> = able.iter().map(|able| able.user).collect();
-        let users: Vec<User> = self.0.directory.users_by_id(&ids).await?;
+        let mut users: Vec<User> = self.0.directory.users_by_id(&ids).await?;
+        let bounds = rights.bounds().await?.clone();
+        users.retain(|user| rights.is_own(user.id) || bounds.sees(user.companies()));
         let named = ids.iter().filter_map(|id| users.iter().find(|user| user.id == *id));
         let found = named.map(|user| json!({"type": USER, "id": user.user_name.as_str()})).collect();
         self.results(binding, page, found, next.map(|user| user.to_string()).as_deref())
@@ -137,8 +140,9 @@ pub(super) async fn subjects(State(authzen): State<Authzen>, caller: Caller, bod
         return authzen.results(&binding, &page, Vec::new(), None);
     };
     if page.limit > 0 && !resource.has_owner() && context.at.is_none() && context.ip.is_none() {
-        return authzen.able(&binding, &page, &permission, resource.scope.as_ref()).await;
+        return authzen.able(&mut rights, (&binding, &page), &permission, resource.scope.as_ref()).await;
     }
+    let bounds = rights.bounds().await?.clone();
     let mut after: Option<UserId> = page.after.as_ref().and_then(|text| text.parse().ok());
     let (mut found, mut walked) = (Vec::new(), 0);
     while found.len() < page.limit && walked < MAX_WALK {
@@ -146,7 +150,8 @@ pub(super) async fn subjects(State(authzen): State<Authzen>, caller: Caller, bod
         for user in &users {
             after = Some(user.id);
             walked += 1;
-            if authzen.may(user, &permission, resource.scope.as_ref(), &resource, context).await? {
+            let is_seen = rights.is_own(user.id) || bounds.sees(user.companies());
+            if is_seen && authzen.may(user, &permission, resource.scope.as_ref(), &resource, context).await? {
                 found.push(json!({"type": USER, "id": user.user_name.as_str()}));
             }
             if found.len() == page.limit {
@@ -178,7 +183,7 @@ pub(super) async fn resources(State(authzen): State<Authzen>, caller: Caller, bo
         return authzen.results(&binding, &page, Vec::new(), None);
     };
     let (mut found, mut walked, mut last) = (Vec::new(), 0, page.after.clone().unwrap_or_default());
-    let places = authzen.places(&rights, &user, &resource).await?;
+    let places = authzen.places(&mut rights, &user, &resource).await?;
     let rest = places.into_iter().filter(|(id, _)| page.after.as_ref().is_none_or(|after| id > after));
     for (id, scope) in rest {
         if found.len() == page.limit || walked == MAX_WALK {
@@ -199,7 +204,7 @@ impl Authzen {
     /// themselves, and may not read decisions everywhere, is shown no scope but those of their own grants and below.
     async fn places(
         &self,
-        rights: &Rights<'_>,
+        rights: &mut Rights<'_>,
         user: &User,
         resource: &Resource,
     ) -> Result<BTreeMap<String, Option<Scope>>, Error> {
@@ -218,7 +223,8 @@ impl Authzen {
         let sees_all = rights.reads_everywhere().await?;
         let own: HashSet<&Scope> = named.clone().collect();
         let is_theirs = |scope: &Scope| own.contains(scope) || tree.above(scope).any(|above| own.contains(above));
-        let recorded = recorded.filter(|scope| sees_all || is_theirs(scope));
+        let bounds = rights.bounds().await?;
+        let recorded = recorded.filter(|scope| (sees_all && bounds.sees_scope(scope)) || is_theirs(scope));
         let mut places: BTreeMap<String, Option<Scope>> =
             recorded.chain(named).map(|scope| (scope.to_string(), Some(scope.clone()))).collect();
         places.insert(ORGANISATION.to_owned(), None);

@@ -1,14 +1,16 @@
 //! The companies of accounts and groups: what a record belongs to, and what an account sees. They are an administrator's
 //! to set, whoever owns the record: sources know nothing of them, and nothing that a source says takes them away.
 
+use std::sync::Arc;
+
 use minicbor::Decode;
 
 use super::tables::{GROUPS, TOTALS, USERS};
 use super::users::Staged;
 use super::{Directory, Error};
-use crate::access::Permit;
+use crate::access::{Bounds, Permit, ScopeTree};
 use crate::audit::{Change, Event, EventKind};
-use crate::model::{Companies, Group, GroupId, Scope, User, UserId};
+use crate::model::{Actor, Companies, Group, GroupId, Scope, User, UserId};
 use crate::store;
 
 /// The kept total of accounts that do not see all companies.
@@ -33,6 +35,28 @@ impl Directory {
         };
         let CompaniesOnly { companies } = store::decode(USERS.name(), &stored.value)?;
         Ok(Some(companies.unwrap_or(Companies { named: Vec::new(), sees_all: true })))
+    }
+
+    /// What companies let an actor see, and for whom it acts. A token sees what both its user and its maker see; the
+    /// machine's administrators and applications see everything.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn bounds_of(&self, actor: &Actor, tree: Arc<ScopeTree>) -> Result<(Bounds, Option<UserId>), Error> {
+        let (own, others) = match actor {
+            Actor::User { id, .. } => (Some(*id), None),
+            Actor::Token { user, maker, .. } => (user.or(*maker), *maker),
+            _ => (None, None),
+        };
+        let mut accounts = Vec::new();
+        for user in own.into_iter().chain(others.filter(|maker| own != Some(*maker))) {
+            // Who was deleted meanwhile sees nothing.
+            let companies = self.companies_of(user).await?.unwrap_or_default();
+            if !companies.sees_all {
+                accounts.push(companies.named);
+            }
+        }
+        Ok((Bounds::new(accounts, tree), own))
     }
 
     /// How many accounts do not see all companies; kept, not counted.

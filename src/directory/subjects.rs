@@ -5,10 +5,10 @@ use std::collections::{BTreeSet, VecDeque};
 use futures_util::future::BoxFuture;
 
 use super::standing::of_directory;
-use super::{Directory, Error, MAX_NESTING, Member};
+use super::{Directory, Error, MAX_NESTING, MAX_PAGE, Member};
 use crate::access::{self, Census, Found, GroupPath, Overlay, Subjects};
 use crate::config::TestSubject;
-use crate::model::{GroupId, Subject, UserId, fold};
+use crate::model::{GroupId, Kept, Status, Subject, User, UserId, fold};
 use crate::store;
 
 impl Subjects for Directory {
@@ -33,6 +33,26 @@ impl Subjects for Directory {
         overlay: &'a Overlay,
     ) -> BoxFuture<'a, Result<Option<access::Member>, store::Error>> {
         Box::pin(async move { self.member_over(user, overlay).await.map_err(of_directory) })
+    }
+
+    fn has_limited(&self) -> BoxFuture<'_, Result<bool, store::Error>> {
+        Box::pin(async move { Ok(self.count_limited().await.map_err(of_directory)? > 0) })
+    }
+
+    fn sees_all(&self, user: UserId) -> BoxFuture<'_, Result<bool, store::Error>> {
+        Box::pin(async move {
+            let companies = self.companies_of(user).await.map_err(of_directory)?;
+            Ok(companies.is_some_and(|companies| companies.sees_all))
+        })
+    }
+
+    fn seeing_all(&self, after: Option<UserId>) -> BoxFuture<'_, Result<(Vec<UserId>, Option<UserId>), store::Error>> {
+        Box::pin(async move {
+            let users: Vec<User<Kept>> = self.list_users(after, MAX_PAGE).await.map_err(of_directory)?;
+            let last = users.last().map(|user| user.id).filter(|_| users.len() >= MAX_PAGE);
+            let seeing = users.iter().filter(|user| user.status == Status::Active && user.sees_all());
+            Ok((seeing.map(|user| user.id).collect(), last))
+        })
     }
 }
 

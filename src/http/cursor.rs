@@ -27,6 +27,11 @@ impl Binding {
         }
         Self(sha256(&message))
     }
+
+    /// What stands for the whole question.
+    pub fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
 }
 
 /// The text for a payload under `key`, which serves no other purpose: letters, digits, `-` and `_`.

@@ -89,6 +89,11 @@ name = "Department Manager"
 description = "Edits the records of the department"
 includes = ["colleague"]
 permissions = ["record:edit"]
+
+[[role]]
+name = "Reviewer"
+description = "Reads who may what"
+permissions = ["decisions:read", "users:read"]
 "#;
 
 const EVALUATION: &str = "/access/v1/evaluation";

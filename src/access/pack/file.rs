@@ -52,6 +52,19 @@ pub(super) const PASSWORD_PRESET: &str = "nist-63b-4";
 /// The preset of a pack that names none.
 pub(super) const LOCKOUT_PRESET: &str = "balanced";
 
+/// Most permissions of a catalogue, and rows of a matrix.
+const MAX_PERMISSIONS: usize = 2_000;
+/// Most roles and flags together.
+const MAX_ROLES: usize = 500;
+/// Most options.
+const MAX_OPTIONS: usize = 100;
+/// Longest name of a resource, in bytes.
+const MAX_RESOURCE_BYTES: usize = 256;
+/// Most problems that are told of one text.
+const MAX_PROBLEMS: usize = 100;
+/// Problems that are told with what may have been meant: to look for it among much takes long.
+const MAX_HINTS: usize = 20;
+
 /// Most entries of a role's profile for user interfaces.
 const MAX_PROFILE: usize = 64;
 /// Longest key and longest value of an entry, in characters.
@@ -186,6 +199,7 @@ pub(super) fn load(name: &str, text: &str, chosen: &Options) -> Result<Pack, Vec
         let at = error.span().map(|span| format!("line {}: ", line(text, &span))).unwrap_or_default();
         vec![format!("{at}{}", error.message())]
     })?;
+    bounded(&file, chosen)?;
     let mut reader = Reader::new(name, text, gateway()?);
     reader.catalogue(&file.catalogue);
     reader.choose(&file.option, chosen);
@@ -238,6 +252,22 @@ pub(super) fn load(name: &str, text: &str, chosen: &Options) -> Result<Pack, Vec
     })
 }
 
+/// Refuses what would be much work before it is done: a text may come from whoever asks what it would change.
+fn bounded(file: &File, chosen: &Options) -> Result<(), Vec<String>> {
+    let permissions = file.catalogue.values().fold(0_usize, |sum, actions| sum.saturating_add(actions.len()));
+    let counts = [
+        ("permissions", permissions, MAX_PERMISSIONS),
+        ("roles and flags", file.role.len().saturating_add(file.flag.len()), MAX_ROLES),
+        ("options", file.option.len().max(chosen.len()), MAX_OPTIONS),
+        ("rows in its matrix", file.matrix.row.len(), MAX_PERMISSIONS),
+        ("columns in its matrix", file.matrix.columns.len(), MAX_ROLES),
+    ];
+    let over = counts.into_iter().filter(|(_, count, most)| count > most);
+    let problems: Vec<String> =
+        over.map(|(what, count, most)| format!("it has {count} {what}, more than {most}")).collect();
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
+
 /// The gateway's own part of every catalogue.
 fn gateway() -> Result<Catalogue, Vec<String>> {
     let entries: BTreeMap<Text, Vec<Text>> =
@@ -287,11 +317,22 @@ impl<'a> Reader<'a> {
     }
 
     fn problem(&mut self, span: Range<usize>, what: &str) {
+        if self.problems.len() >= MAX_PROBLEMS {
+            return;
+        }
+        if self.problems.len() == MAX_PROBLEMS - 1 {
+            self.problems.push("there is more that is wrong; it is not looked for".to_owned());
+            return;
+        }
         self.problems.push(format!("line {}: {what}", line(self.text, &span)));
     }
 
     fn catalogue(&mut self, entries: &BTreeMap<Text, Vec<Text>>) {
         for (resource, actions) in entries {
+            if resource.get_ref().len() > MAX_RESOURCE_BYTES {
+                self.problem(resource.span(), &format!("a resource has at most {MAX_RESOURCE_BYTES} bytes"));
+                continue;
+            }
             for action in actions {
                 let text = format!("{}:{}", resource.get_ref(), action.get_ref());
                 match text.parse::<Permission>() {
@@ -460,7 +501,8 @@ impl<'a> Reader<'a> {
             match text.get_ref().parse::<Permission>() {
                 Ok(permission) if self.catalogue.knows(&permission) => permissions.push(permission),
                 Ok(_) => {
-                    let hint = meant(self.catalogue.nearest(text.get_ref()).map(|near| near.to_string()).as_deref());
+                    let near = if self.is_told() { self.catalogue.nearest(text.get_ref()) } else { None };
+                    let hint = meant(near.map(|near| near.to_string()).as_deref());
                     self.problem(text.span(), &format!("`{}` is not in the catalogue{hint}", text.get_ref()));
                 }
                 Err(error) => self.problem(text.span(), &format!("`{}` {error}", text.get_ref())),
@@ -475,12 +517,18 @@ impl<'a> Reader<'a> {
             match text.get_ref().parse::<RoleId>().ok().filter(|id| known.contains(id)) {
                 Some(id) => roles.push(id),
                 None => {
-                    let near = meant(nearest(text.get_ref(), known.iter().map(RoleId::as_str)));
+                    let near = known.iter().map(RoleId::as_str).filter(|_| self.is_told());
+                    let near = meant(nearest(text.get_ref(), near));
                     self.problem(text.span(), &format!("there is no role `{}`{near}", text.get_ref()));
                 }
             }
         }
         roles
+    }
+
+    /// Whether the next problem is one of the first, which are told with what may have been meant.
+    fn is_told(&self) -> bool {
+        self.problems.len() < MAX_HINTS
     }
 
     fn row(&mut self, row: &RowFile) -> Row {

@@ -220,11 +220,18 @@ impl ScopeTree {
 
     /// The end of a sentence about a scope that there is not: the one that is written most like it, where one is.
     pub fn hint(&self, scope: &Scope) -> String {
-        let of_kind = self.list(scope.kind(), None, usize::MAX).map(|record| record.scope.slug());
+        self.hint_among(scope, |_| true)
+    }
+
+    /// The same where not every scope may be told.
+    pub fn hint_among(&self, scope: &Scope, is_told: impl Fn(&Scope) -> bool) -> String {
+        let of_kind = self.list(scope.kind(), None, usize::MAX).filter(|record| is_told(&record.scope));
+        let of_kind = of_kind.map(|record| record.scope.slug());
         match near::nearest(scope.slug(), of_kind) {
             Some(slug) => format!("; did you mean `{}:{slug}`?", scope.kind()),
             None => {
-                let known: Vec<String> = self.nodes.iter().map(|node| node.record.scope.to_string()).collect();
+                let known = self.nodes.iter().map(|node| &node.record.scope).filter(|scope| is_told(scope));
+                let known: Vec<String> = known.map(ToString::to_string).collect();
                 near::hint(&scope.to_string(), known.iter().map(String::as_str))
             }
         }

@@ -40,23 +40,28 @@ pub(in crate::api) async fn diff(
     api.check_sees_all(&caller).await?;
     let access = &api.services.access;
     let in_force = access.pack();
-    let pack = open(name, text, options, &in_force)?;
-    let (book, problems) = access.joined_under(&pack);
-    let people = access.policy_differences(&book, page.after, page.limit).await?;
-    let next = people.last().filter(|_| people.len() == page.limit).map(|difference| difference.user.to_string());
+    // One at a time: with large packs it is much work, and nobody is to slow down everybody by asking often.
+    let turn = Arc::clone(&api.comparisons).lock_owned().await;
+    let (asked, by) = (Arc::clone(&in_force), access.clone());
+    // The turn goes along: who hangs up does not begin another beside this one.
+    let compare = move || open(name, text, options, &asked).map(|pack| (by.compare(&pack), pack, turn));
+    let compared = tokio::task::spawn_blocking(compare).await;
+    let (compared, pack, _turn) = compared.map_err(|_| Error::Internal("a comparison of packs ended early"))??;
+    let (people, next) = access.policy_differences(&compared, page.after, page.limit).await?;
+    let next = next.map(|user| user.to_string());
     if page.after.is_some() {
         // What follows the first page is people only: the rest was told with it.
         let users = api.named(&people).await?;
         return Ok(render::answer(StatusCode::OK, &json!({"users": users, "next": next})));
     }
-    let diff = access.policy_diff(&book).await?;
-    let tests = access.tests_broken_by(&book).await?;
+    let diff = access.policy_diff(&compared).await?;
+    let tests = access.tests_broken_by(&compared.book).await?;
     let body = json!({
         "before": told_pack(&in_force),
         "after": told_pack(&pack),
         "roles": diff.roles.iter().map(told_role).collect::<Vec<_>>(),
-        "mappings": api.orphaned(&book),
-        "problems": new_problems(access, problems),
+        "mappings": api.orphaned(&compared.book),
+        "problems": new_problems(access, compared.problems),
         "tests": tests.iter().map(told_test).collect::<Vec<_>>(),
         "administrators": api.administrators(&diff).await?,
         "people": {"concerned": diff.people, "gaining": diff.gaining, "losing": diff.losing, "complete": diff.is_complete},
@@ -141,6 +146,7 @@ fn told_role(change: &RoleChange) -> Value {
         "denied": texts(&change.denied),
         "undenied": texts(&change.undenied),
         "grants": change.grants,
+        "complete": change.is_complete,
     })
 }
 
@@ -158,7 +164,7 @@ impl Api {
         let told = |difference: &Difference| {
             let user = users.get(&difference.user)?;
             let places: Vec<Value> = difference.places.iter().map(told_place).collect();
-            Some(json!({"user": render::brief(user), "places": places}))
+            Some(json!({"user": render::brief(user), "places": places, "complete": difference.is_complete}))
         };
         Ok(people.iter().filter_map(told).collect())
     }

@@ -52,10 +52,11 @@ pub(in crate::api) async fn bulk(
     let rows = fields.take("rows");
     fields.end()?;
     let create = api.permit(&caller, "users:create", None).await?;
-    let companies = api.sight(&caller).await?.of_account(&companies, None)?;
+    let sight = api.sight(&caller).await?;
+    let companies = sight.of_account(&companies, None)?;
     let listed = listed(rows)?;
     let role = role.ok_or_else(|| Error::invalid("role", "is required: one user type for all"))?;
-    let grants = api.wanted_grants(Some(role), scopes)?;
+    let grants = api.wanted_grants(&sight, Some(role), scopes)?;
     let groups = api.named_groups(&caller, "access_groups", &names).await?;
     let belongings = listed.len().saturating_mul(grants.len().saturating_add(groups.len()));
     if belongings > MAX_BELONGINGS {

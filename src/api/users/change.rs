@@ -1,7 +1,5 @@
 //! `PATCH /users/{user}`.
 
-use std::collections::BTreeSet;
-
 use axum::extract::{Path, State};
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
@@ -43,27 +41,26 @@ pub(in crate::api) async fn change(
     if requires_factor.is_some() || wish.renames() || wish.active.is_some() || wish.password.is_some() {
         api.check_rank(&caller, user.id).await?;
     }
+    if !wish.companies.is_empty() {
+        api.check_reach_of(&caller, user.id).await?;
+    }
     let companies = api.sight(&caller).await?.of_account(&wish.companies, Some(&user))?;
     let is_narrowed = companies.as_ref().is_some_and(|companies| !companies.sees_all) && user.sees_all();
     if wish.active == Some(false) {
         api.check_own_end(&caller, &user, "deactivate")?;
     }
-    let guard = if wish.active == Some(false) || is_narrowed {
-        api.check_last_sight(&caller, &BTreeSet::from([user.id]), is_forced).await?
-    } else {
-        None
-    };
     let mut record = record_of(&user);
     wish.apply(&mut record)?;
     if let Some(password) = &wish.password {
         permit = api.permit(&caller, "passwords:update", None).await?;
         api.check_password(record.user_name.as_str(), &record, password)?;
     }
-    if wish.renames() || wish.active.is_some() {
+    if wish.renames() || wish.active.is_some() || is_narrowed {
         let status = wish.active.map(|active| (user.id, Some(if active { Status::Active } else { Status::Inactive })));
         let named = wish.renames().then(|| (Subject::User(user.id), record.user_name.folded()));
         let (status, named) = (status.into_iter().collect(), named.into_iter().collect());
-        permit = api.weigh(permit, &Overlay { status, named, ..Overlay::default() }, is_forced).await?;
+        let sight = is_narrowed.then_some((user.id, false)).into_iter().collect();
+        permit = api.weigh(permit, &Overlay { sight, status, named, ..Overlay::default() }, is_forced).await?;
     }
     if wish.edits() || revision.is_some() {
         // What the companies were made of must be what is changed.
@@ -72,7 +69,6 @@ pub(in crate::api) async fn change(
         let directory = &api.services.directory;
         user = directory.change_account(&permit, user.id, revision, companies.as_ref(), edit).await?;
     }
-    drop(guard);
     if let Some(requires_factor) = requires_factor {
         api.services.factors.demand(&permit, &user, requires_factor).await?;
     }

@@ -10,6 +10,7 @@ use crate::access::{NewGrant, Overlay, Permit};
 use crate::api::admit::Caller;
 use crate::api::fields::Fields;
 use crate::api::named::MAX_PLACES;
+use crate::api::sight::Sight;
 use crate::api::{Api, Error, render};
 use crate::audit::Change;
 use crate::credential::{Lane, Prepared};
@@ -63,10 +64,11 @@ pub(in crate::api) async fn create(
     let name = wish.user_name.clone().or_else(|| wish.email.clone()).unwrap_or_default();
     wish.user_name = Some(name.clone());
     api.settle(&caller, &mut wish).await?;
-    let companies = api.sight(&caller).await?.of_account(&wish.companies, None)?;
+    let sight = api.sight(&caller).await?;
+    let companies = sight.of_account(&wish.companies, None)?;
     let mut record = blank(&name)?;
     wish.apply(&mut record)?;
-    let grants = api.wanted_grants(role, scopes)?;
+    let grants = api.wanted_grants(&sight, role, scopes)?;
     let groups = api.named_groups(&caller, "access_groups", &groups).await?;
     let join = api.check_joining(&caller, &groups).await?;
     if let Some(password) = &wish.password {
@@ -161,6 +163,7 @@ impl Api {
     /// none gets no access.
     pub(in crate::api) fn wanted_grants(
         &self,
+        sight: &Sight,
         role: Option<RoleId>,
         scopes: Option<Vec<String>>,
     ) -> Result<Vec<NewGrant>, Error> {
@@ -195,8 +198,8 @@ impl Api {
         for text in scopes {
             let scope: Scope = text.parse().map_err(|error| Error::invalid("scopes", format!("`{text}` {error}")))?;
             let tree = self.services.access.scopes().tree();
-            if tree.find(&scope).is_none() {
-                return Err(Error::invalid("scopes", format!("`{scope}` does not exist{}", tree.hint(&scope))));
+            if tree.find(&scope).is_none() || !sight.sees_scope(&scope) {
+                return Err(sight.unknown_scope("scopes", &scope));
             }
             let mut grant = NewGrant::new(nobody, role.clone());
             grant.scope = Some(scope);

@@ -1,7 +1,5 @@
 //! What a leaver holds, and the end of it: `GET /users/{user}/holdings`, `POST /users/{user}:offboard`.
 
-use std::collections::BTreeSet;
-
 use axum::extract::{Path, State};
 use axum::response::Response;
 use http::StatusCode;
@@ -70,7 +68,6 @@ pub(in crate::api) async fn act(
     }
     let handed = api.handed_over(&caller, &tokens, &kept).await?;
     let rotate = api.shared_tokens(&caller, &user, &handed).await?;
-    let guard = api.check_last_sight(&caller, &BTreeSet::from([user.id]), false).await?;
     let overlay = Overlay { status: vec![(user.id, Some(Status::Inactive))], ..Overlay::default() };
     let permit = api.weigh(permit, &overlay, false).await?;
     let mut held = api.held_by(&user, &tokens).await?;
@@ -100,7 +97,6 @@ pub(in crate::api) async fn act(
             .await?;
     }
     drop(permit);
-    drop(guard);
     let acting = api.acting(&caller).await?;
     if let Some(members) = held.as_object_mut() {
         // Who may end an account need not see all that hangs on it.

@@ -127,7 +127,7 @@ impl Api {
             let found = directory.walk_users(&walk, after.as_deref(), wanted).await?;
             for (position, user) in found.users {
                 if items.len() == wish.limit {
-                    return Ok((items, after.map(|after| cursors.issue(&binding, &after))));
+                    return Ok((items, after.map(|after| cursors.issue(&binding, &after)).transpose()?));
                 }
                 read += 1;
                 items.extend(self.meant(&sight, wish.filter.as_ref(), &user).await?);
@@ -136,7 +136,7 @@ impl Api {
             let Some(next) = found.next else { return Ok((items, None)) };
             after = Some(next);
             if read >= MAX_READ {
-                return Ok((items, after.map(|after| cursors.issue(&binding, &after))));
+                return Ok((items, after.map(|after| cursors.issue(&binding, &after)).transpose()?));
             }
             wanted = wanted.saturating_mul(2).min(CHUNK);
             tokio::task::yield_now().await;
@@ -157,7 +157,7 @@ impl Api {
             items.extend(self.meant(&sight, wish.filter.as_ref(), user).await?);
         }
         items.sort_by_key(|(id, _)| *id);
-        Ok((items, next.map(|next| cursors.issue(&binding, next.as_bytes()))))
+        Ok((items, next.map(|next| cursors.issue(&binding, next.as_bytes())).transpose()?))
     }
 
     /// A user as shown, where the caller sees them and the filter means them.

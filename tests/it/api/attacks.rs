@@ -258,3 +258,202 @@ async fn the_next_page_of_a_report_asks_the_same() {
     let next = root.get(next).await;
     assert_eq!((next.status, next.text.lines().count()), (StatusCode::OK, 2), "{}", next.text);
 }
+
+#[tokio::test]
+async fn nobody_blinds_those_above_them_by_taking_their_companies() {
+    let ground = Ground::with(SYSTEMS).await;
+    good(ground.root().post("/api/v1/companies", json!({"name": "North"})).await, StatusCode::CREATED);
+    ground.user("root", &["system_administrator"]).await;
+    ground.user("ada", &["viewer"]).await;
+    let mallory = somebody(&ground, "mallory", &["users:update", "users:read", "reports:read"]).await;
+    for body in [
+        json!({"companies": [], "all_companies": false}),
+        json!({"companies": ["north"]}),
+        json!({"all_companies": false, "companies": ["north"]}),
+    ] {
+        refused(&mallory.patch("/api/v1/users/root", body).await, 403, None);
+    }
+    let root = good(ground.root().get("/api/v1/users/root").await, StatusCode::OK);
+    assert_eq!((&root["companies"], &root["all_companies"]), (&json!([]), &json!(true)));
+    refused(&mallory.patch("/api/v1/users/ada", json!({"companies": ["north"]})).await, 403, None);
+    // Of those who may no more, and of oneself.
+    ground.user("eve", &[]).await;
+    for name in ["eve", "mallory"] {
+        let reply = mallory.patch(&format!("/api/v1/users/{name}"), json!({"companies": ["north"]})).await;
+        good(reply, StatusCode::OK);
+    }
+    let own = good(mallory.get("/api/v1/users/mallory").await, StatusCode::OK);
+    assert_eq!(own["companies"], json!(["north"]), "one's own sight is one's own to narrow");
+}
+
+/// A test of somebody who is not to send invoices, and the ground that it speaks of.
+const DENIED: &str = r#"policy.pack = "clearpoint-systems"
+
+[[test]]
+name = "ada changes nobody"
+as = "ada"
+deny = ["users:update"]
+
+[[test]]
+name = "grace reads"
+as = "grace"
+accept = ["reports:read"]
+"#;
+
+#[tokio::test]
+async fn what_begins_later_is_weighed_as_it_will_be() {
+    let ground = Ground::with(DENIED).await;
+    let root = ground.root();
+    ground.user("ada", &[]).await;
+    ground.user("grace", &["viewer"]).await;
+    make(&root, json!({"name": "Shut", "denies": ["reports:read"]})).await;
+    make(&root, json!({"name": "Idle", "denies": ["users:update"]})).await;
+    let (soon, later) = ("2026-11-22T09:00:00Z", "2026-11-22T10:00:00Z");
+    assert!(ground.test.clock.clock().now() < soon.parse().unwrap(), "the moments are to come");
+    let broken = |reply: &crate::support::gateway::Reply, test: &str| {
+        refused(reply, 409, None);
+        assert!(reply.text.contains(&format!("`{test}`")), "{}", reply.text);
+    };
+    let more = json!({"user": "ada", "role": "system_administrator", "starts": soon});
+    broken(&root.post("/api/v1/grants", more.clone()).await, "ada changes nobody");
+    let less = json!({"user": "grace", "role": "shut", "starts": soon});
+    broken(&root.post("/api/v1/grants", less).await, "grace reads");
+    // What hides it for a while ends before it does.
+    let veil = json!({"user": "ada", "role": "idle", "ends": later});
+    good(root.post("/api/v1/grants", veil).await, StatusCode::CREATED);
+    broken(&root.post("/api/v1/grants", more).await, "ada changes nobody");
+    let now = json!({"user": "ada", "role": "system_administrator"});
+    broken(&root.post("/api/v1/grants", now).await, "ada changes nobody");
+    let meanwhile = json!({"user": "ada", "role": "system_administrator", "starts": soon, "ends": later});
+    good(root.post("/api/v1/grants", meanwhile).await, StatusCode::CREATED);
+    // What is left for a while only does not stand for what is for good.
+    let short = json!({"user": "grace", "role": "compliance_officer", "ends": soon});
+    good(root.post("/api/v1/grants", short).await, StatusCode::CREATED);
+    let grants = good(root.get("/api/v1/grants?user=grace").await, StatusCode::OK);
+    let items = grants["items"].as_array().unwrap();
+    let viewer = items.iter().find(|grant| grant["role"] == "viewer").unwrap()["id"].as_str().unwrap();
+    broken(&root.delete(&format!("/api/v1/grants/{viewer}")).await, "grace reads");
+}
+
+#[tokio::test]
+async fn nobody_ends_administration_on_a_later_day() {
+    let ground = Ground::with(SYSTEMS).await;
+    let root = ground.root();
+    ground.user("chief", &["system_administrator"]).await;
+    make(&root, json!({"name": "Shut", "denies": ["grants:create"]})).await;
+    good(root.post("/api/v1/groups", json!({"name": "Shut", "users": ["chief"]})).await, StatusCode::CREATED);
+    let soon = "2026-11-22T09:00:00Z";
+    for whom in [("user", "chief"), ("group", "Shut")] {
+        let body = json!({whom.0: whom.1, "role": "shut", "starts": soon});
+        let reply = root.post("/api/v1/grants", body).await;
+        refused(&reply, 409, None);
+        assert!(reply.text.contains("without an end"), "{}", reply.text);
+    }
+    // Not from oneself either, though somebody else would be left.
+    ground.user("second", &["system_administrator"]).await;
+    let chief = ground.sign_in("chief").await;
+    let body = json!({"group": "Shut", "role": "shut", "starts": soon});
+    let reply = chief.post("/api/v1/grants", body.clone()).await;
+    refused(&reply, 409, None);
+    assert!(reply.text.contains("your own right"), "{}", reply.text);
+    good(root.post("/api/v1/grants", body).await, StatusCode::CREATED);
+}
+
+/// A pack with so many permissions of which the role of this name gives these.
+fn wide(count: usize, role: &str, rights: &str) -> String {
+    let actions: Vec<String> = (0..count).map(|number| format!("\"act-{number}\"")).collect();
+    format!(
+        "title = \"Wide\"\n[catalogue]\nthings = [{}]\n[[role]]\nname = \"{role}\"\ndescription = \"\"\npermissions = [{rights}]\n",
+        actions.join(", ")
+    )
+}
+
+#[tokio::test]
+async fn no_text_of_a_pack_is_more_work_than_it_is_worth() {
+    let ground = Ground::with(SYSTEMS).await;
+    let compare = async |text: String| ground.root().post("/api/v1/policy:diff", json!({"text": text})).await;
+    for (text, told) in [
+        (format!("title = \"A\"\n#{}", "x".repeat(1024 * 1024)), "more than 1048576"),
+        (wide(2_001, "Viewer", ""), "2001 permissions, more than 2000"),
+        (
+            format!("title = \"A\"\n{}", "[[role]]\nname = \"A\"\ndescription = \"\"\n".repeat(501)),
+            "501 roles and flags, more than 500",
+        ),
+        (format!("title = \"A\"\n[catalogue]\n{} = [\"a\"]\n", "r".repeat(300)), "at most 256 bytes"),
+    ] {
+        let reply = compare(text).await;
+        refused(&reply, 422, Some("text"));
+        assert!(reply.text.contains(told), "{told}: {}", reply.text);
+    }
+    let options: serde_json::Map<String, Value> = (0..101).map(|n| (format!("o{n}"), json!("x"))).collect();
+    let body = json!({"pack": "clearvantage", "options": options});
+    refused(&ground.root().post("/api/v1/policy:diff", body).await, 422, Some("pack"));
+    // Many names that do not exist are not each compared with all that do.
+    let unknown: Vec<String> = (0..40_000).map(|number| format!("\"things:akt-{number}\"")).collect();
+    let reply = compare(wide(2_000, "Viewer", &unknown.join(", "))).await;
+    refused(&reply, 422, Some("text"));
+    let told = reply.json()["detail"].as_str().unwrap().to_owned();
+    assert!(told.contains("is not looked for"), "{told}");
+    assert_eq!(told.matches(" is not in the catalogue").count(), 99, "{told}");
+    assert_eq!(told.matches("is `things:act-").count(), 20, "{told}");
+}
+
+#[tokio::test]
+async fn what_a_pack_would_change_is_told_in_pieces_where_it_is_very_much() {
+    let ground = Ground::with(SYSTEMS).await;
+    for number in 0..15 {
+        ground.user(&format!("u{number:02}"), &["viewer"]).await;
+    }
+    let body = json!({"text": wide(1_900, "Viewer", "\"*:*\"")});
+    let (mut seen, mut cursor, mut pages) = (Vec::new(), String::new(), 0);
+    loop {
+        let reply = ground.root().post(&format!("/api/v1/policy:diff?limit=500{cursor}"), body.clone()).await;
+        let page = good(reply, StatusCode::OK);
+        for user in page["users"].as_array().unwrap() {
+            seen.push(user["user"]["userName"].as_str().unwrap().to_owned());
+            assert_eq!(user["complete"], true);
+        }
+        pages += 1;
+        let Some(next) = page["next"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+    }
+    seen.sort();
+    seen.dedup();
+    assert_eq!((seen.len(), pages), (15, 2), "20,000 rights are a page");
+}
+
+#[tokio::test]
+async fn nobody_shuts_out_the_last_who_sees_all_companies_on_a_by_way() {
+    let ground = Ground::with(SYSTEMS).await;
+    let root = ground.root();
+    good(root.post("/api/v1/companies", json!({"name": "North"})).await, StatusCode::CREATED);
+    ground.user("limited", &["system_administrator"]).await;
+    ground.user("last", &[]).await;
+    good(root.patch("/api/v1/users/limited", json!({"companies": ["north"]})).await, StatusCode::OK);
+    make(&root, json!({"name": "Shut", "denies": ["account:sign-in"]})).await;
+    make(&root, json!({"name": "Harmless", "permissions": ["reports:read"]})).await;
+    for name in ["Inner", "Outer", "Held"] {
+        good(root.post("/api/v1/groups", json!({"name": name})).await, StatusCode::CREATED);
+    }
+    for (group, role) in [("Outer", "shut"), ("Held", "harmless")] {
+        good(root.post("/api/v1/grants", json!({"group": group, "role": role})).await, StatusCode::CREATED);
+    }
+    for group in ["Inner", "Held"] {
+        let path = format!("/api/v1/groups/{group}/members");
+        let reply = root.post(&path, json!({"users": ["last"]})).await;
+        assert!(reply.status.is_success(), "{}", reply.text);
+    }
+    let seen = |reply: crate::support::gateway::Reply| {
+        refused(&reply, 409, None);
+        assert!(reply.text.contains("sees all companies"), "{}", reply.text);
+    };
+    seen(root.post("/api/v1/grants", json!({"group": "Inner", "role": "shut"})).await);
+    seen(root.post("/api/v1/groups/Outer/members", json!({"users": ["last"]})).await);
+    seen(root.post("/api/v1/groups/Outer/members", json!({"groups": ["Inner"]})).await);
+    seen(root.patch("/api/v1/roles/harmless", json!({"denies": ["account:sign-in"]})).await);
+    let later = json!({"user": "last", "role": "shut", "starts": "2026-11-23T00:00:00Z"});
+    seen(root.post("/api/v1/grants", later.clone()).await);
+    // Somebody else sees all: then it is nobody's concern.
+    ground.user("other", &[]).await;
+    good(root.post("/api/v1/grants", later).await, StatusCode::CREATED);
+}

@@ -258,3 +258,48 @@ async fn companies_give_no_right_and_are_told_in_events_and_documents() {
     assert_eq!(elsewhere.test.gateway.directory().count_limited().await.unwrap(), 4);
     assert!(ground.test.visitor().sign_in("u-none", PASSWORD).await.status.is_redirection());
 }
+
+#[tokio::test]
+async fn no_message_and_no_cursor_tells_of_what_is_not_seen() {
+    let (ground, north) = two_companies().await;
+    let explain = "/api/v1/explain?user=north&permission=elements:create&scope=company";
+    let near = north.get(&format!("{explain}:sout")).await;
+    let there = north.get(&format!("{explain}:south")).await;
+    for reply in [&near, &there] {
+        refused(reply, 422, Some("scope"));
+        assert!(!reply.text.contains("did you mean `company:south`"), "{}", reply.text);
+    }
+    let detail = |reply: &crate::support::gateway::Reply| reply.json()["detail"].as_str().unwrap().to_owned();
+    assert_eq!(detail(&near).replace(":sout`", ":south`"), detail(&there));
+    for path in
+        ["/api/v1/companies/sout/users", "/api/v1/companies/south/users", "/api/v1/companies/south/users/u-north"]
+    {
+        refused(&north.get(path).await, 404, None);
+    }
+    let body = json!({"user": "u-north", "role": "editor"});
+    refused(&north.post("/api/v1/companies/south/users", body).await, 404, None);
+    for slug in ["sout", "south"] {
+        let scope = format!("company:{slug}");
+        let body = json!({"user": "u-north", "role": "editor", "scope": scope});
+        let reply = north.post("/api/v1/grants", body).await;
+        refused(&reply, 422, Some("scope"));
+        assert!(!reply.text.contains("did you mean `company:south`"), "{}", reply.text);
+        let body = json!({"userName": "new", "role": "editor", "scopes": [scope]});
+        refused(&north.post("/api/v1/users", body).await, 422, Some("scopes"));
+        let reply = north.post("/api/v1/companies", json!({"name": "Below", "parent": slug})).await;
+        refused(&reply, 422, Some("parent"));
+        assert!(!reply.text.contains("did you mean `company:south`"), "{}", reply.text);
+    }
+    let reply = north.post("/api/v1/companies", json!({"name": "South"})).await;
+    refused(&reply, 409, Some("slug"));
+    assert!(!reply.text.contains("South"), "not even what it is called: {}", reply.text);
+    // Where a list goes on is a row of an index, and its text is not to be read.
+    use base64::Engine as _;
+    let page = good(ground.root().get("/api/v1/users?sort=userName&limit=1").await, StatusCode::OK);
+    let next = page["next"].as_str().unwrap();
+    let bytes = base64::prelude::BASE64_URL_SAFE_NO_PAD.decode(next).unwrap();
+    let name = page["items"][0]["userName"].as_str().unwrap().as_bytes();
+    assert!(!bytes.windows(name.len()).any(|window| window == name));
+    let again = good(ground.root().get("/api/v1/users?sort=userName&limit=1").await, StatusCode::OK);
+    assert_ne!(again["next"], page["next"], "nor to be compared");
+}

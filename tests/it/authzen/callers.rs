@@ -1,5 +1,7 @@
 //! Who may ask about whom.
 
+use cleargate::directory::{self, SourceRecord};
+use cleargate::model::{Companies, User};
 use cleargate::secret::Secret;
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -170,4 +172,45 @@ async fn asking_about_oneself_shows_no_scope_but_ones_own() {
     let everywhere = ground.application(&["decisions:read"]).await;
     let found = everywhere.finds("resource", question("ada", "read", json!({"type": "record"}))).await;
     assert_eq!(found, ["*", "department:finance", "department:hidden"]);
+}
+
+async fn limit(ground: &Ground, user: &User, companies: &[&str]) {
+    let named = companies.iter().map(|company| company.parse().unwrap()).collect();
+    let companies = Companies { named, sees_all: false };
+    let edit = |_: &User, _: &mut SourceRecord| Ok::<_, directory::Error>(());
+    let (directory, permit) = (ground.test.gateway.directory(), ground.test.task());
+    directory.change_account(&permit, user.id, None, Some(&companies), edit).await.unwrap();
+}
+
+#[tokio::test]
+async fn people_find_nobody_whom_companies_hide_from_them() {
+    let ground = Ground::new().await;
+    ground.test.place(&["company:north", "company:south"]).await;
+    for (name, company) in [("near", "company:north"), ("far", "company:south")] {
+        limit(&ground, &ground.user(name, &["reader"]).await, &[company]).await;
+    }
+    let nora = browser(&ground, "nora", &["reviewer", "reader"]).await;
+    let account = ground.test.gateway.directory().find_user_by_name("nora").await.unwrap().unwrap();
+    let who = json!({"subject": {"type": "user"}, "action": {"name": "read"}, "resource": record()});
+    assert_eq!(nora.finds("subject", who.clone()).await, ["near", "far", "nora"]);
+    limit(&ground, &account, &["company:north"]).await;
+    assert_eq!(nora.finds("subject", who.clone()).await, ["near", "nora"]);
+    // The long way, too.
+    let mut at = who.clone();
+    at["context"] = json!({"time": "2027-01-01T00:00:00Z"});
+    assert_eq!(nora.finds("subject", at).await, ["near", "nora"]);
+    assert!(nora.decides(question("near", "read", record())).await);
+    for name in ["far", "nobody"] {
+        let answer = nora.ask(EVALUATION, question(name, "read", record())).await;
+        assert_eq!(
+            (&answer["decision"], &answer["context"]["reasons"]["decided_by"]),
+            (&json!(false), &json!("unknown-subject"))
+        );
+        assert!(nora.finds("action", json!({"subject": person(name), "resource": record()})).await.is_empty());
+    }
+    let places = nora.finds("resource", question("near", "read", json!({"type": "record"}))).await;
+    assert_eq!(places, ["*", "company:north"], "nor is there a company that one has not");
+    // Applications are told of everybody.
+    let asker = ground.application(&["decisions:read", "users:read"]).await;
+    assert_eq!(asker.finds("subject", who).await, ["near", "far", "nora"]);
 }

@@ -93,10 +93,17 @@ fn files_of_others_and_of_newer_releases_are_refused_and_left_alone() {
 
     let newer = folder.path().join("newer.redb");
     drop(open(&newer, clock()));
-    set_meta(&newer, "format", &2u32.to_be_bytes());
+    set_meta(&newer, "format", &3u32.to_be_bytes());
     let refused = refusal(&newer);
-    assert!(matches!(refused, OpenError::Newer { format: 2, readable: 1, .. }), "{refused:?}");
-    assert_eq!(meta(&newer, "format"), 2u32.to_be_bytes());
+    assert!(matches!(refused, OpenError::Newer { format: 3, readable: 2, .. }), "{refused:?}");
+    assert_eq!(meta(&newer, "format"), 3u32.to_be_bytes());
+
+    // A file of the release before is taken over, and that release does not write it any more.
+    let older = folder.path().join("older.redb");
+    drop(open(&older, clock()));
+    set_meta(&older, "format", &1u32.to_be_bytes());
+    drop(open(&older, clock()));
+    assert_eq!(meta(&older, "format"), 2u32.to_be_bytes());
 
     let folder_itself = refusal(folder.path());
     assert!(matches!(folder_itself, OpenError::Storage { .. }), "{folder_itself:?}");
