@@ -32,10 +32,10 @@ use super::{Batch, Committed, Direction, Engine, Head, Health, Leaf, LogRow, Mar
 use crate::clock::{Clock, Timestamp};
 use crate::store::{Error, OpenError, Settings};
 
-/// The file format that this release writes; it reads no newer one. A release that would read it and not keep what is
-/// in it (an index, a field of a record) must not open it: whoever adds one of these raises it.
+/// The file format that this release writes; it reads no newer one. Whoever adds what an older release would not keep, an
+/// index or a field of a record, raises it.
 pub const FORMAT: u32 = 2;
-/// The format before. Its rows are those of this one: what it lacks is added at the start.
+/// The format before, whose rows are those of this one; what it lacks is added at the start.
 const FORMER_FORMAT: u32 = 1;
 /// Ranges and pieces of the log up to this many rows are read where they are asked for, longer ones on another thread.
 const INLINE_ROWS: usize = 1_000;
@@ -608,36 +608,26 @@ fn prepare(path: &Path, database: &Database, seal: &dyn Seal) -> Result<(), Open
                 return Err(OpenError::Foreign { path: path.to_owned() });
             }
             drop(reading);
-            return create_tables(database, seal).map_err(storage);
+            return write_format(database, Some(&seal.empty())).map_err(storage);
         }
         Err(_) => None,
     };
     match format.as_deref().and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes) {
         Some(FORMAT) => Ok(()),
-        Some(FORMER_FORMAT) => {
-            drop(reading);
-            raise_format(database).map_err(storage)
-        }
+        Some(FORMER_FORMAT) => write_format(database, None).map_err(storage),
         Some(format) => Err(OpenError::Newer { path: path.to_owned(), format, readable: FORMAT }),
         None => Err(OpenError::Foreign { path: path.to_owned() }),
     }
 }
 
-/// From here on releases that know the former format only do not open the file.
-fn raise_format(database: &Database) -> Result<(), Error> {
-    let transaction = database.begin_write().map_err(failed)?;
-    let mut tables = Tables::open(&transaction)?;
-    tables.set_meta(META_FORMAT, &FORMAT.to_be_bytes())?;
-    drop(tables);
-    transaction.commit().map_err(failed)
-}
-
 /// Format and head are there together or not at all, so that a store without a head was tampered with.
-fn create_tables(database: &Database, seal: &dyn Seal) -> Result<(), Error> {
+fn write_format(database: &Database, head: Option<&[u8]>) -> Result<(), Error> {
     let transaction = database.begin_write().map_err(failed)?;
     let mut tables = Tables::open(&transaction)?;
     tables.set_meta(META_FORMAT, &FORMAT.to_be_bytes())?;
-    tables.set_meta(META_HEAD, &seal.empty())?;
+    if let Some(head) = head {
+        tables.set_meta(META_HEAD, head)?;
+    }
     drop(tables);
     transaction.commit().map_err(failed)
 }
