@@ -9,6 +9,7 @@ mod belongings;
 mod brake;
 mod companies;
 mod connections;
+mod dynamic;
 mod explained;
 mod facets;
 mod groups;
@@ -40,10 +41,12 @@ use crate::model::schema::Schemas;
 use crate::model::{NameError, OrganisationId, SourceId};
 use crate::secret::IdSource;
 use crate::store::{self, Retryable, Store};
+use crate::tasks::Tasks;
 
 pub use belongings::Belongings;
 pub use brake::{Brake, Kind, Load, Pause};
 pub use connections::{Connection, Connections};
+pub use dynamic::{GroupRule, MAX_DYNAMIC_GROUPS, Moves, Preview};
 pub use groups::GroupDraft;
 pub use membership::{MAX_GROUPS_OF_MEMBER, Member, MemberChange};
 pub use names::NameRule;
@@ -115,6 +118,12 @@ pub enum Error {
         /// The current revision.
         current: u64,
     },
+    /// Who is in the group follows from a rule.
+    #[error("who is in the group follows from its rule: {rule}")]
+    Ruled {
+        /// The rule.
+        rule: String,
+    },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -151,6 +160,8 @@ pub struct Directory {
     pages: pages::Pages,
     facets: facets::Facets,
     warm: warm::Warm,
+    dynamics: dynamic::Dynamics,
+    tasks: Tasks,
 }
 
 impl Directory {
@@ -172,6 +183,8 @@ impl Directory {
             pages: pages::Pages::default(),
             facets: facets::Facets::default(),
             warm: warm::Warm::default(),
+            dynamics: dynamic::Dynamics::default(),
+            tasks: Tasks::new(),
         }
     }
 
@@ -180,8 +193,14 @@ impl Directory {
     pub fn of(self, organisation: OrganisationId) -> Self {
         let grants = Grants::new(self.ledger.clone(), self.clock.clone(), self.ids.clone(), organisation);
         let facets = facets::Facets::default();
-        let warm = warm::Warm::default();
-        Self { organisation, grants, pages: pages::Pages::default(), facets, warm, ..self }
+        let (warm, dynamics) = (warm::Warm::default(), dynamic::Dynamics::default());
+        Self { organisation, grants, pages: pages::Pages::default(), facets, warm, dynamics, ..self }
+    }
+
+    /// The same directory, whose work behind the scenes is among these tasks.
+    #[must_use]
+    pub fn with_tasks(self, tasks: Tasks) -> Self {
+        Self { tasks, ..self }
     }
 
     /// The same directory, whose accounts take this along when they end.

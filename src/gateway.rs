@@ -186,6 +186,7 @@ impl Gateway {
         let directory = Directory::new(ledger.clone(), clock.clone(), ids.clone(), rules(&config))
             .with_belongings(Arc::new(belongings))
             .with_schemas(&config.schemas)
+            .with_tasks(foundation.tasks.clone())
             .with_connections(policies::connections(&config.scim));
         count_owned(&directory, &ledger, &config).await?;
         open_facets(&directory, &ledger, &foundation.tasks).await?;
@@ -197,6 +198,7 @@ impl Gateway {
             .with_scope_kinds(pack.scope_kinds(), pack.scope_below())
             .with_pack(pack);
         let access = start(access, &config, &directory).await?;
+        fill_groups(&directory, &access).await?;
         tell_failing_tests(&access, &ledger, foundation.clock.now()).await?;
         let tokens = Tokens::new(ledger.clone(), master, ids.clone(), clock.clone());
         let cursors = scim::Cursors::new(master, clock.clone());
@@ -438,6 +440,17 @@ async fn open_facets(directory: &Directory, ledger: &Ledger, tasks: &Tasks) -> R
                 tracing::error!("the indexes of people are not complete, the next start goes on: {}", Chain(&error));
             }
         });
+    }
+    Ok(())
+}
+
+/// Goes on with groups whose members do not follow their rules yet.
+async fn fill_groups(directory: &Directory, access: &Access) -> Result<(), Error> {
+    match directory.has_unfilled().await {
+        Ok(true) => directory.start_filling(access.task_permit("group-rules", None)),
+        Ok(false) => {}
+        Err(directory::Error::Store(error)) => return Err(Error::Store(error)),
+        Err(other) => return Err(Error::configuration("store.path", other)),
     }
     Ok(())
 }

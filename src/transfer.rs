@@ -374,6 +374,7 @@ impl Transfer {
                         counted.count(record.kind(), self.stage(&mut change, book, record).await?);
                     }
                     if !counted.is_nothing() {
+                        self.directory.stage_refill(&mut change).await?;
                         let mut event = permit.event(self.clock.now(), EventKind::ImportApplied);
                         for (kind, [created, changed, _]) in counted.iter() {
                             event = event.detail(kind, format!("{created} created, {changed} changed"));
@@ -385,6 +386,7 @@ impl Transfer {
                 .await?;
             summary.join(&counted);
         }
+        self.directory.fill_groups(&self.access.task_permit("group-rules", None)).await?;
         Ok(summary)
     }
 

@@ -175,7 +175,9 @@ impl Error {
             Self::Configuration { .. } | Self::Invalid { .. } | Self::InvalidFields { .. } | Self::Rows { .. } => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
-            Self::Forbidden { .. } | Self::Foreign | Self::Plan { .. } | Self::StaleFactor { .. } => StatusCode::FORBIDDEN,
+            Self::Forbidden { .. } | Self::Foreign | Self::Plan { .. } | Self::StaleFactor { .. } => {
+                StatusCode::FORBIDDEN
+            }
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::NotFound { .. } => StatusCode::NOT_FOUND,
@@ -275,7 +277,16 @@ const INSUFFICIENT: &str = "insufficient_user_authentication";
 impl Problem {
     /// What the plumbing refused.
     pub(super) fn of(status: StatusCode, detail: String) -> Self {
-        Self { status, detail, field: None, errors: Vec::new(), is_forbidden: false, contact: None, max_age_s: None, code: None }
+        Self {
+            status,
+            detail,
+            field: None,
+            errors: Vec::new(),
+            is_forbidden: false,
+            contact: None,
+            max_age_s: None,
+            code: None,
+        }
     }
 
     /// Tells whom to ask, where somebody could let the caller.
@@ -388,7 +399,8 @@ impl From<directory::Error> for Error {
             directory::Error::Disabled
             | directory::Error::Owned { .. }
             | directory::Error::Paused { .. }
-            | directory::Error::Retired => Self::Conflict { field: None, detail },
+            | directory::Error::Retired
+            | directory::Error::Ruled { .. } => Self::Conflict { field: None, detail },
             directory::Error::Revision { current } => Self::Revision { current },
             directory::Error::Store(error) => Self::Store(error),
             directory::Error::Unweighed(_) => Self::Internal(UNWEIGHED),

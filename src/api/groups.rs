@@ -1,6 +1,9 @@
 //! `/groups`.
 
 mod members;
+mod ruled;
+
+use std::time::Duration;
 
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -15,6 +18,7 @@ use crate::access::{Overlay, Permit};
 use crate::directory::{self, GroupDraft, Member, MemberChange};
 use crate::model::{Attributes, Grant, Group, GroupId, GroupName, Subject};
 pub(super) use members::{add, list as list_members, remove};
+use ruled::{RuleWish, Ruled};
 
 /// Groups read at a time where not all of them are seen, and most that one page reads.
 const CHUNK: usize = 500;
@@ -54,13 +58,18 @@ pub(super) async fn show(State(api): State<Api>, caller: Caller, Path(group): Pa
     api.shown(&caller, &group, StatusCode::OK).await
 }
 
-/// `POST /groups`: `name`, `users` and `groups` to be in it, `companies`.
+/// `POST /groups`: `name`, `users` and `groups` to be in it, `companies`; or a `rule` that says who is in it, with `dry_run`.
 pub(super) async fn create(State(api): State<Api>, caller: Caller, mut fields: Fields) -> Result<Response, Error> {
     let name = fields.text("name")?;
     let (users, groups) = (fields.list("users")?, fields.list("groups")?);
     let companies = fields.optional_list("companies")?;
+    let wish = RuleWish::take(&mut fields)?;
     fields.end()?;
     let permit = api.permit(&caller, "groups:create", None).await?;
+    let rule = wish.rule();
+    if rule.is_some() && !(users.is_empty() && groups.is_empty()) {
+        return Err(Error::invalid("rule", "says who is in the group: `users` and `groups` cannot be given with it"));
+    }
     let companies = api.sight(&caller).await?.named(companies.as_deref(), None)?;
     let name = parse_name(&name.ok_or_else(|| Error::invalid("name", "is required"))?)?;
     let mut members = MemberChange::default();
@@ -70,17 +79,26 @@ pub(super) async fn create(State(api): State<Api>, caller: Caller, mut fields: F
         overlay.joined.push((member.into(), group));
         members.add(member);
     }
+    if let Some(rule) = rule {
+        let preview = api.previewed(&caller, None, rule).await?;
+        if wish.is_dry {
+            return api.told_preview(&caller, rule, &preview).await;
+        }
+    }
     let permit = api.weigh(permit, &overlay, false).await?;
     let draft = GroupDraft { name, external_id: None, attributes: Attributes::default(), members };
-    let group = api.services.directory.create_group_of(&permit, &draft, &companies).await.map_err(of_name)?;
-    let mut response = api.shown(&caller, &group, StatusCode::CREATED).await?;
+    let made = api.services.directory.create_group_by(&permit, &draft, &companies, rule).await;
+    drop(permit);
+    let group = made.map_err(of_name)?;
+    let status = if rule.is_some() { api.filled(&group, StatusCode::CREATED).await? } else { StatusCode::CREATED };
+    let mut response = api.shown(&caller, &group, status).await?;
     if let Ok(location) = format!("/api/v1/groups/{}", group.id).parse() {
         response.headers_mut().insert(http::header::LOCATION, location);
     }
     Ok(response)
 }
 
-/// `PATCH /groups/{group}`: `name`, and `companies` of any group, whoever keeps it.
+/// `PATCH /groups/{group}`: `name`, `rule` (null for none) with `dry_run`, and `companies` of any group, whoever keeps it.
 pub(super) async fn change(
     State(api): State<Api>,
     caller: Caller,
@@ -88,12 +106,21 @@ pub(super) async fn change(
     headers: HeaderMap,
     mut fields: Fields,
 ) -> Result<Response, Error> {
-    let revision = render::if_match(&headers)?;
+    let mut revision = render::if_match(&headers)?;
     let name = fields.text("name")?.map(|name| parse_name(&name)).transpose()?;
     let companies = fields.optional_list("companies")?;
+    let wish = RuleWish::take(&mut fields)?;
     fields.end()?;
     let mut permit = api.permit(&caller, "groups:update", None).await?;
     let mut group = api.group(&caller, &group).await?;
+    if wish.is_named {
+        check_owner(&group, &permit)?;
+        match api.change_rule(&caller, &permit, group, revision, &wish).await? {
+            Ruled::Told(response) => return Ok(response),
+            Ruled::Changed(changed) => group = *changed,
+        }
+        revision = revision.map(|_| group.revision);
+    }
     let companies = match companies {
         Some(companies) => Some(api.sight(&caller).await?.named(Some(&companies), Some(group.companies()))?),
         None => None,
@@ -104,7 +131,6 @@ pub(super) async fn change(
         let named = vec![(Subject::Group(group.id), name.folded())];
         permit = api.weigh(permit, &Overlay { named, ..Overlay::default() }, false).await?;
     }
-    let mut revision = revision;
     if name.is_some() || companies.is_none() {
         let edit = |_: &Group, draft: &mut GroupDraft| {
             draft.name = name.clone().unwrap_or_else(|| draft.name.clone());
@@ -117,7 +143,9 @@ pub(super) async fn change(
     if let Some(companies) = companies {
         group = api.services.directory.place_group(&permit, group.id, revision, &companies).await?;
     }
-    api.shown(&caller, &group, StatusCode::OK).await
+    drop(permit);
+    let status = if wish.is_named { api.filled(&group, StatusCode::OK).await? } else { StatusCode::OK };
+    api.shown(&caller, &group, status).await
 }
 
 /// `DELETE /groups/{group}?force=`: refused while the group holds roles, unless `force=true`.
@@ -163,7 +191,14 @@ impl Api {
     /// A group as it is shown to who sees this much.
     async fn told(&self, sight: &Sight, group: &Group) -> Result<Value, Error> {
         let members = self.services.directory.count_members(group.id).await?;
-        Ok(sight.trimmed(render::group(group, members), group.companies()))
+        let mut body = render::group(group, members);
+        if group.rule.is_some()
+            && let Some(members) = body.as_object_mut()
+        {
+            let is_filled = self.services.directory.is_filled(group.id, Duration::ZERO).await?;
+            members.insert("filling".to_owned(), (!is_filled).into());
+        }
+        Ok(sight.trimmed(body, group.companies()))
     }
 
     /// The members that a body names.
@@ -187,12 +222,24 @@ fn check_owner(group: &Group, permit: &Permit) -> Result<(), Error> {
     }
 }
 
+/// Nobody puts members by hand into a group whose members follow from a rule, or takes them out.
+fn check_unruled(group: &Group) -> Result<(), Error> {
+    match &group.rule {
+        Some(rule) => Err(owned(directory::Error::Ruled { rule: rule.clone() }, group)),
+        None => Ok(()),
+    }
+}
+
 /// A failure of the directory, with the group's name and in the words of this surface.
 fn owned(error: directory::Error, group: &Group) -> Error {
     match error {
         directory::Error::Owned { owner } => {
             let owner = owner.as_ref().map_or("the organization itself", |owner| owner.as_str());
             let detail = format!("`{}` is kept by {owner}; change it there", group.name);
+            Error::Conflict { field: None, detail }
+        }
+        directory::Error::Ruled { rule } => {
+            let detail = format!("who is in `{}` follows from its rule: {rule}", group.name);
             Error::Conflict { field: None, detail }
         }
         other => of_name(other),

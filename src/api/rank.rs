@@ -42,7 +42,7 @@ impl Api {
     }
 
     /// Checks that the caller has what a connection can come to: it makes and changes people and groups, and mapping
-    /// rules turn those into roles. One that takes over accounts reaches whatever roles those have.
+    /// rules and rules of groups turn those into roles. One that takes over accounts reaches whatever roles those have.
     pub(super) async fn check_connection(&self, caller: &Caller, connection: &SourceId) -> Result<(), Error> {
         // What a connection brings belongs to no company.
         self.check_sees_all(caller).await?;
@@ -56,6 +56,10 @@ impl Api {
         self.check_limit(caller, &people).await?;
         for (role, scope) in self.services.directory.rules().given_by(connection) {
             self.check_reach(caller, &acting, &Reach::of_role(role, scope, &roles), None).await?;
+        }
+        // It writes the attributes from which membership of these follows.
+        for group in self.services.directory.ruled_groups().await? {
+            self.check_entering(caller, &group, Member::Group(group.id)).await?;
         }
         Ok(())
     }

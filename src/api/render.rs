@@ -100,6 +100,7 @@ pub(super) fn group(group: &Group, members: u64) -> Value {
         "slug": group.name.slug(),
         "source": group.owner.as_ref().map(ToString::to_string),
         "members": members,
+        "rule": group.rule,
         "companies": group.companies().iter().map(Scope::slug).collect::<Vec<_>>(),
         "created": group.created.to_string(),
         "changed": group.changed.to_string(),

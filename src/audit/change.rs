@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::ops::Bound;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -192,6 +193,13 @@ impl Change {
     /// `Unavailable`.
     pub async fn range(&self, range: Range) -> Result<Vec<Row>, Error> {
         self.ledger.store.range(range).await
+    }
+
+    /// What this change would do to the rows under a prefix so far: each key, and whether there would be a row.
+    pub fn pending<'a>(&'a self, prefix: &'a [u8]) -> impl Iterator<Item = (&'a [u8], bool)> + 'a {
+        let rows = self.writes.range::<[u8], _>((Bound::Included(prefix), Bound::Unbounded));
+        let rows = rows.take_while(move |(key, _)| key.starts_with(prefix));
+        rows.map(|(key, write)| (key.as_slice(), matches!(write, Write::Put { .. })))
     }
 
     /// Sets a record.

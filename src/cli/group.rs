@@ -17,7 +17,8 @@ pub(super) enum Command {
     )]
     Add(Members),
     /// Make a group
-    #[command(after_help = "Example:\n  cleargate group create 'Data Analysts' --user ada@example.com")]
+    #[command(after_help = "Examples:\n  cleargate group create 'Data Analysts' --user ada@example.com\n  \
+                            cleargate group create Engineers --rule 'title sw \"Engineer\"' --dry-run")]
     Create {
         /// Name; it may also be called by its slug, data_analysts
         name: String,
@@ -30,6 +31,12 @@ pub(super) enum Command {
         /// Company that it belongs to, by its slug; may be given several times
         #[arg(long = "company", value_name = "SLUG")]
         companies: Vec<String>,
+        /// Who is in it, as a filter over attributes: then nobody is put in by hand
+        #[arg(long, value_name = "EXPRESSION", conflicts_with_all = ["users", "groups"])]
+        rule: Option<String>,
+        /// Only tell whom the rule names
+        #[arg(long, requires = "rule")]
+        dry_run: bool,
     },
     /// Delete a group with its memberships and what it holds
     #[command(after_help = "Example:\n  cleargate group delete data_analysts --yes")]
@@ -70,6 +77,24 @@ pub(super) enum Command {
         /// The new name
         name: String,
     },
+    /// Give a group another rule that says who is in it, or none
+    #[command(
+        after_help = "Examples:\n  cleargate group update engineers --rule 'title sw \"Engineer\"' --dry-run\n  \
+                            cleargate group update engineers --no-rule"
+    )]
+    Update {
+        /// Name, slug or id
+        group: String,
+        /// Who is in it, as a filter over attributes
+        #[arg(long, value_name = "EXPRESSION", required_unless_present = "no_rule")]
+        rule: Option<String>,
+        /// Keep the members as they are from now on, by hand
+        #[arg(long, conflicts_with = "rule")]
+        no_rule: bool,
+        /// Only tell what would change
+        #[arg(long, requires = "rule")]
+        dry_run: bool,
+    },
 }
 
 #[derive(Args, Debug)]
@@ -93,9 +118,13 @@ pub(super) async fn run(command: Command, client: Client, output: &Output) -> Re
             let answer = client.post(&path("groups", &members.group, "/members"), &members.body()).await?;
             members.told(&answer, "added", "are added", output)
         }
-        Command::Create { name, users, groups, companies } => {
+        Command::Create { name, users, groups, companies, rule, dry_run } => {
             let companies = Some(companies).filter(|companies| !companies.is_empty());
-            let body = json!({"name": name, "users": users, "groups": groups, "companies": companies});
+            let mut body = json!({"name": name, "users": users, "groups": groups, "companies": companies});
+            if let (Some(rule), Some(members)) = (rule, body.as_object_mut()) {
+                members.insert("rule".to_owned(), rule.into());
+                members.insert("dry_run".to_owned(), dry_run.into());
+            }
             output.object(&client.post("/api/v1/groups", &body).await?)
         }
         Command::Delete { group, force, yes } => {
@@ -133,6 +162,10 @@ pub(super) async fn run(command: Command, client: Client, output: &Output) -> Re
         Command::Rename { group, name } => {
             let answer = client.patch(&path("groups", &group, ""), &json!({"name": name})).await?;
             output.result(&answer, &format!("{group} is {name} now"))
+        }
+        Command::Update { group, rule, no_rule: _, dry_run } => {
+            let body = json!({"rule": rule, "dry_run": dry_run});
+            output.object(&client.patch(&path("groups", &group, ""), &body).await?)
         }
     }
 }

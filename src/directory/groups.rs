@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::brake::{Kind, Removal};
 use super::companies::with_companies;
 use super::connections::taken_over;
+use super::dynamic::GroupRule;
 use super::membership::{Join, Member, MemberChange, Overlay, Wish};
 use super::tables::{
     GROUP_LINKS, GROUP_NAMES, GROUP_SLUGS, GROUPS, MEMBER_COUNTS, MEMBER_OF_COUNTS, OWNED_GROUP_NAMES, TOTALS, USERS,
@@ -19,7 +20,7 @@ use crate::model::{
 use crate::store::{self, Range, Retryable};
 
 /// Most member ids that one event lists.
-const MAX_LISTED: usize = 20;
+pub(super) const MAX_LISTED: usize = 20;
 /// Most users whose rule grants one change of a group re-evaluates.
 const MAX_REEVALUATED: usize = 50_000;
 
@@ -148,6 +149,21 @@ impl Directory {
         draft: &GroupDraft,
         companies: &[Scope],
     ) -> Result<Group, Error> {
+        self.create_group_by(permit, draft, companies, None).await
+    }
+
+    /// The same for a group whose members follow from a rule; then the draft names none. Its members are there once
+    /// [`Directory::fill_groups`] is done.
+    ///
+    /// # Errors
+    /// As [`Directory::create_group`]; `Invalid` where there are too many such groups.
+    pub async fn create_group_by(
+        &self,
+        permit: &Permit,
+        draft: &GroupDraft,
+        companies: &[Scope],
+        rule: Option<&GroupRule>,
+    ) -> Result<Group, Error> {
         permit.demand_weighed()?;
         self.ledger
             .retry(|mut change| async move {
@@ -164,8 +180,13 @@ impl Directory {
                     changed: now,
                     revision: 1,
                     companies: (!companies.is_empty()).then(|| companies.to_vec()),
+                    rule: rule.map(ToString::to_string),
                 };
+                check_unruled(&group, &draft.members)?;
                 self.index_group(&mut change, &group, None).await?;
+                if let Some(rule) = &group.rule {
+                    self.stage_rule(&mut change, group.id, Some(rule)).await?;
+                }
                 change.put(&GROUPS, self.organisation, &group.id, &group)?;
                 change.add(&TOTALS, self.organisation, "groups", 1);
                 self.count_owner(&mut change, Kind::Groups, None, group.owner.as_ref());
@@ -173,6 +194,10 @@ impl Directory {
                 self.reevaluate(&mut change, permit, &group, None, &moved).await?;
                 let event = permit.event(now, EventKind::GroupCreated).on("group", group.id, &group.name);
                 let event = with_companies(event, &[], companies);
+                let event = match &group.rule {
+                    Some(rule) => event.detail("rule", rule),
+                    None => event,
+                };
                 change.commit(moved.describe(event)).await?;
                 Ok(group)
             })
@@ -244,6 +269,7 @@ impl Directory {
         before: Group,
         draft: GroupDraft,
     ) -> Result<(Group, Option<Event>), Error> {
+        check_unruled(&before, &draft.members)?;
         let now = self.clock.now();
         let mut after = Group {
             name: draft.name,
@@ -296,6 +322,11 @@ impl Directory {
             .retry(|mut change| async move {
                 let before = self.group_in(&mut change, id, permit, revision).await?;
                 self.stage_removal(&mut change, permit, Removal::Deleted(Kind::Groups)).await?;
+                if before.rule.is_some() {
+                    // Whom the rule brings in meanwhile is counted here.
+                    change.hold(&MEMBER_COUNTS, self.organisation, &id).await?;
+                    self.stage_rule(&mut change, id, None).await?;
+                }
                 let mut everybody = MemberChange::default();
                 everybody.clear();
                 let moved = self.stage_members(&mut change, permit, &before, &everybody).await?;
@@ -319,7 +350,7 @@ impl Directory {
             .await
     }
 
-    async fn group_in(
+    pub(super) async fn group_in(
         &self,
         change: &mut Change,
         id: GroupId,
@@ -335,7 +366,11 @@ impl Directory {
         if group.owner.as_ref() != authority.owner() && !authority.takes_over(group.owner.as_ref()) {
             return Err(Error::Owned { owner: group.owner });
         }
-        Ok(group)
+        match &group.rule {
+            // No source takes such a group over.
+            Some(rule) if authority.owner().is_some() => Err(Error::Ruled { rule: rule.clone() }),
+            _ => Ok(group),
+        }
     }
 
     pub(super) async fn index_group(
@@ -482,7 +517,11 @@ impl Directory {
 
     /// The sources that have rules and own, or owned, the group or one in which it is nested:
     /// rules look at no others' groups.
-    async fn owners_above(&self, group: &Group, former: Option<&SourceId>) -> Result<BTreeSet<SourceId>, Error> {
+    pub(super) async fn owners_above(
+        &self,
+        group: &Group,
+        former: Option<&SourceId>,
+    ) -> Result<BTreeSet<SourceId>, Error> {
         let mut above = self.groups_above(group.id).await?;
         above.push(group.clone());
         let owners = above.into_iter().filter_map(|group| group.owner).chain(former.cloned());
@@ -533,6 +572,14 @@ fn draft_of(group: &Group, owner: Option<&SourceId>) -> GroupDraft {
         external_id: group.external_id.clone().filter(|_| group.owner.as_ref() == owner),
         attributes: group.attributes.clone(),
         members: MemberChange::default(),
+    }
+}
+
+/// Refuses to name members of a group whose members follow from a rule.
+fn check_unruled(group: &Group, members: &MemberChange) -> Result<(), Error> {
+    match &group.rule {
+        Some(rule) if !members.is_empty() => Err(Error::Ruled { rule: rule.clone() }),
+        _ => Ok(()),
     }
 }
 

@@ -317,7 +317,7 @@ impl Directory {
             if path.len() >= MAX_NESTING {
                 continue;
             }
-            for group in self.parents(member, overlay).await? {
+            for group in self.parents(member, overlay, change.as_deref()).await? {
                 if seen.insert(group) {
                     if let Some(change) = change.as_deref_mut() {
                         change.hold(&GROUPS, self.organisation, &group).await?;
@@ -332,8 +332,21 @@ impl Directory {
         Ok(paths)
     }
 
-    async fn parents(&self, member: Member, overlay: Option<Overlay<'_>>) -> Result<Vec<GroupId>, Error> {
+    /// The groups that a member is directly in, over the rows that the change has written already and those of the overlay.
+    async fn parents(
+        &self,
+        member: Member,
+        overlay: Option<Overlay<'_>>,
+        change: Option<&Change>,
+    ) -> Result<Vec<GroupId>, Error> {
         let mut groups: Vec<GroupId> = self.groups_of(member).await?.into_iter().map(|(id, _)| id).collect();
+        if let Some(change) = change {
+            for (key, is_in) in change.pending(&MEMBER_OF.prefix(self.organisation, &member)) {
+                let group = super::users::suffix_id(MEMBER_OF.name(), key)?;
+                groups.retain(|other| *other != group);
+                groups.extend(is_in.then_some(group));
+            }
+        }
         if let Some(overlay) = overlay {
             if overlay.removed.contains(&member) {
                 groups.retain(|group| *group != overlay.group);
@@ -419,6 +432,8 @@ impl Directory {
                 }
                 Member::Group(id) if seen.insert(id) => {
                     change.hold(&GROUPS, self.organisation, &id).await?;
+                    // Who enters and leaves by a rule does not write the group.
+                    change.hold(&MEMBER_COUNTS, self.organisation, &id).await?;
                     queue.extend(self.all_members(id).await?);
                 }
                 Member::Group(_) => {}
@@ -449,14 +464,27 @@ impl Directory {
         if u64::try_from(groups).is_ok_and(|groups| groups >= MAX_GROUPS_OF_MEMBER) {
             return Err(too_many_groups(member));
         }
+        self.put_membership(change, group, member, source, display)?;
+        self.touch(change, member).await?;
+        Ok(Join::Added)
+    }
+
+    /// Writes both rows of a membership that is not there, and counts it.
+    pub(super) fn put_membership(
+        &self,
+        change: &mut Change,
+        group: GroupId,
+        member: Member,
+        source: Option<&SourceId>,
+        display: Option<&str>,
+    ) -> Result<(), Error> {
         let row = Membership { source: source.cloned(), since: self.clock.now(), display: None };
         change.put(&MEMBER_OF, self.organisation, &(member, group), &row)?;
         let row = Membership { display: display.map(str::to_owned), ..row };
         change.put(&MEMBERS, self.organisation, &(group, member), &row)?;
         change.add(&MEMBER_COUNTS, self.organisation, &group, 1);
         change.add(&MEMBER_OF_COUNTS, self.organisation, &member, 1);
-        self.touch(change, member).await?;
-        Ok(Join::Added)
+        Ok(())
     }
 
     /// Takes a member out of a group. Says whether it was there.

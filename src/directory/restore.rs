@@ -4,6 +4,7 @@
 //! owns stays its own. Whoever is not active any more afterwards loses their sessions.
 
 use super::brake::Kind;
+use super::dynamic::GroupRule;
 use super::membership::Member;
 use super::reconcile::Authority;
 use super::tables::{
@@ -116,6 +117,12 @@ impl Directory {
         let before = change.find(&GROUPS, self.organisation, &group.id).await?;
         if before.as_ref() == Some(group) {
             return Ok(Restored::Same);
+        }
+        if let Some(rule) = &group.rule {
+            rule.parse::<GroupRule>().map_err(|reason| Error::Invalid { field: "rule".to_owned(), reason })?;
+        }
+        if before.as_ref().and_then(|before| before.rule.as_ref()) != group.rule.as_ref() {
+            self.stage_rule(change, group.id, group.rule.as_deref()).await?;
         }
         self.index_group(change, group, before.as_ref()).await?;
         change.put(&GROUPS, self.organisation, &group.id, group)?;

@@ -249,6 +249,7 @@ mod tests {
             changed: Timestamp::default(),
             revision: 1,
             companies: None,
+            rule: None,
         }
     }
 

@@ -7,6 +7,7 @@ use crate::store::Table;
 
 use super::Member;
 use super::brake::{Pause, Removals};
+use super::dynamic::Filling;
 use super::facets::{FacetKey, Filled};
 
 /// Users that exist.
@@ -79,8 +80,13 @@ pub(super) const FACETS: Table<FacetKey, ()> = Table::new(0x44, "user facets");
 /// How far the rows of users of earlier releases are written.
 pub(super) const FACETS_FILLED: Table<str, Filled> = Table::new(0x45, "user facets filled");
 
+/// Dynamic groups: the rule in force and how far their members follow it.
+pub(super) const DYNAMICS: Table<GroupId, Filling> = Table::new(0x1f, "dynamic groups");
+/// Counts the changes of the rules of dynamic groups; absent before the first.
+pub(super) const RULE_EPOCH: Table<str, u64> = Table::new(0x46, "rule epoch");
+
 /// Every tag of this module with its table's name.
-pub const ALL: [(u8, &str); 33] = [
+pub const ALL: [(u8, &str); 35] = [
     (0x01, USERS.name()),
     (0x02, USER_NAMES.name()),
     (0x03, USER_LINKS.name()),
@@ -114,4 +120,6 @@ pub const ALL: [(u8, &str); 33] = [
     (0x43, PERSON_SERIAL.name()),
     (0x44, FACETS.name()),
     (0x45, FACETS_FILLED.name()),
+    (0x1f, DYNAMICS.name()),
+    (0x46, RULE_EPOCH.name()),
 ];

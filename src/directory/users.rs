@@ -369,6 +369,8 @@ impl Directory {
                 }
                 self.stage_removal(&mut change, permit, Removal::Deleted(Kind::Users)).await?;
                 self.take_turn(&mut change, id, [before.owner.as_ref(), None]).await?;
+                // Nobody puts the account into a group that it is not taken out of here.
+                change.hold(&MEMBER_OF_COUNTS, self.organisation, &Member::User(id)).await?;
                 for (group, _) in self.groups_of(Member::User(id)).await? {
                     self.stage_leave(&mut change, group, Member::User(id)).await?;
                 }
@@ -490,6 +492,7 @@ impl Directory {
                 self.stage_name(change, None, &user, &authority).await?;
                 self.index(change, &user, None, &authority).await?;
                 change.put(&USERS, self.organisation, &user.id, &*user)?;
+                self.stage_dynamics(change, permit, None, &user).await?;
                 change.add(&TOTALS, self.organisation, "users", 1);
                 self.count_owner(change, Kind::Users, None, user.owner.as_ref());
                 let event = permit.event(now, EventKind::UserCreated).on("user", user.id, &user.user_name);
@@ -505,6 +508,7 @@ impl Directory {
                 self.stage_name(change, existing, &after, &authority).await?;
                 self.index(change, &after, existing, &authority).await?;
                 change.put(&USERS, self.organisation, &after.id, &*after)?;
+                self.stage_dynamics(change, permit, existing, &after).await?;
                 let mut event =
                     permit.event(now, kind).on("user", after.id, &after.user_name).detail("fields", fields.join(","));
                 if let Some(before) = existing {

@@ -39,6 +39,9 @@ pub struct Group {
     /// The companies that it belongs to, each once. `None` is none.
     #[n(9)]
     pub companies: Option<Vec<Scope>>,
+    /// Who is in it, as a condition on people in the filter grammar of RFC 7644; `None` where members are named.
+    #[n(10)]
+    pub rule: Option<String>,
 }
 
 impl Group {

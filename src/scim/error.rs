@@ -188,7 +188,9 @@ fn directory_answer(error: &directory::Error) -> Answer {
             );
             answer(StatusCode::TOO_MANY_REQUESTS, None, detail)
         }
-        directory::Error::Retired => answer(StatusCode::CONFLICT, None, error.to_string()),
+        directory::Error::Retired | directory::Error::Ruled { .. } => {
+            answer(StatusCode::CONFLICT, None, error.to_string())
+        }
         directory::Error::Revision { .. } => {
             answer(StatusCode::PRECONDITION_FAILED, None, Error::Precondition.to_string())
         }

@@ -252,6 +252,7 @@ impl<'a> Side<'a> {
                     changed: known.as_ref().map(|known| known.changed).unwrap_or_default(),
                     revision: 0,
                     companies: None,
+                    rule: None,
                 },
                 // It keeps its name.
                 (Err(_), Some(known)) => Group { attributes: attributes_of(found), ..known },

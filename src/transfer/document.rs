@@ -123,6 +123,8 @@ pub(super) struct GroupLine {
     revision: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     companies: Option<Vec<Text<Scope>>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rule: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -397,6 +399,7 @@ impl From<&Group> for GroupLine {
             changed: Text(group.changed),
             revision: group.revision,
             companies: group.companies.as_deref().map(texts),
+            rule: group.rule.clone(),
         }
     }
 }
@@ -414,6 +417,7 @@ impl From<GroupLine> for Group {
             changed: line.changed.0,
             revision: line.revision,
             companies: line.companies.map(values),
+            rule: line.rule,
         }
     }
 }

@@ -27,6 +27,7 @@ mod policy_tests;
 mod rank;
 mod reports;
 mod roles;
+mod ruled;
 mod scopes;
 mod seats;
 mod sessions;

@@ -62,6 +62,7 @@ const COMMANDS: &[&[&str]] = &[
     &["group", "members"],
     &["group", "remove"],
     &["group", "rename"],
+    &["group", "update"],
     &["import"],
     &["lock"],
     &["lock", "clear"],

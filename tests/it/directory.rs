@@ -1,6 +1,7 @@
 //! People, groups and membership through the directory's own interface.
 
 mod census;
+mod dynamic;
 mod mapped;
 mod skew;
 

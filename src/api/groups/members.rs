@@ -5,7 +5,7 @@ use axum::response::Response;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::{check_owner, owned};
+use super::{check_owner, check_unruled, owned};
 use crate::access::Overlay;
 use crate::api::admit::Caller;
 use crate::api::fields::{Fields, Params};
@@ -112,6 +112,7 @@ pub(in crate::api) async fn add(
     let permit = api.permit(&caller, "groups:update", None).await?;
     let group = api.group(&caller, &group).await?;
     check_owner(&group, &permit)?;
+    check_unruled(&group)?;
     let asked = Asked::take(&api, &caller, fields).await?;
     let absent = api.split(&group, &asked.members, false).await?;
     for member in &absent {
@@ -151,6 +152,7 @@ pub(in crate::api) async fn remove(
     let permit = api.permit(&caller, "groups:update", None).await?;
     let group = api.group(&caller, &group).await?;
     check_owner(&group, &permit)?;
+    check_unruled(&group)?;
     let asked = Asked::take(&api, &caller, fields).await?;
     let present = api.split(&group, &asked.members, true).await?;
     for member in &present {

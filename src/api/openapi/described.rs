@@ -1,6 +1,8 @@
 //! One line for each route of the table, in its order.
 
-use crate::http::openapi::Operation;
+use serde_json::json;
+
+use crate::http::openapi::{Operation, shape};
 
 /// What each kind of scope has: its collection, one of it, its permissions, who holds something there, and one of them.
 const KINDS: [(&str, &str, &str, &str, &str); 4] = [
@@ -38,6 +40,8 @@ const WISH: &str = "userName?:text? email?:text? name?:text? displayName?:text? 
     department?:text? supervisor?:text? language?:text? phone?:text? photo?:text? timezone?:text? active?:flag? \
     password?:text? must_change_password?:flag? companies?:[text]? all_companies?:flag?";
 
+/// Whom a rule names.
+const RULED: &str = "dry_run:flag rule:text members:count joining:count leaving:count shown:[Brief]";
 const HISTORY: &str = "logs:[any] next:text? damaged:any";
 
 const BULK: &str = "dry_run:flag rows:count good:count users:[Brief] problems:[RowProblem]";
@@ -45,6 +49,7 @@ const BULK: &str = "dry_run:flag rows:count good:count users:[Brief] problems:[R
 /// Every route of the surface, described.
 pub fn described() -> Vec<Operation> {
     let mut all = of_people();
+    all.extend(of_groups());
     all.extend(of_factors());
     all.extend(of_employees());
     all.extend(of_access());
@@ -111,11 +116,6 @@ fn of_people() -> Vec<Operation> {
             .query("limit", "count")
             .query("cursor", "text")
             .answers(200, HISTORY),
-        Operation::get("/api/v1/groups/{id}/history", "What was changed about a group, newest first")
-            .needs("`revision-history:read` or `audit:read`")
-            .query("limit", "count")
-            .query("cursor", "text")
-            .answers(200, HISTORY),
         Operation::get("/api/v1/users", "People")
             .needs("`users:read`")
             .query("filter", "text")
@@ -142,8 +142,6 @@ fn of_people() -> Vec<Operation> {
         Operation::get("/api/v1/users/{user}/permissions", "What a user may do, level by level")
             .needs("`users:read`, or one's own")
             .answers(200, "user:Brief levels:[Level]"),
-        Operation::get("/api/v1/groups", "Groups").needs("`groups:read`").lists("Group"),
-        Operation::get("/api/v1/groups/{id}", "One group, by id or name").needs("`groups:read`").answers(200, "Group"),
         Operation::post("/api/v1/users:bulk", "Makes many accounts, or tells what is wrong with the rows")
             .needs("`users:create`")
             .query("dry_run", "flag")
@@ -154,14 +152,47 @@ fn of_people() -> Vec<Operation> {
             )
             .answers(200, BULK)
             .answers(201, BULK),
-        Operation::post("/api/v1/groups", "Makes a group that is kept by hand")
-            .needs("`groups:create`")
-            .takes("name:text users?:[text]? groups?:[text]? companies?:[text]?")
-            .answers(201, "Group"),
-        Operation::patch("/api/v1/groups/{id}", "Renames a group, or makes it belong to other companies")
-            .needs("`groups:update`")
-            .takes("name?:text?")
-            .answers(200, "Group"),
+        Operation::get("/api/v1/locks", "Accounts with failed attempts").needs("`locks:read`").lists("Lock"),
+        Operation::delete("/api/v1/locks/{user}", "Unlocks an account")
+            .needs("`locks:delete`")
+            .answers(200, "user:Brief cleared:flag"),
+        Operation::get("/api/v1/sessions", "Sessions").needs("`sessions:read`").query("user", "text").lists("Session"),
+        Operation::delete("/api/v1/sessions/{id}", "Ends a session")
+            .needs("`sessions:delete`, or one's own")
+            .answers(200, "Session"),
+        Operation::post("/api/v1/sessions:end-all", "Ends everybody's sessions at once")
+            .needs("`sessions:delete`")
+            .takes("")
+            .answers(200, "ended:flag"),
+    ]
+}
+
+fn of_groups() -> Vec<Operation> {
+    vec![
+        Operation::get("/api/v1/groups/{id}/history", "What was changed about a group, newest first")
+            .needs("`revision-history:read` or `audit:read`")
+            .query("limit", "count")
+            .query("cursor", "text")
+            .answers(200, HISTORY),
+        Operation::get("/api/v1/groups", "Groups").needs("`groups:read`").lists("Group"),
+        Operation::get("/api/v1/groups/{id}", "One group, by id or name").needs("`groups:read`").answers(200, "Group"),
+        Operation::post(
+            "/api/v1/groups",
+            "Makes a group that is kept by hand, or one whose members follow from a rule",
+        )
+        .needs("`groups:create`")
+        .takes("name:text users?:[text]? groups?:[text]? companies?:[text]? rule?:text? dry_run?:flag?")
+        .answers(200, RULED)
+        .answers(201, "Group")
+        .answers(202, "Group"),
+        Operation::patch(
+            "/api/v1/groups/{id}",
+            "Renames a group, gives it another rule, or makes it belong to other companies",
+        )
+        .needs("`groups:update`")
+        .takes("name?:text? companies?:[text]? rule?:text? dry_run?:flag?")
+        .answers_schema(200, json!({"anyOf": [shape("Group"), shape(RULED)]}))
+        .answers(202, "Group"),
         Operation::delete("/api/v1/groups/{id}", "Deletes a group")
             .needs("`groups:delete`, and every right that the group holds")
             .query("force", "flag")
@@ -181,18 +212,6 @@ fn of_people() -> Vec<Operation> {
             .query("force", "flag")
             .takes("users?:[text]? groups?:[text]? dry_run?:flag?")
             .answers(200, "object"),
-        Operation::get("/api/v1/locks", "Accounts with failed attempts").needs("`locks:read`").lists("Lock"),
-        Operation::delete("/api/v1/locks/{user}", "Unlocks an account")
-            .needs("`locks:delete`")
-            .answers(200, "user:Brief cleared:flag"),
-        Operation::get("/api/v1/sessions", "Sessions").needs("`sessions:read`").query("user", "text").lists("Session"),
-        Operation::delete("/api/v1/sessions/{id}", "Ends a session")
-            .needs("`sessions:delete`, or one's own")
-            .answers(200, "Session"),
-        Operation::post("/api/v1/sessions:end-all", "Ends everybody's sessions at once")
-            .needs("`sessions:delete`")
-            .takes("")
-            .answers(200, "ended:flag"),
     ]
 }
 

@@ -17,7 +17,8 @@ pub(super) fn shapes() -> Vec<(&'static str, Value)> {
         ),
         (
             "Group",
-            "id:id name:text slug?:text? source:text? members:count companies:[text] created:time changed:time revision:count",
+            "id:id name:text slug?:text? source:text? members:count rule:text? filling?:flag companies:[text] \
+             created:time changed:time revision:count",
         ),
         (
             "Grant",

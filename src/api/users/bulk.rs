@@ -1,6 +1,7 @@
 //! `POST /users:bulk`: many people at once, looked through as a whole before anything is written.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use axum::extract::State;
 use axum::response::Response;
@@ -16,7 +17,7 @@ use crate::api::fields::{Fields, Params};
 use crate::api::sight::CompaniesWish;
 use crate::api::{Api, Error, render};
 use crate::credential::Lane;
-use crate::model::{FoldedName, RoleId, User, fold};
+use crate::model::{FoldedName, Group, GroupId, RoleId, User, fold};
 use crate::secret::Secret;
 
 /// Most rows of a request.
@@ -88,9 +89,16 @@ pub(in crate::api) async fn bulk(
         None => None,
     };
     let mut plans = Vec::with_capacity(wishes.len());
+    let mut ruled: BTreeMap<GroupId, Group> = BTreeMap::new();
     for wish in &wishes {
         let mut record = blank(wish.user_name.as_deref().unwrap_or_default())?;
         wish.apply(&mut record)?;
+        for group in api.services.directory.moves(None, &record).await?.entered {
+            if let Entry::Vacant(place) = ruled.entry(group.id) {
+                api.check_group(&caller, &group).await?;
+                place.insert(group);
+            }
+        }
         plans.push(Plan {
             record,
             companies: companies.clone(),
@@ -100,8 +108,9 @@ pub(in crate::api) async fn bulk(
             password: password.clone(),
         });
     }
+    let joined: Vec<Group> = groups.iter().cloned().chain(ruled.into_values()).collect();
     let names: Vec<&str> = wishes.iter().filter_map(|wish| wish.user_name.as_deref()).collect();
-    let create = api.weigh(create, &overlay_of(&names, &grants, &groups), false).await?;
+    let create = api.weigh(create, &overlay_of(&names, &grants, &joined), false).await?;
     let users = api.write(&Permits { create, join }, &plans).await?;
     let body = report(false, count, wishes.len(), &users, &problems);
     Ok(render::answer(StatusCode::CREATED, &body))

@@ -55,16 +55,20 @@ pub(in crate::api) async fn change(
         permit = api.permit(&caller, "passwords:update", None).await?;
         api.check_password(record.user_name.as_str(), &record, password)?;
     }
-    if wish.renames() || wish.active.is_some() || is_narrowed {
+    let moves = api.services.directory.moves(Some(&user), &record).await?;
+    let moved = api.check_moves(&caller, user.id, &moves).await?;
+    let is_moved = !moved.joined.is_empty() || !moved.left.is_empty();
+    if wish.renames() || wish.active.is_some() || is_narrowed || is_moved {
         let status = wish.active.map(|active| (user.id, Some(if active { Status::Active } else { Status::Inactive })));
         let named = wish.renames().then(|| (Subject::User(user.id), record.user_name.folded()));
         let (status, named) = (status.into_iter().collect(), named.into_iter().collect());
         let sight = is_narrowed.then_some((user.id, false)).into_iter().collect();
-        permit = api.weigh(permit, &Overlay { sight, status, named, ..Overlay::default() }, is_forced).await?;
+        permit = api.weigh(permit, &Overlay { sight, status, named, ..moved }, is_forced).await?;
     }
     if wish.edits() || revision.is_some() {
-        // What the companies were made of must be what is changed.
-        let revision = revision.or(companies.is_some().then_some(user.revision));
+        // What the companies were made of, and what was held against the rules of groups, must be what is changed.
+        let is_held = companies.is_some() || moves.are_possible;
+        let revision = revision.or(is_held.then_some(user.revision));
         let edit = |_: &User, record: &mut SourceRecord| wish.apply(record);
         let directory = &api.services.directory;
         user = directory.change_account(&permit, user.id, revision, companies.as_ref(), edit).await?;

@@ -71,6 +71,7 @@ pub(in crate::api) async fn create(
     let grants = api.wanted_grants(&sight, role, scopes)?;
     let groups = api.named_groups(&caller, "access_groups", &groups).await?;
     let join = api.check_joining(&caller, &groups).await?;
+    let ruled = api.check_ruled(&caller, &record).await?;
     if let Some(password) = &wish.password {
         api.permit(&caller, "passwords:update", None).await?;
         api.check_password(&name, &record, password)?;
@@ -86,7 +87,8 @@ pub(in crate::api) async fn create(
         }
         None => None,
     };
-    let create = api.weigh(create, &overlay_of(&[name.as_str()], &grants, &groups), false).await?;
+    let joined: Vec<Group> = groups.iter().chain(&ruled).cloned().collect();
+    let create = api.weigh(create, &overlay_of(&[name.as_str()], &grants, &joined), false).await?;
     let person = person.map(|person| person.id);
     let (permits, plan) = (&Permits { create, join }, &Plan { record, companies, person, groups, grants, password });
     let (services, api_ref) = (&api.services, &api);
@@ -225,6 +227,19 @@ impl Api {
             self.check_group(caller, group).await?;
         }
         Ok(Some(permit))
+    }
+
+    /// The groups into which a new account comes by their rules, of which the caller may give all that they hold.
+    pub(in crate::api) async fn check_ruled(
+        &self,
+        caller: &Caller,
+        record: &SourceRecord,
+    ) -> Result<Vec<Group>, Error> {
+        let groups = self.services.directory.moves(None, record).await?.entered;
+        for group in &groups {
+            self.check_group(caller, group).await?;
+        }
+        Ok(groups)
     }
 
     /// Puts an account with everything that belongs to it into a change, with the events.

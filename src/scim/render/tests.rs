@@ -49,6 +49,7 @@ fn group(attributes: Value) -> Group {
         changed: Timestamp::from_seconds(1_800_000_000),
         revision: 1,
         companies: None,
+        rule: None,
     }
 }
 

@@ -76,6 +76,7 @@ pub fn applied(snapshot: &Snapshot) -> Existing {
             changed: Timestamp::default(),
             revision: 1,
             companies: None,
+            rule: None,
         };
         let members = found.members.iter().map(|member| match member {
             MemberRef::Group(id) => Member::Group(GroupId::from_bytes(number(id))),

@@ -307,6 +307,13 @@ fn people_are_imported_grouped_and_deleted() {
     assert_eq!(daemon.run(&["user", "delete", "ada@example.com", "--yes"]).0, 0);
     assert_eq!(daemon.run(&["user", "show", "ada@example.com"]).0, 5);
     assert_eq!(daemon.run(&["group", "delete", "analysts", "--yes"]).0, 0);
+    let named = ["group", "create", "Ruled", "--rule", "userName sw \"alan\"", "--dry-run"];
+    assert_eq!(daemon.object(&named)["members"], 1);
+    assert_eq!(daemon.object(&named[..5])["members"], 1);
+    let none = daemon.object(&["group", "update", "ruled", "--rule", "userName sw \"nobody\""]);
+    assert_eq!((&none["members"], none["rule"].as_str()), (&serde_json::json!(0), Some("userName sw \"nobody\"")));
+    assert!(daemon.object(&["group", "update", "ruled", "--no-rule"])["rule"].is_null());
+    assert_eq!(daemon.run(&["group", "add", "ruled", "--user", "alan@example.com"]).0, 0);
 }
 
 #[test]
