@@ -64,7 +64,7 @@ use crate::directory::Directory;
 use crate::http::openapi::Operation;
 use crate::limit::Limits;
 use crate::lockout::Lockout;
-use crate::login::Browser;
+use crate::login::{Browser, Login};
 use crate::model::{Group, Permission, Scope, SourceId, User};
 use crate::session::Sessions;
 use crate::sync::Sync;
@@ -127,6 +127,8 @@ pub struct Services {
     pub limits: Limits,
     /// Failed attempts.
     pub lockout: Lockout,
+    /// The ways in.
+    pub login: Login,
     /// What was bought.
     pub plan: Plan,
     /// Routes of other surfaces, for the OpenAPI document.

@@ -276,6 +276,11 @@ impl Lockout {
         change.delete(&FACTORS, self.organisation, &user);
     }
 
+    /// Forgets an account's attempts on its password inside a change of the caller's that sets another one.
+    pub fn forget_attempts_in(&self, change: &mut Change, user: UserId) {
+        change.delete(&ATTEMPTS, self.organisation, &user);
+    }
+
     /// How the factors of an account stand; `None` when nothing has failed.
     ///
     /// # Errors

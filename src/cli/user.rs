@@ -122,6 +122,16 @@ pub(super) enum Command {
         #[arg(long)]
         must_change_password: bool,
     },
+    /// Make a link on which the owner of an account chooses a new password
+    #[command(
+        after_help = "The link is shown once, works once, for an hour. Whoever has it can choose the password: hand it to its owner only.\n\n\
+                            Examples:\n  \
+                            cleargate user reset-password ada@example.com"
+    )]
+    ResetPassword {
+        /// User name or id
+        user: String,
+    },
     /// Show an account with its roles and groups
     Show {
         /// User name or id
@@ -230,6 +240,11 @@ pub(super) async fn run(command: Command, client: Client, output: &Output) -> Re
             let body = json!({"password": password.expose(), "must_change_password": must_change_password});
             let answer = client.patch(&path("users", &user, ""), &body).await?;
             output.result(&answer, "the password is set")
+        }
+        Command::ResetPassword { user } => {
+            let answer = client.post(&path("users", &user, ":reset-password"), &json!({})).await?;
+            let link = answer.get("link").and_then(Value::as_str).unwrap_or_default().to_owned();
+            output.result(&answer, &link)
         }
         Command::Show { user } => output.object(&client.get(&path("users", &user, "")).await?),
     }

@@ -44,6 +44,7 @@ impl Gateway {
             ledger: self.ledger.clone(),
             limits: self.limits.clone(),
             lockout: self.lockout.clone(),
+            login: self.login.clone(),
             plan: self.config.plan,
             others: authzen::described(),
             other_shapes: authzen::shapes(),

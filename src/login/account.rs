@@ -13,6 +13,7 @@ use crate::credential::{self, Lane, Prepared, Verdict, Verified};
 use crate::http::{Access, Rate, Route};
 use crate::limit::Subject as Limited;
 use crate::lockout::Subject;
+use crate::model::User;
 use crate::secret::Secret;
 
 /// What is said of a present password that is not right, or of an account that is locked.
@@ -45,10 +46,14 @@ impl Login {
         secret.map(|secret| self.csrf(&secret)).unwrap_or_default()
     }
 
-    /// Whether somebody's password is kept here, so that they may change it: not where a directory checks it.
+    /// Whether a user's password is kept here: not where a directory checks it.
+    pub fn keeps_password(&self, user: &User) -> bool {
+        !user.owner.as_ref().is_some_and(|owner| self.binds.contains_key(owner))
+    }
+
+    /// Whether somebody has a password that is kept here, so that they may change it.
     pub(super) async fn has_own_password(&self, signed_in: &SignedIn) -> Result<bool, Error> {
-        let is_theirs = signed_in.user.owner.as_ref().is_some_and(|owner| self.binds.contains_key(owner));
-        Ok(!is_theirs && self.services.credentials.find(signed_in.user.id).await?.is_some())
+        Ok(self.keeps_password(&signed_in.user) && self.services.credentials.find(signed_in.user.id).await?.is_some())
     }
 
     /// Checks the present password of somebody who is signed in: counted like any other attempt on the account.

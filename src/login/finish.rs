@@ -123,7 +123,11 @@ impl Login {
                         let verified = self.replace_password(&mut change, verified, &user, prepared, visit).await?;
                         pending.first = First::Password(verified);
                     }
-                    (Evidence::NewPassword(_), First::Link(_) | First::Upstream { .. }) => {
+                    (Evidence::NewPassword(prepared), First::Link(_)) => {
+                        self.set_password(&mut change, &user, prepared, visit).await?;
+                        pending.chooses_password = None;
+                    }
+                    (Evidence::NewPassword(_), First::Upstream { .. }) => {
                         return Err(Error::refused("step", "this sign-in was by no password"));
                     }
                     (Evidence::Factor(kind), _) => {
@@ -171,6 +175,23 @@ impl Login {
             .detail("sessions_ended", ended);
         change.also(event);
         Ok(now)
+    }
+
+    /// Sets the password that somebody chose by a link; what was open ends, and what failed before is forgotten.
+    async fn set_password(
+        &self,
+        change: &mut Change,
+        user: &User,
+        prepared: &Prepared,
+        visit: &Visit,
+    ) -> Result<(), Error> {
+        let services = &self.services;
+        let permit = services.access.sign_in_permit(built_in(LINK)?, visit.circumstance.clone());
+        let set = services.credentials.set_in(change, &permit, user, prepared)?;
+        let ended = services.sessions.end_all(change, user.id).await?;
+        services.lockout.forget_attempts_in(change, user.id);
+        change.also(set.detail("by", "a link").detail("sessions_ended", ended));
+        Ok(())
     }
 
     /// Uses the assertion up and makes the account of its person what the provider says.

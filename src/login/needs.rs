@@ -11,7 +11,8 @@ use crate::model::{Actor, FactorKind, Presence, User, UserId};
 impl Login {
     /// What a sign-in must still show, as part of a change that fails when it is another by then.
     pub(super) async fn needs(&self, change: &mut Change, pending: &Pending, user: &User) -> Result<Needs, Error> {
-        let must_change = matches!(&pending.first, First::Password(verified) if verified.must_change());
+        let must_change = pending.chooses_password == Some(true)
+            || matches!(&pending.first, First::Password(verified) if verified.must_change());
         if self.trusts_factors(&pending.first) {
             return Ok(Needs { must_change, ..Needs::default() });
         }

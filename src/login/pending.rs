@@ -76,6 +76,9 @@ pub(super) struct Pending {
     /// How many codes were tried.
     #[n(4)]
     pub(super) tries: Option<u32>,
+    /// Set where a password is chosen by a link, and is not chosen yet.
+    #[n(5)]
+    pub(super) chooses_password: Option<bool>,
 }
 
 /// A second factor that was shown in a sign-in.
@@ -94,7 +97,7 @@ impl Login {
     /// A sign-in that begins now.
     pub(super) fn pending(&self, first: First, return_to: &str) -> Pending {
         let until = self.services.clock.now().plus(LIFETIME);
-        Pending { first, return_to: return_to.to_owned(), until, factor: None, tries: None }
+        Pending { first, return_to: return_to.to_owned(), until, factor: None, tries: None, chooses_password: None }
     }
 
     /// Keeps a sign-in as part of a change, under a new secret.

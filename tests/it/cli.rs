@@ -118,6 +118,7 @@ const COMMANDS: &[&[&str]] = &[
     &["user", "import"],
     &["user", "list"],
     &["user", "offboard"],
+    &["user", "reset-password"],
     &["user", "set-password"],
     &["user", "show"],
     &["who-can"],

@@ -8,4 +8,5 @@ mod matrix;
 mod own_sessions;
 mod password;
 mod provider;
+mod reset;
 mod squatter;

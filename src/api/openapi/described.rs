@@ -99,9 +99,10 @@ fn of_employees() -> Vec<Operation> {
             .answers(200, HOLDINGS),
         Operation::post(
             "/api/v1/users/{user}",
-            "With `:offboard` behind the user, ends the access and keeps what is owned; with `:logout`, ends the sessions",
+            "With `:offboard` behind the user, ends the access and keeps what is owned; with `:logout`, ends the sessions; \
+             with `:reset-password`, makes a link on which its owner chooses a password",
         )
-        .needs("`users:update`, and `tokens:delete` where there are tokens; `sessions:delete` for `:logout`")
+        .needs("`users:update`, and `tokens:delete` where there are tokens; `sessions:delete` for `:logout`, `passwords:update` for `:reset-password`")
         .takes("dry_run?:flag? hand_over?:[text]?")
         .answers(200, HOLDINGS),
     ]

@@ -3,7 +3,7 @@
 use axum::extract::{Path, State};
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::profile::Wish;
 use crate::access::{Overlay, Permit};
@@ -81,6 +81,26 @@ pub(in crate::api) async fn change(
     }
     let body = Value::Object(api.rendered(&caller, &user).await?);
     Ok(render::versioned(StatusCode::OK, &body, user.revision))
+}
+
+/// `POST /users/{user}:reset-password`: a link on which its owner chooses another password, told this once. Who makes one
+/// could sign in by it: it takes what setting a password takes.
+pub(super) async fn reset_link(api: &Api, caller: &Caller, name: &str, fields: Fields) -> Result<Response, Error> {
+    let permit = api.permit(caller, "passwords:update", None).await?;
+    fields.end()?;
+    let user = api.user(caller, name).await?;
+    api.check_rank(caller, user.id).await?;
+    let refused = |detail: &str| Err(Error::Conflict { field: None, detail: detail.to_owned() });
+    if user.status != Status::Active {
+        return refused("the account is not active; activate it first");
+    }
+    if !api.services.login.keeps_password(&user) {
+        return refused("the password of this account is kept by a directory; set it there");
+    }
+    let (path, until) = api.services.login.reset_link(&permit, &user).await?;
+    let link = format!("{}{}", api.services.public_url, path.expose());
+    let body = json!({"user": render::brief(&user), "link": link, "expires": until.to_string()});
+    Ok(render::answer(StatusCode::CREATED, &body))
 }
 
 /// The record that stands for a user as it is.

@@ -53,7 +53,11 @@ pub(in crate::api) async fn act(
     if let Some(name) = user.strip_suffix(":logout") {
         return crate::api::sessions::log_out(&api, &caller, name, fields).await;
     }
-    let verb = Error::NotFound { what: "address; `POST /users/{user}:offboard` and `:logout` are some" };
+    if let Some(name) = user.strip_suffix(":reset-password") {
+        return super::change::reset_link(&api, &caller, name, fields).await;
+    }
+    let what = "address; `POST /users/{user}:offboard`, `:logout` and `:reset-password` are some";
+    let verb = Error::NotFound { what };
     let permit = api.permit(&caller, "users:update", None).await?;
     let Some(name) = user.strip_suffix(":offboard") else { return Err(verb) };
     let is_dry = fields.flag("dry_run")?.unwrap_or(false);

@@ -21,6 +21,10 @@ async fn a_help_desk_cannot_become_an_administrator_by_a_password() {
     refused(&set("boss").await, 403, None);
     assert!(ground.test.visitor().sign_in("boss", PASSWORD).await.status.is_redirection(), "nothing was changed");
     good(set("temp").await, StatusCode::OK);
+    // A link to choose a password is as good as the password.
+    refused(&desk.post("/api/v1/users/boss:reset-password", json!({})).await, 403, None);
+    let made = good(desk.post("/api/v1/users/temp:reset-password", json!({})).await, StatusCode::CREATED);
+    assert!(made["link"].as_str().unwrap().contains("/login/link?token="), "{made}");
     // An address is how a person is known to connectors, a name how they sign in.
     for body in [json!({"email": "evil@example.com"}), json!({"userName": "evil"})] {
         refused(&desk.patch("/api/v1/users/boss", body).await, 403, None);
@@ -35,6 +39,7 @@ async fn a_password_needs_its_own_permission() {
     let clerk = ground.service(&["users:read", "users:update", "users:create"]).await;
     let body = json!({"password": "copper lanterns hum at dusk"});
     refused(&clerk.patch("/api/v1/users/temp", body).await, 403, None);
+    refused(&clerk.post("/api/v1/users/temp:reset-password", json!({})).await, 403, None);
     let body = json!({"userName": "new", "password": PASSWORD});
     refused(&clerk.post("/api/v1/users", body).await, 403, None);
     good(clerk.post("/api/v1/users", json!({"userName": "new"})).await, StatusCode::CREATED);
