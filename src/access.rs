@@ -36,7 +36,7 @@ pub use acting::Acting;
 pub use bounds::{Bounds, COMPANY};
 pub use custom::{CustomRole, MAX_CUSTOM_ROLES, Run, StoredRole, StoredRoles};
 pub use diff::{Compared, Difference, Differing, Fate, Place, PolicyDiff, RoleChange, roles as compare_roles};
-pub use expect::{Found, Overlay, Subjects, TestResult, run_role_tests, unknown_in};
+pub use expect::{Found, Overlay, Seeing, Subjects, TestResult, run_role_tests, unknown_in};
 pub use explain::{Brought, Explanation, HeldRole, Level, Names, Right, Step, Through};
 pub use grants::{Grants, MAX_GRANTS, NewGrant, RuleChanges, RuleGrant};
 pub use network::{Bound, MAX_NETWORK_RULES, MAX_NETWORKS, NetworkRule, NetworkRules};

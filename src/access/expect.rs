@@ -105,8 +105,11 @@ pub trait Subjects: Send + Sync {
 
     /// Active accounts that see all companies, in the order of their ids, after `after`, some hundred at a time; and the last
     /// one that was looked at, `None` at the end.
-    fn seeing_all(&self, after: Option<UserId>) -> BoxFuture<'_, Result<(Vec<UserId>, Option<UserId>), store::Error>>;
+    fn seeing_all(&self, after: Option<UserId>) -> BoxFuture<'_, Result<Seeing, store::Error>>;
 }
+
+/// Accounts that see all companies, and the last one that was looked at, `None` at the end.
+pub type Seeing = (Vec<UserId>, Option<UserId>);
 
 /// What one test came to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -81,7 +81,9 @@ pub(super) async fn create(State(api): State<Api>, caller: Caller, mut fields: F
     let expires = fields.text("expires")?;
     fields.end()?;
     let permit = api.permit(&caller, "tokens:create", None).await?;
-    let default = || api.services.token_lasts.map(|lasts| api.services.clock.now().plus(lasts));
+    // A client that cannot renew its token is cut off with all its people on the day it ends: that is asked for, or not done.
+    let lasts = api.services.token_lasts.filter(|_| connection.is_none());
+    let default = || lasts.map(|lasts| api.services.clock.now().plus(lasts));
     let expires = api.expiry(at, expires.as_deref())?.unwrap_or_else(default);
     let (name, kind) = match connection {
         Some(connection) if scope.is_none() && user.is_none() => {

@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 
 use super::standing::of_directory;
 use super::{Directory, Error, MAX_NESTING, MAX_PAGE, Member};
-use crate::access::{self, Census, Found, GroupPath, Overlay, Subjects};
+use crate::access::{self, Census, Found, GroupPath, Overlay, Seeing, Subjects};
 use crate::config::TestSubject;
 use crate::model::{GroupId, Kept, Status, Subject, User, UserId, fold};
 use crate::store;
@@ -46,7 +46,7 @@ impl Subjects for Directory {
         })
     }
 
-    fn seeing_all(&self, after: Option<UserId>) -> BoxFuture<'_, Result<(Vec<UserId>, Option<UserId>), store::Error>> {
+    fn seeing_all(&self, after: Option<UserId>) -> BoxFuture<'_, Result<Seeing, store::Error>> {
         Box::pin(async move {
             let users: Vec<User<Kept>> = self.list_users(after, MAX_PAGE).await.map_err(of_directory)?;
             let last = users.last().map(|user| user.id).filter(|_| users.len() >= MAX_PAGE);

@@ -55,32 +55,28 @@ const actions = {
     await page.getByRole('link', { name: link, exact: true }).click();
     await page.waitForLoadState('networkidle');
   },
-  choose: ({ page }, { field, option }) => page.getByLabel(field, { exact: true }).selectOption(option),
   key: async ({ page }, { key }) => {
     await page.keyboard.press(key);
     await page.waitForLoadState('networkidle');
   },
   type: ({ page }, { text }) => page.keyboard.type(text),
   // The accessible name of what has the keyboard.
-  focus: ({ cdp }) => evaluate(cdp, `(() => {
+  focus: ({ cdp }) => evaluate(cdp, `(async () => {
+    // A field that asks for the keyboard gets it a frame after the page has come.
+    for (let frame = 0; frame < 120 && document.activeElement === document.body; frame += 1) {
+      await new Promise((next) => requestAnimationFrame(next));
+    }
     const it = document.activeElement;
     return (it.labels?.[0]?.textContent ?? it.textContent ?? '').trim();
   })()`),
   text: ({ page }) => page.locator('body').innerText(),
   address: ({ page }) => page.url(),
-  language: ({ page }) => page.locator('html').getAttribute('lang'),
-  wait: ({ page }, { text }) => page.getByText(text).first().waitFor(),
   errors: ({ errors }) => errors,
   // What breaks the rules of WCAG 2.2 AA, as text. The scripts come by the debugger: the page's content policy stays.
   audit: async ({ cdp }) => {
     await cdp.send('Runtime.evaluate', { expression: axe });
     const found = await evaluate(cdp, `axe.run(document, { runOnly: ${JSON.stringify(RULES)} }).then((r) => r.violations)`);
     return found.map((rule) => `${rule.id}: ${rule.help}: ${rule.nodes.map((node) => node.html).join(' ')}`);
-  },
-  close: async ({ context }, { page }) => {
-    await context.close();
-    pages.delete(page);
-    return null;
   },
 };
 

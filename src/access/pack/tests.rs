@@ -513,8 +513,8 @@ fn roles_that_include_each_other_in_a_circle_are_refused_with_the_circle_shown()
     }
     // As many as fit into a file, in one circle: neither slow nor deep.
     let mut chain = "title = \"Chain\"\n".to_owned();
-    for i in 0..2_000 {
-        let next = (i + 1) % 2_000;
+    for i in 0..500 {
+        let next = (i + 1) % 500;
         chain.push_str(&format!("[[role]]\nname = \"r{i}\"\ndescription = \"\"\nincludes = [\"r{next}\"]\n"));
     }
     assert!(problems(&chain, &[])[0].starts_with("includes go in a circle: r0 → r1 → "));

@@ -147,6 +147,10 @@ async fn a_token_lasts_a_year_unless_never_is_said() {
     };
     assert_eq!(made(json!({"name": "x", "scope": "read"})).await, "2027-11-22T08:00:00.000Z");
     assert_eq!(made(json!({"name": "x", "scope": "read", "expires": "never"})).await, json!(null));
+    // Provisioning clients cannot renew what they were given: theirs last until somebody ends them.
+    let ground = Ground::with("[[scim]]\nid = \"okta\"").await;
+    let reply = ground.root().post("/api/v1/tokens", json!({"connection": "okta"})).await;
+    assert_eq!(good(reply, StatusCode::CREATED)["expires_at"], json!(null));
     let ground = Ground::with("tokens.lasts = \"never\"").await;
     let reply = ground.root().post("/api/v1/tokens", json!({"name": "x", "scope": "read"})).await;
     assert_eq!(good(reply, StatusCode::CREATED)["expires_at"], json!(null));
