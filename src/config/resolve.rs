@@ -16,7 +16,8 @@ use super::{
 };
 
 /// Ids that mean something already, and what.
-const RESERVED: [(&str, &str); 6] = [
+const RESERVED: [(&str, &str); 7] = [
+    ("change-password", "the page that asks for a new password"),
     ("enrol", "the page that sets up a second factor"),
     ("factor", "the page that asks for a second factor"),
     ("link", "sign-in by a one-time link"),

@@ -99,7 +99,7 @@ impl Login {
             last_seen: session.last_seen.to_string(),
             is_this: session.id == signed_in.session.id,
         });
-        let csrf = self.browser.session_secret(&parts.headers).map(|secret| self.csrf(&secret)).unwrap_or_default();
+        let csrf = self.own_csrf(parts);
         page(status, page_of::own(&shown.collect::<Vec<_>>(), &csrf, problem))
     }
 
