@@ -14,6 +14,7 @@ mod callers;
 mod enrol;
 mod factor;
 mod finish;
+mod language;
 mod link;
 mod needs;
 mod own_sessions;

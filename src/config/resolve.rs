@@ -16,10 +16,11 @@ use super::{
 };
 
 /// Ids that mean something already, and what.
-const RESERVED: [(&str, &str); 7] = [
+const RESERVED: [(&str, &str); 8] = [
     ("change-password", "the page that asks for a new password"),
     ("enrol", "the page that sets up a second factor"),
     ("factor", "the page that asks for a second factor"),
+    ("language", "the choice of a language"),
     ("link", "sign-in by a one-time link"),
     ("password", "sign-in by password"),
     ("step-up", "the page that asks for a second factor again"),

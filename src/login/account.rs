@@ -5,6 +5,7 @@ use axum::response::Response;
 use http::request::Parts;
 use http::{Method as HttpMethod, StatusCode, header};
 
+use super::pages::words;
 use super::routes::{MAX_FORM_BYTES, form, page, redirect, visit};
 use super::steps::{DIFFERENT, STALE};
 use super::{Error, Login, PASSWORD, ReturnTo, SignedIn, pages};
@@ -13,11 +14,14 @@ use crate::credential::{self, Lane, Prepared, Verdict, Verified};
 use crate::http::{Access, Rate, Route};
 use crate::limit::Subject as Limited;
 use crate::lockout::Subject;
-use crate::model::User;
+use crate::model::{User, Words, say};
 use crate::secret::Secret;
 
 /// What is said of a present password that is not right, or of an account that is locked.
-const WRONG: &str = "The present password is not right, or was tried too often.";
+const WRONG: Words = say(
+    "The present password is not right, or was tried too often.",
+    "Das bisherige Passwort stimmt nicht oder wurde zu oft versucht.",
+);
 
 /// The rows of this part.
 pub(super) fn table() -> Vec<Route<Login>> {
@@ -134,7 +138,7 @@ async fn change_password(State(login): State<Login>, request: Request) -> Respon
         Err(error) => return login.failure(&error, PASSWORD, &parts, &ReturnTo::home()),
     };
     if !login.is_own_form(&parts, csrf) {
-        return login.password_page(&signed_in, &parts, StatusCode::FORBIDDEN, &[STALE.to_owned()]).await;
+        return login.password_page(&signed_in, &parts, StatusCode::FORBIDDEN, &[STALE.text().to_owned()]).await;
     }
     let outcome = login.try_change(&signed_in, [old, new, again], &parts).await;
     match outcome {
@@ -151,7 +155,7 @@ async fn change_password(State(login): State<Login>, request: Request) -> Respon
             let recorded = login.record_failure(&error, PASSWORD, user, &visit(&parts).circumstance).await;
             match recorded.err().map_or(error, Error::Store) {
                 Error::Refused { .. } => {
-                    login.password_page(&signed_in, &parts, StatusCode::UNAUTHORIZED, &[WRONG.to_owned()]).await
+                    login.password_page(&signed_in, &parts, StatusCode::UNAUTHORIZED, &[WRONG.text().to_owned()]).await
                 }
                 error => login.failure(&error, PASSWORD, &parts, &ReturnTo::home()),
             }
@@ -174,13 +178,11 @@ impl Login {
         let verified = self.check_present(signed_in, &Secret::new(old.to_owned()), parts).await?;
         let new = Secret::new(new.to_owned());
         if !new.matches(again) {
-            return Ok(Err(vec![DIFFERENT.to_owned()]));
+            return Ok(Err(vec![DIFFERENT.text().to_owned()]));
         }
         match self.services.credentials.prepare_choice(&signed_in.user, &new).await {
             Ok(prepared) => Ok(Ok(self.replace_own_password(signed_in, &verified, &prepared, parts).await?)),
-            Err(credential::Error::Invalid { unmet }) => {
-                Ok(Err(unmet.iter().map(|part| format!("The password {part}.")).collect()))
-            }
+            Err(credential::Error::Invalid { unmet }) => Ok(Err(unmet.iter().map(words::lack).collect())),
             Err(error) => Err(error.into()),
         }
     }

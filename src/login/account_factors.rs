@@ -18,7 +18,7 @@ use super::{Error, FACTOR, Login, PASSWORD, ReturnTo, SignedIn, pages};
 use crate::audit::{Event, EventKind};
 use crate::credential::{Enrolment, Offer};
 use crate::http::{Access, Rate, Route};
-use crate::model::{FactorKind, Presence};
+use crate::model::{FactorKind, Presence, Words, say};
 use crate::secret::Secret;
 use crate::session::Session;
 use crate::upstream::Answer;
@@ -26,9 +26,15 @@ use crate::upstream::Answer;
 /// How long ago a sign-in may be that stands for a proof of this moment, for who has neither password nor factor here.
 const FRESH: Duration = Duration::from_secs(10 * 60);
 /// What is said of a present password that is not right, or of an account that is locked.
-const WRONG_PASSWORD: &str = "The present password is not right, or was tried too often.";
+const WRONG_PASSWORD: Words = say(
+    "The present password is not right, or was tried too often.",
+    "Das bisherige Passwort stimmt nicht oder wurde zu oft versucht.",
+);
 /// What is said where nothing but a new sign-in proves anything.
-const OLD: &str = "You signed in too long ago. Sign out, sign in again, and come back within ten minutes.";
+const OLD: Words = say(
+    "You signed in too long ago. Sign out, sign in again, and come back within ten minutes.",
+    "Ihre Anmeldung ist zu lange her. Melden Sie sich ab und wieder an und kommen Sie innerhalb von zehn Minuten zurück.",
+);
 
 /// The rows of this part.
 pub(super) fn table() -> Vec<Route<Login>> {
@@ -44,7 +50,7 @@ pub(super) fn table() -> Vec<Route<Login>> {
 /// What a change of one's own factors led to.
 enum Done {
     /// A seed is offered.
-    Offered(Box<Offer>, Option<&'static str>),
+    Offered(Box<Offer>, Option<Words>),
     /// The session has a new secret, and there are recovery codes to show.
     Codes(Secret, Vec<Secret>),
     /// The session has a new secret, and the factor is gone.
@@ -249,8 +255,8 @@ impl Login {
         signed_in: &SignedIn,
         parts: &Parts,
         status: StatusCode,
-        problem: Option<&str>,
-        done: Option<&str>,
+        problem: Option<Words>,
+        done: Option<Words>,
     ) -> Response {
         let enrolled = self.services.factors.enrolled(signed_in.user.id).await.map_err(Error::from);
         let asks_password = self.has_own_password(signed_in).await;

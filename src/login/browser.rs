@@ -12,7 +12,7 @@ use super::Error;
 use crate::access::Access;
 use crate::directory::Directory;
 use crate::http::circumstance;
-use crate::model::{Actor, SourceId, Status, User};
+use crate::model::{Actor, Language, SourceId, Status, User};
 use crate::secret::{IdSource, Secret};
 use crate::session::{Method, SECRET_CHARACTERS, Session, Sessions};
 
@@ -110,15 +110,8 @@ impl Browser {
 
     /// The value of a cookie of ours: present once, with the one length. Anything else is as good as none.
     fn secret(&self, headers: &HeaderMap, name: &str) -> Option<Secret> {
-        let mut found = headers
-            .get_all(header::COOKIE)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| Cookie::split_parse(value.to_owned()).filter_map(Result::ok))
-            .filter(|cookie| cookie.name() == name);
-        let cookie = found.next()?;
-        let fits = cookie.value().len() == SECRET_CHARACTERS && found.next().is_none();
-        fits.then(|| Secret::new(cookie.value().to_owned()))
+        let value = cookie_value(headers, name)?;
+        (value.len() == SECRET_CHARACTERS).then(|| Secret::new(value))
     }
 
     /// Whether an actor may act from where a request comes from.
@@ -171,6 +164,13 @@ impl Browser {
         HeaderValue::from_str(&cookie.to_string()).ok()
     }
 
+    /// The cookie that keeps the choice of a language for a year.
+    pub(super) fn language_header(&self, language: Language) -> Option<HeaderValue> {
+        let mut cookie = self.cookie(super::language::COOKIE, language.tag(), SameSite::Lax);
+        cookie.set_max_age(cookie::time::Duration::days(365));
+        HeaderValue::from_str(&cookie.to_string()).ok()
+    }
+
     /// The header that removes the session cookie.
     pub(super) fn forget_header(&self) -> Option<HeaderValue> {
         self.forget(self.session_cookie())
@@ -195,4 +195,16 @@ impl Browser {
     pub(super) fn login_secret_or_new(&self, headers: &HeaderMap, ids: &IdSource) -> Secret {
         self.login_secret(headers).unwrap_or_else(|| ids.token())
     }
+}
+
+/// The value of a cookie that is there once; one that is there twice says nothing.
+pub(super) fn cookie_value(headers: &HeaderMap, name: &str) -> Option<String> {
+    let mut found = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| Cookie::split_parse(value.to_owned()).filter_map(Result::ok))
+        .filter(|cookie| cookie.name() == name);
+    let cookie = found.next()?;
+    found.next().is_none().then(|| cookie.value().to_owned())
 }

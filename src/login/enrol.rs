@@ -12,12 +12,14 @@ use super::steps::STALE;
 use super::{Error, Login, pages};
 use crate::credential::Offer;
 use crate::http::{Access, Rate, Route};
-use crate::model::User;
+use crate::model::{User, Words, say};
 use crate::secret::Secret;
 
 /// What is said of a code that the offered seed does not give.
-pub(super) const UNCONFIRMED: &str =
-    "That is not the code of this moment. Check the clock of the phone, then try again.";
+pub(super) const UNCONFIRMED: Words = say(
+    "That is not the code of this moment. Check the clock of the phone, then try again.",
+    "Das ist nicht der Code dieses Augenblicks. Prüfen Sie die Uhr des Telefons und versuchen Sie es noch einmal.",
+);
 
 /// The rows of this part.
 pub(super) fn table() -> Vec<Route<Login>> {
@@ -104,7 +106,7 @@ impl Login {
         user: &User,
         offer: &Offer,
         status: StatusCode,
-        problem: Option<&str>,
+        problem: Option<Words>,
     ) -> Response {
         let names = (&*self.issuer, user.user_name.as_str());
         page(status, pages::factor::enrol(&self.csrf(secret), Step::Enrol.path(), offer, names, problem))

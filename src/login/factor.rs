@@ -15,13 +15,19 @@ use crate::audit::{Event, EventKind};
 use crate::http::{Access, Rate, Route};
 use crate::limit::Subject as Limited;
 use crate::lockout::Subject;
-use crate::model::{FactorKind, Presence, User};
+use crate::model::{FactorKind, Presence, User, Words, say};
 use crate::secret::Secret;
 
 /// What is said of a code that is not right, of one that was used, and of factors that are locked.
-pub(super) const WRONG: &str = "That code did not work. Wait for the next one, then try again.";
+pub(super) const WRONG: Words = say(
+    "That code did not work. Wait for the next one, then try again.",
+    "Dieser Code hat nicht funktioniert. Warten Sie auf den nächsten und versuchen Sie es noch einmal.",
+);
 /// What is said when the last try was used.
-const OVER: &str = "There were too many wrong codes. Please sign in again.";
+const OVER: Words = say(
+    "There were too many wrong codes. Please sign in again.",
+    "Es gab zu viele falsche Codes. Bitte melden Sie sich erneut an.",
+);
 
 /// The rows of this part.
 pub(super) fn table() -> Vec<Route<Login>> {
@@ -170,7 +176,7 @@ impl Login {
         return_to: &ReturnTo,
         parts: &Parts,
         status: StatusCode,
-        problem: Option<&str>,
+        problem: Option<Words>,
     ) -> Response {
         let enrolled = match self.services.factors.enrolled(signed_in.user.id).await {
             Ok(enrolled) => enrolled,

@@ -6,12 +6,13 @@ use http::request::Parts;
 use http::{Method as HttpMethod, StatusCode};
 
 use super::pages::sessions as page_of;
+use super::pages::words;
 use super::routes::{MAX_FORM_BYTES, form, page, redirect, visit};
 use super::steps::STALE;
 use super::{Error, Login, PASSWORD, ReturnTo, SignedIn};
 use crate::audit::{Event, EventKind};
 use crate::http::{Access, Rate, Route};
-use crate::model::SessionId;
+use crate::model::{SessionId, Words};
 use crate::session;
 use crate::upstream::Answer;
 
@@ -84,7 +85,7 @@ impl Login {
         signed_in: &SignedIn,
         parts: &Parts,
         status: StatusCode,
-        problem: Option<&str>,
+        problem: Option<Words>,
     ) -> Response {
         let sessions = match self.services.sessions.list(signed_in.user.id).await {
             Ok(sessions) => sessions,
@@ -92,9 +93,9 @@ impl Login {
         };
         let shown = sessions.into_iter().map(|session| page_of::Shown {
             id: session.id.to_string(),
-            method: session.method.name(),
-            address: session.address.unwrap_or_else(|| "this machine".to_owned()),
-            user_agent: session.user_agent.unwrap_or_else(|| "A browser that says no name".to_owned()),
+            method: words::method(session.method),
+            address: session.address.unwrap_or_else(|| words::THIS_MACHINE.text().to_owned()),
+            user_agent: session.user_agent.unwrap_or_else(|| words::NAMELESS.text().to_owned()),
             since: session.created.to_string(),
             last_seen: session.last_seen.to_string(),
             is_this: session.id == signed_in.session.id,

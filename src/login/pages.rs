@@ -2,10 +2,11 @@
 
 pub mod factor;
 pub mod sessions;
+pub mod words;
 
 use maud::{DOCTYPE, Markup, html};
 
-use crate::model::SourceId;
+use crate::model::{Language, SourceId, Words, say};
 
 /// The style of every page, served by its own route so that the content security policy needs no exception.
 pub const STYLE: &str = include_str!("pages/style.css");
@@ -29,7 +30,7 @@ pub struct SignIn<'a> {
     /// Where the sign-in leads to.
     pub return_to: &'a str,
     /// What went wrong before.
-    pub problem: Option<&'a str>,
+    pub problem: Option<Words>,
     /// The id by which an administrator finds the reason.
     pub reference: Option<&'a str>,
     /// Whom to ask.
@@ -38,13 +39,13 @@ pub struct SignIn<'a> {
 
 /// Whom to ask, where somebody is named.
 fn ask(contact: Option<&str>) -> Markup {
-    html! { @if let Some(contact) = contact { p.contact { "Whom to ask: " (contact) } } }
+    html! { @if let Some(contact) = contact { p.contact { (say("Whom to ask: ", "Ansprechpartner: ")) (contact) } } }
 }
 
-fn page(title: &str, body: &Markup) -> Markup {
+fn page(title: Words, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
-        html lang="en" {
+        html lang=(words::language().tag()) {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
@@ -52,7 +53,23 @@ fn page(title: &str, body: &Markup) -> Markup {
                 title { (title) }
                 link rel="stylesheet" href="/login/style.css";
             }
-            body { main { (body) } }
+            body { main { (body) (languages()) } }
+        }
+    }
+}
+
+/// The same page in the other languages.
+fn languages() -> Markup {
+    let here = words::here();
+    html! {
+        ul.languages {
+            @for language in Language::ALL.into_iter().filter(|language| *language != words::language()) {
+                li {
+                    a lang=(language.tag()) href={ "/login/language?to=" (language.tag()) "&" (return_query(here.as_str())) } {
+                        (language.name())
+                    }
+                }
+            }
         }
     }
 }
@@ -60,34 +77,34 @@ fn page(title: &str, body: &Markup) -> Markup {
 /// The sign-in page.
 pub fn sign_in(view: &SignIn<'_>) -> Markup {
     page(
-        "Sign in",
+        say("Sign in", "Anmelden"),
         &html! {
-            h1 { "Sign in" }
+            h1 { (say("Sign in", "Anmelden")) }
             @if let Some(problem) = view.problem {
                 div.problem role="alert" {
                     p { (problem) }
-                    @if let Some(reference) = view.reference { p.reference { "Reference " code { (reference) } } }
+                    @if let Some(reference) = view.reference { p.reference { (say("Reference ", "Referenz ")) code { (reference) } } }
                     (ask(view.contact))
                 }
             }
             form method="post" action="/login/password" {
                 input type="hidden" name="csrf" value=(view.csrf);
                 input type="hidden" name="return_to" value=(view.return_to);
-                label for="username" { "User name" }
+                label for="username" { (say("User name", "Benutzername")) }
                 input #username name="username" type="text" autocomplete="username" autocapitalize="none"
                     spellcheck="false" required autofocus maxlength="512";
-                label for="password" { "Password" }
+                label for="password" { (say("Password", "Passwort")) }
                 input #password name="password" type="password" autocomplete="current-password" required
                     maxlength="4096";
-                button type="submit" { "Sign in" }
+                button type="submit" { (say("Sign in", "Anmelden")) }
             }
             @if !view.choices.is_empty() {
-                p.or { "or" }
+                p.or { (say("or", "oder")) }
                 ul.choices {
                     @for choice in view.choices {
                         li {
                             a href={ "/login/" (choice.id.as_str()) "?" (return_query(view.return_to)) } {
-                                "Continue with " (choice.label)
+                                (say("Continue with ", "Weiter mit ")) (choice.label)
                             }
                         }
                     }
@@ -104,31 +121,31 @@ fn return_query(path: &str) -> String {
 /// Asks before a one-time link is used, so that a preview of it does not use it up.
 pub fn link(token: &str, csrf: &str) -> Markup {
     page(
-        "Sign in",
+        say("Sign in", "Anmelden"),
         &html! {
-            h1 { "Sign in by link" }
-            p { "This link signs you in once." }
+            h1 { (say("Sign in by link", "Mit einem Link anmelden")) }
+            p { (say("This link signs you in once.", "Dieser Link meldet Sie einmal an.")) }
             form method="post" action="/login/link" {
                 input type="hidden" name="token" value=(token);
                 input type="hidden" name="csrf" value=(csrf);
-                button type="submit" { "Sign in" }
+                button type="submit" { (say("Sign in", "Anmelden")) }
             }
         },
     )
 }
 
 /// A sign-in that did not work, by a way other than the password.
-pub fn refused(problem: &str, reference: &str, contact: Option<&str>) -> Markup {
+pub fn refused(problem: Words, reference: &str, contact: Option<&str>) -> Markup {
     page(
-        "Sign-in did not work",
+        say("Sign-in did not work", "Die Anmeldung hat nicht geklappt"),
         &html! {
-            h1 { "Sign-in did not work" }
+            h1 { (say("Sign-in did not work", "Die Anmeldung hat nicht geklappt")) }
             div.problem role="alert" {
                 p { (problem) }
-                p.reference { "Reference " code { (reference) } }
+                p.reference { (say("Reference ", "Referenz ")) code { (reference) } }
                 (ask(contact))
             }
-            p { a href="/login" { "Try again" } }
+            p { a href="/login" { (say("Try again", "Noch einmal versuchen")) } }
         },
     )
 }
@@ -136,15 +153,15 @@ pub fn refused(problem: &str, reference: &str, contact: Option<&str>) -> Markup 
 /// Asks for a new password before there is a session. `rules` are what it must have, `problems` what the last one lacked.
 pub fn change_password(csrf: &str, rules: &[String], problems: &[String]) -> Markup {
     page(
-        "Choose a new password",
+        say("Choose a new password", "Neues Passwort wählen"),
         &html! {
-            h1 { "Choose a new password" }
-            p { "Your password was set by somebody else, or is too old. Choose another one to go on." }
+            h1 { (say("Choose a new password", "Neues Passwort wählen")) }
+            p { (say("Your password was set by somebody else, or is too old. Choose another one to go on.", "Ihr Passwort wurde von jemand anderem gesetzt oder ist zu alt. Wählen Sie ein anderes, um fortzufahren.")) }
             (problem_list(problems))
             form method="post" action="/login/change-password" {
                 input type="hidden" name="csrf" value=(csrf);
                 (new_password(rules))
-                button type="submit" { "Save and sign in" }
+                button type="submit" { (say("Save and sign in", "Speichern und anmelden")) }
             }
         },
     )
@@ -153,19 +170,19 @@ pub fn change_password(csrf: &str, rules: &[String], problems: &[String]) -> Mar
 /// The page on which somebody who is signed in changes their password.
 pub fn own_password(csrf: &str, rules: &[String], problems: &[String]) -> Markup {
     page(
-        "Change your password",
+        say("Change your password", "Passwort ändern"),
         &html! {
-            h1 { "Change your password" }
-            p { "You stay signed in here, and are signed out everywhere else." }
+            h1 { (say("Change your password", "Passwort ändern")) }
+            p { (say("You stay signed in here, and are signed out everywhere else.", "Hier bleiben Sie angemeldet, überall sonst werden Sie abgemeldet.")) }
             (problem_list(problems))
             form method="post" action="/account/password" {
                 input type="hidden" name="csrf" value=(csrf);
-                label for="old" { "Present password" }
+                label for="old" { (say("Present password", "Bisheriges Passwort")) }
                 input #old name="old" type="password" autocomplete="current-password" required maxlength="4096";
                 (new_password(rules))
-                button type="submit" { "Save" }
+                button type="submit" { (say("Save", "Speichern")) }
             }
-            p { a href="/" { "Back" } }
+            p { a href="/" { (say("Back", "Zurück")) } }
         },
     )
 }
@@ -173,11 +190,11 @@ pub fn own_password(csrf: &str, rules: &[String], problems: &[String]) -> Markup
 /// After a change of one's own password.
 pub fn password_changed() -> Markup {
     page(
-        "Password changed",
+        say("Password changed", "Passwort geändert"),
         &html! {
-            h1 { "Password changed" }
-            p role="status" { "Your new password holds from now on. You were signed out everywhere else." }
-            p { a href="/" { "Go on" } }
+            h1 { (say("Password changed", "Passwort geändert")) }
+            p role="status" { (say("Your new password holds from now on. You were signed out everywhere else.", "Ihr neues Passwort gilt ab sofort. Überall sonst wurden Sie abgemeldet.")) }
+            p { a href="/" { (say("Go on", "Weiter")) } }
         },
     )
 }
@@ -185,11 +202,11 @@ pub fn password_changed() -> Markup {
 /// Where the account's password is not kept here.
 pub fn no_own_password() -> Markup {
     page(
-        "No password here",
+        say("No password here", "Kein Passwort an dieser Stelle"),
         &html! {
-            h1 { "No password here" }
-            p { "Your password is kept elsewhere, or you sign in without one. Change it where you sign in." }
-            p { a href="/" { "Back" } }
+            h1 { (say("No password here", "Kein Passwort an dieser Stelle")) }
+            p { (say("Your password is kept elsewhere, or you sign in without one. Change it where you sign in.", "Ihr Passwort wird anderswo verwaltet, oder Sie melden sich ohne Passwort an. Ändern Sie es dort, wo Sie sich anmelden.")) }
+            p { a href="/" { (say("Back", "Zurück")) } }
         },
     )
 }
@@ -198,10 +215,10 @@ pub fn no_own_password() -> Markup {
 fn new_password(rules: &[String]) -> Markup {
     html! {
         ul #rules { @for rule in rules { li { (rule) } } }
-        label for="new" { "New password" }
+        label for="new" { (say("New password", "Neues Passwort")) }
         input #new name="new" type="password" autocomplete="new-password" required maxlength="4096"
             aria-describedby="rules";
-        label for="again" { "New password, once more" }
+        label for="again" { (say("New password, once more", "Neues Passwort, noch einmal")) }
         input #again name="again" type="password" autocomplete="new-password" required maxlength="4096";
     }
 }
@@ -215,13 +232,13 @@ fn problem_list(problems: &[String]) -> Markup {
 }
 
 /// A sign-in under way that cannot go on.
-pub fn begin_again(problem: &str) -> Markup {
+pub fn begin_again(problem: Words) -> Markup {
     page(
-        "Sign in again",
+        say("Sign in again", "Erneut anmelden"),
         &html! {
-            h1 { "Sign in again" }
+            h1 { (say("Sign in again", "Erneut anmelden")) }
             div.problem role="alert" { p { (problem) } }
-            p { a href="/login" { "Sign in" } }
+            p { a href="/login" { (say("Sign in", "Anmelden")) } }
         },
     )
 }
@@ -229,22 +246,22 @@ pub fn begin_again(problem: &str) -> Markup {
 /// The start page of somebody who is signed in.
 pub fn home(name: &str, roles: &[String], csrf: &str, contact: Option<&str>) -> Markup {
     page(
-        "Signed in",
+        say("Signed in", "Angemeldet"),
         &html! {
-            h1 { "Hello, " (name) }
+            h1 { (say("Hello, ", "Hallo, ")) (name) }
             @if roles.is_empty() {
-                p { "You are signed in. No role has been given to you yet." }
+                p { (say("You are signed in. No role has been given to you yet.", "Sie sind angemeldet. Eine Rolle haben Sie noch nicht.")) }
                 (ask(contact))
             } @else {
-                p { "You are signed in. Your roles:" }
+                p { (say("You are signed in. Your roles:", "Sie sind angemeldet. Ihre Rollen:")) }
                 ul { @for role in roles { li { (role) } } }
             }
-            p { a href="/account/password" { "Change your password" } }
-            p { a href="/account/factors" { "Your second factors" } }
-            p { a href="/account/sessions" { "Where you are signed in" } }
+            p { a href="/account/password" { (say("Change your password", "Passwort ändern")) } }
+            p { a href="/account/factors" { (say("Your second factors", "Ihre zweiten Faktoren")) } }
+            p { a href="/account/sessions" { (say("Where you are signed in", "Wo Sie angemeldet sind")) } }
             form method="post" action="/logout" {
                 input type="hidden" name="csrf" value=(csrf);
-                button type="submit" { "Sign out" }
+                button type="submit" { (say("Sign out", "Abmelden")) }
             }
         },
     )
@@ -253,12 +270,12 @@ pub fn home(name: &str, roles: &[String], csrf: &str, contact: Option<&str>) -> 
 /// Asks before signing out, so that a link cannot do it.
 pub fn sign_out(csrf: &str) -> Markup {
     page(
-        "Sign out",
+        say("Sign out", "Abmelden"),
         &html! {
-            h1 { "Sign out?" }
+            h1 { (say("Sign out?", "Abmelden?")) }
             form method="post" action="/logout" {
                 input type="hidden" name="csrf" value=(csrf);
-                button type="submit" { "Sign out" }
+                button type="submit" { (say("Sign out", "Abmelden")) }
             }
         },
     )
@@ -267,10 +284,10 @@ pub fn sign_out(csrf: &str) -> Markup {
 /// After signing out.
 pub fn signed_out() -> Markup {
     page(
-        "Signed out",
+        say("Signed out", "Abgemeldet"),
         &html! {
-            h1 { "Signed out" }
-            p { a href="/login" { "Sign in again" } }
+            h1 { (say("Signed out", "Abgemeldet")) }
+            p { a href="/login" { (say("Sign in again", "Erneut anmelden")) } }
         },
     )
 }
@@ -287,13 +304,13 @@ mod tests {
             choices: &choices,
             csrf: evil,
             return_to: evil,
-            problem: Some(evil),
+            problem: None,
             reference: Some(evil),
             contact: Some(evil),
         };
         for text in [
             sign_in(&view).into_string(),
-            refused(evil, evil, Some(evil)).into_string(),
+            refused(say("x", "x"), evil, Some(evil)).into_string(),
             home(evil, &[], evil, Some(evil)).into_string(),
             home(evil, &[evil.to_owned()], evil, None).into_string(),
             sign_out(evil).into_string(),

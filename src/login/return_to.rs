@@ -19,9 +19,14 @@ impl ReturnTo {
     /// The path if it is one of ours, else the start page: a link from elsewhere loses its target, not its sign-in.
     pub fn parse(text: Option<&str>) -> Self {
         match text {
-            Some(text) if is_own_path(text) => Self(text.to_owned()),
+            Some(text) if is_own_path(text) && !is_sign_in(text) => Self(text.to_owned()),
             _ => Self::home(),
         }
+    }
+
+    /// A page of ours to be shown again, pages of signing in included; else the start page.
+    pub fn page(text: Option<&str>) -> Self {
+        text.filter(|text| is_own_path(text)).map_or_else(Self::home, |text| Self(text.to_owned()))
     }
 
     /// The path.
@@ -42,7 +47,6 @@ fn is_own_path(text: &str) -> bool {
         && characters.next() == Some('/')
         && characters.next() != Some('/')
         && text.bytes().all(|byte| matches!(byte, 0x21..=0x7e) && byte != b'\\')
-        && !is_sign_in(text)
 }
 
 /// A sign-in that leads to a sign-in or to a sign-out would go in circles.

@@ -18,15 +18,21 @@ use super::{Connector, Error, LINK, Login, PASSWORD};
 use crate::error::Chain;
 use crate::http::{Access, Admit, Attempt, Rate, RequestId, Route, circumstance, problem, router};
 use crate::limit::Subject;
-use crate::model::SourceId;
+use crate::model::{SourceId, Words, say};
 use crate::secret::Secret;
 use crate::session::Method;
 use crate::upstream::Answer;
 
 /// What every failed sign-in says.
-const FAILED: &str = "The sign-in did not work. Check the name and the password, or ask your administrator.";
+const FAILED: Words = say(
+    "The sign-in did not work. Check the name and the password, or ask your administrator.",
+    "Die Anmeldung hat nicht geklappt. Prüfen Sie Name und Passwort, oder fragen Sie Ihre Verwaltung.",
+);
 /// What a failed sign-in by a provider says.
-const REFUSED: &str = "The answer of the identity provider could not be used. Try again, or ask your administrator.";
+const REFUSED: Words = say(
+    "The answer of the identity provider could not be used. Try again, or ask your administrator.",
+    "Die Antwort des Identitätsanbieters war nicht brauchbar. Versuchen Sie es noch einmal, oder fragen Sie Ihre Verwaltung.",
+);
 /// Largest form of the login page, in bytes.
 pub(super) const MAX_FORM_BYTES: usize = 16 * 1024;
 /// Largest form of a SAML answer, in bytes: 256 KiB of message in base64 and URL encoding.
@@ -40,10 +46,11 @@ pub fn routes(login: Login) -> axum::Router {
         super::account_factors::table(),
         super::enrol::table(),
         super::factor::table(),
+        super::language::table(),
         super::own_sessions::table(),
     ];
     let rows = table().into_iter().chain(super::steps::table()).chain(parts.into_iter().flatten()).collect();
-    router(rows, login, admit)
+    router(rows, login, admit).layer(axum::middleware::from_fn(super::language::speak))
 }
 
 /// The surface's table.
@@ -94,6 +101,8 @@ pub(super) fn reference(parts: &Parts) -> String {
 pub(super) fn page(status: StatusCode, markup: Markup) -> Response {
     let mut response = (status, markup.into_string()).into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    let language = HeaderValue::from_static(pages::words::language().tag());
+    response.headers_mut().insert(header::CONTENT_LANGUAGE, language);
     response
 }
 
@@ -152,7 +161,13 @@ impl Login {
         self.connectors.iter().map(|(id, c)| Choice { id: id.clone(), label: c.label.clone() }).collect()
     }
 
-    fn sign_in_page(&self, status: StatusCode, parts: &Parts, return_to: &ReturnTo, problem: Option<&str>) -> Response {
+    fn sign_in_page(
+        &self,
+        status: StatusCode,
+        parts: &Parts,
+        return_to: &ReturnTo,
+        problem: Option<Words>,
+    ) -> Response {
         let secret = self.browser.login_secret_or_new(&parts.headers, &self.services.ids);
         let reference = reference(parts);
         let view = SignIn {
@@ -191,19 +206,28 @@ impl Login {
             }
             Error::Refused { .. } => page(StatusCode::FORBIDDEN, pages::refused(REFUSED, &reference, contact)),
             Error::TooMany(retry) => {
-                let text = "There were too many tries. Please wait a little, then try again.";
+                let text = say(
+                    "There were too many tries. Please wait a little, then try again.",
+                    "Es gab zu viele Versuche. Bitte warten Sie ein wenig und versuchen Sie es dann noch einmal.",
+                );
                 let mut response = page(StatusCode::TOO_MANY_REQUESTS, pages::refused(text, &reference, contact));
                 retry.set_headers(response.headers_mut());
                 response
             }
             Error::Busy { retry_after_s } => {
-                let text = "There is too much to do at the moment. Please try again in a few seconds.";
+                let text = say(
+                    "There is too much to do at the moment. Please try again in a few seconds.",
+                    "Im Augenblick ist zu viel zu tun. Bitte versuchen Sie es in ein paar Sekunden noch einmal.",
+                );
                 let mut response = page(StatusCode::SERVICE_UNAVAILABLE, pages::refused(text, &reference, contact));
                 response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(*retry_after_s));
                 response
             }
             Error::Store(_) | Error::Unavailable(_) => {
-                let text = "Something that the sign-in needs is not available. Please try again later.";
+                let text = say(
+                    "Something that the sign-in needs is not available. Please try again later.",
+                    "Etwas, das die Anmeldung braucht, ist nicht erreichbar. Bitte versuchen Sie es später noch einmal.",
+                );
                 let mut response = page(StatusCode::SERVICE_UNAVAILABLE, pages::refused(text, &reference, contact));
                 response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(30));
                 response

@@ -7,18 +7,24 @@ use http::{Method as HttpMethod, StatusCode};
 
 use super::finish::{Evidence, Finished};
 use super::pages;
+use super::pages::words;
 use super::routes::{MAX_FORM_BYTES, form, page, redirect, visit};
 use super::step::Step;
 use super::{Error, Login};
 use crate::credential;
 use crate::http::{Access, Rate, Route};
 use crate::limit::Subject;
+use crate::model::{Words, say};
 use crate::secret::Secret;
 
 /// What a form says that is not of this browser, or too old.
-pub(super) const STALE: &str = "The form was too old or came from elsewhere. Please try again.";
+pub(super) const STALE: Words = say(
+    "The form was too old or came from elsewhere. Please try again.",
+    "Das Formular war zu alt oder kam von anderswo. Bitte versuchen Sie es noch einmal.",
+);
 /// What is said where two fields for one new password differ.
-pub(super) const DIFFERENT: &str = "The two passwords are not the same.";
+pub(super) const DIFFERENT: Words =
+    say("The two passwords are not the same.", "Die beiden Passwörter sind nicht gleich.");
 
 /// The rows of this part.
 pub(super) fn table() -> Vec<Route<Login>> {
@@ -115,7 +121,7 @@ enum Chosen {
 impl Login {
     /// What a new password must have, in words.
     pub(super) fn password_rules(&self) -> Vec<String> {
-        self.services.credentials.policy().requirements().iter().map(|part| format!("It {part}.")).collect()
+        self.services.credentials.policy().requirements().iter().map(words::requirement).collect()
     }
 
     async fn choose_password(&self, secret: &Secret, new: &str, again: &str, parts: &Parts) -> Result<Chosen, Error> {
@@ -127,15 +133,13 @@ impl Login {
         self.services.limits.check(Rate::SignIn, Subject::Account(name.as_str())).map_err(Error::TooMany)?;
         let new = Secret::new(new.to_owned());
         if !new.matches(again) {
-            return Ok(Chosen::Unmet(vec![DIFFERENT.to_owned()]));
+            return Ok(Chosen::Unmet(vec![DIFFERENT.text().to_owned()]));
         }
         match self.services.credentials.prepare_choice(&user, &new).await {
             Ok(prepared) => {
                 Ok(Chosen::Finished(self.resume(secret, &Evidence::NewPassword(prepared), &visit(parts)).await?))
             }
-            Err(credential::Error::Invalid { unmet }) => {
-                Ok(Chosen::Unmet(unmet.iter().map(|part| format!("The password {part}.")).collect()))
-            }
+            Err(credential::Error::Invalid { unmet }) => Ok(Chosen::Unmet(unmet.iter().map(words::lack).collect())),
             Err(error) => Err(error.into()),
         }
     }

@@ -178,6 +178,27 @@ fn files_and_functions_stay_short() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// A text of a page begins with a capital letter; one that does not go through `say` is in one language only.
+#[test]
+fn pages_say_nothing_in_one_language_only() {
+    let mut wrong = Vec::new();
+    let pages = sources("src/login").into_iter().filter(|(path, _)| {
+        path.components().any(|part| part.as_os_str().to_string_lossy().trim_end_matches(".rs") == "pages")
+    });
+    for (path, text) in pages {
+        let shown = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for (number, line) in shown.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")) {
+            let begins = line
+                .match_indices("{ \"")
+                .any(|(at, found)| line[at + found.len()..].starts_with(|c: char| c.is_uppercase()));
+            if begins && !line.contains("say(") {
+                wrong.push(format!("{}:{}: {}", path.display(), number + 1, line.trim()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 #[test]
 fn files_are_named_by_subject() {
     let by_kind = ["mod.rs", "utils.rs", "util.rs", "common.rs", "helpers.rs", "misc.rs", "types.rs", "prelude.rs"];

@@ -3,6 +3,7 @@
 mod change;
 mod ended;
 mod factors;
+mod language;
 mod link;
 mod matrix;
 mod own_sessions;

@@ -5,43 +5,44 @@ use qrcodegen::{QrCode, QrCodeEcc};
 
 use super::page;
 use crate::credential::{Enrolled, Offer};
+use crate::model::{Words, say};
 use crate::secret::Secret;
 
 /// Light modules around a picture, as the standard asks for.
 const QUIET: i32 = 4;
 
 /// Asks for a second factor in the middle of a sign-in.
-pub fn ask(csrf: &str, problem: Option<&str>) -> Markup {
+pub fn ask(csrf: &str, problem: Option<Words>) -> Markup {
     page(
-        "Confirm that it is you",
+        say("Confirm that it is you", "Bestätigen Sie, dass Sie es sind"),
         &html! {
-            h1 { "Confirm that it is you" }
+            h1 { (say("Confirm that it is you", "Bestätigen Sie, dass Sie es sind")) }
             (problem_of(problem))
             form method="post" action="/login/factor" {
                 input type="hidden" name="csrf" value=(csrf);
                 (code_field())
-                button type="submit" { "Go on" }
+                button type="submit" { (say("Go on", "Weiter")) }
             }
-            p { a href="/login" { "Begin again" } }
+            p { a href="/login" { (say("Begin again", "Von vorn beginnen")) } }
         },
     )
 }
 
 /// Asks for a second factor again from somebody who is signed in.
-pub fn ask_again(csrf: &str, return_to: &str, problem: Option<&str>) -> Markup {
+pub fn ask_again(csrf: &str, return_to: &str, problem: Option<Words>) -> Markup {
     page(
-        "Confirm that it is still you",
+        say("Confirm that it is still you", "Bestätigen Sie, dass Sie es noch sind"),
         &html! {
-            h1 { "Confirm that it is still you" }
-            p { "What you are about to do needs a second factor that was shown a short time ago." }
+            h1 { (say("Confirm that it is still you", "Bestätigen Sie, dass Sie es noch sind")) }
+            p { (say("What you are about to do needs a second factor that was shown a short time ago.", "Was Sie vorhaben, verlangt einen zweiten Faktor, der vor kurzem gezeigt wurde.")) }
             (problem_of(problem))
             form method="post" action="/login/step-up" {
                 input type="hidden" name="csrf" value=(csrf);
                 input type="hidden" name="return_to" value=(return_to);
                 (code_field())
-                button type="submit" { "Go on" }
+                button type="submit" { (say("Go on", "Weiter")) }
             }
-            p { a href="/" { "Back" } }
+            p { a href="/" { (say("Back", "Zurück")) } }
         },
     )
 }
@@ -49,13 +50,13 @@ pub fn ask_again(csrf: &str, return_to: &str, problem: Option<&str>) -> Markup {
 /// Where somebody has no second factor to show again.
 pub fn nothing_to_show(sign_in: &str) -> Markup {
     page(
-        "Confirm that it is still you",
+        say("Confirm that it is still you", "Bestätigen Sie, dass Sie es noch sind"),
         &html! {
-            h1 { "Confirm that it is still you" }
-            p { "What you are about to do needs a second factor, and you have none here." }
+            h1 { (say("Confirm that it is still you", "Bestätigen Sie, dass Sie es noch sind")) }
+            p { (say("What you are about to do needs a second factor, and you have none here.", "Was Sie vorhaben, verlangt einen zweiten Faktor, und Sie haben hier keinen.")) }
             ul {
-                li { a href="/account/factors" { "Set up a second factor" } }
-                li { a href=(sign_in) { "Sign in again" } ", if your identity provider asks for one" }
+                li { a href="/account/factors" { (say("Set up a second factor", "Zweiten Faktor einrichten")) } }
+                li { a href=(sign_in) { (say("Sign in again", "Erneut anmelden")) } (say(", if your identity provider asks for one", ", falls Ihr Identitätsanbieter danach fragt")) }
             }
         },
     )
@@ -64,36 +65,36 @@ pub fn nothing_to_show(sign_in: &str) -> Markup {
 /// The field of a code. One field for both kinds: whoever looks over a shoulder learns nothing, and nobody must choose.
 fn code_field() -> Markup {
     html! {
-        label for="code" { "Code of your authenticator app" }
+        label for="code" { (say("Code of your authenticator app", "Code Ihrer Authenticator-App")) }
         input #code name="code" type="text" autocomplete="one-time-code" autocapitalize="none" spellcheck="false"
             required autofocus maxlength="64" aria-describedby="hint";
-        p #hint.reference { "Without your app, type one of your recovery codes instead." }
+        p #hint.reference { (say("Without your app, type one of your recovery codes instead.", "Ohne die App geben Sie stattdessen einen Ihrer Wiederherstellungscodes ein.")) }
     }
 }
 
 /// Sets up an app: on the way in, where `action` is the step's, or from the account's own page.
-pub fn enrol(csrf: &str, action: &str, offer: &Offer, names: (&str, &str), problem: Option<&str>) -> Markup {
+pub fn enrol(csrf: &str, action: &str, offer: &Offer, names: (&str, &str), problem: Option<Words>) -> Markup {
     let (issuer, name) = names;
     page(
-        "Set up a second factor",
+        say("Set up a second factor", "Zweiten Faktor einrichten"),
         &html! {
-            h1 { "Set up a second factor" }
-            @if action == "/login/enrol" { p { "Your account needs a second factor before you can go on." } }
+            h1 { (say("Set up a second factor", "Zweiten Faktor einrichten")) }
+            @if action == "/login/enrol" { p { (say("Your account needs a second factor before you can go on.", "Ihr Konto braucht einen zweiten Faktor, bevor es weitergeht.")) } }
             (problem_of(problem))
             ol {
-                li { "Open an authenticator app on your phone and scan this picture." }
-                li { "Type the code that it shows." }
+                li { (say("Open an authenticator app on your phone and scan this picture.", "Öffnen Sie auf dem Telefon eine Authenticator-App und scannen Sie dieses Bild.")) }
+                li { (say("Type the code that it shows.", "Geben Sie den Code ein, den sie anzeigt.")) }
             }
             (picture(&offer.address(issuer, name)))
-            p { "If you cannot scan it, type this key into the app:" }
+            p { (say("If you cannot scan it, type this key into the app:", "Wenn Sie es nicht scannen können, tippen Sie diesen Schlüssel in die App:")) }
             p.secret { code { (offer.text().expose()) } }
             form method="post" action=(action) {
                 input type="hidden" name="csrf" value=(csrf);
                 input type="hidden" name="offer" value=(offer.handle());
-                label for="code" { "Code of the app" }
+                label for="code" { (say("Code of the app", "Code der App")) }
                 input #code name="code" type="text" inputmode="numeric" autocomplete="one-time-code" required
                     maxlength="16";
-                button type="submit" { "Confirm" }
+                button type="submit" { (say("Confirm", "Bestätigen")) }
             }
         },
     )
@@ -102,13 +103,13 @@ pub fn enrol(csrf: &str, action: &str, offer: &Offer, names: (&str, &str), probl
 /// Shows new recovery codes, this once.
 pub fn recovery_codes(codes: &[Secret], next: &str) -> Markup {
     page(
-        "Your recovery codes",
+        say("Your recovery codes", "Ihre Wiederherstellungscodes"),
         &html! {
-            h1 { "Your recovery codes" }
-            p role="status" { "Keep these codes in a safe place. They are not shown again." }
-            p { "Each signs you in once in place of your app, when you do not have it." }
+            h1 { (say("Your recovery codes", "Ihre Wiederherstellungscodes")) }
+            p role="status" { (say("Keep these codes in a safe place. They are not shown again.", "Bewahren Sie diese Codes sicher auf. Sie werden nicht noch einmal gezeigt.")) }
+            p { (say("Each signs you in once in place of your app, when you do not have it.", "Jeder meldet Sie einmal anstelle der App an, wenn Sie sie nicht haben.")) }
             ul.codes { @for code in codes { li { code { (code.expose()) } } } }
-            p { a href=(next) { "I have kept them, go on" } }
+            p { a href=(next) { (say("I have kept them, go on", "Ich habe sie aufbewahrt, weiter")) } }
         },
     )
 }
@@ -123,57 +124,57 @@ pub struct Own<'a> {
     /// Whether the present password is asked for before the first factor is set up.
     pub asks_password: bool,
     /// What went wrong before.
-    pub problem: Option<&'a str>,
+    pub problem: Option<Words>,
     /// What was done.
-    pub done: Option<&'a str>,
+    pub done: Option<Words>,
 }
 
 /// The second factors of somebody who is signed in.
 pub fn own(view: &Own<'_>) -> Markup {
     page(
-        "Your second factors",
+        say("Your second factors", "Ihre zweiten Faktoren"),
         &html! {
-            h1 { "Your second factors" }
+            h1 { (say("Your second factors", "Ihre zweiten Faktoren")) }
             (problem_of(view.problem))
             @if let Some(done) = view.done { p role="status" { (done) } }
             @match view.enrolled.code {
                 Some(since) => (own_app(view, &since.to_string())),
                 None => (own_none(view)),
             }
-            p { a href="/" { "Back" } }
+            p { a href="/" { (say("Back", "Zurück")) } }
         },
     )
 }
 
 fn own_none(view: &Own<'_>) -> Markup {
     html! {
-        p { "You have none. With one, nobody who learns your password can sign in as you." }
+        p { (say("You have none. With one, nobody who learns your password can sign in as you.", "Sie haben keinen. Mit einem kann sich niemand als Sie anmelden, der Ihr Passwort erfährt.")) }
         form method="post" action="/account/factors/add" {
             input type="hidden" name="csrf" value=(view.csrf);
             @if view.asks_password {
-                label for="password" { "Present password" }
+                label for="password" { (say("Present password", "Bisheriges Passwort")) }
                 input #password name="password" type="password" autocomplete="current-password" required
                     maxlength="4096";
             }
-            button type="submit" { "Set up an authenticator app" }
+            button type="submit" { (say("Set up an authenticator app", "Authenticator-App einrichten")) }
         }
     }
 }
 
 fn own_app(view: &Own<'_>, since: &str) -> Markup {
     html! {
-        p { "An authenticator app, since " time datetime=(since) { (since) } "." }
-        p { "Recovery codes left: " (view.enrolled.recovery_codes) }
+        p { (say("An authenticator app, since ", "Eine Authenticator-App, seit ")) time datetime=(since) { (since) } "." }
+        p { (say("Recovery codes left: ", "Verbliebene Wiederherstellungscodes: ")) (view.enrolled.recovery_codes) }
         form method="post" action="/account/factors/change" {
             input type="hidden" name="csrf" value=(view.csrf);
             (code_field())
-            button type="submit" name="do" value="recovery-codes" { "Make new recovery codes" }
-            button type="submit" name="do" value="remove" { "Remove the authenticator app" }
+            button type="submit" name="do" value="recovery-codes" { (say("Make new recovery codes", "Neue Wiederherstellungscodes erzeugen")) }
+            button type="submit" name="do" value="remove" { (say("Remove the authenticator app", "Authenticator-App entfernen")) }
         }
     }
 }
 
-fn problem_of(problem: Option<&str>) -> Markup {
+fn problem_of(problem: Option<Words>) -> Markup {
     html! { @if let Some(problem) = problem { div.problem role="alert" { p { (problem) } } } }
 }
 
@@ -186,7 +187,7 @@ fn picture(address: &Secret) -> Markup {
         dark.map(|(x, y)| format!("M{},{}h1v1h-1z", x.saturating_add(QUIET), y.saturating_add(QUIET))).collect();
     let side = size.saturating_add(QUIET).saturating_add(QUIET);
     html! {
-        svg.qr role="img" aria-label="The key as a QR code" viewBox={ "0 0 " (side) " " (side) }
+        svg.qr role="img" aria-label=(say("The key as a QR code", "Der Schlüssel als QR-Code")) viewBox={ "0 0 " (side) " " (side) }
             shape-rendering="crispEdges" xmlns="http://www.w3.org/2000/svg" {
             (PreEscaped(format!("<rect width=\"{side}\" height=\"{side}\" fill=\"#fff\"/>")))
             path d=(path) fill="#000" {}

@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 
 use super::page;
+use crate::model::{Words, say};
 
 /// A session as its owner sees it.
 #[derive(Clone, Debug)]
@@ -10,7 +11,7 @@ pub struct Shown {
     /// Its id.
     pub id: String,
     /// How it was opened.
-    pub method: &'static str,
+    pub method: Words,
     /// From where.
     pub address: String,
     /// With which browser, as it calls itself.
@@ -24,27 +25,27 @@ pub struct Shown {
 }
 
 /// Everywhere somebody is signed in, each place with a button that ends it.
-pub fn own(sessions: &[Shown], csrf: &str, problem: Option<&str>) -> Markup {
+pub fn own(sessions: &[Shown], csrf: &str, problem: Option<Words>) -> Markup {
     page(
-        "Where you are signed in",
+        say("Where you are signed in", "Wo Sie angemeldet sind"),
         &html! {
-            h1 { "Where you are signed in" }
+            h1 { (say("Where you are signed in", "Wo Sie angemeldet sind")) }
             @if let Some(problem) = problem { div.problem role="alert" { p { (problem) } } }
             ul.choices {
                 @for session in sessions {
                     li {
                         p {
-                            @if session.is_this { strong { "This browser" } br; }
+                            @if session.is_this { strong { (say("This browser", "Dieser Browser")) } br; }
                             (session.user_agent) br;
-                            "From " (session.address) ", by " (session.method) br;
-                            "Since " time datetime=(session.since) { (session.since) }
-                            ", last used " time datetime=(session.last_seen) { (session.last_seen) }
+                            (say("From ", "Von ")) (session.address) (say(", by ", ", mit ")) (session.method) br;
+                            (say("Since ", "Seit ")) time datetime=(session.since) { (session.since) }
+                            (say(", last used ", ", zuletzt benutzt ")) time datetime=(session.last_seen) { (session.last_seen) }
                         }
                         form method="post" action="/account/sessions/end" {
                             input type="hidden" name="csrf" value=(csrf);
                             input type="hidden" name="id" value=(session.id);
-                            button type="submit" aria-label={ "Sign out: " (session.user_agent) ", since " (session.since) } {
-                                "Sign out"
+                            button type="submit" aria-label={ (say("Sign out: ", "Abmelden: ")) (session.user_agent) (say(", since ", ", seit ")) (session.since) } {
+                                (say("Sign out", "Abmelden"))
                             }
                         }
                     }
@@ -53,10 +54,10 @@ pub fn own(sessions: &[Shown], csrf: &str, problem: Option<&str>) -> Markup {
             @if sessions.len() > 1 {
                 form method="post" action="/account/sessions/end-others" {
                     input type="hidden" name="csrf" value=(csrf);
-                    button type="submit" { "Sign out everywhere else" }
+                    button type="submit" { (say("Sign out everywhere else", "Überall sonst abmelden")) }
                 }
             }
-            p { a href="/" { "Back" } }
+            p { a href="/" { (say("Back", "Zurück")) } }
         },
     )
 }

@@ -97,3 +97,23 @@ async fn signing_in_needs_nothing_but_a_keyboard() {
     page.key("Enter").await;
     assert!(page.text().await.contains("Hello, Ada Lovelace"), "{}", page.text().await);
 }
+
+#[tokio::test]
+async fn people_read_the_pages_in_german_and_change_the_language() {
+    let (daemon, address) = daemon("").await;
+    person(&daemon, "ada@example.org", false).await;
+    let browser = Browser::start().await;
+    let page = browser.page(Look { dark: true, locale: "de-DE", script: true }).await;
+    page.goto(&format!("{address}/login")).await;
+    page.is_sound().await;
+    page.fill("Benutzername", "ada@example.org").await;
+    page.fill("Passwort", GIVEN).await;
+    page.press("Anmelden").await;
+    assert!(page.text().await.contains("Hallo, Ada Lovelace"), "{}", page.text().await);
+    page.is_sound().await;
+    page.follow("Passwort ändern").await;
+    page.is_sound().await;
+    page.follow("English").await;
+    assert_eq!(page.address().await, format!("{address}/account/password"));
+    assert!(page.text().await.contains("Change your password"), "{}", page.text().await);
+}
