@@ -18,6 +18,7 @@ mod grants;
 mod groups;
 mod history;
 mod locks;
+mod mail;
 mod me;
 mod named;
 mod network;
@@ -66,6 +67,7 @@ use crate::limit::Limits;
 use crate::lockout::Lockout;
 use crate::login::{Browser, Login};
 use crate::model::{Group, Permission, Scope, SourceId, User};
+use crate::notify::Outbox;
 use crate::session::Sessions;
 use crate::sync::Sync;
 use crate::tasks::Tasks;
@@ -131,6 +133,8 @@ pub struct Services {
     pub login: Login,
     /// What was bought.
     pub plan: Plan,
+    /// Mails.
+    pub outbox: Outbox,
     /// Routes of other surfaces, for the OpenAPI document.
     pub others: Vec<Operation>,
     /// The shapes that they name.

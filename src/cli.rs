@@ -17,6 +17,7 @@ mod failure;
 mod grant;
 mod group;
 mod log;
+mod mail;
 mod network;
 mod output;
 mod password;
@@ -110,6 +111,9 @@ enum Command {
     /// Accounts that are locked after wrong passwords
     #[command(subcommand)]
     Lock(session::LockCommand),
+    /// Mail to people
+    #[command(subcommand)]
+    Mail(mail::Command),
     /// From where people and tokens may sign in and act
     #[command(subcommand)]
     Network(network::Command),
@@ -192,6 +196,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Group(command) => narrow(group::run(command, Client::open(&options)?, output)),
         Command::Import(arguments) => narrow(transfer::import(arguments, Client::open(&options)?, output)),
         Command::Lock(command) => narrow(session::run_lock(command, Client::open(&options)?, output)),
+        Command::Mail(command) => narrow(mail::run(command, Client::open(&options)?, output)),
         Command::Network(command) => narrow(network::run(command, Client::open(&options)?, output)),
         Command::Policy(command) => narrow(policy::run(command, &options, output)),
         Command::Reload => narrow(status::reload(Client::open(&options)?, output)),

@@ -11,6 +11,7 @@ mod form;
 mod limits;
 mod listen;
 mod lockout;
+mod mail;
 mod mapping;
 mod password;
 mod policy;
@@ -34,6 +35,7 @@ pub use form::{Domain, HostPort, Percent, Quota, parse_duration};
 pub use limits::{Limits, Session, Tokens};
 pub use listen::{Listen, Tls};
 pub use lockout::{Lockout, LockoutPreset};
+pub use mail::{Mail, MailLogin, MailSecurity};
 pub use mapping::{MappedGrant, Mapping};
 pub use password::{CharacterClass, Hashing, Password, PasswordPreset};
 pub use policy::{Pack, PackOption, Policy};
@@ -98,6 +100,8 @@ pub struct Config {
     pub limits: Limits,
     /// The ledger.
     pub audit: Audit,
+    /// The way out for mail; `None` when there is none.
+    pub mail: Option<Mail>,
     /// Channels for messages.
     pub notify: Vec<Notify>,
     /// Where the program may connect to on its own.

@@ -25,6 +25,7 @@ use crate::limit::Limits;
 use crate::lockout::Lockout;
 use crate::login::{self, Login};
 use crate::model::{OrganisationId, RoleId, Scope, SourceId};
+use crate::notify::Outbox;
 use crate::scim;
 use crate::scim::Journal;
 use crate::secret::{IdSource, MacKey};
@@ -127,6 +128,7 @@ pub struct Gateway {
     limits: Limits,
     lockout: Lockout,
     login: Login,
+    outbox: Outbox,
     pages: authzen::Pages,
     places: api::Cursors,
     sessions: Sessions,
@@ -182,7 +184,7 @@ impl Gateway {
         let pack = policies::pack(&config.policy).map_err(Error::Access)?;
         policies::check_plan(&config)?;
         let belongings = Belongings::new(&config, &foundation, &ledger, master)?;
-        let Belongings { credentials, factors, lockout, sessions } = belongings.clone();
+        let Belongings { credentials, factors, lockout, outbox, sessions } = belongings.clone();
         let directory = Directory::new(ledger.clone(), clock.clone(), ids.clone(), rules(&config))
             .with_belongings(Arc::new(belongings))
             .with_schemas(&config.schemas)
@@ -216,6 +218,7 @@ impl Gateway {
             limits: limits.clone(),
             lockout: lockout.clone(),
             metrics: foundation.metrics.clone(),
+            outbox: outbox.clone(),
             sessions: sessions.clone(),
         };
         let kept = config.scim.iter().filter(|scim| scim.log).map(|scim| &scim.id);
@@ -243,6 +246,7 @@ impl Gateway {
             limits,
             lockout,
             login,
+            outbox,
             pages,
             places,
             sessions,
@@ -295,6 +299,11 @@ impl Gateway {
     /// Sessions.
     pub fn sessions(&self) -> &Sessions {
         &self.sessions
+    }
+
+    /// Mails that wait.
+    pub fn outbox(&self) -> &Outbox {
+        &self.outbox
     }
 
     /// The login flow.
@@ -373,6 +382,9 @@ pub fn check(config: &Config) -> Vec<(String, String)> {
         Err(error) => policies::pack_problems(&config.policy, &error),
     };
     problems.extend(policies::beyond_plan(config));
+    if let Err(error) = sources::check_mail(config) {
+        problems.push((format!("mail.{}", error.key), error.reason));
+    }
     for ldap in config.ldap.iter().filter(|ldap| ldap.bind.is_none()) {
         let reason = "is missing: directories are read with a service account".to_owned();
         problems.push((format!("ldap.{}.bind", ldap.id), reason));

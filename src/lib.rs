@@ -18,6 +18,7 @@
 //! | [`directory`] | users, groups, membership as rows, ownership (`reconcile`, pure), mapping rules |
 //! | [`session`], [`tokens`] | secrets kept as keyed hashes only: signed-in browsers, provisioning, automation |
 //! | [`credential`], [`lockout`], [`limit`] | passwords on threads of their own; attempts, durable; rates, in memory |
+//! | [`notify`] | mails: posted in the change that they tell of, sealed until the server has taken them |
 //! | [`ldap`], [`sync`] | a careful client; snapshot, plan (pure), guard, apply |
 //! | [`report`] | who has what and why, who has gone quiet, what leavers left: pages of rows, JSON or CSV |
 //! | [`upstream`] | connectors: an answer of a protocol becomes an `AssertedIdentity`, or a refusal with its rule |
@@ -40,7 +41,7 @@
 //! 2  config http ldap store tasks
 //! 3  audit limit
 //! 4  access
-//! 5  credential directory lockout session tokens
+//! 5  credential directory lockout notify session tokens
 //! 6  report sync transfer upstream
 //! 7  login
 //! 8  api authzen scim
@@ -50,7 +51,7 @@
 //! Sideways only: `model` and `filter` know each other, `credential`, `lockout` and `tokens` take permits of `access`
 //! (which is below them), `http` starts `tasks`. One place imports each protocol library: `ldap3` in `ldap/client`,
 //! `openidconnect` in `upstream/oidc`, `redb` in `store/engine/embedded`, `samael` in `upstream/saml/second_opinion`,
-//! `governor` in `limit`, `argon2` in `credential`.
+//! `governor` in `limit`, `argon2` in `credential`, `lettre` in `notify`.
 //!
 //! # What there is not
 //!
@@ -120,6 +121,7 @@ pub mod limit;
 pub mod lockout;
 pub mod login;
 pub mod model;
+pub mod notify;
 pub mod report;
 pub mod sandbox;
 pub mod scim;

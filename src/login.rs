@@ -39,6 +39,7 @@ use crate::http::Metrics;
 use crate::limit::{Limits, Retry};
 use crate::lockout::Lockout;
 use crate::model::{Actor, Circumstance, SourceId, User};
+use crate::notify::Outbox;
 use crate::secret::{IdSource, MacKey, Secret};
 use crate::session::{Method, Sessions};
 use crate::store::{self, Retryable};
@@ -201,6 +202,8 @@ pub struct Services {
     pub lockout: Lockout,
     /// Counters.
     pub metrics: Metrics,
+    /// Mails.
+    pub outbox: Outbox,
     /// Signed-in browsers.
     pub sessions: Sessions,
 }

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::admit::Caller;
 use super::{Api, Error, render};
 use crate::audit::EventKind;
+use crate::notify::Notice;
 
 /// `GET /users/{user}/factors`: since when there is an app, how many recovery codes are left, and who demands a factor.
 pub(super) async fn show(State(api): State<Api>, caller: Caller, Path(user): Path<String>) -> Result<Response, Error> {
@@ -50,6 +51,7 @@ pub(super) async fn remove(
             let ended = services.sessions.end_all(&mut change, user.id).await?;
             let event = permit.event(services.clock.now(), EventKind::FactorRemoved);
             let event = event.on("user", user.id, &user.user_name).detail("sessions_ended", ended);
+            services.outbox.tell_in(&mut change, user, Notice::FactorRemoved, permit.circumstance()).await?;
             change.commit(event).await?;
             Ok::<_, Error>(true)
         })

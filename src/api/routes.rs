@@ -14,8 +14,8 @@ use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, H
 use super::admit::Gate;
 use super::error::Problem;
 use super::{
-    Api, Error, audit, explain, factors, grants, groups, history, locks, me, network, openapi, people, placed, policy,
-    reports, requests, roles, scopes, seats, sessions, sources, status, tokens, transfer, users,
+    Api, Error, audit, explain, factors, grants, groups, history, locks, mail, me, network, openapi, people, placed,
+    policy, reports, requests, roles, scopes, seats, sessions, sources, status, tokens, transfer, users,
 };
 use crate::http::{Access, PeerUid, Rate, RequestId, Route};
 
@@ -139,6 +139,7 @@ fn of_people() -> Vec<Route<Api>> {
         Route::new(DELETE, "/api/v1/users/{user}/factors", Management, API, factors::remove),
         Route::new(GET, "/api/v1/locks", Management, API, locks::list),
         Route::new(DELETE, "/api/v1/locks/{user}", Management, API, locks::clear),
+        Route::new(POST, "/api/v1/mail:test", Management, API, mail::test),
         Route::new(GET, "/api/v1/me", Session, API, me::me),
         Route::new(GET, "/api/v1/users/{user}/history", Management, API, history::of_user),
         Route::new(GET, "/api/v1/openapi.json", Session, API, openapi::show),

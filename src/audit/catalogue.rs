@@ -120,6 +120,13 @@ impl EventKind {
         Self::DemandChanged,
         Self::SessionsEnded,
         Self::SeatsCorrected,
+        Self::ResetAsked,
+        Self::InvitationCreated,
+        Self::InvitationAccepted,
+        Self::InvitationRevoked,
+        Self::InvitationRefused,
+        Self::MailSent,
+        Self::MailFailed,
     ];
 
     /// What it is about, as the manual groups events.
@@ -128,6 +135,10 @@ impl EventKind {
             Self::UserActivated | Self::UserChanged | Self::UserCreated | Self::UserDeactivated | Self::UserDeleted => {
                 "accounts"
             }
+            Self::InvitationAccepted | Self::InvitationCreated | Self::InvitationRefused | Self::InvitationRevoked => {
+                "invitations"
+            }
+            Self::MailFailed | Self::MailSent => "mail",
             Self::PersonChanged | Self::PersonCreated | Self::PersonDeleted => "people",
             Self::GroupChanged | Self::GroupCreated | Self::GroupDeleted | Self::MembershipChanged => "groups",
             Self::ResourceChanged | Self::ResourceCreated | Self::ResourceDeleted => "resources",
@@ -150,6 +161,7 @@ impl EventKind {
             | Self::PasswordChanged
             | Self::PasswordSet
             | Self::RecoveryCodesCreated
+            | Self::ResetAsked
             | Self::SessionCreated
             | Self::SessionEnded
             | Self::SessionsEnded

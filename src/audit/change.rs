@@ -55,6 +55,8 @@ pub enum Housekeeping {
     LastSeen,
     /// A pending login, a claimed assertion id: short-lived state before anything happened.
     Login,
+    /// A mail is tried: whether it was sent or given up is an event.
+    Mail,
     /// A password's hash made anew with other costs; the password is the same.
     Rehash,
     /// Whose seat a change of accounts or grants makes another one: the change has its event.

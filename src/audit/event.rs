@@ -136,6 +136,20 @@ pub enum EventKind {
     RecoveryCodesCreated,
     #[n(48)]
     PasswordChanged,
+    #[n(49)]
+    ResetAsked,
+    #[n(51)]
+    InvitationCreated,
+    #[n(52)]
+    InvitationAccepted,
+    #[n(53)]
+    InvitationRevoked,
+    #[n(61)]
+    MailSent,
+    #[n(62)]
+    MailFailed,
+    #[n(65)]
+    InvitationRefused,
     #[n(54)]
     NetworkRulesChanged,
     #[n(55)]
@@ -173,8 +187,14 @@ impl EventKind {
             Self::GroupCreated => "group.create",
             Self::GroupDeleted => "group.delete",
             Self::ImportApplied => "import.apply",
+            Self::InvitationAccepted => "invitation.accept",
+            Self::InvitationCreated => "invitation.create",
+            Self::InvitationRefused => "invitation.refuse",
+            Self::InvitationRevoked => "invitation.revoke",
             Self::LockCleared => "lock.clear",
             Self::LockSet => "lock.set",
+            Self::MailFailed => "mail.fail",
+            Self::MailSent => "mail.send",
             Self::MembershipChanged => "membership.update",
             Self::NetworkRefused => "network.refuse",
             Self::NetworkRulesChanged => "network.update",
@@ -185,6 +205,7 @@ impl EventKind {
             Self::PersonCreated => "person.create",
             Self::PersonDeleted => "person.delete",
             Self::RecoveryCodesCreated => "recovery-codes.create",
+            Self::ResetAsked => "password.ask-reset",
             Self::ResourceChanged => "resource.update",
             Self::ResourceCreated => "resource.create",
             Self::ResourceDeleted => "resource.delete",

@@ -11,8 +11,8 @@ use super::secrets::Credentials;
 use super::section::{Reader, Section, check_url, list, nearest};
 use super::source::BY_HAND;
 use super::{
-    Audit, Config, Factors, Ldap, Limits, Listen, Lockout, Log, Mapping, Notify, Oidc, Outbound, Password, Policy,
-    PolicyTest, Saml, Scim, Session, Store, Tokens,
+    Audit, Config, Factors, Ldap, Limits, Listen, Lockout, Log, Mail, Mapping, Notify, Oidc, Outbound, Password,
+    Policy, PolicyTest, Saml, Scim, Session, Store, Tokens,
 };
 
 /// Ids that mean something already, and what.
@@ -89,6 +89,7 @@ fn read(reader: &Reader<'_>) -> Option<Config> {
     let owners: Vec<&str> = named().chain(ldap.iter().map(|ldap| ldap.id.as_str())).collect();
     let scim = connections.iter().filter_map(|section| Scim::resolve(section, &owners, limits.scim)).collect();
     let audit = Audit::resolve(&root.table("audit"));
+    let mail = Mail::resolve(&root.table("mail"));
     let notify = collect(&root, "notify", &mut Ids::default(), Notify::resolve);
     let outbound = Outbound::resolve(&root.table("outbound"));
     let log = Log::resolve(&root.table("log"));
@@ -114,6 +115,7 @@ fn read(reader: &Reader<'_>) -> Option<Config> {
         tokens,
         limits,
         audit,
+        mail,
         notify,
         outbound,
         log,

@@ -5,7 +5,7 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 
 use crate::audit::Change;
-use crate::model::UserId;
+use crate::model::{Circumstance, User, UserId};
 use crate::store;
 
 /// What ends with an account.
@@ -17,6 +17,19 @@ pub trait Belongings: Send + Sync {
     /// `Corrupt`, `Unavailable`.
     fn shut<'a>(&'a self, change: &'a mut Change, user: UserId) -> BoxFuture<'a, Result<usize, store::Error>>;
 
+    /// Tells the owner of an account that its address was changed, at the old one, as part of `change`. Asked when its
+    /// addresses or its name have changed and nobody else keeps it.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Unavailable`.
+    fn moved<'a>(
+        &'a self,
+        change: &'a mut Change,
+        before: &'a User,
+        after: &'a User,
+        from: &'a Circumstance,
+    ) -> BoxFuture<'a, Result<(), store::Error>>;
+
     /// Removes what is kept of a user who is being deleted, as part of `change`.
     fn forget(&self, change: &mut Change, user: UserId);
 }
@@ -27,6 +40,16 @@ pub(super) struct Nothing;
 impl Belongings for Nothing {
     fn shut<'a>(&'a self, _: &'a mut Change, _: UserId) -> BoxFuture<'a, Result<usize, store::Error>> {
         ready(Ok(0)).boxed()
+    }
+
+    fn moved<'a>(
+        &'a self,
+        _: &'a mut Change,
+        _: &'a User,
+        _: &'a User,
+        _: &'a Circumstance,
+    ) -> BoxFuture<'a, Result<(), store::Error>> {
+        ready(Ok(())).boxed()
     }
 
     fn forget(&self, _: &mut Change, _: UserId) {}

@@ -518,6 +518,9 @@ impl Directory {
                     }
                     event = self.stage_owner(change, permit, before, &after, event).await?;
                     event = self.stage_parting(change, permit, before, &after, event).await?;
+                    if after.owner.is_none() {
+                        self.belongings.moved(change, before, &after, permit.circumstance()).await?;
+                    }
                 }
                 Ok(Staged { user: *after, event: Some(event) })
             }

@@ -2,13 +2,14 @@
 
 use futures_util::future::BoxFuture;
 
-use super::{Error, Foundation, policies};
+use super::{Error, Foundation, policies, sources};
 use crate::audit::{Change, Ledger};
 use crate::config::Config;
 use crate::credential::{Credentials, Factors, Hasher};
 use crate::directory;
 use crate::lockout::Lockout;
-use crate::model::{OrganisationId, UserId};
+use crate::model::{Circumstance, OrganisationId, User, UserId};
+use crate::notify::{Notice, Outbox, Recipient};
 use crate::secret::MacKey;
 use crate::session::{self, Sessions};
 use crate::store;
@@ -19,6 +20,7 @@ pub(super) struct Belongings {
     pub(super) credentials: Credentials,
     pub(super) factors: Factors,
     pub(super) lockout: Lockout,
+    pub(super) outbox: Outbox,
     pub(super) sessions: Sessions,
 }
 
@@ -30,6 +32,7 @@ impl Belongings {
         ledger: &Ledger,
         master: &MacKey,
     ) -> Result<Self, Error> {
+        let outbox = sources::outbox(config, foundation, ledger, master)?;
         let Foundation { clock, ids, .. } = foundation.clone();
         let organisation = OrganisationId::DEFAULT;
         let hasher = Hasher::start(policies::cost(&config.password.hashing), clock.clone()).map_err(Error::Hasher)?;
@@ -39,6 +42,7 @@ impl Belongings {
             credentials: Credentials::new(ledger.clone(), clock.clone(), ids.clone(), organisation, hasher, policy),
             factors: Factors::new(ledger.clone(), master, clock.clone(), ids.clone(), organisation),
             lockout: Lockout::new(ledger.clone(), clock.clone(), organisation, master, lockout),
+            outbox,
             sessions: Sessions::new(ledger.clone(), master, ids, clock, config.session),
         })
     }
@@ -51,6 +55,22 @@ impl directory::Belongings for Belongings {
                 session::Error::Store(error) => error,
                 other @ session::Error::NotFound => store::Error::Unavailable { reason: other.to_string() },
             })
+        })
+    }
+
+    fn moved<'a>(
+        &'a self,
+        change: &'a mut Change,
+        before: &'a User,
+        after: &'a User,
+        from: &'a Circumstance,
+    ) -> BoxFuture<'a, Result<(), store::Error>> {
+        Box::pin(async move {
+            let address = |user| Recipient::of(user).map(|to| to.address().to_lowercase());
+            if address(before) == address(after) {
+                return Ok(());
+            }
+            self.outbox.tell_in(change, before, Notice::AddressChanged, from).await
         })
     }
 

@@ -127,6 +127,7 @@ impl Gateway {
         let admin = self.start(self.settings("admin", bind), self.admin_router())?;
         self.limits.run(&self.foundation.tasks);
         self.ledger.keep(&self.foundation.tasks);
+        self.outbox.run(&self.foundation.tasks);
         self.measure();
         self.pull();
         Ok(Listening { public, operations, admin, certificates })

@@ -46,6 +46,7 @@ impl Gateway {
             lockout: self.lockout.clone(),
             login: self.login.clone(),
             plan: self.config.plan,
+            outbox: self.outbox.clone(),
             others: authzen::described(),
             other_shapes: authzen::shapes(),
             public_url: self.config.public_url.as_str().trim_end_matches('/').to_owned(),

@@ -118,6 +118,7 @@ fn sections(config: &Config) -> Vec<(&'static str, String)> {
         ("tokens", format!("{:?}", config.tokens)),
         ("limits", format!("{:?}", config.limits)),
         ("audit", format!("{:?}", config.audit)),
+        ("mail", format!("{:?}", config.mail)),
         ("notify", format!("{:?}", config.notify)),
         ("outbound", format!("{:?}", config.outbound)),
     ]

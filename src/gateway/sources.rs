@@ -13,7 +13,9 @@ use crate::directory::Directory;
 use crate::error::Chain;
 use crate::http::outbound::{Outbound, OutboundSettings};
 use crate::login::Connector;
-use crate::model::SourceId;
+use crate::model::{OrganisationId, SourceId};
+use crate::notify::{self, Outbox};
+use crate::secret::MacKey;
 use crate::session::Method;
 use crate::sync::{Source, Sync};
 use crate::upstream::PasswordConnector;
@@ -25,6 +27,25 @@ use crate::upstream::saml::{AttributeNames, FetchedSaml, FetchedSettings, IdpMet
 const CLOCK_SKEW: Duration = Duration::from_secs(60);
 /// How often metadata that has an address is read again.
 const METADATA_EVERY: Duration = Duration::from_secs(60 * 60);
+
+/// The way out for mail.
+pub(super) fn outbox(
+    config: &Config,
+    foundation: &Foundation,
+    ledger: &Ledger,
+    master: &MacKey,
+) -> Result<Outbox, Error> {
+    let Foundation { clock, ids, metrics, .. } = foundation.clone();
+    let services = notify::Services { clock, ids, ledger: ledger.clone(), metrics };
+    let (mail, contact) = (config.mail.as_ref(), config.contact.as_deref());
+    Outbox::new(services, OrganisationId::DEFAULT, master, mail, &config.public_url, contact)
+        .map_err(|error| Error::configuration(format!("mail.{}", error.key), error.reason))
+}
+
+/// What in `[mail]` cannot be used.
+pub(super) fn check_mail(config: &Config) -> Result<(), notify::Unusable> {
+    config.mail.as_ref().map_or(Ok(()), notify::check)
+}
 
 pub(super) fn connectors(config: &Config, foundation: &Foundation) -> Result<BTreeMap<SourceId, Connector>, Error> {
     let mut connectors = BTreeMap::new();

@@ -32,6 +32,8 @@ struct Inner {
     scim_paused: Family<ClientLabel, Gauge>,
     ldap_success: Family<SourceLabel, Gauge>,
     ldap_changes: Family<ChangeLabels, Counter>,
+    mails: Family<ResultLabel, Counter>,
+    mails_waiting: Gauge,
     certificates: Family<UseLabel, Gauge>,
     reload_success: Gauge,
     reload_time: Gauge,
@@ -64,6 +66,11 @@ struct RouteLabel {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReasonLabel {
     reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabel {
+    result: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -125,6 +132,8 @@ impl Metrics {
             scim_paused: Family::default(),
             ldap_success: Family::default(),
             ldap_changes: Family::default(),
+            mails: Family::default(),
+            mails_waiting: Gauge::default(),
             certificates: Family::default(),
             reload_success: Gauge::default(),
             reload_time: Gauge::default(),
@@ -181,6 +190,16 @@ impl Metrics {
     /// A sync changed `count` users or groups; `op` is `create`, `update` or `delete`.
     pub fn ldap_sync_changed(&self, source: &str, op: &'static str, count: u64) {
         self.0.ldap_changes.get_or_create(&ChangeLabels { source: source.to_owned(), op }).inc_by(count);
+    }
+
+    /// A mail was `sent`, `put off` to be tried again, `given up`, or not posted because the outbox was `full`.
+    pub fn mail(&self, result: &'static str) {
+        self.0.mails.get_or_create(&ResultLabel { result }).inc();
+    }
+
+    /// How many mails wait.
+    pub fn mails_waiting(&self, count: i64) {
+        self.0.mails_waiting.set(count);
     }
 
     /// When a certificate ends to be valid; `usage` is `tls`, `saml_signing`.
@@ -268,6 +287,8 @@ impl Inner {
             self.ldap_success.clone(),
         );
         registry.register("ldap_sync_changes", "Users and groups that a sync changed", self.ldap_changes.clone());
+        registry.register("mails", "Mails by what became of them", self.mails.clone());
+        registry.register("mails_waiting", "Mails that wait to be sent", self.mails_waiting.clone());
         registry.register("db_size_bytes", "The store's file", self.store_size.clone());
     }
 }
@@ -309,6 +330,8 @@ mod tests {
         metrics.certificate_expires("tls", Timestamp::from_seconds(1_900_000_000));
         metrics.config_reloaded(true, Timestamp::from_seconds(1_800_000_000));
         metrics.store_size(4096);
+        metrics.mail("sent");
+        metrics.mails_waiting(2);
         let text = metrics.render();
         for line in [
             "cleargate_build_info{version=\"0.1.0\"} 1",
@@ -325,6 +348,8 @@ mod tests {
             "cleargate_certificate_expiry_timestamp_seconds{use=\"tls\"} 1900000000",
             "cleargate_config_reload_success 1",
             "cleargate_db_size_bytes 4096",
+            "cleargate_mails_total{result=\"sent\"} 1",
+            "cleargate_mails_waiting 2",
         ] {
             assert!(text.lines().any(|got| got == line), "{line} is missing in\n{text}");
         }

@@ -15,6 +15,7 @@ use crate::http::{Access, Rate, Route};
 use crate::limit::Subject as Limited;
 use crate::lockout::Subject;
 use crate::model::{User, Words, say};
+use crate::notify::Notice;
 use crate::secret::Secret;
 
 /// What is said of a present password that is not right, or of an account that is locked.
@@ -104,6 +105,7 @@ impl Login {
                     .on("user", user.id, &user.user_name)
                     .detail("session", session.id)
                     .detail("sessions_ended", ended);
+                services.outbox.tell_in(&mut change, user, Notice::PasswordChanged, circumstance).await?;
                 change.commit(event).await?;
                 Ok(secret)
             })

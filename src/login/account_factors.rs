@@ -19,6 +19,7 @@ use crate::audit::{Event, EventKind};
 use crate::credential::{Enrolment, Offer};
 use crate::http::{Access, Rate, Route};
 use crate::model::{FactorKind, Presence, Words, say};
+use crate::notify::Notice;
 use crate::secret::Secret;
 use crate::session::Session;
 use crate::upstream::Answer;
@@ -196,6 +197,8 @@ impl Login {
                 let renewed = services.sessions.renew_alone_as(&mut change, &signed_in.session, presence).await;
                 let (secret, session, ended) = renewed?;
                 let event = self.own_event(EventKind::FactorEnrolled, signed_in, &session, parts);
+                let from = &visit(parts).circumstance;
+                services.outbox.tell_in(&mut change, &signed_in.user, Notice::FactorEnrolled, from).await?;
                 change.commit(event.detail("sessions_ended", ended)).await?;
                 Ok(secret)
             })
@@ -230,6 +233,8 @@ impl Login {
                 let renewed = services.sessions.renew_alone_as(&mut change, &signed_in.session, presence).await;
                 let (secret, session, ended) = renewed?;
                 let event = self.own_event(kind, signed_in, &session, parts).detail("sessions_ended", ended);
+                let notice = if removes { Notice::FactorRemoved } else { Notice::RecoveryMade };
+                services.outbox.tell_in(&mut change, user, notice, &visit(parts).circumstance).await?;
                 change.commit(event).await?;
                 Ok(secret)
             })

@@ -11,11 +11,12 @@ use super::routes::{MAX_FORM_BYTES, form, page, query, redirect, visit};
 use super::step::Step;
 use super::steps::STALE;
 use super::{Error, FACTOR, Login, SignedIn, pages};
-use crate::audit::{Event, EventKind};
+use crate::audit::{Event, EventKind, Housekeeping};
 use crate::http::{Access, Rate, Route};
 use crate::limit::Subject as Limited;
 use crate::lockout::Subject;
-use crate::model::{FactorKind, Presence, User, Words, say};
+use crate::model::{Circumstance, FactorKind, Presence, User, Words, say};
+use crate::notify::Notice;
 use crate::secret::Secret;
 
 /// What is said of a code that is not right, of one that was used, and of factors that are locked.
@@ -53,7 +54,20 @@ impl Login {
             let kind = self.services.factors.check_code(user, &code, circumstance).await?;
             kind.ok_or_else(|| Error::refused("wrong-code", "the code is wrong, or was used before"))
         };
-        self.guarded(Subject::Factor(user.id, &user.user_name), circumstance, check).await
+        let kind = self.guarded(Subject::Factor(user.id, &user.user_name), circumstance, check).await?;
+        if kind == FactorKind::Recovery {
+            self.tell(user, Notice::RecoveryUsed, circumstance).await?;
+        }
+        Ok(kind)
+    }
+
+    /// Tells the owner of an account what has happened already.
+    async fn tell(&self, user: &User, notice: Notice, from: &Circumstance) -> Result<(), Error> {
+        let told = self.services.ledger.retry(|mut change| async move {
+            self.services.outbox.tell_in(&mut change, user, notice, from).await?;
+            if change.is_empty() { Ok(()) } else { change.commit_quietly(Housekeeping::Mail).await.map(|_| ()) }
+        });
+        Ok::<_, Error>(told.await?)
     }
 }
 

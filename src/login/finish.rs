@@ -13,6 +13,7 @@ use crate::clock::Timestamp;
 use crate::credential::{Enrolment, Prepared, Verified};
 use crate::directory::{SourceRecord, parse_user_name};
 use crate::model::{Actor, Attributes, Circumstance, FactorKind, OrganisationId, SourceId, Status, User, UserId, fold};
+use crate::notify::Notice;
 use crate::secret::Secret;
 use crate::session::{Details, Method, Session};
 use crate::store::Table;
@@ -169,6 +170,7 @@ impl Login {
             return Err(Error::refused("stale-password", "another password was set meanwhile"));
         };
         let ended = services.sessions.end_all(change, user.id).await?;
+        services.outbox.tell_in(change, user, Notice::PasswordChanged, &visit.circumstance).await?;
         let event = Event::new(services.clock.now(), EventKind::PasswordChanged, &Actor::Anonymous)
             .within(&visit.circumstance)
             .on("user", user.id, &user.user_name)
@@ -190,6 +192,7 @@ impl Login {
         let set = services.credentials.set_in(change, &permit, user, prepared)?;
         let ended = services.sessions.end_all(change, user.id).await?;
         services.lockout.forget_attempts_in(change, user.id);
+        services.outbox.tell_in(change, user, Notice::PasswordSet, &visit.circumstance).await?;
         change.also(set.detail("by", "a link").detail("sessions_ended", ended));
         Ok(())
     }

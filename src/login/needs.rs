@@ -7,6 +7,7 @@ use super::{Error, Login};
 use crate::audit::{Change, Event, EventKind};
 use crate::credential::Enrolment;
 use crate::model::{Actor, FactorKind, Presence, User, UserId};
+use crate::notify::Notice;
 
 impl Login {
     /// What a sign-in must still show, as part of a change that fails when it is another by then.
@@ -55,6 +56,7 @@ impl Login {
             .on("user", user.id, &user.user_name)
             .detail("factor", FactorKind::Code.name());
         change.also(event);
+        self.services.outbox.tell_in(change, user, Notice::FactorEnrolled, &visit.circumstance).await?;
         Ok(())
     }
     /// Whether somebody must have a second factor: everybody must, or it is demanded of them, or of a role of theirs.

@@ -11,7 +11,7 @@ const LEVELS: &[(usize, &[&str])] = &[
     (2, &["config", "http", "ldap", "store", "tasks"]),
     (3, &["audit", "limit"]),
     (4, &["access"]),
-    (5, &["credential", "directory", "lockout", "session", "tokens"]),
+    (5, &["credential", "directory", "lockout", "notify", "session", "tokens"]),
     (6, &["report", "sync", "transfer", "upstream"]),
     (7, &["login"]),
     (8, &["api", "authzen", "scim"]),
@@ -32,6 +32,7 @@ const SIDEWAYS: &[(&str, &str, &str)] = &[
 const LIBRARIES: &[(&str, &[&str])] = &[
     ("ldap3", &["src/ldap/client.rs", "src/ldap/client/"]),
     ("openidconnect", &["src/upstream/oidc.rs", "src/upstream/oidc/"]),
+    ("lettre", &["src/notify/line.rs", "src/notify/rounds.rs", "src/notify/smtp.rs"]),
     ("redb", &["src/store/engine/embedded.rs", "src/store/engine/embedded/"]),
     ("samael", &["src/upstream/saml/second_opinion.rs"]),
     ("governor", &["src/limit.rs", "src/limit/"]),

@@ -67,6 +67,8 @@ const COMMANDS: &[&[&str]] = &[
     &["lock"],
     &["lock", "clear"],
     &["lock", "list"],
+    &["mail"],
+    &["mail", "test"],
     &["network"],
     &["network", "set"],
     &["network", "show"],

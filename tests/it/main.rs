@@ -29,6 +29,7 @@ mod ldap;
 mod limit;
 mod lockout;
 mod login;
+mod notify;
 mod oidc;
 mod peers;
 mod saml;

@@ -8,5 +8,6 @@ pub mod gateway;
 pub mod golden;
 pub mod http;
 pub mod ledger;
+pub mod mail;
 pub mod peer;
 pub mod port;

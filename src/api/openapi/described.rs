@@ -443,6 +443,10 @@ fn of_the_daemon() -> Vec<Operation> {
         Operation::post("/api/v1/reload", "Reads the configuration again")
             .needs("`configuration:reload`")
             .answers(200, "reloaded:flag warnings:[text]"),
+        Operation::post("/api/v1/mail:test", "Sends a test mail now")
+            .needs("`configuration:reload`")
+            .takes("address:text")
+            .answers(200, "address:text sent:flag steps:[text] failed:text? reason:text?"),
         Operation::get("/api/v1/status", "How the daemon is").needs("`configuration:read`").answers(
             200,
             "version:text public_url:text time:time users:count groups:count store:text store_reason:text? tasks:count \

@@ -13,6 +13,7 @@ use crate::api::{Api, Error, render};
 use crate::audit::EventKind;
 use crate::directory::SourceRecord;
 use crate::model::{Status, Subject, User};
+use crate::notify::Notice;
 use crate::secret::Secret;
 
 /// `PATCH /users/{id or name}`: members that are given replace, others stay. A password ends the user's sessions.
@@ -134,6 +135,7 @@ impl Api {
                 let ended = services.sessions.end_all(&mut change, user.id).await?;
                 let event = permit.event(services.clock.now(), EventKind::SessionEnded);
                 let event = event.on("user", user.id, &user.user_name).detail("reason", "password set");
+                services.outbox.tell_in(&mut change, user, Notice::PasswordSet, permit.circumstance()).await?;
                 change.commit(event.detail("sessions", ended)).await?;
                 Ok::<_, Error>(())
             })

@@ -1,0 +1,250 @@
+//! Mail to people: links that they asked for, invitations, and word of what was changed of their accounts.
+//!
+//! A mail is posted in the change that it tells of, so that there is neither one of something that did not happen nor
+//! something of which nobody is told, and waits in the store, sealed, until the mail server has taken it. One that is not
+//! taken is tried again after growing waits, and given up when it is of no use any more: its link has ended, or three days
+//! have passed. What a program that was cut off had sent and not yet crossed off is sent once more under the same name.
+//!
+//! Without `[mail]` nothing is posted; whoever needs a mail is told so, or gets the link to hand on.
+
+mod letter;
+mod line;
+mod rounds;
+mod smtp;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use minicbor::bytes::ByteVec;
+use minicbor::{Decode, Encode};
+
+use crate::audit::{Change, Ledger};
+use crate::clock::{Clock, Timestamp};
+use crate::config::Mail;
+use crate::http::Metrics;
+use crate::model::{Circumstance, Id, Language, OrganisationId, User, UserId};
+use crate::secret::{IdSource, MacKey, SealKey};
+use crate::store::{self, Table};
+use rounds::Pace;
+use smtp::Post;
+
+pub use letter::{Happened, Letter, Notice};
+pub use rounds::{Round, Trial};
+pub use smtp::{Step, Unusable};
+
+/// Marks [`MessageId`].
+#[derive(Debug)]
+pub enum MessageKind {}
+/// Id of a mail.
+pub type MessageId = Id<MessageKind>;
+
+/// Mails that wait, by when they are due.
+const OUTBOX: Table<(Timestamp, MessageId), Waiting> = Table::new(0x80, "mails that wait");
+/// How many mails wait.
+const COUNT: Table<(), i64> = Table::new(0x81, "count of mails that wait");
+
+/// Most mails that wait; what is posted beyond is not.
+const MAX_WAITING: i64 = 10_000;
+/// How long a mail that only tells is tried.
+const LASTS: Duration = Duration::from_secs(3 * 24 * 60 * 60);
+
+/// What in a configuration cannot be used.
+///
+/// # Errors
+/// The key, and what is wrong.
+pub fn check(mail: &Mail) -> Result<(), Unusable> {
+    Post::new(mail, "localhost").map(|_| ())
+}
+
+/// Every tag of this module with its table's name.
+pub fn tables() -> Vec<(u8, &'static str)> {
+    vec![(0x80, OUTBOX.name()), (0x81, COUNT.name())]
+}
+
+/// A mail that waits.
+#[derive(Clone, Encode, Decode)]
+#[cbor(map)]
+struct Waiting {
+    /// The mail, sealed for its id.
+    #[n(0)]
+    sealed: ByteVec,
+    /// How often it was tried.
+    #[n(1)]
+    tries: u32,
+    /// When it is given up.
+    #[n(2)]
+    until: Timestamp,
+    /// What it is about, in a word.
+    #[n(3)]
+    about: String,
+    /// Whom it is for.
+    #[n(4)]
+    user: UserId,
+    /// The name of the account then.
+    #[n(5)]
+    user_name: String,
+}
+
+/// A mail's content.
+#[derive(Clone, Encode, Decode)]
+#[cbor(map)]
+struct Content {
+    #[n(0)]
+    to: String,
+    #[n(1)]
+    subject: String,
+    #[n(2)]
+    text: String,
+    #[n(3)]
+    html: String,
+}
+
+/// Whom a mail is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recipient {
+    address: String,
+    language: Language,
+    user: UserId,
+    user_name: String,
+}
+
+impl Recipient {
+    /// The owner of an account, at its address: the primary one, else a login name that is an address. `None` where there
+    /// is none to which mail can go.
+    pub fn of(user: &User) -> Option<Self> {
+        let address = user.email().unwrap_or(user.user_name.as_str());
+        let address = smtp::parse_address(address)?.to_string();
+        let preferred = user.attributes.0.get("preferredLanguage").and_then(|value| value.as_str());
+        let language = preferred.and_then(Language::preferred).unwrap_or_default();
+        Some(Self { address, language, user: user.id, user_name: user.user_name.to_string() })
+    }
+
+    /// The address.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+}
+
+/// What the outbox is built from.
+#[derive(Clone)]
+pub struct Services {
+    /// Time.
+    pub clock: Clock,
+    /// Randomness.
+    pub ids: IdSource,
+    /// The ledger.
+    pub ledger: Ledger,
+    /// Counters.
+    pub metrics: Metrics,
+}
+
+/// The mails of one organisation. Cloning shares them.
+#[derive(Clone)]
+pub struct Outbox(Arc<Inner>);
+
+struct Inner {
+    services: Services,
+    organisation: OrganisationId,
+    seal: SealKey,
+    /// The origin of links.
+    origin: String,
+    host: String,
+    contact: Option<String>,
+    post: Option<Post>,
+    pace: Mutex<Pace>,
+}
+
+impl Outbox {
+    /// Mails of `public_url` by the way of `mail`; without one nothing is ever posted.
+    ///
+    /// # Errors
+    /// What in `[mail]` cannot be used.
+    pub fn new(
+        services: Services,
+        organisation: OrganisationId,
+        master: &MacKey,
+        mail: Option<&Mail>,
+        public_url: &url::Url,
+        contact: Option<&str>,
+    ) -> Result<Self, Unusable> {
+        let host = public_url.host_str().unwrap_or("localhost").to_owned();
+        let post = mail.map(|mail| Post::new(mail, &host)).transpose()?;
+        let pace = Mutex::new(Pace::new(mail.map_or(0, |mail| mail.per_minute)));
+        Ok(Self(Arc::new(Inner {
+            services,
+            organisation,
+            seal: master.seal_key("mails"),
+            origin: public_url.as_str().trim_end_matches('/').to_owned(),
+            host,
+            contact: contact.map(str::to_owned),
+            post,
+            pace,
+        })))
+    }
+
+    /// Whether mail can be sent at all.
+    pub fn is_open(&self) -> bool {
+        self.0.post.is_some()
+    }
+
+    /// Posts a mail as part of a change; it is sent after the commit. `false` where nothing was posted: there is no way
+    /// out for mail, or more wait than may.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Unavailable`.
+    pub async fn post_in(&self, change: &mut Change, to: &Recipient, letter: &Letter) -> Result<bool, store::Error> {
+        let inner = &*self.0;
+        if inner.post.is_none() {
+            return Ok(false);
+        }
+        let (organisation, now) = (inner.organisation, inner.services.clock.now());
+        let key = COUNT.key(organisation, &());
+        if store::counter(inner.services.ledger.store(), &key).await? >= MAX_WAITING {
+            tracing::warn!(about = letter.name(), "a mail was not posted: {MAX_WAITING} wait");
+            inner.services.metrics.mail("full");
+            return Ok(false);
+        }
+        let written = letter.write(&inner.frame(&to.user_name, to.language));
+        let content =
+            Content { to: to.address.clone(), subject: written.subject, text: written.text, html: written.html };
+        let id = MessageId::new(now, &inner.services.ids);
+        let plain = zeroize::Zeroizing::new(store::encode(OUTBOX.name(), &content)?);
+        let sealed = inner.seal.seal(&inner.services.ids, id.as_bytes(), &plain);
+        let too_large = || store::Error::Unavailable { reason: "a mail is too large".to_owned() };
+        let waiting = Waiting {
+            sealed: sealed.ok_or_else(too_large)?.into(),
+            tries: 0,
+            until: letter.until().unwrap_or_else(|| now.plus(LASTS)),
+            about: letter.name().to_owned(),
+            user: to.user,
+            user_name: to.user_name.clone(),
+        };
+        change.put(&OUTBOX, organisation, &(now, id), &waiting)?;
+        change.add(&COUNT, organisation, &(), 1);
+        Ok(true)
+    }
+
+    /// Tells the owner of an account what was changed of it, as part of the change; nobody where there is no address or no
+    /// mail.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Unavailable`.
+    pub async fn tell_in(
+        &self,
+        change: &mut Change,
+        user: &User,
+        notice: Notice,
+        circumstance: &Circumstance,
+    ) -> Result<(), store::Error> {
+        let Some(to) = Recipient::of(user) else { return Ok(()) };
+        let happened = Happened { at: self.0.services.clock.now(), from: circumstance.address };
+        self.post_in(change, &to, &Letter::Notice(notice, happened)).await.map(|_| ())
+    }
+}
+
+impl Inner {
+    fn frame<'a>(&'a self, account: &'a str, language: Language) -> letter::Frame<'a> {
+        let contact = self.contact.as_deref();
+        letter::Frame { origin: &self.origin, host: &self.host, contact, account, language }
+    }
+}
