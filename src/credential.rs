@@ -10,6 +10,7 @@ mod base32;
 mod demands;
 mod factors;
 mod hasher;
+pub mod passkey;
 mod phc;
 mod policy;
 mod recovery;
@@ -22,7 +23,7 @@ use minicbor::{Decode, Encode};
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
-pub use factors::{Enrolled, Enrolment, Factors, NewCodes, Offer};
+pub use factors::{Added, Enrolled, Enrolment, Factors, NewCodes, Offer};
 pub use hasher::{Hasher, Lane};
 pub use phc::Cost;
 pub use policy::{PasswordPolicy, Rules, UnknownPreset, Unmet};

@@ -8,6 +8,7 @@
 
 mod account;
 mod account_factors;
+mod account_passkeys;
 mod authenticate;
 mod browser;
 mod callers;
@@ -19,6 +20,7 @@ mod link;
 mod needs;
 mod own_sessions;
 mod pages;
+mod passkey;
 mod password;
 mod pending;
 mod return_to;
@@ -33,6 +35,7 @@ use std::sync::Arc;
 use crate::access::Access;
 use crate::audit::{Event, EventKind, Ledger, Outcome};
 use crate::clock::Clock;
+use crate::credential::passkey::Party;
 use crate::credential::{Credentials, Factors};
 use crate::directory::Directory;
 use crate::http::Metrics;
@@ -54,6 +57,8 @@ pub use routes::routes;
 
 /// The built-in connector for passwords kept here.
 pub const PASSWORD: &str = "password";
+/// The built-in connector for passkeys without a password.
+pub const PASSKEY: &str = "passkey";
 /// What the ledger calls the connector where a second factor was wrong.
 const FACTOR: &str = "factor";
 /// The built-in connector for one-time links made on the machine itself.
@@ -110,6 +115,15 @@ impl From<directory::Error> for Error {
             directory::Error::Store(error) => Self::Store(error),
             directory::Error::Retired => Self::refused("deleted", error.to_string()),
             other => Self::refused("account", other.to_string()),
+        }
+    }
+}
+
+impl From<credential::passkey::Error> for Error {
+    fn from(error: credential::passkey::Error) -> Self {
+        match error {
+            credential::passkey::Error::Refused { rule, reason } => Self::refused(rule, reason),
+            credential::passkey::Error::Store(error) => Self::Store(error),
         }
     }
 }
@@ -222,6 +236,8 @@ pub struct Login {
     contact: Option<Arc<str>>,
     /// Our name in authenticator apps: the host of our address.
     issuer: Arc<str>,
+    /// Whom passkeys are made for, where the address allows any.
+    party: Option<Arc<Party>>,
     requires_factor: bool,
 }
 
@@ -253,6 +269,7 @@ impl Login {
             pending_key: key.derive("sign-in under way"),
             contact: None,
             issuer: public_url.host_str().unwrap_or("cleargate").into(),
+            party: Party::of(public_url).map(Arc::new),
             requires_factor: false,
         }
     }
@@ -296,7 +313,8 @@ impl Login {
     ) -> Result<(), store::Error> {
         let Error::Refused { rule, reason } = error else { return Ok(()) };
         let kind = match connector {
-            PASSWORD => EventKind::SignInFailed,
+            _ if *rule == credential::passkey::COPIED => EventKind::PasskeyCopied,
+            PASSKEY | PASSWORD => EventKind::SignInFailed,
             FACTOR => EventKind::FactorFailed,
             _ => EventKind::AssertionRefused,
         };

@@ -23,7 +23,7 @@ mod value;
 pub use actor::{Actor, Circumstance, TokenKind};
 pub use assurance::{FactorKind, FactorRule, Level, Presence};
 pub use group::{Group, MAX_DISPLAY_BYTES, Membership};
-pub use id::{Id, NotAnId, OrganisationId, SessionId, TicketId, TokenId};
+pub use id::{Id, NotAnId, OrganisationId, PasskeyId, SessionId, TicketId, TokenId};
 pub use language::{Language, Words, say};
 pub use name::{FoldedName, GroupName, NameError, SourceId, UserName, fold};
 pub use network::{Network, NotANetwork};

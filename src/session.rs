@@ -89,6 +89,9 @@ pub enum Method {
     /// A password that we keep.
     #[n(2)]
     Password,
+    /// A passkey, and nothing besides.
+    #[n(6)]
+    Passkey,
     /// SAML.
     #[n(3)]
     Saml,
@@ -101,6 +104,7 @@ impl Method {
             Self::Link => "link",
             Self::LdapBind => "ldap",
             Self::OpenIdConnect => "oidc",
+            Self::Passkey => "passkey",
             Self::Password => "password",
             Self::Saml => "saml",
         }

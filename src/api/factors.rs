@@ -3,22 +3,35 @@
 use axum::extract::{Path, State};
 use axum::response::Response;
 use http::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::admit::Caller;
 use super::{Api, Error, render};
 use crate::audit::EventKind;
+use crate::credential::passkey::Passkey;
 use crate::notify::Notice;
 
-/// `GET /users/{user}/factors`: since when there is an app, how many recovery codes are left, and who demands a factor.
+/// `GET /users/{user}/factors`: since when there is an app, which passkeys, how many recovery codes are left, and who
+/// demands a factor.
 pub(super) async fn show(State(api): State<Api>, caller: Caller, Path(user): Path<String>) -> Result<Response, Error> {
     api.permit(&caller, "users:read", None).await?;
     let user = api.user(&caller, &user).await?;
     let factors = &api.services.factors;
     let enrolled = factors.enrolled(user.id).await?;
+    let passkey = |passkey: &Passkey| {
+        json!({
+            "id": passkey.id.to_string(),
+            "name": passkey.name,
+            "created": render::time(Some(passkey.created)),
+            "last_used": render::time(passkey.last_used),
+            "backed_up": passkey.is_backed_up,
+        })
+    };
+    let passkeys: Vec<Value> = factors.passkeys(user.id).await?.iter().map(passkey).collect();
     let body = json!({
         "user": render::brief(&user),
         "code": render::time(enrolled.code),
+        "passkeys": passkeys,
         "recovery_codes": enrolled.recovery_codes,
         "recovery_codes_made": render::time(enrolled.recovery_made),
         "requires_factor": factors.is_demanded(user.id).await?,
@@ -27,8 +40,8 @@ pub(super) async fn show(State(api): State<Api>, caller: Caller, Path(user): Pat
     Ok(render::answer(StatusCode::OK, &body))
 }
 
-/// `DELETE /users/{user}/factors`: removes the app and the recovery codes and ends the sessions, for somebody who has lost
-/// both. One's own are removed at `/account/factors`, with a code.
+/// `DELETE /users/{user}/factors`: removes the app, the passkeys and the recovery codes and ends the sessions, for somebody
+/// who has lost them. One's own are removed at `/account/factors`, with one of them.
 pub(super) async fn remove(
     State(api): State<Api>,
     caller: Caller,
@@ -37,7 +50,7 @@ pub(super) async fn remove(
     let permit = api.permit(&caller, "passwords:delete", None).await?;
     let user = api.user(&caller, &user).await?;
     if caller.signed_in.as_ref().is_some_and(|signed_in| signed_in.user.id == user.id) {
-        let detail = "your own second factor is removed at /account/factors, with a code of it".to_owned();
+        let detail = "your own second factor is removed at /account/factors, with a code of it or a passkey".to_owned();
         return Err(Error::Conflict { field: None, detail });
     }
     api.check_rank(&caller, user.id).await?;

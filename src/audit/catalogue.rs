@@ -113,6 +113,8 @@ impl EventKind {
         Self::FactorUsed,
         Self::FactorFailed,
         Self::RecoveryCodesCreated,
+        Self::PasskeyCopied,
+        Self::PasskeyRenamed,
         Self::PasswordChanged,
         Self::NetworkRulesChanged,
         Self::NetworkRefused,
@@ -158,6 +160,8 @@ impl EventKind {
             | Self::LockSet
             | Self::NetworkRefused
             | Self::NetworkRulesChanged
+            | Self::PasskeyCopied
+            | Self::PasskeyRenamed
             | Self::PasswordChanged
             | Self::PasswordSet
             | Self::RecoveryCodesCreated

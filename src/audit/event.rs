@@ -156,12 +156,16 @@ pub enum EventKind {
     NetworkRefused,
     #[n(56)]
     TokenRotated,
+    #[n(59)]
+    PasskeyRenamed,
     #[n(60)]
     DemandChanged,
     #[n(63)]
     SessionsEnded,
     #[n(64)]
     TokenHandedOver,
+    #[n(68)]
+    PasskeyCopied,
     #[n(50)]
     SeatsCorrected,
 }
@@ -198,6 +202,8 @@ impl EventKind {
             Self::MembershipChanged => "membership.update",
             Self::NetworkRefused => "network.refuse",
             Self::NetworkRulesChanged => "network.update",
+            Self::PasskeyCopied => "passkey.copy",
+            Self::PasskeyRenamed => "passkey.rename",
             Self::PasswordChanged => "password.change",
             Self::PasswordSet => "password.set",
             Self::PermissionRefused => "permission.refuse",

@@ -16,7 +16,7 @@ pub(super) enum Command {
         /// User name or id
         user: String,
     },
-    /// Remove an account's second factors and end its sessions, for who has lost the app and the recovery codes
+    /// Remove an account's second factors and end its sessions, for who has lost app, passkeys and recovery codes
     #[command(after_help = "Example:\n  cleargate factor remove ada@example.com --yes")]
     Remove {
         /// User name or id

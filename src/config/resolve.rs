@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use url::Url;
+use url::{Host, Url};
 
 use super::document::{File, Source, Span};
 use super::problem::{Problem, Severity};
@@ -16,12 +16,14 @@ use super::{
 };
 
 /// Ids that mean something already, and what.
-const RESERVED: [(&str, &str); 8] = [
+const RESERVED: [(&str, &str); 10] = [
     ("change-password", "the page that asks for a new password"),
     ("enrol", "the page that sets up a second factor"),
     ("factor", "the page that asks for a second factor"),
     ("language", "the choice of a language"),
     ("link", "sign-in by a one-time link"),
+    ("passkey", "sign-in by passkey"),
+    ("passkey.js", "the script that asks browsers for passkeys"),
     ("password", "sign-in by password"),
     ("step-up", "the page that asks for a second factor again"),
     (BY_HAND, "what administrators keep by hand"),
@@ -134,6 +136,9 @@ fn public_url(root: &Section<'_>) -> Option<Url> {
     };
     if url.path() != "/" || url.query().is_some() {
         root.error("public_url", "must be an origin: nothing after host and port", None);
+    }
+    if !matches!(url.host(), Some(Host::Domain(_))) {
+        root.warn("public_url", "is an IP address, for which browsers make no passkeys: nobody can sign in with one");
     }
     Some(url)
 }

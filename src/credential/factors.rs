@@ -1,4 +1,5 @@
-//! Second factors: what a person has enrolled, whether a code of theirs is right, and that it is right once.
+//! Second factors: what a person has enrolled, whether a code of theirs is right, and that it is right once. Passkeys are in
+//! [`passkey`].
 //!
 //! A seed is kept sealed under a key of its own, bound to the row that it is in; a recovery code as a keyed hash. Neither
 //! is ever given back. A code is used up in a commit of its own before anything follows from it: of two browsers that send
@@ -12,6 +13,7 @@ use minicbor::bytes::{ByteArray, ByteVec};
 use minicbor::{Decode, Encode};
 use zeroize::Zeroizing;
 
+use super::passkey::{self, Challenges};
 use super::recovery;
 use super::totp::{SEED_BYTES, Seed};
 use crate::audit::{Change, Event, EventKind, Housekeeping, Ledger};
@@ -31,7 +33,7 @@ const MAX_CODE_BYTES: usize = 64;
 
 #[derive(Clone, Debug, Encode, Decode)]
 #[cbor(map)]
-struct SeedRow {
+pub(super) struct SeedRow {
     /// The seed, sealed for this row.
     #[n(0)]
     sealed: ByteVec,
@@ -57,6 +59,8 @@ struct RecoveryRow {
 pub struct Enrolled {
     /// Since when an authenticator app.
     pub code: Option<Timestamp>,
+    /// How many passkeys.
+    pub passkeys: usize,
     /// When the recovery codes were made.
     pub recovery_made: Option<Timestamp>,
     /// How many recovery codes are left.
@@ -66,7 +70,7 @@ pub struct Enrolled {
 impl Enrolled {
     /// Whether there is a second factor. Recovery codes alone are none: they stand in for one.
     pub fn is_any(&self) -> bool {
-        self.code.is_some()
+        self.code.is_some() || self.passkeys > 0
     }
 }
 
@@ -97,13 +101,38 @@ impl Offer {
     }
 }
 
-/// A seed whose owner has shown that their app has it, and the recovery codes that come with it.
+/// A factor whose owner has shown that they have it, and the recovery codes that come with it.
 pub struct Enrolment {
-    row: SeedRow,
-    recovery: NewCodes,
+    pub(super) what: What,
+    pub(super) recovery: NewCodes,
+}
+
+/// What is enrolled.
+pub(super) enum What {
+    App(SeedRow),
+    Passkey(passkey::Record),
+}
+
+/// How an enrolment ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Added {
+    /// Not at all: there is one already, or there are too many.
+    Not,
+    /// The recovery codes that the person had stay in force.
+    Alone,
+    /// The recovery codes of the enrolment are in force.
+    WithCodes,
 }
 
 impl Enrolment {
+    /// Of which kind it is.
+    pub const fn kind(&self) -> FactorKind {
+        match self.what {
+            What::App(_) => FactorKind::Code,
+            What::Passkey(_) => FactorKind::Passkey,
+        }
+    }
+
     /// The recovery codes, to be shown this once.
     pub fn codes(&self) -> &[Secret] {
         &self.recovery.shown
@@ -128,11 +157,13 @@ impl NewCodes {
 pub struct Factors {
     pub(super) ledger: Ledger,
     pub(super) clock: Clock,
-    ids: IdSource,
+    pub(super) ids: IdSource,
     pub(super) organisation: OrganisationId,
     seeds: SealKey,
     offers: SealKey,
     codes: MacKey,
+    pub(super) challenges: Challenges,
+    pub(super) credentials: MacKey,
 }
 
 impl Factors {
@@ -146,6 +177,8 @@ impl Factors {
             seeds: master.seal_key("one-time code seeds"),
             offers: master.seal_key("offers of one-time code seeds"),
             codes: master.derive("recovery codes"),
+            challenges: Challenges::new(master),
+            credentials: master.derive("passkeys by credential"),
         }
     }
 
@@ -166,6 +199,7 @@ impl Factors {
         let recovery: Option<RecoveryRow> = change.find(&RECOVERY, self.organisation, &user).await?;
         Ok(Enrolled {
             code: seed.map(|row| row.created),
+            passkeys: self.count_passkeys_in(change, user).await?,
             recovery_made: recovery.as_ref().map(|row| row.created),
             recovery_codes: recovery.map_or(0, |row| row.hashes.len()),
         })
@@ -271,10 +305,11 @@ impl Factors {
         let place = SEEDS.key(self.organisation, &user);
         let sealed = self.seeds.seal(&self.ids, &place, offer.seed.bytes()).ok_or_else(unsealable)?;
         let row = SeedRow { sealed: sealed.into(), created: now, last_step };
-        Ok(Some(Enrolment { row, recovery: self.new_codes(user) }))
+        Ok(Some(Enrolment { what: What::App(row), recovery: self.new_codes(user) }))
     }
 
-    /// Enrols the app inside a change of the caller's, with its recovery codes; `false` when the person has one already.
+    /// Enrols a factor inside a change of the caller's. With an app come new recovery codes, with a passkey where there are
+    /// none.
     ///
     /// # Errors
     /// `Corrupt`, `Unavailable`.
@@ -283,13 +318,25 @@ impl Factors {
         change: &mut Change,
         user: UserId,
         enrolment: &Enrolment,
-    ) -> Result<bool, store::Error> {
-        if change.find(&SEEDS, self.organisation, &user).await?.is_some() {
-            return Ok(false);
+    ) -> Result<Added, store::Error> {
+        match &enrolment.what {
+            What::App(row) => {
+                if change.find(&SEEDS, self.organisation, &user).await?.is_some() {
+                    return Ok(Added::Not);
+                }
+                change.put(&SEEDS, self.organisation, &user, row)?;
+            }
+            What::Passkey(record) => {
+                if !self.add_in(change, user, record).await? {
+                    return Ok(Added::Not);
+                }
+                if change.find(&RECOVERY, self.organisation, &user).await?.is_some() {
+                    return Ok(Added::Alone);
+                }
+            }
         }
-        change.put(&SEEDS, self.organisation, &user, &enrolment.row)?;
         self.put_codes_in(change, user, &enrolment.recovery)?;
-        Ok(true)
+        Ok(Added::WithCodes)
     }
 
     /// New recovery codes for a person, in force once [`put_codes_in`](Factors::put_codes_in) is committed.
@@ -307,25 +354,51 @@ impl Factors {
         change.put(&RECOVERY, self.organisation, &user, &row)
     }
 
-    /// Removes the app inside a change of the caller's, and the recovery codes, which stand in for it; `false` when there
-    /// is none.
+    /// Removes the app inside a change of the caller's, and with the last factor the recovery codes, which stand in for it;
+    /// `false` when there is none.
     ///
     /// # Errors
     /// `Corrupt`, `Unavailable`.
-    pub async fn remove_in(&self, change: &mut Change, user: UserId) -> Result<bool, store::Error> {
+    pub async fn remove_app_in(&self, change: &mut Change, user: UserId) -> Result<bool, store::Error> {
         let had = change.find(&SEEDS, self.organisation, &user).await?.is_some();
         if had {
             change.delete(&SEEDS, self.organisation, &user);
-            change.delete(&RECOVERY, self.organisation, &user);
+            self.drop_idle_codes_in(change, user).await?;
         }
         Ok(had)
     }
 
-    /// Removes whatever a person has enrolled, and what is demanded of them, inside a change of the caller's that deletes the account.
-    pub fn forget_in(&self, change: &mut Change, user: UserId) {
+    /// Removes the app, the passkeys and the recovery codes inside a change of the caller's; `false` when there is neither
+    /// app nor passkey.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Unavailable`.
+    pub async fn remove_in(&self, change: &mut Change, user: UserId) -> Result<bool, store::Error> {
+        let had_passkeys = self.remove_passkeys_in(change, user).await? > 0;
+        let had_app = self.remove_app_in(change, user).await?;
+        self.drop_idle_codes_in(change, user).await?;
+        Ok(had_app || had_passkeys)
+    }
+
+    /// Removes recovery codes that no factor is left for.
+    pub(super) async fn drop_idle_codes_in(&self, change: &mut Change, user: UserId) -> Result<(), store::Error> {
+        if !self.enrolled_in(change, user).await?.is_any() {
+            change.delete(&RECOVERY, self.organisation, &user);
+        }
+        Ok(())
+    }
+
+    /// Removes whatever a person has enrolled, and what is demanded of them, inside a change of the caller's that deletes the
+    /// account.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Unavailable`.
+    pub async fn forget_in(&self, change: &mut Change, user: UserId) -> Result<(), store::Error> {
+        self.remove_passkeys_in(change, user).await?;
         change.delete(&SEEDS, self.organisation, &user);
         change.delete(&RECOVERY, self.organisation, &user);
         self.forget_demand_in(change, user);
+        Ok(())
     }
 
     fn open(&self, user: UserId, row: &SeedRow) -> Result<Seed, store::Error> {

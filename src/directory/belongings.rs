@@ -31,7 +31,10 @@ pub trait Belongings: Send + Sync {
     ) -> BoxFuture<'a, Result<(), store::Error>>;
 
     /// Removes what is kept of a user who is being deleted, as part of `change`.
-    fn forget(&self, change: &mut Change, user: UserId);
+    ///
+    /// # Errors
+    /// `Corrupt`, `Unavailable`.
+    fn forget<'a>(&'a self, change: &'a mut Change, user: UserId) -> BoxFuture<'a, Result<(), store::Error>>;
 }
 
 /// Accounts to which nothing belongs.
@@ -52,5 +55,7 @@ impl Belongings for Nothing {
         ready(Ok(())).boxed()
     }
 
-    fn forget(&self, _: &mut Change, _: UserId) {}
+    fn forget<'a>(&'a self, _: &'a mut Change, _: UserId) -> BoxFuture<'a, Result<(), store::Error>> {
+        ready(Ok(())).boxed()
+    }
 }

@@ -382,7 +382,7 @@ impl Directory {
                 let unlinked = self.unlink_person(&mut change, permit, id).await?;
                 unlinked.into_iter().for_each(|event| change.also(event));
                 let ended = self.belongings.shut(&mut change, id).await?;
-                self.belongings.forget(&mut change, id);
+                self.belongings.forget(&mut change, id).await?;
                 change.delete(&USERS, self.organisation, &id);
                 change.delete(&MEMBER_OF_COUNTS, self.organisation, &Member::User(id));
                 let tombstone = User { status: Status::Tombstone, changed: self.clock.now(), ..before.clone() };

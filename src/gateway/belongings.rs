@@ -74,10 +74,13 @@ impl directory::Belongings for Belongings {
         })
     }
 
-    fn forget(&self, change: &mut Change, user: UserId) {
-        self.credentials.forget_in(change, user);
-        self.factors.forget_in(change, user);
-        self.lockout.forget_in(change, user);
-        self.sessions.forget_in(change, user);
+    fn forget<'a>(&'a self, change: &'a mut Change, user: UserId) -> BoxFuture<'a, Result<(), store::Error>> {
+        Box::pin(async move {
+            self.credentials.forget_in(change, user);
+            self.factors.forget_in(change, user).await?;
+            self.lockout.forget_in(change, user);
+            self.sessions.forget_in(change, user);
+            Ok(())
+        })
     }
 }

@@ -10,13 +10,14 @@ use axum::response::Response;
 use http::request::Parts;
 use http::{Method as HttpMethod, StatusCode, header};
 
+use super::account_passkeys::proof_text;
 use super::enrol::UNCONFIRMED;
 use super::factor::WRONG;
 use super::routes::{MAX_FORM_BYTES, form, page, redirect, visit};
 use super::steps::STALE;
 use super::{Error, FACTOR, Login, PASSWORD, ReturnTo, SignedIn, pages};
 use crate::audit::{Event, EventKind};
-use crate::credential::{Enrolment, Offer};
+use crate::credential::{Added, Enrolment, Offer};
 use crate::http::{Access, Rate, Route};
 use crate::model::{FactorKind, Presence, Words, say};
 use crate::notify::Notice;
@@ -25,14 +26,14 @@ use crate::session::Session;
 use crate::upstream::Answer;
 
 /// How long ago a sign-in may be that stands for a proof of this moment, for who has neither password nor factor here.
-const FRESH: Duration = Duration::from_secs(10 * 60);
+pub(super) const FRESH: Duration = Duration::from_secs(10 * 60);
 /// What is said of a present password that is not right, or of an account that is locked.
-const WRONG_PASSWORD: Words = say(
+pub(super) const WRONG_PASSWORD: Words = say(
     "The present password is not right, or was tried too often.",
     "Das bisherige Passwort stimmt nicht oder wurde zu oft versucht.",
 );
 /// What is said where nothing but a new sign-in proves anything.
-const OLD: Words = say(
+pub(super) const OLD: Words = say(
     "You signed in too long ago. Sign out, sign in again, and come back within ten minutes.",
     "Ihre Anmeldung ist zu lange her. Melden Sie sich ab und wieder an und kommen Sie innerhalb von zehn Minuten zurück.",
 );
@@ -124,7 +125,7 @@ impl Login {
                 let names = (&*self.issuer, signed_in.user.user_name.as_str());
                 let status = if problem.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
                 let csrf = self.own_csrf(parts);
-                let shown = pages::factor::enrol(&csrf, "/account/factors/confirm", &offer, names, problem);
+                let shown = pages::factor::enrol(&csrf, "/account/factors/confirm", &offer, names, false, problem);
                 return page(status, shown);
             }
             Done::Codes(secret, codes) => {
@@ -144,7 +145,7 @@ impl Login {
             Kind::Confirm => (FACTOR, STALE),
             Kind::Change => (FACTOR, WRONG),
         };
-        let text = if matches!(&error, Error::Refused { rule: "old-session", .. }) { OLD } else { text };
+        let text = if matches!(kind, Kind::Add) { proof_text(&error) } else { text };
         let recorded = self.record_failure(&error, connector, Some(&signed_in.user), &visit(parts).circumstance).await;
         match recorded.err().map_or(error, Error::Store) {
             Error::Refused { .. } => {
@@ -154,18 +155,13 @@ impl Login {
         }
     }
 
-    /// Offers a seed to who has no factor yet and has proved to be here.
+    /// Offers a seed to who has no app yet and has proved to be here.
     async fn try_add(&self, signed_in: &SignedIn, form: &Answer, parts: &Parts) -> Result<Done, Error> {
         let user = &signed_in.user;
-        if self.services.factors.enrolled(user.id).await?.is_any() {
-            return Err(Error::refused("factor", "there is a second factor already"));
+        if self.services.factors.enrolled(user.id).await?.code.is_some() {
+            return Err(Error::refused("factor", "there is an app already"));
         }
-        if self.has_own_password(signed_in).await? {
-            let password = form.single("password").unwrap_or_default();
-            self.check_present(signed_in, &Secret::new(password.to_owned()), parts).await?;
-        } else if self.services.clock.now().since(signed_in.session.created) > FRESH {
-            return Err(Error::refused("old-session", "the sign-in is too old to prove anything"));
-        }
+        self.check_is_here(signed_in, form.single("password").unwrap_or_default(), parts).await?;
         let secret = self.own_secret(parts)?;
         Ok(Done::Offered(Box::new(self.services.factors.offer(user.id, &secret)?), None))
     }
@@ -190,13 +186,13 @@ impl Login {
         services
             .ledger
             .retry(|mut change| async move {
-                if !services.factors.enrol_in(&mut change, signed_in.user.id, enrolment).await? {
+                if services.factors.enrol_in(&mut change, signed_in.user.id, enrolment).await? == Added::Not {
                     return Err(Error::refused("factor", "a second factor was set up meanwhile"));
                 }
                 let presence = Presence::two(services.clock.now());
                 let renewed = services.sessions.renew_alone_as(&mut change, &signed_in.session, presence).await;
                 let (secret, session, ended) = renewed?;
-                let event = self.own_event(EventKind::FactorEnrolled, signed_in, &session, parts);
+                let event = self.own_event(EventKind::FactorEnrolled, enrolment.kind(), signed_in, &session, parts);
                 let from = &visit(parts).circumstance;
                 services.outbox.tell_in(&mut change, &signed_in.user, Notice::FactorEnrolled, from).await?;
                 change.commit(event.detail("sessions_ended", ended)).await?;
@@ -205,14 +201,18 @@ impl Login {
             .await
     }
 
-    /// Removes the app, or makes new recovery codes, with a code of this moment.
+    /// Removes the app, or makes new recovery codes, with a code of this moment. Who has passkeys only shows one before.
     async fn try_change_factors(&self, signed_in: &SignedIn, form: &Answer, parts: &Parts) -> Result<Done, Error> {
         let removes = match form.single("do") {
             Ok("remove") => true,
             Ok("recovery-codes") => false,
             _ => return Err(Error::refused("form", "the form does not say what to do")),
         };
-        self.check_code(&signed_in.user, form.single("code").unwrap_or_default(), parts).await?;
+        if self.services.factors.enrolled(signed_in.user.id).await?.code.is_some() {
+            self.check_code(&signed_in.user, form.single("code").unwrap_or_default(), parts).await?;
+        } else {
+            self.check_factor_is_fresh(signed_in)?;
+        }
         let services = &self.services;
         let user = &signed_in.user;
         let codes = &services.factors.new_codes(user.id);
@@ -223,30 +223,38 @@ impl Login {
                     return Err(Error::refused("factor", "the second factor was removed meanwhile"));
                 }
                 let kind = if removes {
-                    services.factors.remove_in(&mut change, user.id).await?;
+                    services.factors.remove_app_in(&mut change, user.id).await?;
                     EventKind::FactorRemoved
                 } else {
                     services.factors.put_codes_in(&mut change, user.id, codes)?;
                     EventKind::RecoveryCodesCreated
                 };
-                let presence = if removes { Presence::default() } else { Presence::two(services.clock.now()) };
+                let is_left = services.factors.enrolled_in(&mut change, user.id).await?.is_any();
+                let presence = if is_left { Presence::two(services.clock.now()) } else { Presence::default() };
                 let renewed = services.sessions.renew_alone_as(&mut change, &signed_in.session, presence).await;
                 let (secret, session, ended) = renewed?;
-                let event = self.own_event(kind, signed_in, &session, parts).detail("sessions_ended", ended);
+                let event = self.own_event(kind, FactorKind::Code, signed_in, &session, parts);
                 let notice = if removes { Notice::FactorRemoved } else { Notice::RecoveryMade };
                 services.outbox.tell_in(&mut change, user, notice, &visit(parts).circumstance).await?;
-                change.commit(event).await?;
+                change.commit(event.detail("sessions_ended", ended)).await?;
                 Ok(secret)
             })
             .await?;
         Ok(if removes { Done::Removed(secret) } else { Done::Codes(secret, codes.codes().to_vec()) })
     }
 
-    fn own_event(&self, kind: EventKind, signed_in: &SignedIn, session: &Session, parts: &Parts) -> Event {
+    pub(super) fn own_event(
+        &self,
+        kind: EventKind,
+        factor: FactorKind,
+        signed_in: &SignedIn,
+        session: &Session,
+        parts: &Parts,
+    ) -> Event {
         Event::new(self.services.clock.now(), kind, &signed_in.actor())
             .within(&visit(parts).circumstance)
             .on("user", signed_in.user.id, &signed_in.user.user_name)
-            .detail("factor", FactorKind::Code.name())
+            .detail("factor", factor.name())
             .detail("session", session.id)
     }
 
@@ -255,7 +263,7 @@ impl Login {
         self.browser.session_secret(&parts.headers).ok_or_else(absent)
     }
 
-    async fn factors_page(
+    pub(super) async fn factors_page(
         &self,
         signed_in: &SignedIn,
         parts: &Parts,
@@ -263,15 +271,21 @@ impl Login {
         problem: Option<Words>,
         done: Option<Words>,
     ) -> Response {
-        let enrolled = self.services.factors.enrolled(signed_in.user.id).await.map_err(Error::from);
-        let asks_password = self.has_own_password(signed_in).await;
-        match (enrolled, asks_password) {
-            (Ok(enrolled), Ok(asks_password)) => {
-                let csrf = &self.own_csrf(parts);
-                let view = pages::factor::Own { csrf, enrolled: &enrolled, asks_password, problem, done };
-                page(status, pages::factor::own(&view))
-            }
-            (Err(error), _) | (_, Err(error)) => self.failure(&error, FACTOR, parts, &ReturnTo::home()),
-        }
+        let found = async {
+            let factors = &self.services.factors;
+            let (enrolled, passkeys) =
+                (factors.enrolled(signed_in.user.id).await?, factors.passkeys(signed_in.user.id).await?);
+            Ok::<_, Error>((enrolled, passkeys, self.has_own_password(signed_in).await?))
+        };
+        let (enrolled, passkeys, asks_password) = match found.await {
+            Ok(found) => found,
+            Err(error) => return self.failure(&error, FACTOR, parts, &ReturnTo::home()),
+        };
+        let (csrf, is_first) = (&self.own_csrf(parts), !enrolled.is_any());
+        let (is_fresh, has_passkeys) = (self.is_fresh(signed_in), self.party.is_some());
+        let passkeys = &passkeys;
+        let passkeys = pages::passkey::Own { csrf, passkeys, is_fresh, is_first, asks_password, has_passkeys };
+        let view = pages::factor::Own { csrf, enrolled: &enrolled, passkeys: &passkeys, problem, done };
+        page(status, pages::factor::own(&view))
     }
 }

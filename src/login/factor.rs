@@ -6,23 +6,32 @@ use http::request::Parts;
 use http::{Method as HttpMethod, StatusCode};
 
 use super::finish::{Evidence, Finished};
+use super::pages::factor::Ways;
 use super::return_to::ReturnTo;
 use super::routes::{MAX_FORM_BYTES, form, page, query, redirect, visit};
 use super::step::Step;
 use super::steps::STALE;
 use super::{Error, FACTOR, Login, SignedIn, pages};
 use crate::audit::{Event, EventKind, Housekeeping};
+use crate::credential::Enrolled;
+use crate::credential::passkey::Place;
 use crate::http::{Access, Rate, Route};
 use crate::limit::Subject as Limited;
 use crate::lockout::Subject;
 use crate::model::{Circumstance, FactorKind, Presence, User, Words, say};
 use crate::notify::Notice;
 use crate::secret::Secret;
+use crate::upstream::Answer as Form;
 
 /// What is said of a code that is not right, of one that was used, and of factors that are locked.
 pub(super) const WRONG: Words = say(
     "That code did not work. Wait for the next one, then try again.",
     "Dieser Code hat nicht funktioniert. Warten Sie auf den nächsten und versuchen Sie es noch einmal.",
+);
+/// What is said of a passkey that is not right, and of factors that are locked.
+const WRONG_PASSKEY: Words = say(
+    "That passkey did not work. Try again, or use another way.",
+    "Dieser Passkey hat nicht funktioniert. Versuchen Sie es noch einmal oder auf einem anderen Weg.",
 );
 /// What is said when the last try was used.
 const OVER: Words = say(
@@ -41,6 +50,32 @@ pub(super) fn table() -> Vec<Route<Login>> {
 }
 
 impl Login {
+    /// Checks what somebody shows as their second factor where they show it, in the browser that holds `secret`.
+    ///
+    /// # Errors
+    /// `Refused` when it is wrong or the factors are locked; `TooMany`, `Busy`, `Store`.
+    async fn check_factor(
+        &self,
+        user: &User,
+        shown: Shown<'_>,
+        secret: &Secret,
+        parts: &Parts,
+    ) -> Result<FactorKind, Error> {
+        match shown {
+            Shown::Code(code) => self.check_code(user, code, parts).await,
+            Shown::Passkey(credential) => {
+                let place = Place { user: Some(user.id), secret };
+                self.check_passkey(user, credential, &place, &visit(parts).circumstance).await?;
+                Ok(FactorKind::Passkey)
+            }
+        }
+    }
+
+    /// The ways in which somebody may show a second factor.
+    fn ways(&self, enrolled: &Enrolled) -> Ways {
+        Ways { app: enrolled.code.is_some(), passkeys: enrolled.passkeys > 0 && self.party.is_some() }
+    }
+
     /// Checks a code of somebody's second factor and uses it up: counted like a password, in a count of its own.
     ///
     /// # Errors
@@ -71,11 +106,41 @@ impl Login {
     }
 }
 
+/// What somebody shows as their second factor.
+#[derive(Clone, Copy)]
+enum Shown<'a> {
+    /// A code of their app, or for recovery.
+    Code(&'a str),
+    /// What their browser says of a passkey.
+    Passkey(&'a str),
+}
+
+impl<'a> Shown<'a> {
+    /// What a form shows: one of both.
+    fn of(form: &'a Form) -> Option<Self> {
+        match (form.optional("code"), form.optional("credential")) {
+            (Ok(Some(code)), Ok(None)) => Some(Self::Code(code)),
+            (Ok(None), Ok(Some(credential))) => Some(Self::Passkey(credential)),
+            _ => None,
+        }
+    }
+
+    const fn wrong(self) -> Words {
+        match self {
+            Self::Code(_) => WRONG,
+            Self::Passkey(_) => WRONG_PASSKEY,
+        }
+    }
+}
+
+/// What a form must have.
+const FIELDS: &str = "the form needs `csrf` and either `code` or `credential`, once each";
+
 async fn show(State(login): State<Login>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     let Some(secret) = login.browser.step_secret(&parts.headers) else { return redirect("/login", []) };
     match login.waiting(&secret).await {
-        Ok((_, _, Step::Factor)) => page(StatusCode::OK, pages::factor::ask(&login.csrf(&secret), None)),
+        Ok((user, _, Step::Factor)) => login.factor_page(&user, &secret, StatusCode::OK, None, &parts).await,
         Ok((_, _, other)) => redirect(other.path(), []),
         Err(Error::Refused { .. }) => redirect("/login", []),
         Err(error) => login.step_failure(error, &parts).await,
@@ -88,16 +153,18 @@ async fn shown(State(login): State<Login>, request: Request) -> Response {
         Ok(form) => form,
         Err(response) => return response,
     };
-    let (Ok(code), Ok(csrf)) = (form.single("code"), form.single("csrf")) else {
-        return crate::http::problem(StatusCode::BAD_REQUEST, "the form needs `code` and `csrf`, once each");
+    let (Some(shown), Ok(csrf)) = (Shown::of(&form), form.single("csrf")) else {
+        return crate::http::problem(StatusCode::BAD_REQUEST, FIELDS);
     };
     let secret = match login.step_secret(&parts, csrf) {
         Ok(secret) => secret,
         Err(response) => return *response,
     };
-    match login.try_factor(&secret, code, &parts).await {
+    match login.try_factor(&secret, shown, &parts).await {
         Ok(Tried::Finished(finished)) => login.welcome(&finished),
-        Ok(Tried::Wrong) => page(StatusCode::UNAUTHORIZED, pages::factor::ask(&login.csrf(&secret), Some(WRONG))),
+        Ok(Tried::Wrong(user)) => {
+            login.factor_page(&user, &secret, StatusCode::UNAUTHORIZED, Some(shown.wrong()), &parts).await
+        }
         Ok(Tried::Over) => page(StatusCode::FORBIDDEN, pages::begin_again(OVER)),
         Err(error) => login.step_failure(error, &parts).await,
     }
@@ -107,19 +174,33 @@ async fn shown(State(login): State<Login>, request: Request) -> Response {
 enum Tried {
     Finished(Finished),
     /// It was wrong; another may be tried.
-    Wrong,
+    Wrong(Box<User>),
     /// It was wrong, and the last one.
     Over,
 }
 
 impl Login {
-    async fn try_factor(&self, secret: &Secret, code: &str, parts: &Parts) -> Result<Tried, Error> {
+    async fn factor_page(
+        &self,
+        user: &User,
+        secret: &Secret,
+        status: StatusCode,
+        problem: Option<Words>,
+        parts: &Parts,
+    ) -> Response {
+        match self.services.factors.enrolled(user.id).await {
+            Ok(enrolled) => page(status, pages::factor::ask(&self.csrf(secret), self.ways(&enrolled), problem)),
+            Err(error) => self.step_failure(error.into(), parts).await,
+        }
+    }
+
+    async fn try_factor(&self, secret: &Secret, shown: Shown<'_>, parts: &Parts) -> Result<Tried, Error> {
         let (user, _, step) = self.waiting(secret).await?;
         if step != Step::Factor {
             return Err(Error::refused("step", "the sign-in does not wait for a second factor"));
         }
         let is_last = self.count_try(secret).await?;
-        match self.check_code(&user, code, parts).await {
+        match self.check_factor(&user, shown, secret, parts).await {
             Ok(kind) => Ok(Tried::Finished(self.resume(secret, &Evidence::Factor(kind), &visit(parts)).await?)),
             Err(error @ Error::Refused { .. }) => {
                 self.record_failure(&error, FACTOR, Some(&user), &visit(parts).circumstance).await?;
@@ -127,7 +208,7 @@ impl Login {
                     self.drop_pending(secret).await?;
                     return Ok(Tried::Over);
                 }
-                Ok(Tried::Wrong)
+                Ok(Tried::Wrong(Box::new(user)))
             }
             Err(error) => Err(error),
         }
@@ -151,8 +232,8 @@ async fn shown_again(State(login): State<Login>, request: Request) -> Response {
         Err(response) => return response,
     };
     let return_to = ReturnTo::parse(form.optional("return_to").ok().flatten());
-    let (Ok(code), Ok(csrf)) = (form.single("code"), form.single("csrf")) else {
-        return crate::http::problem(StatusCode::BAD_REQUEST, "the form needs `code` and `csrf`, once each");
+    let (Some(shown), Ok(csrf)) = (Shown::of(&form), form.single("csrf")) else {
+        return crate::http::problem(StatusCode::BAD_REQUEST, FIELDS);
     };
     let signed_in = match login.present(&parts).await {
         Ok(Some(signed_in)) => signed_in,
@@ -162,14 +243,15 @@ async fn shown_again(State(login): State<Login>, request: Request) -> Response {
     if !login.is_own_form(&parts, csrf) {
         return login.step_up_page(&signed_in, &return_to, &parts, StatusCode::FORBIDDEN, Some(STALE)).await;
     }
-    match login.step_up(&signed_in, code, &parts).await {
+    match login.step_up(&signed_in, shown, &parts).await {
         Ok(secret) => redirect(return_to.as_str(), [login.browser.session_header(&secret)]),
         Err(error) => {
             let user = Some(&*signed_in.user);
             let recorded = login.record_failure(&error, FACTOR, user, &visit(&parts).circumstance).await;
             match recorded.err().map_or(error, Error::Store) {
                 Error::Refused { .. } => {
-                    login.step_up_page(&signed_in, &return_to, &parts, StatusCode::UNAUTHORIZED, Some(WRONG)).await
+                    let problem = Some(shown.wrong());
+                    login.step_up_page(&signed_in, &return_to, &parts, StatusCode::UNAUTHORIZED, problem).await
                 }
                 error => login.failure(&error, FACTOR, &parts, &return_to),
             }
@@ -199,12 +281,15 @@ impl Login {
         if !enrolled.is_any() {
             return page(StatusCode::OK, pages::factor::nothing_to_show(&sign_in_address(return_to)));
         }
-        page(status, pages::factor::ask_again(&self.own_csrf(parts), return_to.as_str(), problem))
+        let ways = self.ways(&enrolled);
+        page(status, pages::factor::ask_again(&self.own_csrf(parts), return_to.as_str(), ways, problem))
     }
 
     /// Takes a second factor from somebody who is signed in: the session goes on under a new secret.
-    async fn step_up(&self, signed_in: &SignedIn, code: &str, parts: &Parts) -> Result<Secret, Error> {
-        let kind = self.check_code(&signed_in.user, code, parts).await?;
+    async fn step_up(&self, signed_in: &SignedIn, shown: Shown<'_>, parts: &Parts) -> Result<Secret, Error> {
+        let absent = || Error::refused("session", "there is no session");
+        let secret = self.browser.session_secret(&parts.headers).ok_or_else(absent)?;
+        let kind = self.check_factor(&signed_in.user, shown, &secret, parts).await?;
         let services = &self.services;
         let circumstance = &visit(parts).circumstance;
         services

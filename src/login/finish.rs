@@ -6,13 +6,15 @@ use serde_json::{Map, Value};
 use super::pending::{FactorShown, First, Pending};
 use super::return_to::ReturnTo;
 use super::step::{self, Step};
-use super::{Connector, Error, LINK, Login, PASSWORD};
+use super::{Connector, Error, LINK, Login, PASSKEY, PASSWORD};
 use crate::access::Permit;
 use crate::audit::{Change, Event, EventKind, Housekeeping};
 use crate::clock::Timestamp;
 use crate::credential::{Enrolment, Prepared, Verified};
 use crate::directory::{SourceRecord, parse_user_name};
-use crate::model::{Actor, Attributes, Circumstance, FactorKind, OrganisationId, SourceId, Status, User, UserId, fold};
+use crate::model::{
+    Actor, Attributes, Circumstance, FactorKind, OrganisationId, PasskeyId, SourceId, Status, User, UserId, fold,
+};
 use crate::notify::Notice;
 use crate::secret::Secret;
 use crate::session::{Details, Method, Session};
@@ -26,6 +28,8 @@ pub(super) const TABLES: [(u8, &str); 1] = [(0x51, CLAIMS.name())];
 
 /// What has proved who somebody is.
 pub(super) enum Proof {
+    /// One of somebody's passkeys, which verified who holds it.
+    Passkey(UserId, PasskeyId),
     /// A password kept here.
     Password(Verified),
     /// A connector's word, by this protocol.
@@ -105,7 +109,12 @@ impl Login {
             let admit = |change| self.admit(change, identity, *method, visit);
             self.services.ledger.retry(admit).await?;
         }
-        let pending = &self.pending(First::from(proof), return_to.as_str());
+        let pending = &mut self.pending(First::from(proof), return_to.as_str());
+        if let First::Passkey(..) = &pending.first {
+            // Having it is one thing, and what it verified is another.
+            pending.factor = Some(FactorShown { kind: FactorKind::Passkey, at: self.services.clock.now() });
+        }
+        let pending = &*pending;
         self.services.ledger.retry(|change| self.advance(change, pending.clone(), visit)).await
     }
 
@@ -128,7 +137,7 @@ impl Login {
                         self.set_password(&mut change, &user, prepared, visit).await?;
                         pending.chooses_password = None;
                     }
-                    (Evidence::NewPassword(_), First::Upstream { .. }) => {
+                    (Evidence::NewPassword(_), First::Passkey(..) | First::Upstream { .. }) => {
                         return Err(Error::refused("step", "this sign-in was by no password"));
                     }
                     (Evidence::Factor(kind), _) => {
@@ -136,7 +145,7 @@ impl Login {
                     }
                     (Evidence::Enrolled(enrolment), _) => {
                         self.enrol(&mut change, &user, enrolment, visit).await?;
-                        let kind = FactorKind::Code;
+                        let kind = enrolment.kind();
                         pending.factor = Some(FactorShown { kind, at: self.services.clock.now() });
                     }
                 }
@@ -246,12 +255,13 @@ impl Login {
         let services = &self.services;
         let (connector, method) = match &pending.first {
             First::Link(_) => (built_in(LINK)?, Method::Link),
+            First::Passkey(..) => (built_in(PASSKEY)?, Method::Passkey),
             First::Password(_) => (built_in(PASSWORD)?, Method::Password),
             First::Upstream { connector, method, .. } => (connector.clone(), *method),
         };
         let (upstream_session, groups) = match &pending.first {
             First::Upstream { session, groups, .. } => (session.clone(), groups.clone()),
-            First::Link(_) | First::Password(_) => (None, Vec::new()),
+            First::Link(_) | First::Passkey(..) | First::Password(_) => (None, Vec::new()),
         };
         let permit = services.access.sign_in_permit(connector.clone(), visit.circumstance.clone());
         let details = Details {
@@ -284,6 +294,12 @@ impl Login {
         let directory = &self.services.directory;
         match first {
             First::Link(id) => Ok(directory.user_in(change, *id).await?),
+            First::Passkey(user, id) => {
+                if !self.services.factors.has_passkey_in(change, *user, *id).await? {
+                    return Err(Error::refused("credential", "the passkey was removed meanwhile"));
+                }
+                Ok(directory.user_in(change, *user).await?)
+            }
             First::Password(verified) => {
                 if !self.services.credentials.is_current(change, verified).await? {
                     return Err(Error::refused("stale-password", "another password was set meanwhile"));
@@ -330,11 +346,21 @@ impl Login {
     /// Accepts an assertion's id once.
     async fn claim(&self, change: &mut Change, identity: &AssertedIdentity) -> Result<(), Error> {
         let Some(claim) = identity.claim() else { return Ok(()) };
-        let key = (identity.connector().clone(), claim.id.clone());
+        self.claim_once(change, identity.connector(), &claim.id, claim.until).await
+    }
+
+    /// Takes what a connector or a passkey answered by, once.
+    pub(super) async fn claim_once(
+        &self,
+        change: &mut Change,
+        connector: &SourceId,
+        id: &str,
+        until: Timestamp,
+    ) -> Result<(), Error> {
+        let key = (connector.clone(), id.to_owned());
         if change.find(&CLAIMS, OrganisationId::DEFAULT, &key).await?.is_some() {
-            return Err(Error::refused("replay", "the assertion was used before"));
+            return Err(Error::refused("replay", "the answer was used before"));
         }
-        let until = claim.until;
         change.put_until(&CLAIMS, OrganisationId::DEFAULT, &key, &until, Some(until))?;
         Ok(())
     }
@@ -408,6 +434,7 @@ impl Login {
 impl From<Proof> for First {
     fn from(proof: Proof) -> Self {
         match proof {
+            Proof::Passkey(user, id) => Self::Passkey(user, id),
             Proof::Password(verified) => Self::Password(verified),
             Proof::Upstream(identity, method) => Self::Upstream {
                 connector: identity.connector().clone(),
@@ -420,7 +447,7 @@ impl From<Proof> for First {
     }
 }
 
-fn built_in(name: &str) -> Result<SourceId, Error> {
+pub(super) fn built_in(name: &str) -> Result<SourceId, Error> {
     name.parse().map_err(|_| Error::Unavailable(format!("`{name}` is no connector")))
 }
 

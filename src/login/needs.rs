@@ -5,8 +5,8 @@ use super::pending::{First, Pending};
 use super::step::Needs;
 use super::{Error, Login};
 use crate::audit::{Change, Event, EventKind};
-use crate::credential::Enrolment;
-use crate::model::{Actor, FactorKind, Presence, User, UserId};
+use crate::credential::{Added, Enrolment};
+use crate::model::{Actor, Presence, User, UserId};
 use crate::notify::Notice;
 
 impl Login {
@@ -26,7 +26,7 @@ impl Login {
     /// Whether the proof is the word of a provider that asks for second factors itself.
     fn trusts_factors(&self, first: &First) -> bool {
         match first {
-            First::Link(_) | First::Password(_) => false,
+            First::Link(_) | First::Passkey(..) | First::Password(_) => false,
             First::Upstream { connector, .. } => self.connectors.get(connector).is_some_and(|c| c.trusts_factors),
         }
     }
@@ -48,13 +48,13 @@ impl Login {
         enrolment: &Enrolment,
         visit: &Visit,
     ) -> Result<(), Error> {
-        if !self.services.factors.enrol_in(change, user.id, enrolment).await? {
+        if self.services.factors.enrol_in(change, user.id, enrolment).await? == Added::Not {
             return Err(Error::refused("factor", "a second factor was set up meanwhile"));
         }
         let event = Event::new(self.services.clock.now(), EventKind::FactorEnrolled, &Actor::Anonymous)
             .within(&visit.circumstance)
             .on("user", user.id, &user.user_name)
-            .detail("factor", FactorKind::Code.name());
+            .detail("factor", enrolment.kind().name());
         change.also(event);
         self.services.outbox.tell_in(change, user, Notice::FactorEnrolled, &visit.circumstance).await?;
         Ok(())

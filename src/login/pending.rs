@@ -11,7 +11,7 @@ use super::{Error, Login};
 use crate::audit::{Change, Housekeeping};
 use crate::clock::Timestamp;
 use crate::credential::Verified;
-use crate::model::{FactorKind, OrganisationId, SourceId, UserId};
+use crate::model::{FactorKind, OrganisationId, PasskeyId, SourceId, UserId};
 use crate::secret::Secret;
 use crate::session::{Method, SECRET_CHARACTERS};
 use crate::store::Table;
@@ -55,6 +55,9 @@ pub(super) enum First {
         #[n(4)]
         groups: Vec<String>,
     },
+    /// A passkey of somebody, which verified who holds it.
+    #[n(3)]
+    Passkey(#[n(0)] UserId, #[n(1)] PasskeyId),
 }
 
 /// A sign-in under way.

@@ -44,10 +44,12 @@ pub fn routes(login: Login) -> axum::Router {
     let parts = [
         super::account::table(),
         super::account_factors::table(),
+        super::account_passkeys::table(),
         super::enrol::table(),
         super::factor::table(),
         super::language::table(),
         super::own_sessions::table(),
+        super::passkey::table(),
     ];
     let rows = table().into_iter().chain(super::steps::table()).chain(parts.into_iter().flatten()).collect();
     router(rows, login, admit).layer(axum::middleware::from_fn(super::language::speak))
@@ -161,7 +163,7 @@ impl Login {
         self.connectors.iter().map(|(id, c)| Choice { id: id.clone(), label: c.label.clone() }).collect()
     }
 
-    fn sign_in_page(
+    pub(super) fn sign_in_page(
         &self,
         status: StatusCode,
         parts: &Parts,
@@ -177,6 +179,7 @@ impl Login {
             problem,
             reference: problem.map(|_| reference.as_str()),
             contact: self.contact.as_deref(),
+            has_passkeys: self.party.is_some(),
         };
         let mut response = page(status, pages::sign_in(&view));
         if let Some(cookie) = self.browser.login_header(&secret) {
@@ -235,7 +238,7 @@ impl Login {
         }
     }
 
-    fn count(&self, method: Method, error: Option<&Error>) {
+    pub(super) fn count(&self, method: Method, error: Option<&Error>) {
         let (result, reason) = match error {
             None => ("success", "none"),
             Some(Error::Refused { rule, .. }) => ("failure", *rule),

@@ -37,6 +37,9 @@ pub enum FactorKind {
     /// One of the codes for who has lost everything else.
     #[n(1)]
     Recovery,
+    /// A passkey or a security key.
+    #[n(2)]
+    Passkey,
 }
 
 impl FactorKind {
@@ -44,6 +47,7 @@ impl FactorKind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Code => "code",
+            Self::Passkey => "passkey",
             Self::Recovery => "recovery-code",
         }
     }

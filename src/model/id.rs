@@ -27,6 +27,9 @@ pub enum SessionKind {}
 /// Marks [`TokenId`].
 #[derive(Debug)]
 pub enum TokenKind {}
+/// Marks [`PasskeyId`].
+#[derive(Debug)]
+pub enum PasskeyKind {}
 /// Marks [`TicketId`].
 #[derive(Debug)]
 pub enum TicketKind {}
@@ -35,6 +38,8 @@ pub enum TicketKind {}
 pub type OrganisationId = Id<OrganisationKind>;
 /// Public id of a session, for lists; not the secret in the cookie.
 pub type SessionId = Id<SessionKind>;
+/// Id of a passkey among those of its owner; not its credential id.
+pub type PasskeyId = Id<PasskeyKind>;
 /// Public id of a token, for lists; not the secret.
 pub type TokenId = Id<TokenKind>;
 /// Id of a pending login.

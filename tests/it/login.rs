@@ -7,6 +7,7 @@ mod language;
 mod link;
 mod matrix;
 mod own_sessions;
+mod passkeys;
 mod password;
 mod provider;
 mod reset;

@@ -11,3 +11,4 @@ pub mod ledger;
 pub mod mail;
 pub mod peer;
 pub mod port;
+pub mod security_key;

@@ -65,8 +65,8 @@ fn of_factors() -> Vec<Operation> {
     vec![
         Operation::get("/api/v1/users/{user}/factors", "A user's second factors").needs("`users:read`").answers(
             200,
-            "user:Brief code:time? recovery_codes:count recovery_codes_made:time? requires_factor:flag \
-                 role_requires_factor:flag",
+            "user:Brief code:time? passkeys:[object] recovery_codes:count recovery_codes_made:time? \
+                 requires_factor:flag role_requires_factor:flag",
         ),
         Operation::delete("/api/v1/users/{user}/factors", "Removes a user's second factors and ends the sessions")
             .needs("`passwords:delete`, and every right of the user")

@@ -93,6 +93,7 @@ pub const fn method(method: Method) -> Words {
         Method::Link => say("a link", "einem Link"),
         Method::LdapBind => say("the password of a directory", "dem Passwort eines Verzeichnisses"),
         Method::OpenIdConnect => say("OpenID Connect", "OpenID Connect"),
+        Method::Passkey => say("a passkey", "einem Passkey"),
         Method::Password => say("password", "Passwort"),
         Method::Saml => say("SAML", "SAML"),
     }

@@ -42,12 +42,17 @@ impl TestGateway {
 
     /// The same with further files beside the configuration, by name.
     pub async fn with_files(lines: &str, files: &[(&str, &str)]) -> Self {
+        Self::at("http://127.0.0.1:8080", lines, files).await
+    }
+
+    /// The same at another address.
+    pub async fn at(address: &str, lines: &str, files: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         for (name, content) in files {
             std::fs::write(folder.path().join(name), content).unwrap();
         }
         let path = folder.path().join("cleargate.toml");
-        let text = format!("public_url = \"http://127.0.0.1:8080\"\npassword.hashing.memory = \"19MiB\"\n{lines}\n");
+        let text = format!("public_url = \"{address}\"\npassword.hashing.memory = \"19MiB\"\n{lines}\n");
         std::fs::write(&path, text).unwrap();
         let config = config::load(&path, &Credentials::None)
             .unwrap_or_else(|problems| panic!("{}", problems.iter().map(|p| format!("{p:?}\n")).collect::<String>()));
