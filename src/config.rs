@@ -49,7 +49,7 @@ pub use service::{Audit, Log, LogFormat, Notify, Outbound};
 pub use source::{Guard, Ldap, LdapBind, LdapPreset, LdapQuery, Passwords, Scim, TakesOver};
 pub use store::Store;
 pub use test::{Asked, AskedError, PolicyTest, TestSubject};
-pub use upstream::{Oidc, OidcClaims, Saml, SamlAttributes, SamlMetadata};
+pub use upstream::{Oidc, OidcClaims, Saml, SamlAttributes, SamlMetadata, SamlRequests};
 use url::Url;
 
 use crate::model::schema::Schemas;

@@ -17,6 +17,7 @@ mod factor;
 mod finish;
 mod language;
 mod link;
+mod logout;
 mod needs;
 mod own_sessions;
 mod pages;
@@ -43,7 +44,7 @@ use crate::limit::{Limits, Retry};
 use crate::lockout::Lockout;
 use crate::model::{Actor, Circumstance, SourceId, User};
 use crate::notify::Outbox;
-use crate::secret::{IdSource, MacKey, Secret};
+use crate::secret::{IdSource, MacKey};
 use crate::session::{Method, Sessions};
 use crate::store::{self, Retryable};
 use crate::upstream::{self, PasswordConnector, RedirectConnector};
@@ -66,7 +67,8 @@ pub const LINK: &str = "link";
 
 /// Every table tag of this module with its table's name.
 pub fn tables() -> Vec<(u8, &'static str)> {
-    ticket::TABLES.into_iter().chain(finish::TABLES).chain(link::TABLES).chain(pending::TABLES).collect()
+    let parts = [&finish::TABLES[..], &link::TABLES, &logout::TABLES, &pending::TABLES, &ticket::TABLES];
+    parts.concat()
 }
 
 /// Why a sign-in did not work. `Display` is for the log and the ledger, never for the page.
@@ -289,18 +291,6 @@ impl Login {
     /// Who is behind a browser, for the surfaces that serve browsers.
     pub fn browser(&self) -> &Browser {
         &self.browser
-    }
-
-    /// Ends the session of a cookie; one that has ended already is no error.
-    async fn end_session(&self, secret: &Secret, circumstance: &Circumstance) -> Result<(), Error> {
-        let Some(session) = self.services.sessions.check(secret).await? else { return Ok(()) };
-        let actor = session.actor();
-        let event =
-            |now| Event::new(now, EventKind::SessionEnded, &actor).within(circumstance).detail("reason", "signed out");
-        match self.services.sessions.end_with(session.id, event).await {
-            Ok(_) | Err(session::Error::NotFound) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
     }
 
     /// Records a failure. A ledger that cannot take it is an error of its own, which the caller must not swallow.

@@ -7,6 +7,7 @@
 
 mod ending;
 mod record;
+mod upstream;
 mod warm;
 
 use std::net::IpAddr;
@@ -24,6 +25,9 @@ use crate::secret::{IdSource, MacKey, Secret};
 use crate::store::{self, Range, Retryable, Table};
 
 use record::Record;
+use upstream::UPSTREAM_SUBJECTS;
+
+pub use upstream::AtUpstream;
 
 /// Characters of the secret in the cookie.
 pub const SECRET_CHARACTERS: usize = 43;
@@ -124,6 +128,8 @@ pub struct Details {
     pub user_agent: Option<String>,
     /// The session's name at the upstream, for logout from there: SAML `SessionIndex`, OpenID `sid`.
     pub upstream_session: Option<String>,
+    /// By what the upstream knows the person when they sign out, here or there.
+    pub at_upstream: Option<AtUpstream>,
     /// The groups that the connector named; 500 are kept. They are for show: roles follow from rules.
     pub groups: Vec<String>,
     /// How many things were shown.
@@ -155,6 +161,8 @@ pub struct Session {
     pub user_agent: Option<String>,
     /// The session's name at the upstream.
     pub upstream_session: Option<String>,
+    /// By what the upstream knows the person when they sign out, here or there.
+    pub at_upstream: Option<AtUpstream>,
     /// The groups that the connector named at sign-in.
     pub groups: Vec<String>,
     /// How many things its user has shown, and when a second factor last.
@@ -345,6 +353,9 @@ impl Sessions {
             let key = (session.connector.clone(), name.clone(), session.id);
             change.put_until(&UPSTREAM_SESSIONS, self.organisation, &key, &hash.into(), ends)?;
         }
+        if let Some(key) = session.subject_key() {
+            change.put_until(&UPSTREAM_SUBJECTS, self.organisation, &key, &hash.into(), ends)?;
+        }
         Ok((secret, session))
     }
 
@@ -390,6 +401,12 @@ impl Sessions {
         Ok(ended)
     }
 
+    /// The session of a hash, ended or not, as a change would leave it.
+    async fn find_in(&self, change: &mut Change, hash: &[u8; 32]) -> Result<Option<Session>, Error> {
+        let record = change.find(&SESSIONS, self.organisation, hash).await?;
+        Ok(record.map(|record| record.session(&self.limits)))
+    }
+
     /// Deletes a session's rows; `None` when it had ended already.
     async fn forget(&self, change: &mut Change, hash: &[u8; 32]) -> Result<Option<Session>, Error> {
         let Some(record) = change.find(&SESSIONS, self.organisation, hash).await? else { return Ok(None) };
@@ -400,6 +417,9 @@ impl Sessions {
         if let Some(name) = &session.upstream_session {
             let key = (session.connector.clone(), name.clone(), session.id);
             change.delete(&UPSTREAM_SESSIONS, self.organisation, &key);
+        }
+        if let Some(key) = session.subject_key() {
+            change.delete(&UPSTREAM_SUBJECTS, self.organisation, &key);
         }
         let has_ended = session.has_ended(self.clock.now(), self.generation().await?);
         Ok((!has_ended).then_some(session))

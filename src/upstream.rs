@@ -14,8 +14,12 @@ use futures_util::future::BoxFuture;
 use crate::clock::Timestamp;
 use crate::model::SourceId;
 use crate::secret::Secret;
+use crate::session::AtUpstream;
 
+mod logout;
 pub mod saml;
+
+pub use logout::{Delivery, LogoutAnswer, LogoutMessage, LogoutRequest};
 
 /// What an upstream vouched for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +34,7 @@ pub struct AssertedIdentity {
     attributes: BTreeMap<String, Vec<String>>,
     claim: Option<OneTime>,
     upstream_session: Option<String>,
+    at_upstream: Option<AtUpstream>,
 }
 
 /// An id that is accepted once: a SAML assertion's `ID`.
@@ -53,6 +58,7 @@ pub(crate) struct Assertion {
     pub(crate) attributes: BTreeMap<String, Vec<String>>,
     pub(crate) claim: Option<OneTime>,
     pub(crate) upstream_session: Option<String>,
+    pub(crate) at_upstream: Option<AtUpstream>,
 }
 
 impl AssertedIdentity {
@@ -68,6 +74,7 @@ impl AssertedIdentity {
             attributes: a.attributes,
             claim: a.claim,
             upstream_session: a.upstream_session,
+            at_upstream: a.at_upstream,
         }
     }
 
@@ -111,6 +118,10 @@ impl AssertedIdentity {
     pub fn upstream_session(&self) -> Option<&str> {
         self.upstream_session.as_deref()
     }
+    /// By what the upstream knows the person when they sign out, where it tells of that.
+    pub fn at_upstream(&self) -> Option<&AtUpstream> {
+        self.at_upstream.as_ref()
+    }
 }
 
 /// Why an identity was not accepted. The reason is for the log and the ledger; people see one text for all of them.
@@ -138,11 +149,22 @@ pub enum Error {
     },
 }
 
+/// Where a browser is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Departure {
+    /// The address.
+    pub location: String,
+    /// What is posted there as a form; none: the browser is redirected.
+    pub fields: Vec<(&'static str, String)>,
+}
+
 /// The beginning of a sign-in at an upstream.
 #[derive(Clone, Debug)]
 pub struct Start {
     /// Where to send the browser.
     pub location: String,
+    /// What is posted there as a form; none: the browser is redirected.
+    pub fields: Vec<(&'static str, String)>,
     /// The random handle that comes back with the answer (`state`, `RelayState`); the ticket is found by it.
     pub handle: String,
     /// What the connector must remember, opaque to the flow: request id, nonce, PKCE verifier.
@@ -188,6 +210,33 @@ pub trait RedirectConnector: Send + Sync {
     /// Reads the answer to a start whose `pending` was kept. The flow has checked the handle and that the ticket is
     /// used once.
     fn finish<'a>(&'a self, pending: &'a [u8], answer: &'a Answer) -> BoxFuture<'a, Result<AssertedIdentity, Error>>;
+    /// Whether it takes sign-ins that the upstream begins.
+    fn takes_unsolicited(&self) -> bool {
+        false
+    }
+    /// Reads an answer that nobody asked for.
+    fn finish_unsolicited<'a>(&'a self, _: &'a Answer) -> BoxFuture<'a, Result<AssertedIdentity, Error>> {
+        let reason = "the upstream cannot begin a sign-in".to_owned();
+        Box::pin(std::future::ready(Err(Error::Refused { rule: "in-response-to", reason })))
+    }
+    /// Whether the upstream may send people to an address of ours about logout.
+    fn has_logout(&self) -> bool {
+        false
+    }
+    /// Begins a logout at the upstream; `None` where it takes no requests for that.
+    fn start_logout<'a>(&'a self, _: &'a AtUpstream) -> BoxFuture<'a, Result<Option<Start>, Error>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+    /// Reads what came to our address for logout.
+    fn read_logout<'a>(&'a self, _: Delivery<'a>) -> BoxFuture<'a, Result<LogoutMessage, Error>> {
+        let reason = "the upstream has no logout".to_owned();
+        Box::pin(std::future::ready(Err(Error::Refused { rule: "shape", reason })))
+    }
+    /// Where the browser goes with the answer to a request for logout that was carried out.
+    fn answer_logout<'a>(&'a self, _: &'a LogoutRequest) -> BoxFuture<'a, Result<Departure, Error>> {
+        let reason = "the upstream has no logout".to_owned();
+        Box::pin(std::future::ready(Err(Error::Unavailable { reason })))
+    }
     /// The metadata document to publish, where the protocol has one: media type and body.
     fn metadata(&self) -> Option<(&'static str, String)> {
         None

@@ -31,6 +31,7 @@ fn details() -> Details {
         address: Some("192.0.2.7".parse().unwrap()),
         user_agent: Some("Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0".to_owned()),
         upstream_session: None,
+        at_upstream: None,
         groups: Vec::new(),
         presence: Presence::default(),
     }

@@ -129,6 +129,8 @@ impl EventKind {
         Self::InvitationRefused,
         Self::MailSent,
         Self::MailFailed,
+        Self::LogoutReceived,
+        Self::LogoutRefused,
     ];
 
     /// What it is about, as the manual groups events.
@@ -158,6 +160,8 @@ impl EventKind {
             | Self::FactorUsed
             | Self::LockCleared
             | Self::LockSet
+            | Self::LogoutReceived
+            | Self::LogoutRefused
             | Self::NetworkRefused
             | Self::NetworkRulesChanged
             | Self::PasskeyCopied

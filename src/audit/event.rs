@@ -168,6 +168,10 @@ pub enum EventKind {
     PasskeyCopied,
     #[n(50)]
     SeatsCorrected,
+    #[n(73)]
+    LogoutReceived,
+    #[n(74)]
+    LogoutRefused,
 }
 
 impl EventKind {
@@ -199,6 +203,8 @@ impl EventKind {
             Self::LockSet => "lock.set",
             Self::MailFailed => "mail.fail",
             Self::MailSent => "mail.send",
+            Self::LogoutReceived => "logout.receive",
+            Self::LogoutRefused => "logout.refuse",
             Self::MembershipChanged => "membership.update",
             Self::NetworkRefused => "network.refuse",
             Self::NetworkRulesChanged => "network.update",

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use super::section::Section;
 use crate::model::Network;
 
-/// Certificate and key of the public listener; PEM files, read again at a reload.
+/// A certificate and its key, PEM files: of the public listener, where they are read again at a reload, or of ours at a
+/// SAML provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
     /// The chain, leaf first.
@@ -58,7 +59,7 @@ impl Listen {
 }
 
 impl Tls {
-    fn resolve(section: &Section<'_>) -> Option<Self> {
+    pub(super) fn resolve(section: &Section<'_>) -> Option<Self> {
         let certificate = section.file("certificate");
         let key = section.secret_file("key");
         if section.is_present() {

@@ -50,8 +50,8 @@ pub fn resolve(file: &File, credentials: &Credentials) -> Result<Config, Vec<Pro
 
 /// Every key that the configuration knows, with its default.
 pub fn schema() -> Vec<super::Known> {
-    let text = "[[scim]]\n[[ldap]]\n[[saml]]\n[[oidc]]\n[[mapping]]\n[[test]]\n[[notify]]\n\
-                [[schema]]\n[[schema.attribute]]\n[[schema.attribute.sub_attribute]]\n\
+    let text = "[[scim]]\n[[ldap]]\n[[saml]]\n[[saml.signing]]\n[[saml.decryption]]\n[[oidc]]\n\
+                [[mapping]]\n[[test]]\n[[notify]]\n[[schema]]\n[[schema.attribute]]\n[[schema.attribute.sub_attribute]]\n\
                 [[resource_type]]\n[[resource_type.extensions]]\n[[seats.type]]\n"
         .to_owned();
     let file = File::parse(PathBuf::new(), vec![Source { name: "schema".to_owned(), text }]);

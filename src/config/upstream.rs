@@ -1,12 +1,14 @@
 //! `[[saml]]` and `[[oidc]]`: who proves an identity.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use url::Url;
 
 use super::factors;
 use super::form::Domain;
-use super::section::{Section, check_url};
+use super::listen::Tls;
+use super::section::{Section, Size, check_url};
 use crate::model::SourceId;
 use crate::secret::Secret;
 
@@ -32,6 +34,24 @@ pub struct SamlAttributes {
     pub groups: Option<String>,
 }
 
+/// How requests travel to a SAML identity provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SamlRequests {
+    /// By the Redirect binding where the provider's metadata has an address for it, else by POST.
+    Either,
+    /// In a form that the browser posts.
+    Post,
+    /// In the query of an address.
+    Redirect,
+}
+
+/// Most keys of ours of one use.
+pub const MAX_SAML_KEYS: usize = 4;
+/// Most ways to authenticate that are asked for.
+pub const MAX_SAML_CONTEXTS: usize = 8;
+/// Largest metadata document that can be allowed.
+pub const MAX_METADATA_BYTES: u64 = 16 << 20;
+
 /// `[[saml]]`: a SAML identity provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Saml {
@@ -41,6 +61,26 @@ pub struct Saml {
     pub name: String,
     /// Its metadata.
     pub metadata: SamlMetadata,
+    /// Most bytes of the metadata, default 1 MiB.
+    pub metadata_bytes: u64,
+    /// Which entity of a document that describes several.
+    pub metadata_entity: Option<String>,
+    /// How much its clock may differ from ours, default 1 minute, at most 5.
+    pub clock_skew: Duration,
+    /// Certificates and keys of ours that sign requests, the one that signs first; none by default.
+    pub signing: Vec<Tls>,
+    /// Certificates and keys of ours to which assertions are encrypted, the one that is published first; none by default.
+    pub decryption: Vec<Tls>,
+    /// Whether assertions encrypted by AES-CBC are taken; default no.
+    pub allow_cbc: bool,
+    /// How requests travel, default either way.
+    pub requests: SamlRequests,
+    /// Whether people have to sign in there anew each time; default no.
+    pub force_authn: bool,
+    /// The ways to authenticate of which one is demanded; none by default: any.
+    pub authn_contexts: Vec<String>,
+    /// Whether sign-ins that the provider begins are taken; default no.
+    pub idp_initiated: bool,
     /// PEM file with the authorities to trust when metadata is fetched; the system's by default.
     pub ca: Option<PathBuf>,
     /// The e-mail domains whose people it vouches for. The sign-in page sends them there.
@@ -130,7 +170,11 @@ impl Saml {
     pub(super) fn resolve(section: &Section<'_>) -> Option<Self> {
         let id = section.required::<SourceId>("id");
         let name = section.optional("name");
-        let metadata = SamlMetadata::resolve(&section.table("metadata"));
+        let place = section.table("metadata");
+        let metadata = SamlMetadata::resolve(&place);
+        let metadata_bytes = place.between("max_size", Size(1 << 20), Size(64 << 10), Size(MAX_METADATA_BYTES)).0;
+        let metadata_entity = place.optional("entity_id");
+        drop(place);
         if !section.has("metadata") {
             section.missing("metadata", "must be `{ url = \"https://…\" }` or `{ file = \"…\" }`");
         }
@@ -139,10 +183,52 @@ impl Saml {
         let link_existing = section.or("link_existing", true);
         let trusts_factors = factors::trusts(section);
         let attributes = SamlAttributes::resolve(&section.table("attributes"));
+        let minutes = |count: u64| Duration::from_secs(60 * count);
+        let clock_skew = section.between("clock_skew", minutes(1), Duration::ZERO, minutes(5));
+        let (signing, decryption) = (keys(section, "signing"), keys(section, "decryption"));
+        let allow_cbc = section.or("allow_cbc", false);
+        let requests = section.choice("requests", SamlRequests::Either, &REQUESTS);
+        let force_authn = section.or("force_authn", false);
+        let authn_contexts = section.list("authn_contexts", Vec::<String>::new());
+        if authn_contexts.len() > MAX_SAML_CONTEXTS {
+            section.error("authn_contexts", &format!("may have at most {MAX_SAML_CONTEXTS} entries"), None);
+        }
+        let idp_initiated = section.or("idp_initiated", false);
         let id = id?;
         let name = name.unwrap_or_else(|| id.to_string());
-        Some(Self { id, name, metadata: metadata?, ca, domains, link_existing, attributes, trusts_factors })
+        Some(Self {
+            id,
+            name,
+            metadata: metadata?,
+            metadata_bytes,
+            metadata_entity,
+            clock_skew,
+            signing,
+            decryption,
+            allow_cbc,
+            requests,
+            force_authn,
+            authn_contexts,
+            idp_initiated,
+            ca,
+            domains,
+            link_existing,
+            attributes,
+            trusts_factors,
+        })
     }
+}
+
+const REQUESTS: [(&str, SamlRequests); 3] =
+    [("either", SamlRequests::Either), ("post", SamlRequests::Post), ("redirect", SamlRequests::Redirect)];
+
+/// Certificates of ours with their keys.
+fn keys(section: &Section<'_>, name: &'static str) -> Vec<Tls> {
+    let sections = section.tables(name);
+    if sections.len() > MAX_SAML_KEYS {
+        section.error(name, &format!("may be written at most {MAX_SAML_KEYS} times"), None);
+    }
+    sections.iter().filter_map(Tls::resolve).collect()
 }
 
 impl OidcClaims {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{Error, Foundation};
 use crate::access::Access;
 use crate::audit::Ledger;
-use crate::config::{self, Config, SamlMetadata};
+use crate::config::{self, Config, SamlMetadata, SamlRequests, Tls};
 use crate::directory::Directory;
 use crate::error::Chain;
 use crate::http::outbound::{Outbound, OutboundSettings};
@@ -21,10 +21,15 @@ use crate::sync::{Source, Sync};
 use crate::upstream::PasswordConnector;
 use crate::upstream::bind::Bind;
 use crate::upstream::oidc::{OidcConnector, OidcSettings};
-use crate::upstream::saml::{AttributeNames, FetchedSaml, FetchedSettings, IdpMetadata, SamlConnector, Settings};
+use crate::upstream::saml::{
+    AttributeNames, Binding, FetchedSaml, FetchedSettings, IdpMetadata, Options, OwnKey, OwnKeys, Reading,
+    SamlConnector, Settings,
+};
 
 /// How much the clock of a provider may differ from ours.
 const CLOCK_SKEW: Duration = Duration::from_secs(60);
+/// Most bytes of what an OpenID provider sends.
+const MAX_DOCUMENT_BYTES: usize = 1024 * 1024;
 /// How often metadata that has an address is read again.
 const METADATA_EVERY: Duration = Duration::from_secs(60 * 60);
 
@@ -58,7 +63,7 @@ pub(super) fn connectors(config: &Config, foundation: &Foundation) -> Result<BTr
     Ok(connectors)
 }
 
-fn outbound(config: &Config, key: &str, ca: Option<&Path>) -> Result<Outbound, Error> {
+fn outbound(config: &Config, key: &str, ca: Option<&Path>, most: usize) -> Result<Outbound, Error> {
     let ca_pem = match ca {
         None => None,
         Some(path) => {
@@ -67,12 +72,50 @@ fn outbound(config: &Config, key: &str, ca: Option<&Path>) -> Result<Outbound, E
         }
     };
     let allow = config.outbound.allow.iter().map(ToString::to_string).collect();
-    let settings = OutboundSettings { ca_pem, allow, ..OutboundSettings::default() };
+    let settings = OutboundSettings { ca_pem, allow, max_response_bytes: most, ..OutboundSettings::default() };
     Outbound::new(settings).map_err(|error| Error::configuration(format!("{key}.ca"), error))
 }
 
 fn domains(domains: &[config::Domain]) -> Vec<String> {
     domains.iter().map(|domain| domain.as_str().to_owned()).collect()
+}
+
+/// Our keys at a provider, or which of them cannot be used.
+fn own_keys(saml: &config::Saml) -> Result<OwnKeys, Error> {
+    let read = |name: &str, pairs: &[Tls]| -> Result<Vec<OwnKey>, Error> {
+        let key = |number: usize| format!("saml.{}.{name}[{number}]", saml.id);
+        pairs.iter().enumerate().map(|(number, pair)| own_key(&key(number), pair)).collect()
+    };
+    let keys = OwnKeys { signing: read("signing", &saml.signing)?, decryption: read("decryption", &saml.decryption)? };
+    if let Some(number) = keys.decryption.iter().position(|key| !key.is_rsa()) {
+        let key = format!("saml.{}.decryption[{number}]", saml.id);
+        return Err(Error::configuration(key, "is no RSA key; nothing else is encrypted to"));
+    }
+    Ok(keys)
+}
+
+fn own_key(key: &str, pair: &Tls) -> Result<OwnKey, Error> {
+    let read = |path: &Path| {
+        let reason = |error| Error::configuration(key, format!("{} cannot be read: {error}", path.display()));
+        std::fs::read(path).map(zeroize::Zeroizing::new).map_err(reason)
+    };
+    OwnKey::from_pem(&read(&pair.certificate)?, &read(&pair.key)?)
+        .map_err(|error| Error::configuration(key, format!("cannot be used: {error}")))
+}
+
+fn saml_options(saml: &config::Saml) -> Result<Options, Error> {
+    Ok(Options {
+        keys: Arc::new(own_keys(saml)?),
+        requests: match saml.requests {
+            SamlRequests::Either => None,
+            SamlRequests::Post => Some(Binding::Post),
+            SamlRequests::Redirect => Some(Binding::Redirect),
+        },
+        force_authn: saml.force_authn,
+        contexts: saml.authn_contexts.clone(),
+        allow_cbc: saml.allow_cbc,
+        unsolicited: saml.idp_initiated,
+    })
 }
 
 fn saml_connector(config: &Config, saml: &config::Saml, foundation: &Foundation) -> Result<Connector, Error> {
@@ -92,25 +135,29 @@ fn saml_connector(config: &Config, saml: &config::Saml, foundation: &Foundation)
     let Foundation { clock, ids, tasks, .. } = foundation;
     let id = saml.id.clone();
     let trusted = domains(&saml.domains);
+    let (options, clock_skew) = (saml_options(saml)?, saml.clock_skew);
+    let max_bytes = usize::try_from(saml.metadata_bytes).unwrap_or(usize::MAX);
+    let reading = Reading { max_bytes, entity: saml.metadata_entity.clone() };
     let redirect: Arc<dyn crate::upstream::RedirectConnector> = match &saml.metadata {
         SamlMetadata::File(path) => {
             let key = format!("saml.{id}.metadata.file");
             let document = std::fs::read(path)
                 .map_err(|error| Error::configuration(&key, format!("{} cannot be read: {error}", path.display())))?;
-            let idp = IdpMetadata::parse(&document).map_err(|error| Error::configuration(&key, error))?;
-            let settings =
-                Settings { id, public_url, idp, clock_skew: CLOCK_SKEW, attributes, domains: trusted.clone() };
+            let idp = IdpMetadata::parse_as(&document, &reading).map_err(|error| Error::configuration(&key, error))?;
+            let settings = Settings { id, public_url, idp, clock_skew, attributes, domains: trusted.clone(), options };
             Arc::new(SamlConnector::new(settings, clock.clone(), ids.clone()))
         }
         SamlMetadata::Url(address) => {
-            let outbound = outbound(config, &format!("saml.{id}"), saml.ca.as_deref())?;
+            let outbound = outbound(config, &format!("saml.{id}"), saml.ca.as_deref(), reading.max_bytes)?;
             let settings = FetchedSettings {
                 id: id.clone(),
                 public_url,
                 address: address.clone(),
-                clock_skew: CLOCK_SKEW,
+                clock_skew,
                 attributes,
                 domains: trusted.clone(),
+                options,
+                reading,
             };
             let connector = FetchedSaml::new(settings, outbound, clock.clone(), ids.clone());
             let refreshed = connector.clone();
@@ -138,7 +185,7 @@ fn saml_connector(config: &Config, saml: &config::Saml, foundation: &Foundation)
 
 fn oidc_connector(config: &Config, oidc: &config::Oidc, foundation: &Foundation) -> Result<Connector, Error> {
     let key = format!("oidc.{}", oidc.id);
-    let outbound = outbound(config, &key, oidc.ca.as_deref())?;
+    let outbound = outbound(config, &key, oidc.ca.as_deref(), MAX_DOCUMENT_BYTES)?;
     let mut settings = OidcSettings::new(oidc.id.clone(), &oidc.issuer, &oidc.client_id, config.public_url.clone());
     settings.client_secret.clone_from(&oidc.client_secret);
     settings.scopes.clone_from(&oidc.scopes);

@@ -215,6 +215,8 @@ impl Login {
         visit: &Visit,
     ) -> Result<(), Error> {
         let permit = self.services.access.sign_in_permit(identity.connector().clone(), visit.circumstance.clone());
+        let session = identity.upstream_session();
+        self.check_logged_out(&mut change, identity.connector(), session, identity.at_upstream()).await?;
         self.claim(&mut change, identity).await?;
         let account = self.account_of(&mut change, identity).await?;
         if let Account::Linked(user) | Account::Named(user) = &account {
@@ -259,9 +261,9 @@ impl Login {
             First::Password(_) => (built_in(PASSWORD)?, Method::Password),
             First::Upstream { connector, method, .. } => (connector.clone(), *method),
         };
-        let (upstream_session, groups) = match &pending.first {
-            First::Upstream { session, groups, .. } => (session.clone(), groups.clone()),
-            First::Link(_) | First::Passkey(..) | First::Password(_) => (None, Vec::new()),
+        let (upstream_session, groups, at_upstream) = match &pending.first {
+            First::Upstream { session, groups, at, .. } => (session.clone(), groups.clone(), at.clone()),
+            First::Link(_) | First::Passkey(..) | First::Password(_) => (None, Vec::new(), None),
         };
         let permit = services.access.sign_in_permit(connector.clone(), visit.circumstance.clone());
         let details = Details {
@@ -270,6 +272,7 @@ impl Login {
             address: visit.circumstance.address,
             user_agent: visit.user_agent.clone(),
             upstream_session,
+            at_upstream,
             groups,
             presence: self.presence(pending),
         };
@@ -306,10 +309,13 @@ impl Login {
                 }
                 Ok(directory.user_in(change, verified.user()).await?)
             }
-            First::Upstream { connector, subject, .. } => directory
-                .user_of_subject_in(change, connector, subject)
-                .await?
-                .ok_or_else(|| Error::refused("link", "the account is no longer the provider's to sign in to")),
+            First::Upstream { connector, subject, session, at, .. } => {
+                self.check_logged_out(change, connector, session.as_deref(), at.as_ref()).await?;
+                directory
+                    .user_of_subject_in(change, connector, subject)
+                    .await?
+                    .ok_or_else(|| Error::refused("link", "the account is no longer the provider's to sign in to"))
+            }
         }
     }
 
@@ -442,6 +448,7 @@ impl From<Proof> for First {
                 subject: identity.subject().to_owned(),
                 session: identity.upstream_session().map(str::to_owned),
                 groups: identity.groups().to_vec(),
+                at: identity.at_upstream().cloned(),
             },
         }
     }

@@ -1,6 +1,8 @@
 //! The pages of signing in and out. They work without scripts; everything that is shown is escaped by construction.
 
 pub mod factor;
+pub mod logout;
+pub mod onward;
 pub mod passkey;
 pub mod sessions;
 pub mod words;
@@ -277,31 +279,6 @@ pub fn home(name: &str, roles: &[String], csrf: &str, contact: Option<&str>) -> 
     )
 }
 
-/// Asks before signing out, so that a link cannot do it.
-pub fn sign_out(csrf: &str) -> Markup {
-    page(
-        say("Sign out", "Abmelden"),
-        &html! {
-            h1 { (say("Sign out?", "Abmelden?")) }
-            form method="post" action="/logout" {
-                input type="hidden" name="csrf" value=(csrf);
-                button type="submit" { (say("Sign out", "Abmelden")) }
-            }
-        },
-    )
-}
-
-/// After signing out.
-pub fn signed_out() -> Markup {
-    page(
-        say("Signed out", "Abgemeldet"),
-        &html! {
-            h1 { (say("Signed out", "Abgemeldet")) }
-            p { a href="/login" { (say("Sign in again", "Erneut anmelden")) } }
-        },
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -324,7 +301,9 @@ mod tests {
             refused(say("x", "x"), evil, Some(evil)).into_string(),
             home(evil, &[], evil, Some(evil)).into_string(),
             home(evil, &[evil.to_owned()], evil, None).into_string(),
-            sign_out(evil).into_string(),
+            logout::ask(evil).into_string(),
+            logout::signed_out(Some(evil)).into_string(),
+            onward::onward(evil, &[("SAMLRequest", evil.to_owned())]).into_string(),
         ] {
             assert!(!text.contains("<script>"), "{text}");
         }

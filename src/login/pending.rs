@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::credential::Verified;
 use crate::model::{FactorKind, OrganisationId, PasskeyId, SourceId, UserId};
 use crate::secret::Secret;
-use crate::session::{Method, SECRET_CHARACTERS};
+use crate::session::{AtUpstream, Method, SECRET_CHARACTERS};
 use crate::store::Table;
 
 /// How long a person may take until the last step, from the proof on.
@@ -54,6 +54,9 @@ pub(super) enum First {
         /// The groups that it named.
         #[n(4)]
         groups: Vec<String>,
+        /// By what it knows the person when they sign out.
+        #[n(5)]
+        at: Option<AtUpstream>,
     },
     /// A passkey of somebody, which verified who holds it.
     #[n(3)]

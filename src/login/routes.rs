@@ -36,7 +36,7 @@ const REFUSED: Words = say(
 /// Largest form of the login page, in bytes.
 pub(super) const MAX_FORM_BYTES: usize = 16 * 1024;
 /// Largest form of a SAML answer, in bytes: 256 KiB of message in base64 and URL encoding.
-const MAX_ANSWER_BYTES: usize = 512 * 1024;
+pub(super) const MAX_ANSWER_BYTES: usize = 512 * 1024;
 
 /// The surface's router.
 pub fn routes(login: Login) -> axum::Router {
@@ -48,6 +48,7 @@ pub fn routes(login: Login) -> axum::Router {
         super::enrol::table(),
         super::factor::table(),
         super::language::table(),
+        super::logout::table(),
         super::own_sessions::table(),
         super::passkey::table(),
     ];
@@ -60,13 +61,12 @@ fn table() -> Vec<Route<Login>> {
     vec![
         Route::new(HttpMethod::GET, "/", Access::Public, Rate::Page, home),
         Route::new(HttpMethod::GET, "/login", Access::Public, Rate::Page, choose),
+        Route::new(HttpMethod::GET, "/login/onward.js", Access::Public, Rate::Page, onward_script),
         Route::new(HttpMethod::GET, "/login/style.css", Access::Public, Rate::Page, style),
         Route::new(HttpMethod::GET, "/login/link", Access::Public, Rate::Page, show_link),
         Route::new(HttpMethod::POST, "/login/link", Access::Public, Rate::SignIn, follow_link),
         Route::new(HttpMethod::POST, "/login/password", Access::Public, Rate::SignIn, password),
         Route::new(HttpMethod::GET, "/login/{connector}", Access::Public, Rate::SignIn, start),
-        Route::new(HttpMethod::GET, "/logout", Access::Public, Rate::Page, ask_sign_out),
-        Route::new(HttpMethod::POST, "/logout", Access::Public, Rate::Page, sign_out),
         Route::new(HttpMethod::GET, "/saml/{connector}/metadata", Access::Public, Rate::Page, metadata),
         Route::new(HttpMethod::POST, "/saml/{connector}/acs", Access::Public, Rate::SignIn, saml_answer)
             .with_body_bytes(MAX_ANSWER_BYTES),
@@ -114,6 +114,22 @@ pub(super) fn redirect(location: &str, cookies: impl IntoIterator<Item = Option<
     };
     let mut response = StatusCode::SEE_OTHER.into_response();
     response.headers_mut().insert(header::LOCATION, location);
+    for cookie in cookies.into_iter().flatten() {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+/// Sends a browser on: by a redirect, or by a page with a form where there is something to post.
+pub(super) fn depart(
+    location: &str,
+    fields: &[(&'static str, String)],
+    cookies: impl IntoIterator<Item = Option<HeaderValue>>,
+) -> Response {
+    if fields.is_empty() {
+        return redirect(location, cookies);
+    }
+    let mut response = page(StatusCode::OK, pages::onward::onward(location, fields));
     for cookie in cookies.into_iter().flatten() {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
@@ -282,6 +298,11 @@ impl Login {
         visit: &Visit,
     ) -> Result<Finished, Error> {
         let connector = self.connector(id, kind)?;
+        if connector.redirect.takes_unsolicited() && !self.tickets.holds(handle).await? {
+            // What came with it is no handle of ours, and never an address.
+            let identity = connector.redirect.finish_unsolicited(answer).await?;
+            return self.finish(Proof::Upstream(Box::new(identity), kind), visit, &ReturnTo::home()).await;
+        }
         let cookie = self
             .browser
             .login_secret(headers)
@@ -306,17 +327,23 @@ impl Login {
         let secret = self.browser.login_secret_or_new(headers, &self.services.ids);
         let browser = self.tickets.browser(secret.expose());
         self.tickets.issue(&start.handle, id, start.pending, return_to.as_str(), browser).await?;
-        Ok(redirect(&start.location, [self.browser.login_header(&secret)]))
+        Ok(depart(&start.location, &start.fields, [self.browser.login_header(&secret)]))
     }
 }
 
-fn no_connector() -> Response {
+pub(super) fn no_connector() -> Response {
     problem(StatusCode::NOT_FOUND, "there is no such connector")
 }
 
 async fn style() -> Response {
     let headers = [(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "public, max-age=3600")];
     (headers, pages::STYLE).into_response()
+}
+
+async fn onward_script() -> Response {
+    let headers =
+        [(header::CONTENT_TYPE, "text/javascript; charset=utf-8"), (header::CACHE_CONTROL, "public, max-age=3600")];
+    (headers, pages::onward::SCRIPT).into_response()
 }
 
 async fn home(State(login): State<Login>, request: Request) -> Response {
@@ -457,35 +484,4 @@ async fn oidc_answer(State(login): State<Login>, Path(connector): Path<String>, 
     let answer = query(&parts);
     let handle = answer.single("state").unwrap_or_default().to_owned();
     login.answer(&id, Method::OpenIdConnect, &handle, &answer, &parts).await
-}
-
-async fn ask_sign_out(State(login): State<Login>, request: Request) -> Response {
-    let (parts, _) = request.into_parts();
-    match login.browser.session_secret(&parts.headers) {
-        Some(secret) => page(StatusCode::OK, pages::sign_out(&login.csrf(&secret))),
-        None => page(StatusCode::OK, pages::signed_out()),
-    }
-}
-
-async fn sign_out(State(login): State<Login>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    let form = match form(&parts, body, MAX_FORM_BYTES).await {
-        Ok(form) => form,
-        Err(response) => return response,
-    };
-    let secret = login.browser.session_secret(&parts.headers);
-    let is_ours = form.single("csrf").is_ok_and(|csrf| login.is_csrf(csrf, secret.clone()));
-    if !is_ours || !login.browser.is_not_foreign(&parts.headers) {
-        return problem(StatusCode::FORBIDDEN, "the form was too old or came from elsewhere");
-    }
-    if let Some(secret) = secret
-        && let Err(error) = login.end_session(&secret, &circumstance(&parts)).await
-    {
-        return login.failure(&error, PASSWORD, &parts, &ReturnTo::home());
-    }
-    let mut response = page(StatusCode::OK, pages::signed_out());
-    if let Some(cookie) = login.browser.forget_header() {
-        response.headers_mut().append(header::SET_COOKIE, cookie);
-    }
-    response
 }

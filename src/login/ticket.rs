@@ -101,6 +101,16 @@ impl Tickets {
         Ok(())
     }
 
+    /// Whether a sign-in is pending under a handle, in whatever browser.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn holds(&self, handle: &str) -> Result<bool, Error> {
+        let key = self.key.tag(handle.as_bytes());
+        let ticket = self.ledger.store().find(&TICKETS, OrganisationId::DEFAULT, &key).await?;
+        Ok(ticket.is_some_and(|ticket| ticket.until > self.clock.now()))
+    }
+
     /// Takes the ticket of a handle. Of two concurrent calls one succeeds; a foreign browser does not use it up.
     ///
     /// # Errors

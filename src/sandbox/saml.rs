@@ -14,11 +14,13 @@ use crate::upstream::saml::canonical::{escape_attribute, escape_text};
 use crate::upstream::saml::request::{REDIRECT_BINDING, random_id};
 use crate::upstream::saml::tree::{ASSERTION, DSIG, METADATA, PROTOCOL};
 
+pub mod encrypt;
 mod key;
 mod page;
 mod request;
 pub mod sign;
 
+pub use encrypt::Encryption;
 pub use key::{IdpKey, KeyKind};
 pub use page::router;
 pub use request::Request;
@@ -78,6 +80,7 @@ pub struct Idp {
     people: Arc<[Person]>,
     key: Arc<IdpKey>,
     signs: Signs,
+    encryption: Option<Encryption>,
     clock: Clock,
     ids: IdSource,
 }
@@ -86,13 +89,25 @@ impl Idp {
     /// A provider that is reached at `base` (`http://127.0.0.1:4000`, no slash at the end) and signs assertions.
     pub fn new(base: impl Into<String>, people: Vec<Person>, key: IdpKey, clock: Clock, ids: IdSource) -> Self {
         let (people, key) = (people.into(), Arc::new(key));
-        Self { base: base.into(), people, key, signs: Signs::Assertion, clock, ids }
+        Self { base: base.into(), people, key, signs: Signs::Assertion, encryption: None, clock, ids }
     }
 
     /// The same provider, with signatures elsewhere.
     #[must_use]
     pub fn signing(self, signs: Signs) -> Self {
         Self { signs, ..self }
+    }
+
+    /// The same provider with another clock.
+    #[must_use]
+    pub fn at(self, clock: Clock) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// The same provider, which encrypts its assertions.
+    #[must_use]
+    pub fn encrypting(self, encryption: Encryption) -> Self {
+        Self { encryption: Some(encryption), ..self }
     }
 
     /// Its entity id, which is also the path of its metadata.
@@ -130,7 +145,20 @@ impl Idp {
     /// # Errors
     /// `Key` when the key does not sign.
     pub fn respond(&self, request: &Request, person: &Person) -> Result<String, Error> {
-        sign::fill(&self.draft(request, person), &self.key)
+        self.finish(&self.draft(request, person))
+    }
+
+    /// Signs and encrypts a draft.
+    ///
+    /// # Errors
+    /// `Key`, `Unsignable`.
+    pub fn finish(&self, draft: &str) -> Result<String, Error> {
+        let Some(encryption) = &self.encryption else { return sign::fill(draft, &self.key) };
+        let inner = match self.signs {
+            Signs::Response => None,
+            Signs::Assertion | Signs::Both => sign::fill_innermost(draft, &self.key)?,
+        };
+        sign::fill(&encryption.apply(inner.as_deref().unwrap_or(draft))?, &self.key)
     }
 
     /// The answer before it is signed, with templates where the signatures go.

@@ -3,7 +3,7 @@
 
 use minicbor::{Decode, Encode};
 
-use super::{Details, MAX_GROUPS, MAX_USER_AGENT_CHARACTERS, Method, Session};
+use super::{AtUpstream, Details, MAX_GROUPS, MAX_USER_AGENT_CHARACTERS, Method, Session};
 use crate::clock::Timestamp;
 use crate::config;
 use crate::model::{Level, Presence, SessionId, SourceId, UserId};
@@ -38,6 +38,8 @@ pub(super) struct Record {
     /// The organisation's generation; absent in records of before there were any.
     #[n(13)]
     generation: Option<u64>,
+    #[n(14)]
+    at_upstream: Option<AtUpstream>,
 }
 
 impl Record {
@@ -59,6 +61,7 @@ impl Record {
             level: Some(details.presence.level),
             factor_at: details.presence.factor_at,
             generation: None,
+            at_upstream: details.at_upstream,
         }
     }
 
@@ -96,6 +99,7 @@ impl Record {
             address: self.address.clone(),
             user_agent: self.user_agent.clone(),
             upstream_session: self.upstream_session.clone(),
+            at_upstream: self.at_upstream.clone(),
             groups: self.groups.clone().unwrap_or_default(),
             presence: Presence { level: self.level.unwrap_or_default(), factor_at: self.factor_at },
             generation: self.generation.unwrap_or(0),

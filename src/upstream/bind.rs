@@ -115,6 +115,7 @@ impl Bind {
             attributes,
             claim: None,
             upstream_session: None,
+            at_upstream: None,
         };
         Ok(AssertedIdentity::new(self.id.clone(), assertion))
     }

@@ -260,7 +260,7 @@ impl OidcConnector {
             .set_pkce_challenge(challenge)
             .url();
         let pending = minicbor::to_vec(&pending).map_err(|e| unavailable(format!("nothing can be remembered: {e}")))?;
-        Ok(Start { location: location.into(), handle, pending })
+        Ok(Start { location: location.into(), fields: Vec::new(), handle, pending })
     }
 
     async fn end(&self, pending: &[u8], answer: &Answer) -> Result<AssertedIdentity, Error> {

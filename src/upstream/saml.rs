@@ -2,8 +2,9 @@
 //! request, takes one signed response to it by HTTP-POST.
 //!
 //! A response passes in this order, and the first failure ends it: the byte gate, a strict parser, the closed table of
-//! its structure, the signature, and only then what it says, read from the bytes that were hashed. Answers without a
-//! request, encrypted assertions, SHA-1 and any key but those of the metadata are refused. State is kept nowhere but in
+//! its structure, the signature, and only then what it says, read from the bytes that were hashed. What was encrypted
+//! passes all of it again once it is opened. SHA-1 and any key but those of the metadata are refused, and so are answers
+//! without a request, unless the administrator takes them from this provider. State is kept nowhere but in
 //! [`Start::pending`]; that an assertion is used once is for whoever claims [`AssertedIdentity::claim`].
 
 use std::sync::Arc;
@@ -14,30 +15,43 @@ use futures_util::future::BoxFuture;
 use minicbor::{Decode, Encode};
 use tokio::sync::watch;
 
-use super::{Answer, AssertedIdentity, Error, RedirectConnector, Start};
+use super::{
+    Answer, AssertedIdentity, Delivery, Departure, Error, LogoutMessage, LogoutRequest, RedirectConnector, Start,
+};
 use crate::clock::{Clock, Timestamp};
 use crate::model::SourceId;
 use crate::secret::IdSource;
+use crate::session::AtUpstream;
 
 mod assertion;
 pub(crate) mod canonical;
+mod encrypted;
 mod fetched;
 pub(crate) mod gate;
 mod identity;
+mod logout;
 mod metadata;
+mod own;
+mod published;
 pub(crate) mod request;
 #[cfg(feature = "second-opinion")]
 mod second_opinion;
+mod sign;
 mod signature;
 mod time;
 pub(crate) mod tree;
 
 pub use fetched::{FetchedSaml, FetchedSettings};
 pub use identity::AttributeNames;
-pub use metadata::{IdpMetadata, Unusable};
+pub use metadata::{Certificate, IdpMetadata, LogoutService, Reading, Unusable};
+pub use own::{MAX_KEYS, OwnKey, OwnKeys, UnusableKey};
+pub use request::Binding;
 
 /// How much clocks may differ when the configuration does not say.
 pub const DEFAULT_CLOCK_SKEW: Duration = Duration::from_secs(60);
+
+/// How old an answer without a request may be.
+const MAX_UNSOLICITED_AGE: Duration = Duration::from_secs(5 * 60);
 
 /// Media type of metadata (saml-metadata-2.0-os appendix A).
 const METADATA_TYPE: &str = "application/samlmetadata+xml";
@@ -57,17 +71,65 @@ pub struct Settings {
     pub attributes: AttributeNames,
     /// Domains whose e-mail addresses this provider is trusted to have verified. None by default.
     pub domains: Vec<String>,
+    /// What is chosen for this provider.
+    pub options: Options,
+}
+
+/// What an administrator chooses for a provider. By default nothing is signed, opened or demanded that not every
+/// provider does.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Our own keys.
+    pub keys: Arc<OwnKeys>,
+    /// How requests travel; by the Redirect binding where the provider takes that, unless it is said.
+    pub requests: Option<Binding>,
+    /// Whether people have to sign in there anew each time.
+    pub force_authn: bool,
+    /// The ways to authenticate of which one is demanded; none: any.
+    pub contexts: Vec<String>,
+    /// Whether assertions that are encrypted by AES-CBC are taken.
+    pub allow_cbc: bool,
+    /// Whether sign-ins that the provider begins are taken.
+    pub unsolicited: bool,
+}
+
+/// Our addresses at a connector; the first is our entity id too.
+#[derive(Clone, Debug)]
+struct Addresses {
+    metadata: String,
+    consumer: String,
+    logout: String,
+}
+
+impl Addresses {
+    fn of(public_url: &str, id: &SourceId) -> Self {
+        let base = format!("{}/saml/{id}", public_url.trim_end_matches('/'));
+        Self { metadata: format!("{base}/metadata"), consumer: format!("{base}/acs"), logout: format!("{base}/slo") }
+    }
+
+    /// Our metadata document.
+    fn publish(&self, options: &Options) -> (&'static str, String) {
+        let document = published::Published {
+            entity_id: &self.metadata,
+            consumer: &self.consumer,
+            // What we say about logout is signed, always.
+            logout: (!options.keys.signing.is_empty()).then_some(&self.logout),
+            keys: &options.keys,
+            allow_cbc: options.allow_cbc,
+        };
+        (METADATA_TYPE, document.render())
+    }
 }
 
 /// A SAML identity provider as a way to sign in.
 #[derive(Debug)]
 pub struct SamlConnector {
     id: SourceId,
-    entity_id: String,
-    consumer: String,
+    addresses: Addresses,
     clock_skew: Duration,
     attributes: AttributeNames,
     domains: Vec<String>,
+    options: Options,
     idp: watch::Sender<Arc<IdpMetadata>>,
     clock: Clock,
     ids: IdSource,
@@ -92,14 +154,13 @@ impl SamlConnector {
     /// A connector; its entity id is `{public_url}/saml/{id}/metadata`, its assertion consumer service
     /// `{public_url}/saml/{id}/acs`.
     pub fn new(settings: Settings, clock: Clock, ids: IdSource) -> Self {
-        let base = format!("{}/saml/{}", settings.public_url.trim_end_matches('/'), settings.id);
         Self {
+            addresses: Addresses::of(&settings.public_url, &settings.id),
             id: settings.id,
-            entity_id: format!("{base}/metadata"),
-            consumer: format!("{base}/acs"),
             clock_skew: settings.clock_skew,
             attributes: settings.attributes,
             domains: settings.domains,
+            options: settings.options,
             idp: watch::Sender::new(Arc::new(settings.idp)),
             clock,
             ids,
@@ -108,12 +169,12 @@ impl SamlConnector {
 
     /// Our entity id at this provider.
     pub fn entity_id(&self) -> &str {
-        &self.entity_id
+        &self.addresses.metadata
     }
 
     /// Where responses are posted to.
     pub fn consumer(&self) -> &str {
-        &self.consumer
+        &self.addresses.consumer
     }
 
     /// The provider's metadata in use.
@@ -137,46 +198,119 @@ impl SamlConnector {
 
     fn begin(&self) -> Result<Start, Error> {
         let (now, idp) = (self.clock.now(), self.current_idp()?);
-        let request = request::random_id(&self.ids);
-        let handle = self.ids.token().expose().to_owned();
-        let location = request::AuthnRequest {
-            id: &request,
-            issued: now,
-            destination: idp.redirect_address(),
-            issuer: &self.entity_id,
-            consumer: &self.consumer,
+        let key = self.options.keys.signing.first();
+        if idp.wants_signed_requests() && key.is_none() {
+            let reason = "the identity provider demands signed requests; write `signing` with a key of yours";
+            return Err(Error::Unavailable { reason: reason.to_owned() });
         }
-        .redirect(&handle)?;
-        let pending = minicbor::to_vec(Pending { request, requested: now })
+        let (binding, destination) = self.destination(&idp)?;
+        let id = request::random_id(&self.ids);
+        let handle = self.ids.token().expose().to_owned();
+        let document = request::AuthnRequest {
+            id: &id,
+            issued: now,
+            destination,
+            issuer: &self.addresses.metadata,
+            consumer: &self.addresses.consumer,
+            force: self.options.force_authn,
+            contexts: &self.options.contexts,
+        }
+        .render();
+        let relay_state = Some(handle.as_str());
+        let message = request::Message { field: "SAMLRequest", id: &id, document: &document, destination, relay_state };
+        let Departure { location, fields } = message.send(binding, key)?;
+        let pending = minicbor::to_vec(Pending { request: id, requested: now })
             .map_err(|error| Error::Unavailable { reason: format!("request: {error}") })?;
-        Ok(Start { location, handle, pending })
+        Ok(Start { location, fields, handle, pending })
+    }
+
+    /// How and where requests go.
+    fn destination<'a>(&self, idp: &'a IdpMetadata) -> Result<(Binding, &'a url::Url), Error> {
+        let bindings = match self.options.requests {
+            Some(chosen) => vec![chosen],
+            None => vec![Binding::Redirect, Binding::Post],
+        };
+        let found = bindings.into_iter().find_map(|binding| Some((binding, idp.sign_in_address(binding)?)));
+        found.ok_or_else(|| Error::Unavailable {
+            reason: "the identity provider's metadata has no address for the binding of `requests`".to_owned(),
+        })
     }
 
     fn accept(&self, pending: &[u8], answer: &Answer) -> Result<AssertedIdentity, Error> {
         let pending: Pending = minicbor::decode(pending)
             .map_err(|error| refused("in-response-to", format!("what was kept of the request: {error}")))?;
+        self.accept_as(Some(&pending.request), pending.requested, answer)
+    }
+
+    fn accept_unsolicited(&self, answer: &Answer) -> Result<AssertedIdentity, Error> {
+        if !self.options.unsolicited {
+            return Err(refused("in-response-to", "sign-ins that the provider begins are not taken from it"));
+        }
+        self.accept_as(None, self.clock.now().minus(MAX_UNSOLICITED_AGE), answer)
+    }
+
+    fn accept_as(
+        &self,
+        request: Option<&str>,
+        requested: Timestamp,
+        answer: &Answer,
+    ) -> Result<AssertedIdentity, Error> {
         let idp = self.current_idp()?;
+        let expected = assertion::Expected {
+            issuer: idp.entity_id(),
+            audience: &self.addresses.metadata,
+            recipient: &self.addresses.consumer,
+            request,
+            requested,
+            // Without a request there is nothing that it could be newer than.
+            is_forced: self.options.force_authn && request.is_some(),
+            contexts: &self.options.contexts,
+            now: self.clock.now(),
+            skew: self.clock_skew,
+        };
         let message = decode(answer.single("SAMLResponse")?)?;
         let text = gate::check(&message, gate::MESSAGE)?;
         let document = tree::parse(text)?;
         tree::check_response(&document)?;
         assertion::check_status(document.root_element())?;
-        let verified = signature::verify(&document, idp.keys())?;
-        let expected = assertion::Expected {
-            issuer: idp.entity_id(),
-            audience: &self.entity_id,
-            recipient: &self.consumer,
-            request: &pending.request,
-            requested: pending.requested,
-            now: self.clock.now(),
-            skew: self.clock_skew,
+        let statement = if encrypted::is_encrypted(document.root_element()) {
+            self.read_encrypted(&document, &idp, &expected)?
+        } else {
+            let verified = signature::verify(&document, idp.keys())?;
+            let statement = assertion::read(document.root_element(), &verified, &expected)?;
+            #[cfg(feature = "second-opinion")]
+            second_opinion::check(text, &idp, &expected, &statement)?;
+            statement
         };
-        let statement = assertion::read(document.root_element(), &verified, &expected)?;
-        #[cfg(feature = "second-opinion")]
-        second_opinion::check(text, &idp, &expected, &statement)?;
         let until = statement.until.plus(self.clock_skew);
         let identity = identity::read(statement, &self.attributes, &self.domains, until)?;
         Ok(AssertedIdentity::new(self.id.clone(), identity))
+    }
+
+    /// What an encrypted assertion says. A signature around it is verified before anything is opened, and what was
+    /// opened goes the whole way from the gate on.
+    fn read_encrypted(
+        &self,
+        document: &roxmltree::Document<'_>,
+        idp: &IdpMetadata,
+        expected: &assertion::Expected<'_>,
+    ) -> Result<assertion::Statement, Error> {
+        let envelope = signature::verify_envelope(document, idp.keys())?;
+        let hashed = envelope.as_ref().map(|envelope| tree::parse(envelope.text())).transpose()?;
+        let response = hashed.as_ref().unwrap_or(document).root_element();
+        let keys = &self.options.keys.decryption;
+        let opened = encrypted::open(response, keys, self.options.allow_cbc, &self.ids)?;
+        let text = gate::check(opened.as_bytes(), gate::MESSAGE)?;
+        let opened = tree::parse(text)?;
+        tree::check_response(&opened)?;
+        let verified = signature::verify_opened(envelope.as_ref(), &opened, idp.keys())?;
+        let statement = assertion::read(opened.root_element(), &verified, expected)?;
+        // It sees signatures only, so that it can judge an assertion that has its own.
+        #[cfg(feature = "second-opinion")]
+        if verified.signed() == signature::Signed::Assertion {
+            second_opinion::check(text, idp, expected, &statement)?;
+        }
+        Ok(statement)
     }
 
     /// The metadata, unless it says that it must not be used any more.
@@ -215,12 +349,37 @@ impl RedirectConnector for SamlConnector {
         Box::pin(std::future::ready(self.begin()))
     }
 
-    /// Runs inline: the gate bounds the work to a tenth of a millisecond for real responses, ten for the largest.
+    /// Runs inline: the gate bounds the work to a tenth of a millisecond for real responses, ten for the largest; opening
+    /// what is encrypted costs a few private key operations besides.
     fn finish<'a>(&'a self, pending: &'a [u8], answer: &'a Answer) -> BoxFuture<'a, Result<AssertedIdentity, Error>> {
         Box::pin(async move { self.accept(pending, answer) })
     }
 
+    fn takes_unsolicited(&self) -> bool {
+        self.options.unsolicited
+    }
+
+    fn finish_unsolicited<'a>(&'a self, answer: &'a Answer) -> BoxFuture<'a, Result<AssertedIdentity, Error>> {
+        Box::pin(async move { self.accept_unsolicited(answer) })
+    }
+
+    fn has_logout(&self) -> bool {
+        self.logout_address().is_some()
+    }
+
+    fn start_logout<'a>(&'a self, at: &'a AtUpstream) -> BoxFuture<'a, Result<Option<Start>, Error>> {
+        Box::pin(std::future::ready(self.begin_logout(at)))
+    }
+
+    fn read_logout<'a>(&'a self, delivery: Delivery<'a>) -> BoxFuture<'a, Result<LogoutMessage, Error>> {
+        Box::pin(std::future::ready(self.accept_logout(delivery)))
+    }
+
+    fn answer_logout<'a>(&'a self, request: &'a LogoutRequest) -> BoxFuture<'a, Result<Departure, Error>> {
+        Box::pin(std::future::ready(self.confirm_logout(request)))
+    }
+
     fn metadata(&self) -> Option<(&'static str, String)> {
-        Some((METADATA_TYPE, metadata::render(&self.entity_id, &self.consumer)))
+        Some(self.addresses.publish(&self.options))
     }
 }

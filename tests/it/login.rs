@@ -11,4 +11,5 @@ mod passkeys;
 mod password;
 mod provider;
 mod reset;
+mod saml;
 mod squatter;

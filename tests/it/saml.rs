@@ -8,16 +8,21 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use cleargate::clock::{ManualClock, Timestamp};
 use cleargate::sandbox::saml::{Idp, IdpKey, KeyKind, Person, Request, Signs, sign};
 use cleargate::secret::IdSource;
-use cleargate::upstream::saml::{AttributeNames, DEFAULT_CLOCK_SKEW, IdpMetadata, SamlConnector, Settings};
+use cleargate::upstream::saml::{
+    AttributeNames, Binding, DEFAULT_CLOCK_SKEW, IdpMetadata, Options, SamlConnector, Settings,
+};
 use cleargate::upstream::{Answer, AssertedIdentity, Error, RedirectConnector};
 use futures_util::FutureExt;
 
 mod accepted;
 mod content;
+mod encrypted;
 mod forged;
 mod identity;
+mod logout;
 mod markup;
 mod metadata;
+mod requests;
 mod sandbox;
 mod wrapped;
 mod xmlsec;
@@ -51,6 +56,7 @@ fn settings(metadata: &str) -> Settings {
         clock_skew: DEFAULT_CLOCK_SKEW,
         attributes: AttributeNames::default(),
         domains: Vec::new(),
+        options: Options::default(),
     }
 }
 

@@ -36,6 +36,7 @@ fn details() -> Details {
         address: Some("192.0.2.7".parse().unwrap()),
         user_agent: Some("Mozilla/5.0".into()),
         upstream_session: Some("_index1".into()),
+        at_upstream: None,
         groups: vec!["staff".into()],
         presence: Presence::default(),
     }

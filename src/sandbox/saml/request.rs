@@ -37,6 +37,16 @@ impl Request {
         Self::read(&message).map_err(|error| wrong(error.to_string()))
     }
 
+    /// Reads the field `SAMLRequest` of a form.
+    ///
+    /// # Errors
+    /// As [`Request::parse`].
+    pub fn parse_form(field: &str) -> Result<Self, Error> {
+        let wrong = |reason: String| Error::Request { reason };
+        let message = BASE64_STANDARD.decode(field).map_err(|error| wrong(error.to_string()))?;
+        Self::read(&message).map_err(|error| wrong(error.to_string()))
+    }
+
     fn read(message: &[u8]) -> Result<Self, crate::upstream::Error> {
         let document = tree::parse(gate::check(message, gate::MESSAGE)?)?;
         let root = document.root_element();

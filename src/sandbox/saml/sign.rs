@@ -33,14 +33,17 @@ pub fn template(id: &str, kind: KeyKind) -> String {
 /// `Unsignable` when the document is not well-formed or a template lacks a part; `Key` when the key does not sign.
 pub fn fill(document: &str, key: &IdpKey) -> Result<String, Error> {
     let mut text = document.to_owned();
-    while let Some(next) = fill_last(&text, key)? {
+    while let Some(next) = fill_innermost(&text, key)? {
         text = next;
     }
     Ok(text)
 }
 
-/// Fills the template that starts last, which has no other within.
-fn fill_last(text: &str, key: &IdpKey) -> Result<Option<String>, Error> {
+/// Fills the template that starts last, which has no other within; `None` when there is none left.
+///
+/// # Errors
+/// As [`fill`].
+pub fn fill_innermost(text: &str, key: &IdpKey) -> Result<Option<String>, Error> {
     let document = parse(text)?;
     let Some(place) = last_template(&document) else { return Ok(None) };
     let signature = place.parent().ok_or_else(|| unsignable("a signature value without signature"))?;

@@ -139,6 +139,7 @@ pub(super) fn assertion(claims: &Map<String, Value>, names: &Names) -> Result<As
         attributes: attributes(claims),
         claim: None,
         upstream_session: text("sid").map(str::to_owned),
+        at_upstream: None,
     })
 }
 

@@ -15,7 +15,9 @@ use super::{refused, time};
 use crate::clock::Timestamp;
 use crate::upstream::Error;
 
-const SUCCESS: &str = "urn:oasis:names:tc:SAML:2.0:status:Success";
+pub(super) const SUCCESS: &str = "urn:oasis:names:tc:SAML:2.0:status:Success";
+/// Longest name of a session or of a name space, in bytes.
+const MAX_NAME_BYTES: usize = 512;
 const BEARER: &str = "urn:oasis:names:tc:SAML:2.0:cm:bearer";
 
 /// What an answer is compared with.
@@ -26,10 +28,14 @@ pub(super) struct Expected<'a> {
     pub(super) audience: &'a str,
     /// Our assertion consumer service.
     pub(super) recipient: &'a str,
-    /// The id of our request.
-    pub(super) request: &'a str,
-    /// When we made it.
+    /// The id of our request; `None` where the provider may begin by itself.
+    pub(super) request: Option<&'a str>,
+    /// When we made it; without one, how old an answer may be.
     pub(super) requested: Timestamp,
+    /// Whether the person had to sign in there anew.
+    pub(super) is_forced: bool,
+    /// The ways to authenticate of which we asked for one; none: any.
+    pub(super) contexts: &'a [String],
     pub(super) now: Timestamp,
     pub(super) skew: Duration,
 }
@@ -41,9 +47,13 @@ pub(super) struct Statement {
     pub(super) name_id: String,
     /// The name identifier's format; empty when it is not stated.
     pub(super) name_id_format: String,
+    /// In whose name space the identifier is, and as whose member we are named, where it says so.
+    pub(super) qualifiers: (Option<String>, Option<String>),
     /// When its confirmation ends, without skew.
     pub(super) until: Timestamp,
     pub(super) session_index: Option<String>,
+    /// When it was issued.
+    pub(super) issued: Timestamp,
     pub(super) attributes: Vec<Attribute>,
 }
 
@@ -80,7 +90,7 @@ pub(super) fn check_status(response: Node<'_, '_>) -> Result<(), Error> {
 ///
 /// # Errors
 /// `Refused` with rule `version`, `issuer`, `destination`, `in-response-to`, `time`, `confirmation`, `recipient`,
-/// `audience`, `conditions`, `authentication` or `shape`.
+/// `audience`, `conditions`, `authentication`, `context` or `shape`.
 pub(super) fn read(
     message: Node<'_, '_>,
     verified: &VerifiedAssertion,
@@ -105,8 +115,11 @@ fn check_response(response: Node<'_, '_>, signed: Signed, expected: &Expected<'_
         return Err(refused("shape", "what was signed is no response"));
     }
     check_version(response)?;
-    if let Some(issuer) = child(response, ASSERTION, "Issuer") {
-        check_issuer(issuer, expected)?;
+    match child(response, ASSERTION, "Issuer") {
+        Some(issuer) => check_issuer(issuer, expected.issuer)?,
+        // saml-profiles-2.0-os section 4.1.4.2.
+        None if signed == Signed::Response => return Err(refused("issuer", "a signed response names no issuer")),
+        None => {}
     }
     match optional_attribute(response, "Destination") {
         Some(destination) if destination != expected.recipient => {
@@ -118,7 +131,7 @@ fn check_response(response: Node<'_, '_>, signed: Signed, expected: &Expected<'_
         _ => {}
     }
     check_request(optional_attribute(response, "InResponseTo"), expected)?;
-    check_issued(response, expected)
+    check_issued(response, expected).map(drop)
 }
 
 fn read_assertion(assertion: Node<'_, '_>, expected: &Expected<'_>) -> Result<Statement, Error> {
@@ -126,10 +139,14 @@ fn read_assertion(assertion: Node<'_, '_>, expected: &Expected<'_>) -> Result<St
         return Err(refused("shape", "what was signed is no assertion"));
     }
     check_version(assertion)?;
-    check_issuer(required(assertion, ASSERTION, "Issuer")?, expected)?;
-    check_issued(assertion, expected)?;
+    check_issuer(required(assertion, ASSERTION, "Issuer")?, expected.issuer)?;
+    let issued = check_issued(assertion, expected)?;
     let subject = required(assertion, ASSERTION, "Subject")?;
     let name_id = required(subject, ASSERTION, "NameID")?;
+    let qualifier = |name: &str| match optional_attribute(name_id, name) {
+        Some(value) if value.len() > MAX_NAME_BYTES => Err(refused("size", format!("`{name}` is too long"))),
+        value => Ok(value.map(str::to_owned)),
+    };
     let until = check_confirmation(subject, expected)?;
     check_conditions(required(assertion, ASSERTION, "Conditions")?, expected)?;
     let session_index = check_authentication(assertion, expected)?;
@@ -137,13 +154,15 @@ fn read_assertion(assertion: Node<'_, '_>, expected: &Expected<'_>) -> Result<St
         id: attribute(assertion, "ID")?.to_owned(),
         name_id: text(name_id)?.to_owned(),
         name_id_format: optional_attribute(name_id, "Format").unwrap_or_default().to_owned(),
+        qualifiers: (qualifier("NameQualifier")?, qualifier("SPNameQualifier")?),
         until,
         session_index: session_index.map(str::to_owned),
+        issued,
         attributes: read_attributes(assertion)?,
     })
 }
 
-fn check_version(node: Node<'_, '_>) -> Result<(), Error> {
+pub(super) fn check_version(node: Node<'_, '_>) -> Result<(), Error> {
     if optional_attribute(node, "Version") == Some("2.0") {
         Ok(())
     } else {
@@ -151,37 +170,38 @@ fn check_version(node: Node<'_, '_>) -> Result<(), Error> {
     }
 }
 
-fn check_issuer(issuer: Node<'_, '_>, expected: &Expected<'_>) -> Result<(), Error> {
+pub(super) fn check_issuer(issuer: Node<'_, '_>, expected: &str) -> Result<(), Error> {
     let format = optional_attribute(issuer, "Format");
     if !matches!(format, None | Some("urn:oasis:names:tc:SAML:2.0:nameid-format:entity")) {
         return Err(refused("issuer", "the issuer is not named by an entity id"));
     }
     let name = text(issuer)?;
-    if name == expected.issuer {
+    if name == expected {
         Ok(())
     } else {
-        Err(refused("issuer", format!("issued by `{}`, not by `{}`", printable(name), printable(expected.issuer))))
+        Err(refused("issuer", format!("issued by `{}`, not by `{}`", printable(name), printable(expected))))
     }
 }
 
 fn check_request(in_response_to: Option<&str>, expected: &Expected<'_>) -> Result<(), Error> {
-    match in_response_to {
-        Some(id) if id == expected.request => Ok(()),
-        Some(_) => Err(refused("in-response-to", "it answers another request")),
-        None => Err(refused("in-response-to", "it does not say which request it answers")),
+    match (in_response_to, expected.request) {
+        (Some(id), Some(request)) if id == request => Ok(()),
+        (None, None) => Ok(()),
+        (Some(_), _) => Err(refused("in-response-to", "it answers another request")),
+        (None, Some(_)) => Err(refused("in-response-to", "it does not say which request it answers")),
     }
 }
 
 /// The answer is made after the request and not in the future.
-fn check_issued(node: Node<'_, '_>, expected: &Expected<'_>) -> Result<(), Error> {
+fn check_issued(node: Node<'_, '_>, expected: &Expected<'_>) -> Result<Timestamp, Error> {
     let issued = time::parse(attribute(node, "IssueInstant")?)?;
     if issued > expected.now.plus(expected.skew) {
         return Err(refused("time", format!("issued at {issued}, which is in the future")));
     }
     if issued < expected.requested.minus(expected.skew) {
-        return Err(refused("time", format!("issued at {issued}, before it was asked for")));
+        return Err(refused("time", format!("issued at {issued}, before it was asked for, or long ago")));
     }
-    Ok(())
+    Ok(issued)
 }
 
 /// Exactly one bearer confirmation, and it holds. Gives its end.
@@ -248,9 +268,32 @@ fn check_authentication<'d>(assertion: Node<'d, '_>, expected: &Expected<'_>) ->
     if instant > expected.now.plus(expected.skew) {
         return Err(refused("time", "the sign-in at the provider is in the future"));
     }
+    if expected.is_forced && instant < expected.requested.minus(expected.skew) {
+        return Err(refused("authentication", format!("the sign-in at the provider was at {instant}, not anew")));
+    }
+    check_context(statement, expected)?;
     let end = optional_attribute(statement, "SessionNotOnOrAfter").map(time::parse).transpose()?;
     check_window(None, end, expected)?;
-    Ok(optional_attribute(statement, "SessionIndex"))
+    match optional_attribute(statement, "SessionIndex") {
+        Some(index) if index.is_empty() || index.len() > MAX_NAME_BYTES => {
+            Err(refused("size", format!("the name of the session is empty or has more than {MAX_NAME_BYTES} bytes")))
+        }
+        index => Ok(index),
+    }
+}
+
+/// Where ways to authenticate were asked for, it was one of them.
+fn check_context(statement: Node<'_, '_>, expected: &Expected<'_>) -> Result<(), Error> {
+    if expected.contexts.is_empty() {
+        return Ok(());
+    }
+    let context = child(statement, ASSERTION, "AuthnContext");
+    let class = context.and_then(|context| child(context, ASSERTION, "AuthnContextClassRef")).map(text).transpose()?;
+    match class {
+        Some(class) if expected.contexts.iter().any(|asked| asked == class.trim()) => Ok(()),
+        Some(class) => Err(refused("context", format!("authenticated by `{}`, not as asked for", printable(class)))),
+        None => Err(refused("context", "it does not say how the person was authenticated")),
+    }
 }
 
 fn read_attributes(assertion: Node<'_, '_>) -> Result<Vec<Attribute>, Error> {

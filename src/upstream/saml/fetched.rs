@@ -10,12 +10,15 @@ use futures_util::future::BoxFuture;
 use tokio::sync::Mutex;
 use url::Url;
 
-use super::{AttributeNames, IdpMetadata, METADATA_TYPE, SamlConnector, Settings, metadata};
+use super::{Addresses, AttributeNames, IdpMetadata, METADATA_TYPE, Options, Reading, SamlConnector, Settings};
 use crate::clock::{Clock, Timestamp};
 use crate::http::outbound::{Outbound, Provenance};
 use crate::model::SourceId;
 use crate::secret::IdSource;
-use crate::upstream::{Answer, AssertedIdentity, Error, RedirectConnector, Start};
+use crate::session::AtUpstream;
+use crate::upstream::{
+    Answer, AssertedIdentity, Delivery, Departure, Error, LogoutMessage, LogoutRequest, RedirectConnector, Start,
+};
 
 /// How long after a failed attempt the next one is made.
 const COOL_DOWN: Duration = Duration::from_secs(10);
@@ -35,6 +38,10 @@ pub struct FetchedSettings {
     pub attributes: AttributeNames,
     /// Domains whose e-mail addresses this provider is trusted to have verified.
     pub domains: Vec<String>,
+    /// What is chosen for this provider.
+    pub options: Options,
+    /// How the document is read.
+    pub reading: Reading,
 }
 
 /// The connector. Cloning shares it.
@@ -72,12 +79,13 @@ impl FetchedSaml {
         if !response.status.is_success() {
             return Err(unavailable(&format!("{} answered {}", shared.settings.address, response.status)));
         }
-        let idp = IdpMetadata::parse(&response.body).map_err(|error| unavailable(&error))?;
+        let idp =
+            IdpMetadata::parse_as(&response.body, &shared.settings.reading).map_err(|error| unavailable(&error))?;
         if let Some(connector) = shared.inner.get() {
             return connector.replace_metadata(idp).map_err(|error| unavailable(&error));
         }
-        let FetchedSettings { id, public_url, clock_skew, attributes, domains, .. } = shared.settings.clone();
-        let settings = Settings { id, public_url, idp, clock_skew, attributes, domains };
+        let FetchedSettings { id, public_url, clock_skew, attributes, domains, options, .. } = shared.settings.clone();
+        let settings = Settings { id, public_url, idp, clock_skew, attributes, domains, options };
         let connector = SamlConnector::new(settings, shared.clock.clone(), shared.ids.clone());
         // Somebody else may have been faster; theirs is as good.
         shared.inner.get_or_init(|| connector);
@@ -117,8 +125,32 @@ impl RedirectConnector for FetchedSaml {
         Box::pin(async move { self.connector().await?.finish(pending, answer).await })
     }
 
+    fn takes_unsolicited(&self) -> bool {
+        self.0.settings.options.unsolicited
+    }
+
+    fn finish_unsolicited<'a>(&'a self, answer: &'a Answer) -> BoxFuture<'a, Result<AssertedIdentity, Error>> {
+        Box::pin(async move { self.connector().await?.finish_unsolicited(answer).await })
+    }
+
+    fn has_logout(&self) -> bool {
+        !self.0.settings.options.keys.signing.is_empty()
+    }
+
+    fn start_logout<'a>(&'a self, at: &'a AtUpstream) -> BoxFuture<'a, Result<Option<Start>, Error>> {
+        Box::pin(async move { self.connector().await?.start_logout(at).await })
+    }
+
+    fn read_logout<'a>(&'a self, delivery: Delivery<'a>) -> BoxFuture<'a, Result<LogoutMessage, Error>> {
+        Box::pin(async move { self.connector().await?.read_logout(delivery).await })
+    }
+
+    fn answer_logout<'a>(&'a self, request: &'a LogoutRequest) -> BoxFuture<'a, Result<Departure, Error>> {
+        Box::pin(async move { self.connector().await?.answer_logout(request).await })
+    }
+
     fn metadata(&self) -> Option<(&'static str, String)> {
-        let base = format!("{}/saml/{}", self.0.settings.public_url.trim_end_matches('/'), self.0.settings.id);
-        Some((METADATA_TYPE, metadata::render(&format!("{base}/metadata"), &format!("{base}/acs"))))
+        let settings = &self.0.settings;
+        Some(Addresses::of(&settings.public_url, &settings.id).publish(&settings.options))
     }
 }

@@ -12,6 +12,8 @@ use crate::upstream::Error;
 pub(crate) struct Limits {
     /// Bytes of the whole document.
     pub(crate) max_bytes: usize,
+    /// Elements of the whole document.
+    pub(crate) max_tags: usize,
     /// Comments are taken only where a person wrote the document: in metadata.
     pub(crate) comments: Comments,
 }
@@ -24,9 +26,17 @@ pub(crate) enum Comments {
 }
 
 /// A message that a browser carries.
-pub(crate) const MESSAGE: Limits = Limits { max_bytes: 256 * 1024, comments: Comments::Refused };
+pub(crate) const MESSAGE: Limits = Limits { max_bytes: 256 * 1024, max_tags: MAX_TAGS, comments: Comments::Refused };
 /// A metadata document.
-pub(crate) const METADATA: Limits = Limits { max_bytes: 1024 * 1024, comments: Comments::Allowed };
+pub(crate) const METADATA: Limits = Limits { max_bytes: 1024 * 1024, max_tags: MAX_TAGS, comments: Comments::Allowed };
+
+impl Limits {
+    /// The same for documents of another size, with as many elements for their size.
+    pub(crate) fn allowing(self, max_bytes: usize) -> Self {
+        let times = max_bytes.div_ceil(self.max_bytes.max(1)).max(1);
+        Self { max_bytes, max_tags: self.max_tags.saturating_mul(times), ..self }
+    }
+}
 
 const MAX_ATTRIBUTES: usize = 64;
 const MAX_NAMESPACES_IN_SCOPE: usize = 64;
@@ -48,7 +58,7 @@ pub(crate) fn check(bytes: &[u8], limits: Limits) -> Result<&str, Error> {
     let text = std::str::from_utf8(bytes).map_err(|error| refused("encoding", format!("not UTF-8: {error}")))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let body = skip_declaration(text)?;
-    scan(body.as_bytes(), limits.comments)?;
+    scan(body.as_bytes(), limits)?;
     Ok(text)
 }
 
@@ -92,13 +102,13 @@ fn is_space(c: char) -> bool {
 }
 
 /// Walks from `<` to `<` and counts.
-fn scan(mut rest: &[u8], comments: Comments) -> Result<(), Error> {
+fn scan(mut rest: &[u8], limits: Limits) -> Result<(), Error> {
     let mut namespaces_in_scope: Vec<usize> = Vec::with_capacity(MAX_DEPTH);
     let mut tags = 0usize;
     while let Some(start) = rest.iter().position(|byte| *byte == b'<') {
         rest = rest.get(start + 1..).unwrap_or_default();
         match rest.first() {
-            Some(b'!') if comments == Comments::Allowed && rest.starts_with(b"!--") => {
+            Some(b'!') if limits.comments == Comments::Allowed && rest.starts_with(b"!--") => {
                 let end = rest.windows(3).skip(3).position(|window| window == b"-->");
                 let end = end.ok_or_else(|| refused("xml", "a comment does not end"))?;
                 rest = rest.get(end + 6..).unwrap_or_default();
@@ -112,8 +122,8 @@ fn scan(mut rest: &[u8], comments: Comments) -> Result<(), Error> {
                 tags += 1;
                 let tag = Tag::read(rest)?;
                 let in_scope = namespaces_in_scope.last().copied().unwrap_or_default() + tag.namespaces;
-                if tags > MAX_TAGS {
-                    return Err(refused("size", format!("more than {MAX_TAGS} tags")));
+                if tags > limits.max_tags {
+                    return Err(refused("size", format!("more than {} tags", limits.max_tags)));
                 }
                 if tag.attributes > MAX_ATTRIBUTES || in_scope > MAX_NAMESPACES_IN_SCOPE {
                     return Err(refused("size", format!("more than {MAX_ATTRIBUTES} attributes or namespaces")));

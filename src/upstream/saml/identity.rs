@@ -4,8 +4,10 @@
 use std::collections::BTreeMap;
 
 use super::assertion::{Attribute, Statement};
+use super::logout::Known;
 use super::{refused, tree};
 use crate::clock::Timestamp;
+use crate::session::AtUpstream;
 use crate::upstream::{Assertion, Error, OneTime};
 
 const EMAIL_FORMAT: &str = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress";
@@ -125,6 +127,7 @@ pub(super) fn read(
         tree::check_name(name, "name")?;
     }
     Ok(Assertion {
+        at_upstream: Some(at_upstream(&statement)?),
         email,
         email_is_verified,
         display_name: display_name(sent, names),
@@ -135,6 +138,21 @@ pub(super) fn read(
         upstream_session: statement.session_index,
         attributes: by_name(statement.attributes),
     })
+}
+
+/// By what the provider knows the person when they sign out, here or there.
+fn at_upstream(statement: &Statement) -> Result<AtUpstream, Error> {
+    let (qualifier, our_qualifier) = statement.qualifiers.clone();
+    let known = Known {
+        name: statement.name_id.clone(),
+        format: Some(statement.name_id_format.clone()).filter(|format| !format.is_empty()),
+        qualifier,
+        our_qualifier,
+        session: statement.session_index.clone(),
+    };
+    let sign_out = minicbor::to_vec(known)
+        .map_err(|error| Error::Unavailable { reason: format!("the sign-in cannot be kept: {error}") })?;
+    Ok(AtUpstream { subject: statement.name_id.clone(), issued: statement.issued, sign_out })
 }
 
 fn subject(statement: &Statement, sent: Sent<'_>, names: &AttributeNames) -> Result<String, Error> {

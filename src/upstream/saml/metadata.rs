@@ -1,8 +1,10 @@
-//! Metadata documents (saml-metadata-2.0-os): the identity provider's is read, ours is written.
+//! The identity provider's metadata document (saml-metadata-2.0-os).
 //!
 //! A document without a usable signing key is refused, because without one nothing could be verified. Certificates only
 //! carry keys here: their names, issuers and dates decide nothing (saml-metadata-iop), whoever configures the document
 //! vouches for them. A signature on the document is not looked at.
+
+use std::time::Duration;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use roxmltree::Node;
@@ -10,13 +12,13 @@ use url::Url;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
-use super::canonical::escape_attribute;
 use super::gate;
-use super::request::{POST_BINDING, REDIRECT_BINDING};
+use super::request::Binding;
 use super::signature::SigningKey;
 use super::time;
 use super::tree::{self, DSIG, METADATA, PROTOCOL, attribute, child, children, optional_attribute};
 use crate::clock::Timestamp;
+use crate::secret::sha256;
 use crate::upstream::Error;
 
 const MAX_KEYS: usize = 8;
@@ -43,16 +45,55 @@ impl From<Error> for Unusable {
     }
 }
 
+/// How a document is read.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// Most bytes of it; 1 MiB unless the administrator allows more.
+    pub max_bytes: usize,
+    /// The entity to be taken out of a document that describes several; `None`: it describes one.
+    pub entity: Option<String>,
+}
+
+impl Default for Reading {
+    fn default() -> Self {
+        Self { max_bytes: gate::METADATA.max_bytes, entity: None }
+    }
+}
+
+/// A certificate of a provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    /// SHA-256 of it, in hexadecimal.
+    pub fingerprint: String,
+    /// When it ends. That decides nothing about signatures; a provider that watches it changes keys by then.
+    pub expires: Timestamp,
+}
+
+/// Where a provider takes requests for logout and answers to ours.
+#[derive(Clone, Debug)]
+pub struct LogoutService {
+    /// How both travel.
+    pub binding: Binding,
+    /// Where requests go.
+    pub requests: Url,
+    /// Where answers go.
+    pub answers: Url,
+}
+
 /// What is used of an identity provider's metadata.
 #[derive(Debug)]
 pub struct IdpMetadata {
     entity_id: String,
     keys: Vec<SigningKey>,
+    certificates: Vec<Certificate>,
     #[cfg(feature = "second-opinion")]
-    certificates: Vec<Vec<u8>>,
-    redirect: Url,
+    ders: Vec<Vec<u8>>,
+    redirect: Option<Url>,
+    post: Option<Url>,
+    logout: Option<LogoutService>,
     wants_signed_requests: bool,
     valid_until: Option<Timestamp>,
+    cache_duration: Option<Duration>,
 }
 
 impl IdpMetadata {
@@ -61,23 +102,34 @@ impl IdpMetadata {
     ///
     /// # Errors
     /// [`Unusable`] when it is malformed, names no provider or several, has no signing key of an accepted kind (RSA of
-    /// 2048 to 8192 bits, P-256, P-384) or no single sign-on address for the HTTP-Redirect binding.
+    /// 2048 to 8192 bits, P-256, P-384) or no single sign-on address for a binding that we know.
     pub fn parse(document: &[u8]) -> Result<Self, Unusable> {
-        let text = gate::check(document, gate::METADATA)?;
+        Self::parse_as(document, &Reading::default())
+    }
+
+    /// The same for larger documents, or one provider of several.
+    ///
+    /// # Errors
+    /// As [`IdpMetadata::parse`]; also when the entity that is asked for is not in it, or is there twice.
+    pub fn parse_as(document: &[u8], reading: &Reading) -> Result<Self, Unusable> {
+        let text = gate::check(document, gate::METADATA.allowing(reading.max_bytes))?;
         let document = tree::parse(text)?;
-        let entity = find_entity(document.root_element())?;
+        let entity = find_entity(document.root_element(), reading.entity.as_deref())?;
         let entity_id = attribute(entity, "entityID")?;
         tree::check_name(entity_id, "entityID")?;
         if entity_id.len() > MAX_ENTITY_ID_BYTES {
             return Err(unusable("the entity id is too long"));
         }
         let role = find_role(entity).ok_or_else(|| unusable("it describes no SAML 2.0 identity provider"))?;
-        let certificates = signing_certificates(role)?;
-        let mut keys = Vec::new();
+        let ders = signing_certificates(role)?;
+        let (mut keys, mut certificates) = (Vec::new(), Vec::new());
         let mut problem = String::from("it has no signing key");
-        for certificate in &certificates {
-            match signing_key(certificate) {
-                Ok(key) => keys.push(key),
+        for der in &ders {
+            match signing_key(der) {
+                Ok((key, certificate)) => {
+                    keys.push(key);
+                    certificates.push(certificate);
+                }
                 Err(reason) => problem = format!("it has no usable signing key: {reason}"),
             }
         }
@@ -87,15 +139,24 @@ impl IdpMetadata {
         if keys.len() > MAX_KEYS {
             return Err(unusable(format!("it has more than {MAX_KEYS} signing keys")));
         }
+        let address = |binding| address(role, "SingleSignOnService", binding, "Location");
+        let (redirect, post) = (address(Binding::Redirect)?, address(Binding::Post)?);
+        if redirect.is_none() && post.is_none() {
+            return Err(unusable("it has no single sign-on address for the HTTP-Redirect or the HTTP-POST binding"));
+        }
         let wants_signed_requests = matches!(optional_attribute(role, "WantAuthnRequestsSigned"), Some("true" | "1"));
         Ok(Self {
             entity_id: entity_id.to_owned(),
             keys,
-            redirect: redirect_address(role)?,
+            certificates,
+            redirect,
+            post,
+            logout: logout_service(role)?,
             wants_signed_requests,
             valid_until: valid_until(&[entity, role])?,
+            cache_duration: cache_duration(&[entity, role]),
             #[cfg(feature = "second-opinion")]
-            certificates,
+            ders,
         })
     }
 
@@ -104,12 +165,20 @@ impl IdpMetadata {
         &self.entity_id
     }
 
-    /// Where browsers are sent with a request, by the HTTP-Redirect binding.
-    pub fn redirect_address(&self) -> &Url {
-        &self.redirect
+    /// Where browsers are sent with a request by this binding.
+    pub fn sign_in_address(&self, binding: Binding) -> Option<&Url> {
+        match binding {
+            Binding::Post => self.post.as_ref(),
+            Binding::Redirect => self.redirect.as_ref(),
+        }
     }
 
-    /// Whether the provider says that it refuses requests without signature. Ours have none.
+    /// Where requests for logout go, if it takes any.
+    pub fn logout(&self) -> Option<&LogoutService> {
+        self.logout.as_ref()
+    }
+
+    /// Whether the provider says that it refuses requests without signature.
     pub fn wants_signed_requests(&self) -> bool {
         self.wants_signed_requests
     }
@@ -119,9 +188,19 @@ impl IdpMetadata {
         self.valid_until
     }
 
+    /// How long the document may be kept before it is read again, if it says so.
+    pub fn cache_duration(&self) -> Option<Duration> {
+        self.cache_duration
+    }
+
     /// How many keys may sign; two during a change of keys.
     pub fn key_count(&self) -> usize {
         self.keys.len()
+    }
+
+    /// The certificates of the keys that may sign.
+    pub fn certificates(&self) -> &[Certificate] {
+        &self.certificates
     }
 
     /// The keys that may sign.
@@ -131,25 +210,30 @@ impl IdpMetadata {
 
     /// The signing certificates in DER, for the second verifier.
     #[cfg(feature = "second-opinion")]
-    pub(super) fn certificates(&self) -> &[Vec<u8>] {
-        &self.certificates
+    pub(super) fn ders(&self) -> &[Vec<u8>] {
+        &self.ders
     }
 }
 
 /// The one entity that is an identity provider.
-fn find_entity<'d, 'i>(root: Node<'d, 'i>) -> Result<Node<'d, 'i>, Unusable> {
+fn find_entity<'d, 'i>(root: Node<'d, 'i>, wanted: Option<&str>) -> Result<Node<'d, 'i>, Unusable> {
+    let is_wanted = |node: &Node<'_, '_>| wanted.is_none_or(|id| optional_attribute(*node, "entityID") == Some(id));
     if tree::is(root, METADATA, "EntityDescriptor") {
-        return Ok(root);
+        return if is_wanted(&root) { Ok(root) } else { Err(unusable("it describes another entity")) };
     }
     if !tree::is(root, METADATA, "EntitiesDescriptor") {
         return Err(unusable("it is no SAML metadata document"));
     }
-    let mut providers =
-        root.descendants().filter(|node| tree::is(*node, METADATA, "EntityDescriptor") && find_role(*node).is_some());
+    let mut providers = root
+        .descendants()
+        .filter(|node| tree::is(*node, METADATA, "EntityDescriptor") && is_wanted(node) && find_role(*node).is_some());
     match (providers.next(), providers.next()) {
         (Some(only), None) => Ok(only),
+        (None, _) if wanted.is_some() => Err(unusable("the entity that is asked for is no identity provider in it")),
         (None, _) => Err(unusable("it describes no SAML 2.0 identity provider")),
-        (Some(_), Some(_)) => Err(unusable("it describes more than one identity provider")),
+        (Some(_), Some(_)) => {
+            Err(unusable("it describes more than one identity provider; name the one with `metadata.entity_id`"))
+        }
     }
 }
 
@@ -182,8 +266,14 @@ fn signing_certificates(role: Node<'_, '_>) -> Result<Vec<Vec<u8>>, Unusable> {
 }
 
 /// The key of a certificate, or why it cannot be used.
-fn signing_key(certificate: &[u8]) -> Result<SigningKey, String> {
-    let (_, certificate) = X509Certificate::from_der(certificate).map_err(|_| "no X.509 certificate".to_owned())?;
+fn signing_key(der: &[u8]) -> Result<(SigningKey, Certificate), String> {
+    let (_, parsed) = X509Certificate::from_der(der).map_err(|_| "no X.509 certificate".to_owned())?;
+    let fingerprint = sha256(der).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+    let expires = Timestamp::from_seconds(parsed.validity().not_after.timestamp());
+    Ok((public_key(&parsed)?, Certificate { fingerprint, expires }))
+}
+
+fn public_key(certificate: &X509Certificate<'_>) -> Result<SigningKey, String> {
     let info = certificate.public_key();
     match info.parsed().map_err(|_| "the public key is malformed".to_owned())? {
         PublicKey::RSA(rsa) if !(2048..=8192).contains(&rsa.key_size()) => {
@@ -197,16 +287,39 @@ fn signing_key(certificate: &[u8]) -> Result<SigningKey, String> {
     }
 }
 
-fn redirect_address(role: Node<'_, '_>) -> Result<Url, Unusable> {
-    let mut services = children(role, METADATA, "SingleSignOnService");
-    let service = services.find(|service| optional_attribute(*service, "Binding") == Some(REDIRECT_BINDING));
-    let service = service.ok_or_else(|| unusable("it has no single sign-on address for the HTTP-Redirect binding"))?;
-    let location = attribute(service, "Location")?;
-    let url = Url::parse(location).map_err(|error| unusable(format!("single sign-on address: {error}")))?;
+/// The address of the first service of this kind and binding.
+fn address(
+    role: Node<'_, '_>,
+    service: &'static str,
+    binding: Binding,
+    name: &'static str,
+) -> Result<Option<Url>, Unusable> {
+    let mut services = children(role, METADATA, service);
+    let service = services.find(|service| optional_attribute(*service, "Binding") == Some(binding.uri()));
+    let Some(location) = service.and_then(|service| optional_attribute(service, name)) else { return Ok(None) };
+    let url = Url::parse(location).map_err(|error| unusable(format!("the address `{name}`: {error}")))?;
     if !matches!(url.scheme(), "https" | "http") || url.host().is_none() || url.fragment().is_some() {
-        return Err(unusable("the single sign-on address is no web address"));
+        return Err(unusable(format!("the address `{name}` is no web address")));
     }
-    Ok(url)
+    Ok(Some(url))
+}
+
+/// The single logout service, by the binding that needs no script if there is a choice.
+fn logout_service(role: Node<'_, '_>) -> Result<Option<LogoutService>, Unusable> {
+    for binding in [Binding::Redirect, Binding::Post] {
+        let address = |name| address(role, "SingleLogoutService", binding, name);
+        if let Some(requests) = address("Location")? {
+            let answers = address("ResponseLocation")?.unwrap_or_else(|| requests.clone());
+            return Ok(Some(LogoutService { binding, requests, answers }));
+        }
+    }
+    Ok(None)
+}
+
+/// The shortest duration that any of the elements states; one that is not of days and shorter units is not looked at.
+fn cache_duration(nodes: &[Node<'_, '_>]) -> Option<Duration> {
+    let stated = nodes.iter().flat_map(|node| node.ancestors());
+    stated.filter_map(|node| time::parse_duration(optional_attribute(node, "cacheDuration")?)).min()
 }
 
 /// The earliest end that any of the elements states.
@@ -219,21 +332,4 @@ fn valid_until(nodes: &[Node<'_, '_>]) -> Result<Option<Timestamp>, Unusable> {
         }
     }
     Ok(earliest)
-}
-
-/// Our own metadata: one assertion consumer service by HTTP-POST, assertions wanted signed, requests not signed.
-pub(super) fn render(entity_id: &str, consumer: &str) -> String {
-    let quoted = |text: &str| {
-        let mut out = String::with_capacity(text.len());
-        escape_attribute(text, &mut out);
-        out
-    };
-    format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<md:EntityDescriptor xmlns:md=\"{METADATA}\" \
-         entityID=\"{}\"><md:SPSSODescriptor AuthnRequestsSigned=\"false\" WantAssertionsSigned=\"true\" \
-         protocolSupportEnumeration=\"{PROTOCOL}\"><md:AssertionConsumerService Binding=\"{POST_BINDING}\" \
-         Location=\"{}\" index=\"0\" isDefault=\"true\"/></md:SPSSODescriptor></md:EntityDescriptor>\n",
-        quoted(entity_id),
-        quoted(consumer),
-    )
 }

@@ -33,7 +33,7 @@ pub(super) fn check(
 ) -> Result<(), Error> {
     let mut reason = String::from("there is no certificate");
     // One certificate at a time: it stops at a key that is not of the signature's kind.
-    for certificate in idp.certificates() {
+    for certificate in idp.ders() {
         match verify(message, idp.entity_id(), certificate, expected) {
             Ok(assertion) => return compare(&assertion, expected, statement),
             Err(error) => reason = error,
@@ -66,7 +66,11 @@ fn verify(message: &str, issuer: &str, certificate: &[u8], expected: &Expected<'
         _ => return Err("it did not take the certificate".to_owned()),
     }
     provider
-        .parse_xml_response_with_mode(message, Some(&[expected.request]), ReduceMode::PreDigest)
+        .parse_xml_response_with_mode(
+            message,
+            expected.request.as_ref().map(std::slice::from_ref),
+            ReduceMode::PreDigest,
+        )
         .map_err(|error| error.to_string())
 }
 

@@ -124,13 +124,83 @@ impl VerifiedAssertion {
 pub(super) fn verify(document: &Document<'_>, keys: &[SigningKey]) -> Result<VerifiedAssertion, Error> {
     let response = document.root_element();
     let assertion = required(response, ASSERTION, "Assertion")?;
-    let inner = child(assertion, DSIG, "Signature").map(|s| verify_element(assertion, s, keys)).transpose()?;
-    let outer = child(response, DSIG, "Signature").map(|s| verify_element(response, s, keys)).transpose()?;
-    match (outer, inner) {
+    let inner = verify_if_signed(assertion, keys)?;
+    match (verify_if_signed(response, keys)?, inner) {
         (Some(bytes), _) => Ok(VerifiedAssertion { bytes, signed: Signed::Response }),
         (None, Some(bytes)) => Ok(VerifiedAssertion { bytes, signed: Signed::Assertion }),
         (None, None) => Err(refused("signature", "neither the response nor the assertion is signed")),
     }
+}
+
+/// A response with an encrypted assertion, as it was hashed and signed by the identity provider. Only
+/// [`verify_envelope`] makes one.
+#[derive(Debug)]
+pub(super) struct VerifiedEnvelope(String);
+
+impl VerifiedEnvelope {
+    /// The canonical text that was hashed.
+    pub(super) fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Verifies the signature of a response whose assertion is encrypted, if it has one.
+///
+/// # Errors
+/// As [`verify`].
+pub(super) fn verify_envelope(document: &Document<'_>, keys: &[SigningKey]) -> Result<Option<VerifiedEnvelope>, Error> {
+    Ok(verify_if_signed(document.root_element(), keys)?.map(VerifiedEnvelope))
+}
+
+/// Verifies what was decrypted, in the place where it was encrypted. Within a signed response, whose hash covers what
+/// was encrypted, the signature of the assertion may be missing; it must not be wrong.
+///
+/// # Errors
+/// As [`verify`].
+pub(super) fn verify_opened(
+    envelope: Option<&VerifiedEnvelope>,
+    opened: &Document<'_>,
+    keys: &[SigningKey],
+) -> Result<VerifiedAssertion, Error> {
+    if envelope.is_none() {
+        return verify(opened, keys);
+    }
+    let assertion = required(opened.root_element(), ASSERTION, "Assertion")?;
+    verify_if_signed(assertion, keys)?;
+    Ok(VerifiedAssertion { bytes: opened.input_text().to_owned(), signed: Signed::Response })
+}
+
+/// Verifies the signature of a whole message, which must be there, and gives the bytes that it covers.
+///
+/// # Errors
+/// As [`verify`].
+pub(super) fn verify_message(document: &Document<'_>, keys: &[SigningKey]) -> Result<String, Error> {
+    let verified = verify_if_signed(document.root_element(), keys)?;
+    verified.ok_or_else(|| refused("signature", "the message is not signed"))
+}
+
+/// Verifies a signature over the encoded parameters of the Redirect binding.
+///
+/// # Errors
+/// `Refused` with rule `algorithm` or `signature`.
+pub(super) fn verify_query(method: &str, signed: &[u8], signature: &str, keys: &[SigningKey]) -> Result<(), Error> {
+    let algorithm = find_algorithm(method)?;
+    let value = decode(signature)
+        .ok_or_else(|| refused("signature", "the signature value is not base64 of an acceptable length"))?;
+    if keys.iter().any(|key| key.verifies(algorithm, signed, &value)) {
+        Ok(())
+    } else {
+        Err(refused("signature", "no signing key of the metadata made it"))
+    }
+}
+
+fn find_algorithm(method: &str) -> Result<Algorithm, Error> {
+    Algorithm::find(method)
+        .ok_or_else(|| refused("algorithm", format!("signature method `{}` is not accepted", printable(method))))
+}
+
+fn verify_if_signed(element: Node<'_, '_>, keys: &[SigningKey]) -> Result<Option<String>, Error> {
+    child(element, DSIG, "Signature").map(|signature| verify_element(element, signature, keys)).transpose()
 }
 
 /// Verifies the signature of `parent` and gives the bytes that it covers.
@@ -138,8 +208,7 @@ fn verify_element(parent: Node<'_, '_>, signature: Node<'_, '_>, keys: &[Signing
     let info = required(signature, DSIG, "SignedInfo")?;
     let options = canonicalization(required(info, DSIG, "CanonicalizationMethod")?)?;
     let method = attribute(required(info, DSIG, "SignatureMethod")?, "Algorithm")?;
-    let algorithm = Algorithm::find(method)
-        .ok_or_else(|| refused("algorithm", format!("signature method `{}` is not accepted", printable(method))))?;
+    let algorithm = find_algorithm(method)?;
     let reference = Reference::read(parent, required(info, DSIG, "Reference")?)?;
     let value = decode(text(required(signature, DSIG, "SignatureValue")?)?)
         .ok_or_else(|| refused("signature", "the signature value is not base64 of an acceptable length"))?;

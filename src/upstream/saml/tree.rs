@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use roxmltree::{Document, Node};
 
-use super::refused;
+use super::{encrypted, refused};
 use crate::upstream::Error;
 
 /// Namespace of requests and responses.
@@ -22,7 +22,14 @@ pub(crate) const DSIG: &str = "http://www.w3.org/2000/09/xmldsig#";
 /// Namespace and identifier of exclusive canonicalization.
 pub(crate) const EXCLUSIVE: &str = "http://www.w3.org/2001/10/xml-exc-c14n#";
 
+/// Namespace of encrypted data.
+pub(crate) const XENC: &str = "http://www.w3.org/2001/04/xmlenc#";
+/// Namespace of what XML Encryption 1.1 added.
+pub(crate) const XENC11: &str = "http://www.w3.org/2009/xmlenc11#";
+
 const MAX_ID_BYTES: usize = 256;
+/// The messages that are read, which have identifiers.
+const MESSAGES: [&str; 3] = ["Response", "LogoutRequest", "LogoutResponse"];
 
 /// Parses text that passed the gate.
 ///
@@ -35,12 +42,17 @@ pub(crate) fn parse(text: &str) -> Result<Document<'_>, Error> {
 /// A child that an element may have, and how often.
 type Child = (&'static str, &'static str, usize);
 
-const MANY: usize = usize::MAX;
+pub(super) const MANY: usize = usize::MAX;
+
+/// A table of structure: what an element of this namespace and name may contain, `None` when it has no place.
+pub(super) type Structure = fn(&str, &str) -> Option<Content>;
 
 /// What an element may contain.
-enum Content {
+pub(super) enum Content {
     /// Nothing but white space.
     Empty,
+    /// What another table says, which starts with the element itself.
+    As(Structure),
     /// These elements, and white space between them.
     Elements(&'static [Child]),
     /// Text that names somebody or something.
@@ -53,16 +65,18 @@ enum Content {
     Value,
 }
 
-/// The table. `None` is an element that has no place in a response.
-fn content(namespace: &str, name: &str) -> Option<Content> {
-    use Content::{Elements, Empty, Name, Opaque, Text, Value};
+/// The table of responses.
+pub(super) fn response_content(namespace: &str, name: &str) -> Option<Content> {
+    use Content::{As, Elements, Empty, Name, Opaque, Text, Value};
     Some(match (namespace, name) {
         (PROTOCOL, "Response") => Elements(&[
             (ASSERTION, "Issuer", 1),
             (DSIG, "Signature", 1),
             (PROTOCOL, "Status", 1),
             (ASSERTION, "Assertion", 1),
+            (ASSERTION, "EncryptedAssertion", 1),
         ]),
+        (ASSERTION, "EncryptedAssertion") => As(encrypted::content),
         (PROTOCOL, "Status") => {
             Elements(&[(PROTOCOL, "StatusCode", 1), (PROTOCOL, "StatusMessage", 1), (PROTOCOL, "StatusDetail", 1)])
         }
@@ -102,7 +116,7 @@ fn content(namespace: &str, name: &str) -> Option<Content> {
 
 /// The part of the table for signatures (XML-Signature section 4). What a certificate holder says is never used, so
 /// that `X509Data` is all that may be said about the key.
-fn signature_content(namespace: &str, name: &str) -> Option<Content> {
+pub(super) fn signature_content(namespace: &str, name: &str) -> Option<Content> {
     use Content::{Elements, Empty, Text};
     Some(match (namespace, name) {
         (DSIG, "Signature") => Elements(&[(DSIG, "SignedInfo", 1), (DSIG, "SignatureValue", 1), (DSIG, "KeyInfo", 1)]),
@@ -129,35 +143,43 @@ fn signature_content(namespace: &str, name: &str) -> Option<Content> {
     })
 }
 
-/// Checks a whole response against the table.
+/// Checks a whole response against the table. It holds one assertion at most, encrypted or not.
 ///
 /// # Errors
-/// `Refused` with rule `encrypted`, `shape`, `id`, `namespace` or `characters`.
+/// `Refused` with rule `shape`, `id`, `namespace` or `characters`.
 pub(super) fn check_response(document: &Document<'_>) -> Result<(), Error> {
     let root = document.root_element();
-    if !is(root, PROTOCOL, "Response") {
-        return Err(refused("shape", format!("`{}` is no response", printable(root.tag_name().name()))));
-    }
-    if child(root, ASSERTION, "EncryptedAssertion").is_some() {
-        return Err(refused(
-            "encrypted",
-            "the assertion is encrypted; switch assertion encryption off for this service",
-        ));
-    }
-    let mut ids = BTreeSet::new();
-    check_element(root, &mut ids)
+    check(document, "Response", response_content)?;
+    let assertions =
+        root.children().filter(|node| matches!(node.tag_name().name(), "Assertion" | "EncryptedAssertion"));
+    if assertions.count() > 1 { Err(shape(root, "holds more than one assertion")) } else { Ok(()) }
 }
 
-fn check_element<'d>(node: Node<'d, '_>, ids: &mut BTreeSet<&'d str>) -> Result<(), Error> {
+/// Checks a whole message, whose root has this name, against a table.
+///
+/// # Errors
+/// As [`check_response`].
+pub(super) fn check(document: &Document<'_>, name: &str, structure: Structure) -> Result<(), Error> {
+    let root = document.root_element();
+    if !is(root, PROTOCOL, name) {
+        return Err(refused("shape", format!("`{}` is no `{name}`", printable(root.tag_name().name()))));
+    }
+    check_element(root, structure, &mut BTreeSet::new())
+}
+
+fn check_element<'d>(node: Node<'d, '_>, structure: Structure, ids: &mut BTreeSet<&'d str>) -> Result<(), Error> {
     let name = node.tag_name();
-    let content = content(name.namespace().unwrap_or_default(), name.name());
-    let content = content.ok_or_else(|| shape(node, "has no place in a response"))?;
+    let content = structure(name.namespace().unwrap_or_default(), name.name());
+    let content = content.ok_or_else(|| shape(node, "has no place here"))?;
+    if let Content::As(other) = content {
+        return check_element(node, other, ids);
+    }
     check_attributes(node, ids)?;
     match content {
-        Content::Empty => check_counts(node, &[]),
+        Content::As(_) | Content::Empty => check_counts(node, &[]),
         Content::Elements(allowed) => {
             check_counts(node, allowed)?;
-            node.children().filter(Node::is_element).try_for_each(|child| check_element(child, ids))
+            node.children().filter(Node::is_element).try_for_each(|child| check_element(child, structure, ids))
         }
         Content::Name => check_name(text(node)?, name.name()),
         Content::Opaque => check_opaque(node, ids),
@@ -188,15 +210,16 @@ fn check_counts(node: Node<'_, '_>, allowed: &[Child]) -> Result<(), Error> {
     Ok(())
 }
 
-/// `ID` on messages and assertions and `Id` on parts of signatures are the only identifiers, and each is unique.
+/// `ID` on messages and assertions and `Id` on parts of signatures and of what is encrypted are the only identifiers, and each is unique.
 fn check_attributes<'d>(node: Node<'d, '_>, ids: &mut BTreeSet<&'d str>) -> Result<(), Error> {
-    for namespace in node.namespaces() {
-        check_namespace(namespace.uri())?;
+    // The namespaces in scope are many; those that are new here stand in the tag.
+    if start_tag(node).contains("xmlns") {
+        node.namespaces().try_for_each(|namespace| check_namespace(namespace.uri()))?;
     }
     for attribute in node.attributes().filter(|attribute| attribute.name().eq_ignore_ascii_case("id")) {
-        let of_signature = node.tag_name().namespace() == Some(DSIG);
-        let of_message = is(node, PROTOCOL, "Response") || is(node, ASSERTION, "Assertion");
-        let expected = (of_message && attribute.name() == "ID") || (of_signature && attribute.name() == "Id");
+        let of_part = matches!(node.tag_name().namespace(), Some(DSIG | XENC));
+        let of_message = is(node, ASSERTION, "Assertion") || MESSAGES.iter().any(|name| is(node, PROTOCOL, name));
+        let expected = (of_message && attribute.name() == "ID") || (of_part && attribute.name() == "Id");
         if attribute.namespace().is_some() || !expected {
             return Err(refused("id", format!("`{}` on `{}`", attribute.name(), node.tag_name().name())));
         }
@@ -222,11 +245,17 @@ fn check_namespace(uri: &str) -> Result<(), Error> {
     }
 }
 
+/// The tag of an element as written; of one without children all of it.
+fn start_tag<'d>(node: Node<'d, '_>) -> &'d str {
+    let end = node.first_child().map_or(node.range().end, |child| child.range().start);
+    node.document().input_text().get(node.range().start..end).unwrap_or_default()
+}
+
 fn check_opaque<'d>(node: Node<'d, '_>, ids: &mut BTreeSet<&'d str>) -> Result<(), Error> {
     for inner in node.descendants().skip(1).filter(Node::is_element) {
         check_attributes(inner, ids)?;
         let namespace = inner.tag_name().namespace();
-        if matches!(namespace, Some(PROTOCOL | ASSERTION | DSIG))
+        if matches!(namespace, Some(PROTOCOL | ASSERTION | DSIG | XENC))
             || matches!(inner.tag_name().name(), "Assertion" | "Response")
         {
             return Err(shape(inner, "does not stand in its place"));

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use cleargate::config::{CharacterClass, LdapPreset, LockoutPreset, Pack, Passwords, Percent, Quota, SamlMetadata};
+use cleargate::config::{
+    CharacterClass, LdapPreset, LockoutPreset, Pack, Passwords, Percent, Quota, SamlMetadata, SamlRequests,
+};
 
 use super::{messages, print, read, read_with};
 
@@ -177,6 +179,30 @@ fn saml_metadata_is_at_an_address_or_in_a_file() {
     check(
         &saml("metadata = { file = \"/dev/null\" }\ndomains = [\"@example.com\"]"),
         "5:12 `saml[0].domains[0]` must be a DNS name such as example.com",
+    );
+}
+
+#[test]
+fn what_is_chosen_for_a_saml_provider_has_safe_defaults_and_bounds() {
+    let saml = |rest: &str| format!("[[saml]]\nid = \"entra\"\nmetadata = {{ file = \"/dev/null\" }}\n{rest}\n");
+    let config = read_with(&saml("")).unwrap();
+    let entra = &config.saml[0];
+    assert!(!entra.allow_cbc && !entra.force_authn && !entra.idp_initiated && entra.signing.is_empty());
+    assert_eq!((entra.requests, entra.metadata_bytes), (SamlRequests::Either, 1 << 20));
+    assert!(entra.decryption.is_empty() && entra.authn_contexts.is_empty());
+    let pair = "{ certificate = \"/dev/null\", key = { file = \"/dev/null\" } }";
+    let config =
+        read_with(&saml(&format!("signing = [{pair}, {pair}]\nrequests = \"post\"\nclock_skew = \"5m\""))).unwrap();
+    assert_eq!((config.saml[0].signing.len(), config.saml[0].requests), (2, SamlRequests::Post));
+    check(
+        &saml(&format!("signing = [{pair}, {pair}, {pair}, {pair}, {pair}]")),
+        "5:11 `saml[0].signing` may be written at most 4 times",
+    );
+    check(&saml("clock_skew = \"6m\""), "5:14 `saml[0].clock_skew` must be from \"0s\" to \"5m\"");
+    check(&saml("requests = \"soap\""), "5:12 `saml[0].requests` must be one of `either`, `post` and `redirect`");
+    check(
+        &saml("decryption = [{ certificate = \"/dev/null\" }]"),
+        "5:15 `saml[0].decryption[0].key` is missing; it must be `{ file = \"…\" }` or `{ credential = \"…\" }`",
     );
 }
 

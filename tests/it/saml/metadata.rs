@@ -19,7 +19,7 @@ fn key() -> String {
 fn metadata_is_read() {
     let metadata = parse(&RSA.metadata()).expect("metadata");
     assert_eq!(metadata.entity_id(), "https://idp.example.org/metadata");
-    assert_eq!(metadata.redirect_address().as_str(), "https://idp.example.org/sso");
+    assert_eq!(metadata.sign_in_address(Binding::Redirect).map(url::Url::as_str), Some("https://idp.example.org/sso"));
     assert_eq!((metadata.key_count(), metadata.wants_signed_requests(), metadata.valid_until()), (1, false, None));
     let wants = swap(&RSA.metadata(), "WantAuthnRequestsSigned=\"false\"", "WantAuthnRequestsSigned=\"true\"");
     assert!(parse(&wants).expect("metadata").wants_signed_requests());
@@ -68,8 +68,8 @@ fn a_wrapped_provider_is_found_and_several_are_refused() {
 }
 
 #[test]
-fn metadata_without_a_redirect_address_is_refused() {
-    assert!(problem("HTTP-Redirect", "HTTP-POST").contains("HTTP-Redirect"));
+fn metadata_without_an_address_to_sign_in_is_refused() {
+    assert!(problem("HTTP-Redirect", "HTTP-Artifact").contains("HTTP-Redirect"));
     for wrong in ["javascript:alert(1)", "/sso", "file:///x", "https://idp.example.org/#x"] {
         assert!(!problem("https://idp.example.org/sso", wrong).is_empty(), "{wrong}");
     }

@@ -7,14 +7,16 @@ use std::process::{Command, Output};
 use super::*;
 
 const RESPONSE: &str = "urn:oasis:names:tc:SAML:2.0:protocol:Response";
+const REQUEST: &str = "urn:oasis:names:tc:SAML:2.0:protocol:AuthnRequest";
+const LOGOUT: &str = "urn:oasis:names:tc:SAML:2.0:protocol:LogoutResponse";
 const ASSERTION: &str = "urn:oasis:names:tc:SAML:2.0:assertion:Assertion";
 
-struct Bench {
+pub(super) struct Bench {
     folder: tempfile::TempDir,
 }
 
 impl Bench {
-    fn new(key: &IdpKey) -> Self {
+    pub(super) fn new(key: &IdpKey) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let pem = |label: &str, der: &[u8]| {
             let lines: Vec<String> = BASE64_STANDARD
@@ -42,12 +44,24 @@ impl Bench {
 
     fn run(&self, arguments: &[&str], input: &Path) -> Output {
         let mut command = Command::new("xmlsec1");
-        command.args(arguments).args(["--id-attr:ID", RESPONSE, "--id-attr:ID", ASSERTION]).arg(input);
+        command
+            .args(arguments)
+            .args([
+                "--id-attr:ID",
+                RESPONSE,
+                "--id-attr:ID",
+                ASSERTION,
+                "--id-attr:ID",
+                REQUEST,
+                "--id-attr:ID",
+                LOGOUT,
+            ])
+            .arg(input);
         command.output().expect("xmlsec1 has to be installed (Debian package xmlsec1)")
     }
 
     /// Whether xmlsec1 accepts the signature that is found first.
-    fn verifies(&self, document: &str) -> bool {
+    pub(super) fn verifies(&self, document: &str) -> bool {
         let input = self.write("signed.xml", document);
         let certificate = self.path("certificate.pem");
         let certificate = certificate.to_str().expect("a path");

@@ -1,0 +1,294 @@
+//! Signing out, here and at the provider that vouched.
+//!
+//! Whoever signs out here is taken on to their provider, to be signed out there. A provider that signs somebody out has
+//! their sessions ended here at once, in whatever browser the message comes. What it vouched for before and what arrives
+//! later opens nothing any more: first that is written down, then the sessions are ended, so that a sign-in that is
+//! committed between the two is either seen or refused.
+
+use std::time::Duration;
+
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
+use http::request::Parts;
+use http::{Method as HttpMethod, StatusCode, header};
+use minicbor::{Decode, Encode};
+
+use super::return_to::ReturnTo;
+use super::routes::{MAX_ANSWER_BYTES, MAX_FORM_BYTES, depart, form, no_connector, page};
+use super::{Connector, Error, Login, PASSWORD, pages, pending, ticket};
+use crate::audit::{Change, Event, EventKind, Outcome};
+use crate::clock::Timestamp;
+use crate::http::{Access, Rate, Route, circumstance, problem};
+use crate::model::{Actor, Circumstance, OrganisationId, SourceId};
+use crate::secret::{Secret, sha256};
+use crate::session::{AtUpstream, Session};
+use crate::store::Table;
+use crate::upstream::{Answer, Delivery, LogoutAnswer, LogoutMessage, LogoutRequest};
+
+/// Who was signed out at a provider: connector, and hash of the person's name there with the session's name, or without
+/// one for all of them.
+const LOGGED_OUT: Table<(SourceId, [u8; 32]), LoggedOut> = Table::new(0x58, "logouts at providers");
+/// Every tag of this module with its table's name.
+pub(super) const TABLES: [(u8, &str); 1] = [(0x58, LOGGED_OUT.name())];
+
+/// A sign-in that was begun before a logout can be under way for as long as a ticket and its steps live.
+const REMEMBERED: Duration = Duration::from_secs(ticket::LIFETIME.as_secs() + pending::LIFETIME.as_secs());
+
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct LoggedOut {
+    /// When the provider said so.
+    #[n(0)]
+    at: Timestamp,
+}
+
+/// The part's table.
+pub(super) fn table() -> Vec<Route<Login>> {
+    vec![
+        Route::new(HttpMethod::GET, "/logout", Access::Public, Rate::Page, ask_sign_out),
+        Route::new(HttpMethod::POST, "/logout", Access::Public, Rate::Page, sign_out),
+        Route::new(HttpMethod::GET, "/saml/{connector}/slo", Access::Public, Rate::SignIn, by_query),
+        Route::new(HttpMethod::POST, "/saml/{connector}/slo", Access::Public, Rate::SignIn, by_form)
+            .with_body_bytes(MAX_ANSWER_BYTES),
+    ]
+}
+
+/// The key of a logout: of one session, or of all.
+fn key(connector: &SourceId, subject: &str, session: Option<&str>) -> (SourceId, [u8; 32]) {
+    let length = u64::try_from(subject.len()).unwrap_or(u64::MAX).to_be_bytes();
+    let session = session.map(|session| [b"=", session.as_bytes()].concat()).unwrap_or_default();
+    (connector.clone(), sha256(&[&length, subject.as_bytes(), &session].concat()))
+}
+
+/// A ticket for a logout is none for a sign-in.
+fn ticket_handle(handle: &str) -> String {
+    format!("logout {handle}")
+}
+
+impl Login {
+    /// Refuses what a provider vouched for and took back meanwhile: the session by its name, or everything before a moment.
+    pub(super) async fn check_logged_out(
+        &self,
+        change: &mut Change,
+        connector: &SourceId,
+        session: Option<&str>,
+        at: Option<&AtUpstream>,
+    ) -> Result<(), Error> {
+        let Some(at) = at else { return Ok(()) };
+        let now = self.services.clock.now();
+        let refused = || Err(Error::refused("logged-out", "the provider has signed the person out meanwhile"));
+        if let Some(session) = session {
+            let key = key(connector, &at.subject, Some(session));
+            if change.find(&LOGGED_OUT, OrganisationId::DEFAULT, &key).await?.is_some_and(|out| now < out.until()) {
+                return refused();
+            }
+        }
+        let key = key(connector, &at.subject, None);
+        match change.find(&LOGGED_OUT, OrganisationId::DEFAULT, &key).await? {
+            Some(out) if at.issued <= out.at && now < out.until() => refused(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Carries out a logout that a provider asks for, and tells which sessions ended.
+    async fn log_out(
+        &self,
+        connector: &SourceId,
+        request: &LogoutRequest,
+        circumstance: &Circumstance,
+    ) -> Result<Vec<Session>, Error> {
+        let services = &self.services;
+        let event = |kind| Event::new(services.clock.now(), kind, &Actor::Anonymous).within(circumstance);
+        let write_down = |mut change: Change| async move {
+            self.claim_once(&mut change, connector, &request.claim.id, request.claim.until).await?;
+            let sessions = request.sessions.iter().map(|session| Some(session.as_str()));
+            let all = request.sessions.is_empty().then_some(None);
+            for session in sessions.chain(all) {
+                let out = LoggedOut { at: request.issued };
+                let (key, until) = (key(connector, &request.subject, session), Some(out.until()));
+                change.put_until(&LOGGED_OUT, OrganisationId::DEFAULT, &key, &out, until)?;
+            }
+            let event = event(EventKind::LogoutReceived).detail("connector", connector);
+            change.commit(event.detail("sessions_named", request.sessions.len())).await?;
+            Ok::<_, Error>(())
+        };
+        services.ledger.retry(write_down).await?;
+        let end = |mut change: Change| async move {
+            let (subject, names) = (&request.subject, &request.sessions);
+            let ended = services.sessions.end_at_upstream(&mut change, connector, subject, names).await?;
+            let mut events = ended.iter().map(|session| {
+                let reason = format!("signed out at the provider `{connector}`");
+                let event = event(EventKind::SessionEnded).on("session", session.id, "");
+                event.detail("user", session.user).detail("reason", reason)
+            });
+            let Some(first) = events.next() else { return Ok::<_, Error>(ended) };
+            events.for_each(|event| change.also(event));
+            change.commit(first).await?;
+            Ok(ended)
+        };
+        services.ledger.retry(end).await
+    }
+
+    /// Ends the session of a cookie; one that has ended already is no error. Tells the session.
+    async fn end_session(&self, secret: &Secret, circumstance: &Circumstance) -> Result<Option<Session>, Error> {
+        let Some(session) = self.services.sessions.check(secret).await? else { return Ok(None) };
+        let actor = session.actor();
+        let event =
+            |now| Event::new(now, EventKind::SessionEnded, &actor).within(circumstance).detail("reason", "signed out");
+        match self.services.sessions.end_with(session.id, event).await {
+            Ok(_) | Err(crate::session::Error::NotFound) => Ok(Some(Session::clone(&session))),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The way on to the provider of a session that has ended here; `None` where there is nothing to tell it.
+    async fn log_out_there(&self, session: &Session, parts: &Parts) -> Result<Option<Response>, Error> {
+        let connector = self.connectors.get(&session.connector);
+        let (Some(connector), Some(at)) = (connector, &session.at_upstream) else { return Ok(None) };
+        let Some(start) = connector.redirect.start_logout(at).await? else { return Ok(None) };
+        let secret = self.browser.login_secret_or_new(&parts.headers, &self.services.ids);
+        let browser = self.tickets.browser(secret.expose());
+        let handle = ticket_handle(&start.handle);
+        self.tickets.issue(&handle, &session.connector, start.pending, "/", browser).await?;
+        let cookies = [self.browser.login_header(&secret), self.browser.forget_header()];
+        Ok(Some(depart(&start.location, &start.fields, cookies)))
+    }
+
+    /// Whether a provider's answer is to the request that went from this browser.
+    async fn is_answer(&self, id: &SourceId, answer: &LogoutAnswer, parts: &Parts) -> Result<(), Error> {
+        let cookie = self.browser.login_secret(&parts.headers);
+        let cookie =
+            cookie.ok_or_else(|| Error::refused("browser", "the browser that began the logout did not come back"))?;
+        let browser = self.tickets.browser(cookie.expose());
+        let ticket = self.tickets.redeem(&ticket_handle(&answer.handle), id, browser).await?;
+        if ticket.pending == answer.request.as_bytes() {
+            Ok(())
+        } else {
+            Err(Error::refused("in-response-to", "it answers another request"))
+        }
+    }
+
+    async fn take_logout(&self, name: &str, delivery: Delivery<'_>, parts: &Parts) -> Response {
+        let found = name.parse::<SourceId>().ok().and_then(|id| Some((self.connectors.get(&id)?, id)));
+        let Some((connector, id)) = found.filter(|(connector, _)| connector.redirect.has_logout()) else {
+            return no_connector();
+        };
+        match self.try_logout(&id, connector, delivery, parts).await {
+            Ok(response) => response,
+            Err(error) => {
+                let recorded = self.record_logout_refused(&error, &id, &circumstance(parts)).await;
+                let error = recorded.err().unwrap_or(error);
+                self.failure(&error, id.as_str(), parts, &ReturnTo::home())
+            }
+        }
+    }
+
+    async fn try_logout(
+        &self,
+        id: &SourceId,
+        connector: &Connector,
+        delivery: Delivery<'_>,
+        parts: &Parts,
+    ) -> Result<Response, Error> {
+        match connector.redirect.read_logout(delivery).await? {
+            LogoutMessage::Answer(answer) => {
+                self.is_answer(id, &answer, parts).await?;
+                let incomplete = (!answer.is_complete).then_some(connector.label.as_str());
+                Ok(page(StatusCode::OK, pages::logout::signed_out(incomplete)))
+            }
+            LogoutMessage::Request(request) => {
+                self.log_out(id, &request, &circumstance(parts)).await?;
+                let departure = connector.redirect.answer_logout(&request).await?;
+                let is_over = match self.browser.session_secret(&parts.headers) {
+                    Some(secret) => self.services.sessions.check(&secret).await?.is_none(),
+                    None => false,
+                };
+                let forget = if is_over { self.browser.forget_header() } else { None };
+                Ok(depart(&departure.location, &departure.fields, [forget]))
+            }
+        }
+    }
+
+    async fn record_logout_refused(
+        &self,
+        error: &Error,
+        connector: &SourceId,
+        circumstance: &Circumstance,
+    ) -> Result<(), Error> {
+        let Error::Refused { rule, reason } = error else { return Ok(()) };
+        let event = Event::new(self.services.clock.now(), EventKind::LogoutRefused, &Actor::Anonymous)
+            .outcome(Outcome::Denied)
+            .within(circumstance)
+            .detail("connector", connector)
+            .detail("rule", rule)
+            .detail("reason", reason);
+        self.services.ledger.record(event).await?;
+        Ok(())
+    }
+}
+
+impl LoggedOut {
+    /// By the provider's clock, which ours may be behind or ahead of by a minute or five.
+    fn until(&self) -> Timestamp {
+        self.at.plus(REMEMBERED + Duration::from_secs(300))
+    }
+}
+
+async fn ask_sign_out(State(login): State<Login>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    match login.browser.session_secret(&parts.headers) {
+        Some(secret) => page(StatusCode::OK, pages::logout::ask(&login.csrf(&secret))),
+        None => page(StatusCode::OK, pages::logout::signed_out(None)),
+    }
+}
+
+async fn sign_out(State(login): State<Login>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let form = match form(&parts, body, MAX_FORM_BYTES).await {
+        Ok(form) => form,
+        Err(response) => return response,
+    };
+    let secret = login.browser.session_secret(&parts.headers);
+    let is_ours = form.single("csrf").is_ok_and(|csrf| login.is_csrf(csrf, secret.clone()));
+    if !is_ours || !login.browser.is_not_foreign(&parts.headers) {
+        return problem(StatusCode::FORBIDDEN, "the form was too old or came from elsewhere");
+    }
+    let mut unsure = None;
+    if let Some(secret) = secret {
+        let ended = match login.end_session(&secret, &circumstance(&parts)).await {
+            Ok(ended) => ended,
+            Err(error) => return login.failure(&error, PASSWORD, &parts, &ReturnTo::home()),
+        };
+        if let Some(session) = ended {
+            match login.log_out_there(&session, &parts).await {
+                Ok(Some(response)) => return response,
+                Ok(None) => {}
+                Err(error) => {
+                    let connector = session.connector.as_str();
+                    tracing::warn!(connector.id = connector, "nobody was signed out at the provider: {error}");
+                    unsure = login.connectors.get(&session.connector).map(|connector| connector.label.clone());
+                }
+            }
+        }
+    }
+    let mut response = page(StatusCode::OK, pages::logout::signed_out(unsure.as_deref()));
+    if let Some(cookie) = login.browser.forget_header() {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+async fn by_query(State(login): State<Login>, Path(connector): Path<String>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let query = parts.uri.query().unwrap_or_default().to_owned();
+    login.take_logout(&connector, Delivery::Query(&query), &parts).await
+}
+
+async fn by_form(State(login): State<Login>, Path(connector): Path<String>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let answer: Answer = match form(&parts, body, MAX_ANSWER_BYTES).await {
+        Ok(answer) => answer,
+        Err(response) => return response,
+    };
+    login.take_logout(&connector, Delivery::Form(&answer), &parts).await
+}

@@ -1,0 +1,48 @@
+//! Logout at an upstream and from there, whatever the protocol: what travels between a connector and the login flow.
+
+use super::{Answer, OneTime};
+use crate::clock::Timestamp;
+
+/// How a browser brought a message about logout.
+#[derive(Clone, Copy, Debug)]
+pub enum Delivery<'a> {
+    /// In a form.
+    Form(&'a Answer),
+    /// In the query of an address, as it was sent: a signature covers its letters.
+    Query(&'a str),
+}
+
+/// What an upstream says about logout. Whoever makes one has verified that it was the upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogoutMessage {
+    /// It answers a request of ours.
+    Answer(LogoutAnswer),
+    /// It asks us to sign somebody out.
+    Request(LogoutRequest),
+}
+
+/// An answer to a request of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogoutAnswer {
+    /// The id of the request.
+    pub request: String,
+    /// The handle that went with it.
+    pub handle: String,
+    /// Whether the person is signed out there and at everybody else's.
+    pub is_complete: bool,
+}
+
+/// A request to sign somebody out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogoutRequest {
+    /// Whom, as the upstream called them at the sign-in.
+    pub subject: String,
+    /// Which of their sessions there; none: all.
+    pub sessions: Vec<String>,
+    /// When it was made.
+    pub issued: Timestamp,
+    /// Its id, which is accepted once.
+    pub claim: OneTime,
+    /// What goes back with the answer.
+    pub relay_state: Option<String>,
+}
