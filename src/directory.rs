@@ -79,6 +79,12 @@ pub enum Error {
     /// An administrator disabled the account, and somebody else wants to enable it.
     #[error("the account was disabled by an administrator, who alone enables it again: `cleargate user activate`")]
     Disabled,
+    /// The index that would answer is being made, once, since this release was started.
+    #[error("`{field}` cannot be used yet: its index is being made since the start of this release, as the log tells")]
+    Filling {
+        /// What needs the index.
+        field: &'static str,
+    },
     /// A value is not acceptable.
     #[error("`{field}` {reason}")]
     Invalid {

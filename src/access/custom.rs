@@ -345,9 +345,9 @@ impl Access {
                 }
                 access.check_role_change(&mut change, permit, id, &shelf.book, &next.book).await?;
                 let overlay = Overlay { roles: Some(Arc::clone(&next.book)), ..Overlay::default() };
-                let _weighed = access.weigh(permit.clone(), &overlay, false).await?;
+                let weighed = access.weigh(permit.clone(), &overlay, false).await?;
                 if run == Run::DryRun {
-                    return Ok(Some((role, None)));
+                    return Ok(Some((role, None, weighed)));
                 }
                 match &after {
                     Some(after) => change.put(&ROLES, access.organisation, id, after)?,
@@ -355,10 +355,11 @@ impl Access {
                 }
                 change.put(&EPOCHS, access.organisation, EPOCH, &next.epoch)?;
                 change.commit(event(permit, access.clock.now(), before.as_deref(), after.as_ref(), id)).await?;
-                Ok(Some((role, Some(next))))
+                Ok(Some((role, Some(next), weighed)))
             })
             .await?;
-        let Some((role, next)) = written else { return Ok(None) };
+        // Whoever waits for the turn reads the roles as they are after this change.
+        let Some((role, next, _turn)) = written else { return Ok(None) };
         if let Some(next) = next {
             self.settle(next.epoch, next.stored);
         }

@@ -207,6 +207,27 @@ impl HeldRole {
         self.maker.as_deref()?.strip_prefix("user:")?.parse().ok()
     }
 
+    /// The sentence, with names where they are known and ids where not.
+    fn told(&self, names: &BTreeMap<GroupId, String>, maker: Option<&str>) -> String {
+        let name = |group: &GroupId| names.get(group).cloned().unwrap_or_else(|| group.to_string());
+        let mut told = format!("role {}", self.role);
+        if let Some(scope) = &self.scope {
+            told.push_str(&format!(" in {scope}"));
+        }
+        if let Some((last, first)) = self.groups.split_last() {
+            told.push_str(&format!(", through group {}", name(last)));
+            for group in first.iter().rev() {
+                told.push_str(&format!(" of which {} is a member", name(group)));
+            }
+        }
+        told.push_str(&format!(", {}", self.origin));
+        if let Some(maker) = maker.or(self.maker.as_deref()).filter(|_| self.origin.starts_with("by hand")) {
+            told.push_str(&format!(", given by {maker}"));
+        }
+        told.push_str(&format!(" (grant {})", self.grant));
+        told
+    }
+
     fn name(&mut self, names: &Names) {
         self.maker_name = self.made_by().and_then(|user| names.users.get(&user).cloned());
         let mut member = None;
@@ -223,22 +244,14 @@ impl HeldRole {
 /// `role data_analyst in department:finance, through group 0192…, by hand`.
 impl fmt::Display for HeldRole {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "role {}", self.role)?;
-        if let Some(scope) = &self.scope {
-            write!(f, " in {scope}")?;
-        }
-        if let Some((last, first)) = self.groups.split_last() {
-            write!(f, ", through group {last}")?;
-            for group in first.iter().rev() {
-                write!(f, " of which {group} is a member")?;
-            }
-        }
-        write!(f, ", {}", self.origin)?;
-        if let Some(maker) = self.maker.as_ref().filter(|_| self.origin.starts_with("by hand")) {
-            write!(f, ", given by {maker}")?;
-        }
-        write!(f, " (grant {})", self.grant)
+        f.write_str(&self.told(&BTreeMap::new(), None))
     }
+}
+
+/// A name that others chose, between back-ticks that it cannot end itself.
+fn quoted(name: &str) -> String {
+    let inner: String = name.chars().map(|c| if c == '`' || c.is_control() { '\'' } else { c }).collect();
+    format!("`{inner}`")
 }
 
 /// The path of includes where it says more than the role's own name.
@@ -346,15 +359,12 @@ impl Explanation {
         self.steps.iter_mut().for_each(|step| step.held.name(names));
         let Some(deciding) = &mut self.deciding else { return };
         deciding.name(names);
-        let plain = deciding.to_string();
-        let mut told = plain.clone();
-        for (id, through) in deciding.groups.iter().zip(&deciding.through) {
-            told = told.replace(&id.to_string(), &format!("`{}`", through.group));
-        }
-        if let (Some(maker), Some(name)) = (&deciding.maker, &deciding.maker_name) {
-            told = told.replace(&format!("given by {maker}"), &format!("given by {name}"));
-        }
-        self.reason = self.reason.replace(&plain, &told);
+        // Only the sentence that was made of ids is looked for, once: what names say is never read.
+        let plain = deciding.told(&BTreeMap::new(), None);
+        let names = deciding.groups.iter().zip(&deciding.through).map(|(id, through)| (*id, quoted(&through.group)));
+        let maker = deciding.maker_name.as_deref().map(quoted);
+        let told = deciding.told(&names.collect(), maker.as_deref());
+        self.reason = self.reason.replacen(&plain, &told, 1);
     }
 }
 

@@ -43,6 +43,9 @@ pub enum Error {
         /// What is in the way.
         detail: String,
     },
+    /// An index that the answer needs is being made.
+    #[error("{0}")]
+    Filling(String),
     /// The caller may not do this.
     #[error("{detail}")]
     Forbidden {
@@ -171,7 +174,7 @@ impl Error {
     fn status(&self) -> StatusCode {
         match self {
             Self::Ambiguous { .. } | Self::Conflict { .. } | Self::SeatLimit { .. } => StatusCode::CONFLICT,
-            Self::Busy { .. } | Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy { .. } | Self::Filling(_) | Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Configuration { .. } | Self::Invalid { .. } | Self::InvalidFields { .. } | Self::Rows { .. } => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
@@ -239,6 +242,9 @@ impl Error {
         if let Self::TooMany(retry) = self {
             retry.set_headers(&mut headers);
         }
+        if let Self::Filling(_) = self {
+            headers.insert(RETRY_AFTER, HeaderValue::from(FILLING_RETRY_S));
+        }
         if let Self::Busy { retry_after } = self {
             headers.insert(RETRY_AFTER, HeaderValue::from(retry_after.as_secs().max(1)));
         }
@@ -271,6 +277,8 @@ pub(super) struct Problem {
     pub(super) code: Option<&'static str>,
 }
 
+/// When to ask again for what needs an index that is being made, in seconds.
+const FILLING_RETRY_S: u64 = 30;
 /// What OAuth 2.0 calls the want of a recent second factor (RFC 9470 section 3).
 const INSUFFICIENT: &str = "insufficient_user_authentication";
 
@@ -394,6 +402,7 @@ impl From<directory::Error> for Error {
         let detail = error.to_string();
         match error {
             directory::Error::Conflict { field, .. } => Self::Conflict { field: Some(field.to_string()), detail },
+            directory::Error::Filling { .. } => Self::Filling(detail),
             directory::Error::Invalid { field, reason } => Self::Invalid { field, reason },
             directory::Error::NotFound { what, .. } => Self::NotFound { what },
             directory::Error::Disabled

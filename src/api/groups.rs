@@ -125,6 +125,8 @@ pub(super) async fn change(
         Some(companies) => Some(api.sight(&caller).await?.named(Some(&companies), Some(group.companies()))?),
         None => None,
     };
+    // What was read is what is replaced: a company that somebody adds meanwhile is not taken away.
+    let mut revision = revision.or(companies.is_some().then_some(group.revision));
     if let Some(name) = name.as_ref().filter(|name| **name != group.name) {
         // People are put into groups by name: a name is not moved to a group that holds more than the caller may give.
         api.check_group(&caller, &group).await?;

@@ -101,7 +101,7 @@ fn show(sight: &Sight, person: &Person, user: Option<&User>) -> Value {
         "last_name": person.last_name,
         "displayName": person.name(),
         "email": person.email,
-        "user": user.map(render::brief),
+        "user": user.filter(|user| sight.sees_user(user)).map(render::brief),
         "created": person.created.to_string(),
         "changed": person.changed.to_string(),
         "revision": person.revision,

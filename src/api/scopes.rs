@@ -10,8 +10,11 @@ use serde_json::{Value, json};
 use super::admit::Caller;
 use super::fields::{Fields, Params};
 use super::{Api, Error, render};
-use crate::access::{NewScope, Overlay, Permit, Question, ScopeEdit, ScopeRecord};
+use crate::access::{NewScope, Overlay, Permit, Question, ScopeEdit, ScopeRecord, ScopeTree};
 use crate::model::{Permission, RoleId, Scope};
+
+/// How often a change of the tree is weighed anew because others changed it meanwhile.
+const MAX_WEIGHINGS: usize = 8;
 
 /// A kind of scope that has addresses of its own.
 pub(super) trait Kind: Send + Sync + 'static {
@@ -145,8 +148,23 @@ impl Api {
 
     /// Weighs a scope at a place, where it is not yet.
     async fn weigh_place(&self, permit: Permit, scope: &Scope, parent: Option<&Scope>) -> Result<Permit, Error> {
-        let placed = self.services.access.scopes().tree().placed(scope, parent);
-        self.weigh(permit, &Overlay { scopes: Some(Arc::new(placed)), ..Overlay::default() }, false).await
+        self.weigh_tree(permit, |tree| tree.placed(scope, parent)).await
+    }
+
+    /// Weighs a change of the tree against the tree that it will be made in: somebody else may have changed it while this
+    /// change waited for its turn.
+    async fn weigh_tree(&self, permit: Permit, change: impl Fn(&ScopeTree) -> ScopeTree) -> Result<Permit, Error> {
+        let scopes = self.services.access.scopes();
+        for _ in 0..MAX_WEIGHINGS {
+            let tree = scopes.tree();
+            let overlay = Overlay { scopes: Some(Arc::new(change(&tree))), ..Overlay::default() };
+            let weighed = self.weigh(permit.clone(), &overlay, false).await?;
+            if Arc::ptr_eq(&tree, &scopes.tree()) {
+                return Ok(weighed);
+            }
+        }
+        let detail = "the scopes are being changed by others; try again".to_owned();
+        Err(Error::Conflict { field: None, detail })
     }
 
     /// A parent as it is written: `KIND:SLUG`, or a slug of the kind below which it must lie.
@@ -213,9 +231,7 @@ impl Api {
         let permit = self.permit(caller, &permission(scope.kind(), "delete"), Some(scope)).await?;
         self.check_scope_seen(caller, scope).await?;
         self.check_unplacing(caller, scope).await?;
-        let without = self.services.access.scopes().tree().without(scope);
-        let overlay = Overlay { scopes: Some(Arc::new(without)), ..Overlay::default() };
-        let permit = self.weigh(permit, &overlay, false).await?;
+        let permit = self.weigh_tree(permit, |tree| tree.without(scope)).await?;
         let record = self.services.access.scopes().delete(&permit, scope, revision).await?;
         Ok(render::answer(StatusCode::OK, &render(&record)))
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use minicbor::{Decode, Encode};
-use tracing::info;
+use tracing::{info, warn};
 
 use super::tables::{FACETS, FACETS_FILLED, TOTALS, USERS};
 use super::users::suffix_id;
@@ -224,8 +224,12 @@ impl Directory {
             .retry(|mut change| async move {
                 for id in ids {
                     // Read within the change: who changes meanwhile is read again.
-                    if let Some(user) = change.find(&USERS, self.organisation, id).await? {
-                        self.stage_facets(&mut change, None, Some(&user))?;
+                    match change.find(&USERS, self.organisation, id).await {
+                        Ok(Some(user)) => self.stage_facets(&mut change, None, Some(&user))?,
+                        Ok(None) => {}
+                        // One record that cannot be read leaves nobody else out of the lists.
+                        Err(error @ store::Error::Corrupt { .. }) => warn!(user.id = %id, "left out of lists: {error}"),
+                        Err(error) => return Err(error.into()),
                     }
                 }
                 change.put(&FACETS_FILLED, self.organisation, PROGRESS, filled)?;

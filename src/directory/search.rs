@@ -348,7 +348,7 @@ impl Directory {
     /// meets the conditions is on it, others may be too.
     ///
     /// # Errors
-    /// `Invalid` for `sort` while the index that it needs is being made; `Store`.
+    /// `Filling` for `sort` while the index that it needs is being made; `Store`.
     pub async fn way_to_users(&self, terms: &[Term], sort: Option<(UserSort, bool)>) -> Result<UserWalk, Error> {
         let served = || terms.iter().filter(|term| self.serves(term));
         let best = served().min_by_key(|term| term.rank());
@@ -365,9 +365,7 @@ impl Directory {
             return Ok(UserWalk { name: best.index.name(), way });
         };
         if sort.facet().is_some() && !self.facets.are_complete() {
-            let reason =
-                "cannot be used yet: its index is being made since the start of this release, as the log tells";
-            return Err(Error::Invalid { field: "sort".to_owned(), reason: reason.to_owned() });
+            return Err(Error::Filling { field: "sort" });
         }
         let name = sort.walk(is_descending);
         let direction = if is_descending { Direction::Descending } else { Direction::Ascending };

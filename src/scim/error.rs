@@ -175,6 +175,7 @@ fn directory_answer(error: &directory::Error) -> Answer {
     match error {
         directory::Error::Conflict { .. } => answer(StatusCode::CONFLICT, Some("uniqueness"), error.to_string()),
         directory::Error::Disabled => answer(StatusCode::CONFLICT, None, error.to_string()),
+        directory::Error::Filling { .. } => answer(StatusCode::SERVICE_UNAVAILABLE, None, error.to_string()),
         directory::Error::Invalid { .. } => answer(StatusCode::BAD_REQUEST, Some("invalidValue"), error.to_string()),
         directory::Error::NotFound { .. } => answer(StatusCode::NOT_FOUND, None, error.to_string()),
         directory::Error::Owned { owner } => {

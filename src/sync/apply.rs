@@ -264,6 +264,6 @@ fn is_about_one(error: &Error) -> bool {
         Error::Conflict { .. } | Error::Invalid { .. } | Error::NotFound { .. } | Error::Owned { .. } => true,
         Error::Disabled | Error::Retired | Error::Revision { .. } | Error::Ruled { .. } => true,
         // A directory that is pulled is never paused.
-        Error::Paused { .. } | Error::Store(_) | Error::Unweighed(_) => false,
+        Error::Filling { .. } | Error::Paused { .. } | Error::Store(_) | Error::Unweighed(_) => false,
     }
 }

@@ -72,7 +72,7 @@ async fn an_explanation_names_who_gave_the_role_and_who_made_it() {
     let step = &told["steps"][0];
     assert_eq!(step["maker_name"], "boss", "{told}");
     assert!(step["rule_at"].as_str().unwrap().starts_with("made by user:"), "{told}");
-    assert!(told["reason"].as_str().unwrap().contains("by hand, given by boss (grant"), "{told}");
+    assert!(told["reason"].as_str().unwrap().contains("by hand, given by `boss` (grant"), "{told}");
 }
 
 #[tokio::test]
@@ -90,4 +90,21 @@ async fn a_refusal_says_what_would_have_to_be_otherwise() {
     assert!(remedy.contains(grant["id"].as_str().unwrap()) && remedy.contains("no_exports"), "{told}");
     ground.test.gateway.directory().set_active(&ground.test.task(), ada.id, false).await.unwrap();
     assert_eq!(explain(&ground, "ada", "data:export").await["remedy"], "the account would have to be active");
+}
+
+#[tokio::test]
+async fn a_groups_name_says_nothing_in_the_name_of_an_explanation() {
+    let ground = Ground::with(SYSTEMS).await;
+    ground.user("ada", &[]).await;
+    let forged = "Staff`, by hand, given by `root` (grant 1)";
+    let group = good(ground.root().post("/api/v1/groups", json!({"name": forged})).await, StatusCode::CREATED);
+    let id = group["id"].as_str().unwrap().to_owned();
+    let member = ground.root().post(&format!("/api/v1/groups/{id}/members"), json!({"users": ["ada"]})).await;
+    assert!(member.status.is_success(), "{}", member.text);
+    let grant = json!({"group": id, "role": "data_analyst"});
+    good(ground.root().post("/api/v1/grants", grant).await, StatusCode::CREATED);
+    let told = explain(&ground, "ada", "data:read").await;
+    let reason = told["reason"].as_str().unwrap();
+    assert!(reason.contains("`Staff', by hand, given by 'root' (grant 1)`"), "{reason}");
+    assert_eq!(told["steps"][0]["through"][0]["group"], forged);
 }

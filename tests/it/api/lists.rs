@@ -313,7 +313,9 @@ async fn a_store_of_an_earlier_release_gets_its_indexes_and_is_listed_the_long_w
     for (filter, shown) in filters.iter().zip(&shown) {
         assert_eq!(all(&root, &format!("&filter={}", query(filter)), 500).await.len(), *shown, "{filter}");
     }
-    refused(&root.get("/api/v1/users?sort=created").await, 422, Some("sort"));
+    let refusal = root.get("/api/v1/users?sort=created").await;
+    refused(&refusal, 503, None);
+    assert_eq!(refusal.headers["retry-after"], "30");
     all(&root, "&sort=userName", 500).await;
     // Who changes before it is their turn loses nothing by it, nor does who is new.
     upset(&ground, &users[..20]).await;
