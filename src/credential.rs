@@ -96,15 +96,15 @@ struct Password {
 }
 
 impl Password {
-    fn version(&self) -> Version {
-        Version { set: self.set, mark: self.mark }
+    fn version(&self) -> PasswordVersion {
+        PasswordVersion { set: self.set, mark: self.mark }
     }
 }
 
 /// Which of the passwords that a user had one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
-struct Version {
+pub struct PasswordVersion {
     #[n(0)]
     set: Timestamp,
     #[n(1)]
@@ -138,7 +138,7 @@ pub struct Verified {
     #[n(1)]
     must_change: bool,
     #[n(2)]
-    version: Version,
+    version: PasswordVersion,
 }
 
 impl Verified {
@@ -329,6 +329,15 @@ impl Credentials {
     pub async fn is_current(&self, change: &mut Change, verified: &Verified) -> Result<bool, store::Error> {
         let now = change.find(&PASSWORDS, self.organisation, &verified.user).await?;
         Ok(now.is_some_and(|now: Password| now.version() == verified.version))
+    }
+
+    /// Which password a user has, as part of a change that fails when it is another by then; `None` for none.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Unavailable`.
+    pub async fn version_in(&self, change: &mut Change, user: UserId) -> Result<Option<PasswordVersion>, store::Error> {
+        let record = change.find(&PASSWORDS, self.organisation, &user).await?;
+        Ok(record.map(|record: Password| record.version()))
     }
 
     /// Whether a user has a password, and whether it must be changed.

@@ -24,6 +24,7 @@ mod pages;
 mod passkey;
 mod password;
 mod pending;
+mod reset;
 mod return_to;
 mod routes;
 mod step;
@@ -44,7 +45,7 @@ use crate::limit::{Limits, Retry};
 use crate::lockout::Lockout;
 use crate::model::{Actor, Circumstance, SourceId, User};
 use crate::notify::Outbox;
-use crate::secret::{IdSource, MacKey};
+use crate::secret::{IdSource, MacKey, SealKey};
 use crate::session::{Method, Sessions};
 use crate::store::{self, Retryable};
 use crate::upstream::{self, PasswordConnector, RedirectConnector};
@@ -53,6 +54,7 @@ use crate::{credential, directory, lockout, session};
 pub use browser::{Browser, SignedIn};
 pub use callers::{Callers, Turned};
 pub use finish::Opened;
+pub use link::ResetLink;
 pub use return_to::ReturnTo;
 pub use routes::routes;
 
@@ -67,7 +69,8 @@ pub const LINK: &str = "link";
 
 /// Every table tag of this module with its table's name.
 pub fn tables() -> Vec<(u8, &'static str)> {
-    let parts = [&finish::TABLES[..], &link::TABLES, &logout::TABLES, &pending::TABLES, &ticket::TABLES];
+    let parts =
+        [&finish::TABLES[..], &link::TABLES, &logout::TABLES, &pending::TABLES, &reset::TABLES, &ticket::TABLES];
     parts.concat()
 }
 
@@ -235,6 +238,8 @@ pub struct Login {
     link_key: MacKey,
     csrf_key: MacKey,
     pending_key: MacKey,
+    ask_key: SealKey,
+    askers: Arc<reset::Askers>,
     contact: Option<Arc<str>>,
     /// Our name in authenticator apps: the host of our address.
     issuer: Arc<str>,
@@ -269,6 +274,8 @@ impl Login {
             link_key: key.derive("one-time link"),
             csrf_key: key.derive("anti-forgery"),
             pending_key: key.derive("sign-in under way"),
+            ask_key: key.seal_key("passwords that were asked for"),
+            askers: Arc::default(),
             contact: None,
             issuer: public_url.host_str().unwrap_or("cleargate").into(),
             party: Party::of(public_url).map(Arc::new),

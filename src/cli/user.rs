@@ -131,6 +131,9 @@ pub(super) enum Command {
     ResetPassword {
         /// User name or id
         user: String,
+        /// Mail it to its owner, and show it to nobody else
+        #[arg(long)]
+        mail: bool,
     },
     /// Show an account with its roles and groups
     Show {
@@ -241,10 +244,14 @@ pub(super) async fn run(command: Command, client: Client, output: &Output) -> Re
             let answer = client.patch(&path("users", &user, ""), &body).await?;
             output.result(&answer, "the password is set")
         }
-        Command::ResetPassword { user } => {
-            let answer = client.post(&path("users", &user, ":reset-password"), &json!({})).await?;
-            let link = answer.get("link").and_then(Value::as_str).unwrap_or_default().to_owned();
-            output.result(&answer, &link)
+        Command::ResetPassword { user, mail } => {
+            let answer = client.post(&path("users", &user, ":reset-password"), &json!({"send": mail})).await?;
+            let text = |name: &str| answer.get(name).and_then(Value::as_str);
+            let shown = match (text("link"), text("sent_to")) {
+                (None, Some(address)) => format!("a link is on its way to {address}"),
+                (link, _) => link.unwrap_or_default().to_owned(),
+            };
+            output.result(&answer, &shown)
         }
         Command::Show { user } => output.object(&client.get(&path("users", &user, "")).await?),
     }

@@ -16,15 +16,18 @@ use super::{
 };
 
 /// Ids that mean something already, and what.
-const RESERVED: [(&str, &str); 10] = [
+const RESERVED: [(&str, &str); 13] = [
     ("change-password", "the page that asks for a new password"),
     ("enrol", "the page that sets up a second factor"),
     ("factor", "the page that asks for a second factor"),
+    ("forgot", "the page for who forgot a password"),
+    ("invitation", "the page on which an invitation is accepted"),
     ("language", "the choice of a language"),
     ("link", "sign-in by a one-time link"),
     ("passkey", "sign-in by passkey"),
     ("passkey.js", "the script that asks browsers for passkeys"),
     ("password", "sign-in by password"),
+    ("reset", "the page on which a link to choose a password is followed"),
     ("step-up", "the page that asks for a second factor again"),
     (BY_HAND, "what administrators keep by hand"),
 ];

@@ -128,6 +128,7 @@ impl Gateway {
         self.limits.run(&self.foundation.tasks);
         self.ledger.keep(&self.foundation.tasks);
         self.outbox.run(&self.foundation.tasks);
+        self.login.run(&self.foundation.tasks);
         self.measure();
         self.pull();
         Ok(Listening { public, operations, admin, certificates })

@@ -134,6 +134,10 @@ impl Login {
                         pending.first = First::Password(verified);
                     }
                     (Evidence::NewPassword(prepared), First::Link(_)) => {
+                        let present = self.services.credentials.version_in(&mut change, user.id).await?;
+                        if present != pending.replaces {
+                            return Err(Error::refused("stale-password", "another password was set meanwhile"));
+                        }
                         self.set_password(&mut change, &user, prepared, visit).await?;
                         pending.chooses_password = None;
                     }

@@ -8,17 +8,21 @@ use super::finish::{Finished, Visit};
 use super::pending::First;
 use super::{Error, Login};
 use crate::access::Permit;
-use crate::audit::EventKind;
+use crate::audit::{Change, Event, EventKind};
 use crate::clock::Timestamp;
+use crate::credential::PasswordVersion;
 use crate::model::{OrganisationId, User, UserId};
+use crate::notify::{Letter, Recipient};
 use crate::secret::Secret;
 use crate::session::SECRET_CHARACTERS;
 use crate::store::Table;
 
 /// How long a link may be followed.
 const LIFETIME: Duration = Duration::from_secs(15 * 60);
-/// How long a link to choose a password may be followed: it has to reach its owner first.
+/// How long a link to choose a password that an administrator made may be followed: it has to reach its owner first.
 const RESET_LIFETIME: Duration = Duration::from_secs(60 * 60);
+/// How long a link to choose a password may be followed that its owner asked for.
+pub(super) const SELF_LIFETIME: Duration = Duration::from_secs(30 * 60);
 /// Links by keyed hash.
 const LINKS: Table<[u8; 32], Link> = Table::new(0x52, "one-time links");
 /// Every tag of this module with its table's name.
@@ -40,9 +44,20 @@ struct Link {
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 #[cbor(map)]
 struct Reset {
-    /// When the password of that moment was set; another one since then makes the link void.
-    #[n(0)]
-    password_set: Option<Timestamp>,
+    /// The password of that moment; another one since then makes the link void.
+    #[n(1)]
+    password: Option<PasswordVersion>,
+}
+
+/// A link to choose a password.
+#[derive(Clone, Debug)]
+pub struct ResetLink {
+    /// A path of ours with a secret.
+    pub path: Secret,
+    /// Until when it may be followed.
+    pub until: Timestamp,
+    /// Whether it was posted to its owner.
+    pub is_posted: bool,
 }
 
 impl Login {
@@ -52,32 +67,58 @@ impl Login {
     /// `Store`.
     pub async fn one_time_link(&self, permit: &Permit, user: &User) -> Result<Secret, Error> {
         let until = self.services.clock.now().plus(LIFETIME);
-        self.make_link(permit, user, Link { user: user.id, until, reset: None }, "one-time link").await
+        let mut change = self.services.ledger.change();
+        let secret = self.stage_link(&mut change, &Link { user: user.id, until, reset: None })?;
+        change.commit(self.link_event(permit, user, "one-time link")).await?;
+        Ok(Secret::new(format!("/login/link?token={}", secret.expose())))
     }
 
-    /// Makes a link on which `user` chooses a password, once, within an hour: a path of ours with a secret, and when it
-    /// ends. A password that is set meanwhile makes it void.
+    /// Makes a link on which `user` chooses a password, once, within an hour, and posts it to `to` where somebody is
+    /// named. A password that is set meanwhile makes it void.
     ///
     /// # Errors
     /// `Store`.
-    pub async fn reset_link(&self, permit: &Permit, user: &User) -> Result<(Secret, Timestamp), Error> {
-        let until = self.services.clock.now().plus(RESET_LIFETIME);
-        let password_set = self.services.credentials.find(user.id).await?.map(|password| password.set);
-        let link = Link { user: user.id, until, reset: Some(Reset { password_set }) };
-        Ok((self.make_link(permit, user, link, "password link").await?, until))
+    pub async fn reset_link(&self, permit: &Permit, user: &User, to: Option<&Recipient>) -> Result<ResetLink, Error> {
+        self.services
+            .ledger
+            .retry(|mut change| async move {
+                let (path, until) = self.stage_reset(&mut change, user, RESET_LIFETIME).await?;
+                let is_posted = match to {
+                    Some(to) => {
+                        let letter = Letter::ResetSent { path: path.clone(), until };
+                        self.services.outbox.post_in(&mut change, to, &letter).await?
+                    }
+                    None => false,
+                };
+                change.commit(self.link_event(permit, user, "password link").detail("mailed", is_posted)).await?;
+                Ok(ResetLink { path, until, is_posted })
+            })
+            .await
     }
 
-    async fn make_link(&self, permit: &Permit, user: &User, link: Link, kind: &str) -> Result<Secret, Error> {
+    /// Makes a link to choose a password as part of a change.
+    pub(super) async fn stage_reset(
+        &self,
+        change: &mut Change,
+        user: &User,
+        lifetime: Duration,
+    ) -> Result<(Secret, Timestamp), Error> {
+        let until = self.services.clock.now().plus(lifetime);
+        let password = self.services.credentials.version_in(change, user.id).await?;
+        let secret = self.stage_link(change, &Link { user: user.id, until, reset: Some(Reset { password }) })?;
+        Ok((Secret::new(format!("/login/reset?token={}", secret.expose())), until))
+    }
+
+    fn stage_link(&self, change: &mut Change, link: &Link) -> Result<Secret, Error> {
         let secret = self.services.ids.token();
         let key = self.link_key.tag(secret.expose().as_bytes());
-        let mut change = self.services.ledger.change();
-        change.put_until(&LINKS, OrganisationId::DEFAULT, &key, &link, Some(link.until))?;
-        let event = permit
-            .event(self.services.clock.now(), EventKind::TokenCreated)
-            .on("user", user.id, &user.user_name)
-            .detail("kind", kind);
-        change.commit(event).await?;
-        Ok(Secret::new(format!("/login/link?token={}", secret.expose())))
+        change.put_until(&LINKS, OrganisationId::DEFAULT, &key, link, Some(link.until))?;
+        Ok(secret)
+    }
+
+    fn link_event(&self, permit: &Permit, user: &User, kind: &str) -> Event {
+        let event = permit.event(self.services.clock.now(), EventKind::TokenCreated);
+        event.on("user", user.id, &user.user_name).detail("kind", kind)
     }
 
     /// Follows a link: it is used up in the commit that opens the session, or that waits for the next step.
@@ -97,11 +138,11 @@ impl Login {
                 change.delete(&LINKS, OrganisationId::DEFAULT, &key);
                 let mut pending = self.pending(First::Link(link.user), "/");
                 if let Some(reset) = &link.reset {
-                    let now = self.services.credentials.find(link.user).await?.map(|password| password.set);
-                    if now != reset.password_set {
+                    if self.services.credentials.version_in(&mut change, link.user).await? != reset.password {
                         return Err(absent());
                     }
                     pending.chooses_password = Some(true);
+                    pending.replaces = reset.password;
                 }
                 self.advance(change, pending, visit).await
             })

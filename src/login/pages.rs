@@ -4,6 +4,7 @@ pub mod factor;
 pub mod logout;
 pub mod onward;
 pub mod passkey;
+pub mod reset;
 pub mod sessions;
 pub mod words;
 
@@ -40,6 +41,8 @@ pub struct SignIn<'a> {
     pub contact: Option<&'a str>,
     /// Whether passkeys sign people in.
     pub has_passkeys: bool,
+    /// Whether a forgotten password can be asked for here.
+    pub has_mail: bool,
 }
 
 /// Whom to ask, where somebody is named.
@@ -106,6 +109,7 @@ pub fn sign_in(view: &SignIn<'_>) -> Markup {
                     maxlength="4096";
                 button type="submit" { (say("Sign in", "Anmelden")) }
             }
+            @if view.has_mail { p { a href="/login/forgot" { (say("Forgot your password?", "Passwort vergessen?")) } } }
             @if view.has_passkeys {
                 p.or { (say("or", "oder")) }
                 (passkey.form(&html! { input type="hidden" name="return_to" value=(view.return_to); }))
@@ -295,6 +299,7 @@ mod tests {
             reference: Some(evil),
             contact: Some(evil),
             has_passkeys: true,
+            has_mail: true,
         };
         for text in [
             sign_in(&view).into_string(),

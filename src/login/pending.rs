@@ -10,7 +10,7 @@ use minicbor::{Decode, Encode};
 use super::{Error, Login};
 use crate::audit::{Change, Housekeeping};
 use crate::clock::Timestamp;
-use crate::credential::Verified;
+use crate::credential::{PasswordVersion, Verified};
 use crate::model::{FactorKind, OrganisationId, PasskeyId, SourceId, UserId};
 use crate::secret::Secret;
 use crate::session::{AtUpstream, Method, SECRET_CHARACTERS};
@@ -85,6 +85,9 @@ pub(super) struct Pending {
     /// Set where a password is chosen by a link, and is not chosen yet.
     #[n(5)]
     pub(super) chooses_password: Option<bool>,
+    /// The password that is replaced by the one that is chosen; another one since then ends the sign-in.
+    #[n(6)]
+    pub(super) replaces: Option<PasswordVersion>,
 }
 
 /// A second factor that was shown in a sign-in.
@@ -103,7 +106,15 @@ impl Login {
     /// A sign-in that begins now.
     pub(super) fn pending(&self, first: First, return_to: &str) -> Pending {
         let until = self.services.clock.now().plus(LIFETIME);
-        Pending { first, return_to: return_to.to_owned(), until, factor: None, tries: None, chooses_password: None }
+        Pending {
+            first,
+            return_to: return_to.to_owned(),
+            until,
+            factor: None,
+            tries: None,
+            chooses_password: None,
+            replaces: None,
+        }
     }
 
     /// Keeps a sign-in as part of a change, under a new secret.

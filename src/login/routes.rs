@@ -51,6 +51,7 @@ pub fn routes(login: Login) -> axum::Router {
         super::logout::table(),
         super::own_sessions::table(),
         super::passkey::table(),
+        super::reset::table(),
     ];
     let rows = table().into_iter().chain(super::steps::table()).chain(parts.into_iter().flatten()).collect();
     router(rows, login, admit).layer(axum::middleware::from_fn(super::language::speak))
@@ -196,6 +197,7 @@ impl Login {
             reference: problem.map(|_| reference.as_str()),
             contact: self.contact.as_deref(),
             has_passkeys: self.party.is_some(),
+            has_mail: self.services.outbox.is_open(),
         };
         let mut response = page(status, pages::sign_in(&view));
         if let Some(cookie) = self.browser.login_header(&secret) {
@@ -222,6 +224,9 @@ impl Login {
         match error {
             Error::Refused { .. } if connector == PASSWORD => {
                 self.sign_in_page(StatusCode::UNAUTHORIZED, parts, return_to, Some(FAILED))
+            }
+            Error::Refused { .. } if connector == LINK => {
+                page(StatusCode::FORBIDDEN, pages::reset::gone(&reference, contact))
             }
             Error::Refused { .. } => page(StatusCode::FORBIDDEN, pages::refused(REFUSED, &reference, contact)),
             Error::TooMany(retry) => {
@@ -420,7 +425,7 @@ async fn show_link(State(login): State<Login>, request: Request) -> Response {
     response
 }
 
-async fn follow_link(State(login): State<Login>, request: Request) -> Response {
+pub(super) async fn follow_link(State(login): State<Login>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let form = match form(&parts, body, MAX_FORM_BYTES).await {
         Ok(form) => form,

@@ -103,7 +103,7 @@ fn of_employees() -> Vec<Operation> {
              with `:reset-password`, makes a link on which its owner chooses a password",
         )
         .needs("`users:update`, and `tokens:delete` where there are tokens; `sessions:delete` for `:logout`, `passwords:update` for `:reset-password`")
-        .takes("dry_run?:flag? hand_over?:[text]?")
+        .takes("dry_run?:flag? hand_over?:[text]? send?:flag?")
         .answers(200, HOLDINGS),
     ]
 }

@@ -13,7 +13,7 @@ use crate::api::{Api, Error, render};
 use crate::audit::EventKind;
 use crate::directory::SourceRecord;
 use crate::model::{Status, Subject, User};
-use crate::notify::Notice;
+use crate::notify::{Notice, Recipient};
 use crate::secret::Secret;
 
 /// `PATCH /users/{id or name}`: members that are given replace, others stay. A password ends the user's sessions.
@@ -84,23 +84,33 @@ pub(in crate::api) async fn change(
     Ok(render::versioned(StatusCode::OK, &body, user.revision))
 }
 
-/// `POST /users/{user}:reset-password`: a link on which its owner chooses another password, told this once. Who makes one
-/// could sign in by it: it takes what setting a password takes.
-pub(super) async fn reset_link(api: &Api, caller: &Caller, name: &str, fields: Fields) -> Result<Response, Error> {
+/// `POST /users/{user}:reset-password`: `send`. A link on which its owner chooses another password, told this once, or
+/// mailed and told to nobody else. Who makes one could sign in by it: it takes what setting a password takes.
+pub(super) async fn reset_link(api: &Api, caller: &Caller, name: &str, mut fields: Fields) -> Result<Response, Error> {
     let permit = api.permit(caller, "passwords:update", None).await?;
+    let is_sent = fields.flag("send")?.unwrap_or(false);
     fields.end()?;
     let user = api.user(caller, name).await?;
     api.check_rank(caller, user.id).await?;
-    let refused = |detail: &str| Err(Error::Conflict { field: None, detail: detail.to_owned() });
+    let refused = |detail: &str| Error::Conflict { field: None, detail: detail.to_owned() };
     if user.status != Status::Active {
-        return refused("the account is not active; activate it first");
+        return Err(refused("the account is not active; activate it first"));
     }
     if !api.services.login.keeps_password(&user) {
-        return refused("the password of this account is kept by a directory; set it there");
+        return Err(refused("the password of this account is kept by a directory; set it there"));
     }
-    let (path, until) = api.services.login.reset_link(&permit, &user).await?;
-    let link = format!("{}{}", api.services.public_url, path.expose());
-    let body = json!({"user": render::brief(&user), "link": link, "expires": until.to_string()});
+    let to = if is_sent { Some(api.recipient(&user)?) } else { None };
+    let link = api.services.login.reset_link(&permit, &user, to.as_ref()).await?;
+    if is_sent && !link.is_posted {
+        return Err(refused("too many mails wait; the link was not sent"));
+    }
+    let shown = (!link.is_posted).then(|| format!("{}{}", api.services.public_url, link.path.expose()));
+    let body = json!({
+        "user": render::brief(&user),
+        "link": shown,
+        "sent_to": to.as_ref().map(Recipient::address),
+        "expires": link.until.to_string(),
+    });
     Ok(render::answer(StatusCode::CREATED, &body))
 }
 
@@ -115,6 +125,15 @@ pub(super) fn record_of(user: &User) -> SourceRecord {
 }
 
 impl Api {
+    /// Where mail to the owner of an account goes.
+    pub(in crate::api) fn recipient(&self, user: &User) -> Result<Recipient, Error> {
+        let refused = |detail: &str| Error::Conflict { field: None, detail: detail.to_owned() };
+        if !self.services.outbox.is_open() {
+            return Err(refused("no mail is sent: the configuration has no [mail]"));
+        }
+        Recipient::of(user).ok_or_else(|| refused("the account has no address to which mail can go"))
+    }
+
     /// Sets another password and ends every session of the user, in one change.
     async fn reset_password(
         &self,

@@ -24,7 +24,7 @@ async fn a_help_desk_cannot_become_an_administrator_by_a_password() {
     // A link to choose a password is as good as the password.
     refused(&desk.post("/api/v1/users/boss:reset-password", json!({})).await, 403, None);
     let made = good(desk.post("/api/v1/users/temp:reset-password", json!({})).await, StatusCode::CREATED);
-    assert!(made["link"].as_str().unwrap().contains("/login/link?token="), "{made}");
+    assert!(made["link"].as_str().unwrap().contains("/login/reset?token="), "{made}");
     // An address is how a person is known to connectors, a name how they sign in.
     for body in [json!({"email": "evil@example.com"}), json!({"userName": "evil"})] {
         refused(&desk.patch("/api/v1/users/boss", body).await, 403, None);
