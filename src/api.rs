@@ -9,7 +9,9 @@
 
 mod admit;
 mod audit;
+mod blocks;
 mod cursor;
+mod devices;
 mod error;
 mod explain;
 mod factors;

@@ -22,6 +22,7 @@ mod seats;
 mod secrets;
 mod section;
 mod service;
+mod sign_in;
 mod source;
 mod store;
 mod test;
@@ -46,6 +47,7 @@ pub use seats::{Plan, Seats};
 pub use secrets::{Credentials, MasterKey, NotAKey, parse_master_key};
 pub use section::Known;
 pub use service::{Audit, Log, LogFormat, Notify, Outbound};
+pub use sign_in::SignIn;
 pub use source::{Guard, Ldap, LdapBind, LdapPreset, LdapQuery, Passwords, Scim, TakesOver};
 pub use store::Store;
 pub use test::{Asked, AskedError, PolicyTest, TestSubject};
@@ -92,6 +94,8 @@ pub struct Config {
     pub password: Password,
     /// Who must have a second factor.
     pub factors: Factors,
+    /// By what people may sign in.
+    pub sign_in: SignIn,
     /// How long a session lasts.
     pub session: Session,
     /// How long a token lasts.

@@ -23,6 +23,7 @@ use minicbor::{Decode, Encode};
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
+pub use demands::Demands;
 pub use factors::{Added, Enrolled, Enrolment, Factors, NewCodes, Offer};
 pub use hasher::{Hasher, Lane};
 pub use phc::Cost;
@@ -256,6 +257,26 @@ impl Credentials {
         change.put(&PASSWORDS, self.organisation, &user.id, record)?;
         let event = permit.event(record.set, EventKind::PasswordSet);
         Ok(event.on("user", user.id, &user.user_name).detail("must_change", record.must_change))
+    }
+
+    /// Has a user choose another password at the next sign-in, or no longer, inside a change of the caller's, who commits it
+    /// with the event that this gives. `None` when the user has no password.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Unavailable`.
+    pub async fn demand_change_in(
+        &self,
+        change: &mut Change,
+        permit: &Permit,
+        user: &User,
+        must_change: bool,
+    ) -> Result<Option<Event>, store::Error> {
+        let record: Option<Password> = change.find(&PASSWORDS, self.organisation, &user.id).await?;
+        let Some(record) = record else { return Ok(None) };
+        let before = record.must_change;
+        change.put(&PASSWORDS, self.organisation, &user.id, &Password { must_change, ..record })?;
+        let event = permit.event(self.clock.now(), EventKind::DemandChanged).on("user", user.id, &user.user_name);
+        Ok(Some(event.detail("password change before", before).detail("password change after", must_change)))
     }
 
     /// Puts a hashed password in the place of the one that was verified, inside a change of the caller's: who knows the

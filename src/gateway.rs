@@ -227,7 +227,9 @@ impl Gateway {
         let (syncs, binds) = sources::directories(&config, &foundation, &directory, &access, &ledger).await?;
         let login = Login::new(services, connectors, binds, master, &config.public_url)
             .with_contact(config.contact.as_deref())
-            .requiring_factor(config.factors.required);
+            .sparing(policies::bind_budgets(&config))
+            .requiring_factor(config.factors.required)
+            .requiring_sso(config.sign_in.require_sso, config.sign_in.break_glass.iter().cloned().collect());
         let pruned = prune_grants(&access, directory.rules()).await?;
         if pruned > 0 {
             tracing::info!(grants = pruned, "took {pruned} roles that no mapping rule gives any more");

@@ -2,9 +2,11 @@
 //!
 //! The counting is GCRA by governor, exact to the millisecond. Who counts is hashed with a random key into 2^20 buckets,
 //! so that invented names and rotating addresses cannot grow memory; two that share a bucket are limited more, never
-//! less. Sign-in counts an address's neighborhood too. This is no lockout: nothing here is durable or looks at outcomes.
+//! less. Sign-in counts an address's neighborhood too, and everybody together. This is no lockout: nothing here is durable.
+//! Only [`Spray`] looks at outcomes.
 
 mod retry;
+mod spray;
 mod steady;
 
 use std::collections::BTreeMap;
@@ -31,9 +33,12 @@ use crate::tasks::{Task, Tasks};
 use steady::Steady;
 
 pub use retry::Retry;
+pub use spray::{Block, Pattern, Spray, SpraySettings};
 
 /// How many subjects each limiter tells apart.
 const BUCKETS: u64 = 1 << 20;
+/// The bucket of what everybody shares.
+const EVERYBODY: u32 = 0;
 
 /// How often buckets that are full again are dropped.
 const SWEEP: Duration = Duration::from_secs(60);
@@ -90,6 +95,10 @@ pub struct LimitSettings {
     pub sign_in_account: Allowance,
     /// Sign-in by neighborhood: IPv4 /24, IPv6 /48.
     pub sign_in_network: Allowance,
+    /// Sign-in by everybody together: what the machine can do.
+    pub sign_in_global: Allowance,
+    /// When a network sprays passwords.
+    pub spray: SpraySettings,
 }
 
 impl Default for LimitSettings {
@@ -103,6 +112,8 @@ impl Default for LimitSettings {
             sign_in_address: Allowance::new(30, minute, 30),
             sign_in_account: Allowance::new(10, minute, 10),
             sign_in_network: Allowance::new(300, minute, 300),
+            sign_in_global: Allowance::new(6000, minute, 6000),
+            spray: SpraySettings::default(),
         }
     }
 }
@@ -147,6 +158,8 @@ struct Inner {
     sign_in_address: Limiter,
     sign_in_account: Limiter,
     sign_in_network: Limiter,
+    sign_in_global: Limiter,
+    spray: Spray,
 }
 
 type Governor = RateLimiter<u32, DashMapStateStore<u32>, Steady, NoOpMiddleware<Nanos>>;
@@ -175,11 +188,13 @@ impl Limits {
             sign_in_address: limiter("sign_in_address", settings.sign_in_address),
             sign_in_account: limiter("sign_in_account", settings.sign_in_account),
             sign_in_network: limiter("sign_in_network", settings.sign_in_network),
+            sign_in_global: limiter("sign_in_global", settings.sign_in_global),
+            spray: Spray::new(settings.spray, clock, ids),
         }))
     }
 
     /// Counts one request of `subject` in the class. Of concurrent calls exactly as many pass as are allowed; a refused
-    /// one costs nothing.
+    /// one costs nothing. What all together may is asked last, so that whoever is refused before takes nothing of it.
     ///
     /// # Errors
     /// How long to wait, when the allowance is used up.
@@ -189,6 +204,7 @@ impl Limits {
         all.limiter(rate, subject).check(self.bucket(subject, 64), hidden)?;
         if rate == Rate::SignIn && matches!(subject, Subject::Address(_)) {
             all.sign_in_network.check(self.bucket(subject, 48), false)?;
+            all.sign_in_global.check(EVERYBODY, false)?;
         }
         Ok(())
     }
@@ -231,7 +247,13 @@ impl Limits {
             limiter.governor.retain_recent();
             limiter.governor.shrink_to_fit();
         }
+        self.0.spray.sweep();
         debug!("rate limits hold {} buckets", self.buckets());
+    }
+
+    /// Who sprays passwords, and is shut out.
+    pub fn spray(&self) -> &Spray {
+        &self.0.spray
     }
 
     /// How many buckets are held, at most 2^20 for each limiter.
@@ -264,9 +286,9 @@ impl fmt::Debug for Limits {
 
 impl Inner {
     fn all(&self) -> impl Iterator<Item = &Limiter> {
-        [&self.api, &self.page, &self.scim, &self.sign_in_address, &self.sign_in_account, &self.sign_in_network]
-            .into_iter()
-            .chain(self.connections.values())
+        let sign_in =
+            [&self.sign_in_address, &self.sign_in_account, &self.sign_in_network, &self.sign_in_global].into_iter();
+        [&self.api, &self.page, &self.scim].into_iter().chain(sign_in).chain(self.connections.values())
     }
 
     fn limiter(&self, rate: Rate, subject: Subject<'_>) -> &Limiter {

@@ -8,6 +8,8 @@
 //! a lock does not tell whether an account exists. A lock stops this way of proving who one is; sessions and single
 //! sign-on go on.
 
+mod binds;
+mod devices;
 mod policy;
 
 use std::collections::BTreeMap;
@@ -16,6 +18,9 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, MutexGuard};
 
+pub use binds::{Bind, BindBudget};
+use devices::{COUNTS, Counts};
+pub use devices::{Device, DeviceId, LIFETIME as DEVICE_LIFETIME, MAX_DEVICES, NotADevice};
 use policy::{Admission, State};
 pub use policy::{Policy, UnknownPreset};
 
@@ -79,10 +84,14 @@ pub enum Subject<'a> {
     User(UserId, &'a UserName),
     /// The second factors of an account, and its name for the ledger.
     Factor(UserId, &'a UserName),
+    /// An account, its name for the ledger, and the device from which it is tried: counted apart where the account knows
+    /// the device, with everybody's where it does not.
+    From(UserId, &'a UserName, DeviceId),
 }
 
 #[derive(Clone, Debug)]
 enum Place {
+    Device(UserId, UserName, DeviceId),
     Phantom(u64),
     User(UserId, UserName),
     Factor(UserId, UserName),
@@ -97,6 +106,13 @@ pub struct Attempt {
     circumstance: Circumstance,
 }
 
+impl Attempt {
+    /// Whether it is made from a device that the account knows.
+    pub fn is_from_known_device(&self) -> bool {
+        matches!(self.place, Place::Device(..))
+    }
+}
+
 /// How an account stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LockState {
@@ -108,13 +124,15 @@ pub struct LockState {
     pub last: Timestamp,
 }
 
-/// How the two counters of an account stand; `None` where nothing has failed.
+/// How the counters of an account stand; `None` where nothing has failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Locks {
     /// Its password.
     pub password: Option<LockState>,
     /// Its second factors.
     pub factor: Option<LockState>,
+    /// Its password, tried from known devices: the one that failed most.
+    pub device: Option<LockState>,
 }
 
 /// The counters of one organisation. Cloning shares the store.
@@ -125,6 +143,7 @@ pub struct Lockout {
     clock: Clock,
     organisation: OrganisationId,
     key: MacKey,
+    device_key: MacKey,
     policy: Policy,
 }
 
@@ -132,7 +151,8 @@ impl Lockout {
     /// Counters by this policy; `key` hides which unknown names were tried.
     pub fn new(ledger: Ledger, clock: Clock, organisation: OrganisationId, key: &MacKey, policy: Policy) -> Self {
         let lines = Arc::new(std::array::from_fn(|_| Mutex::default()));
-        Self { ledger, lines, clock, organisation, key: key.derive("lockout"), policy }
+        let device_key = key.derive("known devices");
+        Self { ledger, lines, clock, organisation, key: key.derive("lockout"), device_key, policy }
     }
 
     /// The policy in force.
@@ -150,6 +170,10 @@ impl Lockout {
             Subject::Nobody(name) => Place::Phantom(self.place(name)),
             Subject::User(id, name) => Place::User(id, name.clone()),
             Subject::Factor(id, name) => Place::Factor(id, name.clone()),
+            Subject::From(id, name, device) if self.is_known(id, device).await? => {
+                Place::Device(id, name.clone(), device)
+            }
+            Subject::From(id, name, _) => Place::User(id, name.clone()),
         };
         let place_ref = &place;
         let _turn = self.turn(&place).await;
@@ -160,13 +184,13 @@ impl Lockout {
                 let state = self.load(&mut change, place_ref).await?;
                 match state.reserve(&self.policy, now) {
                     Admission::Admitted(state, ticket) => {
-                        self.save(&mut change, place_ref, &state)?;
+                        self.save(&mut change, place_ref, &state).await?;
                         change.commit_quietly(Housekeeping::Login).await?;
                         Ok::<_, Error>(Ok(ticket))
                     }
                     Admission::Refused { state, until, is_changed, is_news } => {
                         if is_changed {
-                            self.save(&mut change, place_ref, &state)?;
+                            self.save(&mut change, place_ref, &state).await?;
                         }
                         if is_news {
                             self.announce(&mut change, place_ref, circumstance, now, until);
@@ -205,9 +229,9 @@ impl Lockout {
                 }
                 let state = end(state);
                 if state.is_clear() {
-                    self.forget(&mut change, &attempt.place);
+                    self.forget(&mut change, &attempt.place).await?;
                 } else {
-                    self.save(&mut change, &attempt.place, &state)?;
+                    self.save(&mut change, &attempt.place, &state).await?;
                 }
                 change.commit_quietly(Housekeeping::Login).await?;
                 Ok(())
@@ -240,7 +264,7 @@ impl Lockout {
                 }
                 let (state, is_news) = state.fail(&self.policy, now);
                 let until = state.locked_until(&self.policy, now);
-                self.save(&mut change, &attempt.place, &state)?;
+                self.save(&mut change, &attempt.place, &state).await?;
                 if let (Some(until), true) = (until, is_news) {
                     self.announce(&mut change, &attempt.place, &attempt.circumstance, now, until);
                 }
@@ -259,10 +283,12 @@ impl Lockout {
             .retry(|mut change| async move {
                 let password = change.find(&ATTEMPTS, self.organisation, &user).await?;
                 let factor = change.find(&FACTORS, self.organisation, &user).await?;
-                if password.is_none() && factor.is_none() {
+                let device = change.find(&COUNTS, self.organisation, &user).await?;
+                let has_binds = self.has_binds(&mut change, user).await?;
+                if password.is_none() && factor.is_none() && device.is_none() && !has_binds {
                     return Ok(false);
                 }
-                self.forget_in(&mut change, user);
+                self.forget_counts_in(&mut change, user);
                 let event = permit.event(self.clock.now(), EventKind::LockCleared).on("user", user, name);
                 change.commit(event).await?;
                 Ok(true)
@@ -270,15 +296,23 @@ impl Lockout {
             .await
     }
 
-    /// Forgets an account's attempts inside a change of the caller's that deletes the account.
+    /// Forgets an account's attempts and devices inside a change of the caller's that deletes the account.
     pub fn forget_in(&self, change: &mut Change, user: UserId) {
-        change.delete(&ATTEMPTS, self.organisation, &user);
+        self.forget_counts_in(change, user);
+        self.forget_known_in(change, user);
+    }
+
+    fn forget_counts_in(&self, change: &mut Change, user: UserId) {
+        self.forget_attempts_in(change, user);
         change.delete(&FACTORS, self.organisation, &user);
     }
 
-    /// Forgets an account's attempts on its password inside a change of the caller's that sets another one.
+    /// Forgets an account's attempts on its password, from wherever, inside a change of the caller's that sets another
+    /// one.
     pub fn forget_attempts_in(&self, change: &mut Change, user: UserId) {
         change.delete(&ATTEMPTS, self.organisation, &user);
+        change.delete(&COUNTS, self.organisation, &user);
+        self.forget_binds_in(change, user);
     }
 
     /// How the factors of an account stand; `None` when nothing has failed.
@@ -306,28 +340,33 @@ impl Lockout {
     pub async fn list(&self, after: Option<UserId>, limit: usize) -> Result<Vec<(UserId, Locks)>, Error> {
         let mut found: BTreeMap<UserId, Locks> = BTreeMap::new();
         for (user, state) in self.rows(&ATTEMPTS, after, limit).await? {
-            found.entry(user).or_default().password = Some(state);
+            found.entry(user).or_default().password = Some(self.view(&state));
         }
         for (user, state) in self.rows(&FACTORS, after, limit).await? {
-            found.entry(user).or_default().factor = Some(state);
+            found.entry(user).or_default().factor = Some(self.view(&state));
+        }
+        for (user, counts) in self.rows(&COUNTS, after, limit).await? {
+            let worst =
+                counts.states().map(|state| self.view(state)).max_by_key(|view| (view.locked_until, view.failures));
+            found.entry(user).or_default().device = worst;
         }
         Ok(found.into_iter().take(limit).collect())
     }
 
-    async fn rows(
+    async fn rows<V: for<'b> minicbor::Decode<'b, ()>>(
         &self,
-        table: &Table<UserId, State>,
+        table: &Table<UserId, V>,
         after: Option<UserId>,
         limit: usize,
-    ) -> Result<Vec<(UserId, LockState)>, Error> {
+    ) -> Result<Vec<(UserId, V)>, Error> {
         let mut range = Range::prefix(table.prefix(self.organisation, &()), limit);
         if let Some(after) = after {
             range = range.after(&table.key(self.organisation, &after));
         }
         let rows = self.ledger.store().range(range).await?;
         let read = |(key, stored): &store::Row| {
-            let state: State = decode(table.name(), &stored.value)?;
-            Ok((UserId::from_bytes(table.suffix(key)?), self.view(&state)))
+            let state: V = decode(table.name(), &stored.value)?;
+            Ok((UserId::from_bytes(table.suffix(key)?), state))
         };
         rows.iter().map(read).collect()
     }
@@ -345,12 +384,19 @@ impl Lockout {
     /// Waits until nobody else of this program counts at this place, first come, first served. The count is right without
     /// it; it spares two hundred attempts at once from losing two hundred races.
     async fn turn(&self, place: &Place) -> Option<MutexGuard<'_, ()>> {
-        let number = match place {
-            Place::Phantom(place) => *place,
-            Place::User(id, _) | Place::Factor(id, _) => {
-                id.as_bytes().iter().fold(0, |sum: u64, byte| sum.wrapping_mul(31).wrapping_add(u64::from(*byte)))
-            }
-        };
+        match place {
+            Place::Phantom(place) => self.line(*place).await,
+            Place::User(id, _) | Place::Factor(id, _) | Place::Device(id, ..) => self.turn_of(*id).await,
+        }
+    }
+
+    async fn turn_of(&self, user: UserId) -> Option<MutexGuard<'_, ()>> {
+        let number =
+            user.as_bytes().iter().fold(0, |sum: u64, byte| sum.wrapping_mul(31).wrapping_add(u64::from(*byte)));
+        self.line(number).await
+    }
+
+    async fn line(&self, number: u64) -> Option<MutexGuard<'_, ()>> {
         let line = usize::try_from(number % (1 << 16)).unwrap_or(0) % LINES;
         Some(self.lines.get(line)?.lock().await)
     }
@@ -360,25 +406,49 @@ impl Lockout {
             Place::Phantom(place) => change.find(&PHANTOMS, self.organisation, place).await?,
             Place::User(id, _) => change.find(&ATTEMPTS, self.organisation, id).await?,
             Place::Factor(id, _) => change.find(&FACTORS, self.organisation, id).await?,
+            Place::Device(id, _, device) => self.counts(change, *id).await?.of(*device),
         };
         Ok(state.unwrap_or_default())
     }
 
-    fn save(&self, change: &mut Change, place: &Place, state: &State) -> Result<(), store::Error> {
+    async fn counts(&self, change: &mut Change, user: UserId) -> Result<Counts, store::Error> {
+        Ok(change.find(&COUNTS, self.organisation, &user).await?.unwrap_or_default())
+    }
+
+    async fn save_device(
+        &self,
+        change: &mut Change,
+        (user, device): (UserId, DeviceId),
+        state: Option<State>,
+    ) -> Result<(), store::Error> {
+        let counts = self.counts(change, user).await?.with(device, state);
+        match counts.states().map(|state| state.forgotten_at(&self.policy)).max() {
+            Some(expires) => change.put_until(&COUNTS, self.organisation, &user, &counts, Some(expires)),
+            None => {
+                change.delete(&COUNTS, self.organisation, &user);
+                Ok(())
+            }
+        }
+    }
+
+    async fn save(&self, change: &mut Change, place: &Place, state: &State) -> Result<(), store::Error> {
         let expires = Some(state.forgotten_at(&self.policy));
         match place {
             Place::Phantom(place) => change.put_until(&PHANTOMS, self.organisation, place, state, expires),
             Place::User(id, _) => change.put_until(&ATTEMPTS, self.organisation, id, state, expires),
             Place::Factor(id, _) => change.put_until(&FACTORS, self.organisation, id, state, expires),
+            Place::Device(id, _, device) => self.save_device(change, (*id, *device), Some(*state)).await,
         }
     }
 
-    fn forget(&self, change: &mut Change, place: &Place) {
+    async fn forget(&self, change: &mut Change, place: &Place) -> Result<(), store::Error> {
         match place {
+            Place::Device(id, _, device) => return self.save_device(change, (*id, *device), None).await,
             Place::Phantom(place) => change.delete(&PHANTOMS, self.organisation, place),
             Place::User(id, _) => change.delete(&ATTEMPTS, self.organisation, id),
             Place::Factor(id, _) => change.delete(&FACTORS, self.organisation, id),
         }
+        Ok(())
     }
 
     /// A lock of an account is an event; one of a name that belongs to nobody is none, it has nobody to tell of.
@@ -387,6 +457,7 @@ impl Lockout {
             Place::Phantom(_) => return,
             Place::User(id, name) => (id, name, "password"),
             Place::Factor(id, name) => (id, name, "factor"),
+            Place::Device(id, name, _) => (id, name, "password from a known device"),
         };
         let event = Event::new(at, EventKind::LockSet, &Actor::Anonymous)
             .outcome(Outcome::Succeeded)

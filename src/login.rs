@@ -19,6 +19,7 @@ mod language;
 mod link;
 mod logout;
 mod needs;
+mod own_devices;
 mod own_sessions;
 mod pages;
 mod passkey;
@@ -31,7 +32,7 @@ mod step;
 mod steps;
 mod ticket;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::access::Access;
@@ -42,8 +43,8 @@ use crate::credential::{Credentials, Factors};
 use crate::directory::Directory;
 use crate::http::Metrics;
 use crate::limit::{Limits, Retry};
-use crate::lockout::Lockout;
-use crate::model::{Actor, Circumstance, SourceId, User};
+use crate::lockout::{BindBudget, Lockout};
+use crate::model::{Actor, Circumstance, FoldedName, SourceId, User};
 use crate::notify::Outbox;
 use crate::secret::{IdSource, MacKey, SealKey};
 use crate::session::{Method, Sessions};
@@ -56,7 +57,7 @@ pub use callers::{Callers, Turned};
 pub use finish::Opened;
 pub use link::ResetLink;
 pub use return_to::ReturnTo;
-pub use routes::routes;
+pub use routes::{routes, table};
 
 /// The built-in connector for passwords kept here.
 pub const PASSWORD: &str = "password";
@@ -233,6 +234,7 @@ pub struct Login {
     services: Services,
     connectors: Arc<BTreeMap<SourceId, Connector>>,
     binds: Arc<BTreeMap<SourceId, Arc<dyn PasswordConnector>>>,
+    bind_budgets: Arc<BTreeMap<SourceId, BindBudget>>,
     tickets: ticket::Tickets,
     browser: Browser,
     link_key: MacKey,
@@ -246,6 +248,9 @@ pub struct Login {
     /// Whom passkeys are made for, where the address allows any.
     party: Option<Arc<Party>>,
     requires_factor: bool,
+    requires_sso: bool,
+    /// Who may sign in all the same when single sign-on does not work.
+    break_glass: Arc<BTreeSet<FoldedName>>,
 }
 
 impl Login {
@@ -269,6 +274,7 @@ impl Login {
             services,
             connectors: Arc::new(connectors),
             binds: Arc::new(binds),
+            bind_budgets: Arc::default(),
             tickets,
             browser,
             link_key: key.derive("one-time link"),
@@ -280,6 +286,8 @@ impl Login {
             issuer: public_url.host_str().unwrap_or("cleargate").into(),
             party: Party::of(public_url).map(Arc::new),
             requires_factor: false,
+            requires_sso: false,
+            break_glass: Arc::default(),
         }
     }
 
@@ -289,10 +297,22 @@ impl Login {
         Self { contact: contact.map(Arc::from), ..self }
     }
 
+    /// The same flow, which carries no more wrong passwords to each directory than this.
+    #[must_use]
+    pub fn sparing(self, budgets: BTreeMap<SourceId, BindBudget>) -> Self {
+        Self { bind_budgets: Arc::new(budgets), ..self }
+    }
+
     /// The same flow, which demands a second factor of everybody, or not.
     #[must_use]
     pub fn requiring_factor(self, requires_factor: bool) -> Self {
         Self { requires_factor, ..self }
+    }
+
+    /// The same flow, which takes nothing but single sign-on of anybody, or not; of those who `break_glass` it takes all.
+    #[must_use]
+    pub fn requiring_sso(self, requires_sso: bool, break_glass: BTreeSet<FoldedName>) -> Self {
+        Self { requires_sso, break_glass: Arc::new(break_glass), ..self }
     }
 
     /// Who is behind a browser, for the surfaces that serve browsers.

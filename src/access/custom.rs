@@ -456,7 +456,7 @@ fn event(
     event
 }
 
-const PARTS: [&str; 10] = [
+const PARTS: [&str; 11] = [
     "name",
     "description",
     "permissions",
@@ -467,6 +467,7 @@ const PARTS: [&str; 10] = [
     "scoped_only",
     "requires_factor",
     "factor_within",
+    "requires_sso",
 ];
 
 fn parts(role: &StoredRole) -> [String; PARTS.len()] {
@@ -486,6 +487,7 @@ fn parts(role: &StoredRole) -> [String; PARTS.len()] {
         if role.is_scoped_only { "true".to_owned() } else { String::new() },
         role.role.factor.filter(|rule| rule.required).map(|_| "true".to_owned()).unwrap_or_default(),
         role.role.factor.and_then(|rule| rule.within()).unwrap_or_default(),
+        role.role.factor.filter(|rule| rule.requires_sso()).map(|_| "true".to_owned()).unwrap_or_default(),
     ]
 }
 

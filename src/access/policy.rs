@@ -144,6 +144,12 @@ impl Prepared {
         self.slots.iter().any(|slot| slot.moment(now).is_none() && slot.role.is_some_and(demands))
     }
 
+    /// Whether a role that is held now, wherever, demands single sign-on of its holders.
+    pub fn requires_sso(&self, now: Timestamp) -> bool {
+        let demands = |role: usize| self.roles.factor_rule(role).requires_sso();
+        self.slots.iter().any(|slot| slot.moment(now).is_none() && slot.role.is_some_and(demands))
+    }
+
     /// What covers the place of a question.
     fn chain(&self, scope: Option<&Scope>) -> Chain {
         let Some(scope) = scope else { return Chain::ORGANISATION };

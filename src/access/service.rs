@@ -279,6 +279,14 @@ impl Access {
         Ok(self.prepared(user).await?.requires_factor(self.clock.now()))
     }
 
+    /// Whether a role that a user holds now demands single sign-on of its holders.
+    ///
+    /// # Errors
+    /// `NotFound`, `Store`.
+    pub async fn requires_sso(&self, user: UserId) -> Result<bool, Error> {
+        Ok(self.prepared(user).await?.requires_sso(self.clock.now()))
+    }
+
     /// Why a user may or may not, `at` a moment or now. The answer is the decision that is enforced.
     ///
     /// # Errors

@@ -17,6 +17,7 @@ pub(super) async fn show(State(api): State<Api>, caller: Caller, Path(user): Pat
     api.permit(&caller, "users:read", None).await?;
     let user = api.user(&caller, &user).await?;
     let factors = &api.services.factors;
+    let demands = factors.demands(user.id).await?;
     let enrolled = factors.enrolled(user.id).await?;
     let passkey = |passkey: &Passkey| {
         json!({
@@ -34,8 +35,11 @@ pub(super) async fn show(State(api): State<Api>, caller: Caller, Path(user): Pat
         "passkeys": passkeys,
         "recovery_codes": enrolled.recovery_codes,
         "recovery_codes_made": render::time(enrolled.recovery_made),
-        "requires_factor": factors.is_demanded(user.id).await?,
+        "requires_factor": demands.factor,
+        "requires_sso": demands.sso,
         "role_requires_factor": api.services.access.requires_factor(user.id).await?,
+        "role_requires_sso": api.services.access.requires_sso(user.id).await?,
+        "break_glass": api.services.login.breaks_glass(&user),
     });
     Ok(render::answer(StatusCode::OK, &body))
 }

@@ -26,13 +26,15 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller, mut params: Par
     };
     let show = |(id, locks): &(UserId, Locks)| {
         let user = users.iter().find(|user| user.id == *id);
-        let last = locks.password.into_iter().chain(locks.factor).map(|state| state.last).max();
+        let last = locks.password.into_iter().chain(locks.factor).chain(locks.device).map(|state| state.last).max();
         json!({
             "user": user.map_or_else(|| json!({"id": id.to_string()}), render::brief),
             "failures": locks.password.map_or(0, |state| state.failures),
             "locked_until": render::time(locks.password.and_then(|state| state.locked_until)),
             "factor_failures": locks.factor.map_or(0, |state| state.failures),
             "factor_locked_until": render::time(locks.factor.and_then(|state| state.locked_until)),
+            "device_failures": locks.device.map_or(0, |state| state.failures),
+            "device_locked_until": render::time(locks.device.and_then(|state| state.locked_until)),
             "last": render::time(last),
         })
     };

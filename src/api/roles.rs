@@ -70,6 +70,7 @@ fn render_entry(entry: &RoleEntry) -> Value {
         "heading": entry.heading,
         "scoped_only": entry.is_scoped_only,
         "requires_factor": entry.role.factor.is_some_and(|rule| rule.required),
+        "requires_sso": entry.role.factor.is_some_and(|rule| rule.requires_sso()),
         "factor_within": entry.role.factor.and_then(|rule| rule.within()),
         "includes": entry.role.includes.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "permissions": texts(&entry.role.permissions),
@@ -221,6 +222,7 @@ struct Wish {
     ui_profile: Option<BTreeMap<String, String>>,
     scoped_only: Option<bool>,
     requires_factor: Option<bool>,
+    requires_sso: Option<bool>,
     /// Empty for none.
     factor_within: Option<String>,
 }
@@ -237,6 +239,7 @@ impl Wish {
             ui_profile: fields.words_by_key("ui_profile")?,
             scoped_only: fields.flag("scoped_only")?,
             requires_factor: fields.flag("requires_factor")?,
+            requires_sso: fields.flag("requires_sso")?,
             factor_within: fields.text("factor_within")?,
         };
         fields.end()?;
@@ -258,6 +261,7 @@ impl Wish {
         set(&mut role.ui_profile, &self.ui_profile);
         set(&mut role.scoped_only, &self.scoped_only);
         set(&mut role.requires_factor, &self.requires_factor);
+        set(&mut role.requires_sso, &self.requires_sso);
         if let Some(within) = &self.factor_within {
             role.factor_within = Some(within.clone()).filter(|text| !text.is_empty());
         }
@@ -265,7 +269,7 @@ impl Wish {
 }
 
 /// `POST /roles?dry_run=`: `name`, `description`, `permissions`, `denies`, `includes`, `if_owner`, `ui_profile`,
-/// `scoped_only`, `requires_factor`, `factor_within`.
+/// `scoped_only`, `requires_factor`, `requires_sso`, `factor_within`.
 pub(super) async fn create(
     State(api): State<Api>,
     caller: Caller,

@@ -14,8 +14,9 @@ use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, H
 use super::admit::Gate;
 use super::error::Problem;
 use super::{
-    Api, Error, audit, explain, factors, grants, groups, history, locks, mail, me, network, openapi, people, placed,
-    policy, reports, requests, roles, scopes, seats, sessions, sources, status, tokens, transfer, users,
+    Api, Error, audit, blocks, devices, explain, factors, grants, groups, history, locks, mail, me, network, openapi,
+    people, placed, policy, reports, requests, roles, scopes, seats, sessions, sources, status, tokens, transfer,
+    users,
 };
 use crate::http::{Access, PeerUid, Rate, RequestId, Route};
 
@@ -119,6 +120,8 @@ fn of_people() -> Vec<Route<Api>> {
         Route::new(GET, "/api/v1/audit-logs", Management, API, audit::list),
         Route::new(GET, "/api/v1/events", Management, API, audit::kinds),
         Route::new(POST, "/api/v1/audit-logs/verify", Management, API, audit::verify),
+        Route::new(GET, "/api/v1/blocks", Management, API, blocks::list),
+        Route::new(DELETE, "/api/v1/blocks", Management, API, blocks::release),
         Route::new(GET, "/api/v1/explain", Management, API, explain::explain),
         Route::new(GET, "/api/v1/export", Management, API, transfer::export),
         Route::new(GET, "/api/v1/grants", Management, API, grants::list),
@@ -135,6 +138,8 @@ fn of_people() -> Vec<Route<Api>> {
         Route::new(DELETE, "/api/v1/groups/{id}/members", Management, API, groups::remove),
         Route::new(POST, "/api/v1/import", Management, API, transfer::import)
             .with_body_bytes(crate::transfer::MAX_BYTES),
+        Route::new(GET, "/api/v1/users/{user}/devices", Management, API, devices::list),
+        Route::new(DELETE, "/api/v1/users/{user}/devices", Management, API, devices::forget),
         Route::new(GET, "/api/v1/users/{user}/factors", Management, API, factors::show),
         Route::new(DELETE, "/api/v1/users/{user}/factors", Management, API, factors::remove),
         Route::new(GET, "/api/v1/locks", Management, API, locks::list),

@@ -39,8 +39,10 @@ pub(super) async fn show(State(api): State<Api>, caller: Caller, Path(user): Pat
     body.insert("has_password".to_owned(), password.is_some().into());
     body.insert("must_change_password".to_owned(), password.is_some_and(|p| p.must_change).into());
     let factors = &api.services.factors;
+    let demands = factors.demands(user.id).await?;
     body.insert("has_factor".to_owned(), factors.enrolled(user.id).await?.is_any().into());
-    body.insert("requires_factor".to_owned(), factors.is_demanded(user.id).await?.into());
+    body.insert("requires_factor".to_owned(), demands.factor.into());
+    body.insert("requires_sso".to_owned(), demands.sso.into());
     let mut shown = [(user.id, Value::Object(body))];
     api.add_signed_in(&caller, &mut shown).await?;
     let [(_, body)] = shown;

@@ -120,6 +120,10 @@ impl EventKind {
         Self::NetworkRefused,
         Self::TokenRotated,
         Self::DemandChanged,
+        Self::DeviceKnown,
+        Self::DevicesForgotten,
+        Self::SprayBlocked,
+        Self::SprayReleased,
         Self::SessionsEnded,
         Self::SeatsCorrected,
         Self::ResetAsked,
@@ -154,6 +158,8 @@ impl EventKind {
             Self::GrantCreated | Self::GrantDeleted | Self::PermissionRefused => "rights",
             Self::AssertionRefused
             | Self::DemandChanged
+            | Self::DeviceKnown
+            | Self::DevicesForgotten
             | Self::FactorEnrolled
             | Self::FactorFailed
             | Self::FactorRemoved
@@ -173,7 +179,9 @@ impl EventKind {
             | Self::SessionCreated
             | Self::SessionEnded
             | Self::SessionsEnded
-            | Self::SignInFailed => "sign-in",
+            | Self::SignInFailed
+            | Self::SprayBlocked
+            | Self::SprayReleased => "sign-in",
             Self::TokenCreated
             | Self::TokenHandedOver
             | Self::TokenRefused

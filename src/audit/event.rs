@@ -158,6 +158,14 @@ pub enum EventKind {
     TokenRotated,
     #[n(59)]
     PasskeyRenamed,
+    #[n(57)]
+    SprayBlocked,
+    #[n(58)]
+    DeviceKnown,
+    #[n(66)]
+    SprayReleased,
+    #[n(67)]
+    DevicesForgotten,
     #[n(60)]
     DemandChanged,
     #[n(63)]
@@ -183,6 +191,8 @@ impl EventKind {
             Self::ConnectionReleased => "connection.release",
             Self::ConfigurationReloaded => "configuration.reload",
             Self::DemandChanged => "demand.update",
+            Self::DeviceKnown => "device.know",
+            Self::DevicesForgotten => "device.forget",
             Self::FactorEnrolled => "factor.enrol",
             Self::FactorFailed => "factor.fail",
             Self::FactorRemoved => "factor.remove",
@@ -233,6 +243,8 @@ impl EventKind {
             Self::SessionEnded => "session.end",
             Self::SessionsEnded => "session.end-all",
             Self::SignInFailed => "sign-in.fail",
+            Self::SprayBlocked => "spray.block",
+            Self::SprayReleased => "spray.release",
             Self::SyncApplied => "sync.apply",
             Self::SyncRefused => "sync.refuse",
             Self::TokenCreated => "token.create",

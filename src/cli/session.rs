@@ -83,6 +83,14 @@ pub(super) enum LockCommand {
     },
     /// List accounts with wrong passwords
     List,
+    /// List networks that are shut out of sign-in by password
+    Networks,
+    /// Let a network sign in again
+    #[command(after_help = "Example:\n  cleargate lock release 198.51.100.0/24")]
+    Release {
+        /// The network, as it is listed
+        network: String,
+    },
 }
 
 pub(super) async fn run_lock(command: LockCommand, client: Client, output: &Output) -> Result<(), Failure> {
@@ -90,6 +98,15 @@ pub(super) async fn run_lock(command: LockCommand, client: Client, output: &Outp
         LockCommand::Clear { user } => {
             let answer = client.delete(&path("locks", &user, "")).await?;
             output.result(&answer, &format!("{user} is not locked"))
+        }
+        LockCommand::Networks => {
+            let blocks = client.list("/api/v1/blocks", &[], 100_000).await?;
+            output.list(&blocks, &[("NETWORK", "network"), ("UNTIL", "until"), ("WHY", "why")])
+        }
+        LockCommand::Release { network } => {
+            let query = form_urlencoded::Serializer::new(String::new()).append_pair("network", &network).finish();
+            let answer = client.delete(&format!("/api/v1/blocks?{query}")).await?;
+            output.result(&answer, &format!("{network} is not shut out"))
         }
         LockCommand::List => {
             let locks = client.list("/api/v1/locks", &[], 100_000).await?;

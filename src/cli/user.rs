@@ -44,6 +44,21 @@ pub(super) enum Command {
                             cleargate user create ada --email ada@example.com --password-file ./password --must-change-password"
     )]
     Create(Box<Create>),
+    /// Demand a second factor or single sign-on of an account from its next sign-in on
+    #[command(
+        after_help = "Examples:\n  cleargate user demand ada@example.com --sso true\n  cleargate user demand ada@example.com --factor true --sso false",
+        group = clap::ArgGroup::new("what").required(true).multiple(true).args(["factor", "sso"])
+    )]
+    Demand {
+        /// User name or id
+        user: String,
+        /// Whether it must have a second factor; what roles and the configuration demand stays
+        #[arg(long, value_name = "BOOL")]
+        factor: Option<bool>,
+        /// Whether it signs in by single sign-on only; what roles and the configuration demand stays
+        #[arg(long, value_name = "BOOL")]
+        sso: Option<bool>,
+    },
     /// Disable an account everywhere, at once
     #[command(after_help = "Example:\n  cleargate user deactivate ada@example.com")]
     Deactivate {
@@ -191,9 +206,12 @@ pub(super) struct Create {
     /// File with the password, `-` for standard input; without, the account has none
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
-    /// Whether the password must be changed at the first sign-in
+    /// Whether the password must be changed at the first sign-in, as it must unless --keep-password is given
     #[arg(long, requires = "password_file")]
     must_change_password: bool,
+    /// The owner of the account need not change the password
+    #[arg(long, requires = "password_file", conflicts_with = "must_change_password")]
+    keep_password: bool,
 }
 
 pub(super) async fn run(command: Command, client: Client, output: &Output) -> Result<(), Failure> {
@@ -208,6 +226,12 @@ pub(super) async fn run(command: Command, client: Client, output: &Output) -> Re
             output.object(&client.patch(&with_query(&path("users", &user, ""), &query), &body).await?)
         }
         Command::Create(create) => output.object(&client.post("/api/v1/users", &body(*create)?).await?),
+        Command::Demand { user, factor, sso } => {
+            let wishes = [("requires_factor", factor), ("requires_sso", sso)];
+            let wishes = wishes.into_iter().filter_map(|(name, wish)| Some((name.to_owned(), wish?.into())));
+            let body = Value::Object(wishes.collect());
+            output.object(&client.post(&path("users", &user, ":demand"), &body).await?)
+        }
         Command::Deactivate { user } => set_active(&client, &user, false, output).await,
         Command::Delete { user, force, yes } => delete(&client, &user, force, yes, output).await,
         Command::Holdings { user } => {
@@ -278,7 +302,7 @@ fn body(create: Create) -> Result<Value, Failure> {
     });
     if let (Some(password), Some(members)) = (password, body.as_object_mut()) {
         members.insert("password".to_owned(), password.expose().into());
-        members.insert("must_change_password".to_owned(), create.must_change_password.into());
+        members.insert("must_change_password".to_owned(), (!create.keep_password).into());
     }
     Ok(body)
 }

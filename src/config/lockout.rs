@@ -12,6 +12,8 @@ pub enum LockoutPreset {
     Balanced,
     /// `clearvantage`: three attempts, thirty minutes, every attempt starts the time again.
     Clearvantage,
+    /// `pci`: ten attempts, thirty minutes, which nothing prolongs.
+    Pci,
 }
 
 /// `[lockout]`.
@@ -25,24 +27,29 @@ pub struct Lockout {
     pub lasts: Duration,
     /// Whether an attempt while locked starts the time again.
     pub extend_on_attempt: bool,
+    /// Whether attempts from browsers that an account knows are counted apart from strangers'; default yes, no for
+    /// `clearvantage`.
+    pub knows_devices: bool,
 }
 
 impl LockoutPreset {
     /// Attempts, time, whether an attempt prolongs.
     const fn numbers(self) -> (u32, Duration, bool) {
         match self {
-            // Short for whoever forgot, long for whoever guesses. No lock is longer for being tried, but whoever guesses once
-            // after each can still keep a person from signing in by password.
+            // Short for whoever forgot, long for whoever guesses. No lock is longer for being tried.
             Self::Balanced => (10, Duration::from_secs(60), false),
             // The ClearVantage manual, word by word.
             Self::Clearvantage => (3, Duration::from_secs(1800), true),
+            // PCI DSS 4.0 section 8.3.4.
+            Self::Pci => (10, Duration::from_secs(1800), false),
         }
     }
 }
 
 impl LockoutPreset {
     /// Every preset by its name.
-    pub const ALL: [(&'static str, Self); 2] = [("balanced", Self::Balanced), ("clearvantage", Self::Clearvantage)];
+    pub const ALL: [(&'static str, Self); 3] =
+        [("balanced", Self::Balanced), ("clearvantage", Self::Clearvantage), ("pci", Self::Pci)];
 
     /// The preset of this name.
     pub fn named(name: &str) -> Option<Self> {
@@ -62,10 +69,19 @@ impl Lockout {
             attempts: section.between("attempts", attempts, 1, 100),
             lasts: section.between("for", lasts, Duration::from_secs(1), 30 * DAY),
             extend_on_attempt: section.or("extend_on_attempt", extends),
+            knows_devices: section.choice(
+                "known_devices",
+                preset != LockoutPreset::Clearvantage,
+                &[("apart", true), ("same", false)],
+            ),
         };
-        let is_exact = (lockout.attempts, lockout.lasts, lockout.extend_on_attempt) == preset.numbers();
+        let is_exact =
+            (lockout.attempts, lockout.lasts, lockout.extend_on_attempt) == preset.numbers() && !lockout.knows_devices;
         if preset == LockoutPreset::Clearvantage && !is_exact {
             section.warn("preset", "is not the manual's any more: a number beside it differs");
+        }
+        if preset == LockoutPreset::Pci && (lockout.attempts > 10 || lockout.lasts < preset.numbers().1) {
+            section.warn("preset", "is not what PCI DSS asks for any more: a number beside it is laxer");
         }
         if lockout.extend_on_attempt && preset != LockoutPreset::Clearvantage {
             section.warn("extend_on_attempt", "lets anybody keep a person locked out by trying again and again");

@@ -12,7 +12,7 @@ use super::section::{Reader, Section, check_url, list, nearest};
 use super::source::BY_HAND;
 use super::{
     Audit, Config, Factors, Ldap, Limits, Listen, Lockout, Log, Mail, Mapping, Notify, Oidc, Outbound, Password,
-    Policy, PolicyTest, Saml, Scim, Session, Store, Tokens,
+    Policy, PolicyTest, Saml, Scim, Session, SignIn, Store, Tokens,
 };
 
 /// Ids that mean something already, and what.
@@ -88,6 +88,8 @@ fn read(reader: &Reader<'_>) -> Option<Config> {
     let lockout = Lockout::resolve(&root.table("lockout"), locks);
     let password = Password::resolve(&root.table("password"), passwords);
     let factors = Factors::resolve(&root.table("factors"));
+    let has_sso = !saml.is_empty() || !oidc.is_empty();
+    let sign_in = SignIn::resolve(&root.table("sign_in"), has_sso);
     let session = Session::resolve(&root.table("session"));
     let tokens = Tokens::resolve(&root.table("tokens"));
     let limits = Limits::resolve(&root.table("limits"));
@@ -116,6 +118,7 @@ fn read(reader: &Reader<'_>) -> Option<Config> {
         lockout,
         password,
         factors,
+        sign_in,
         session,
         tokens,
         limits,

@@ -114,6 +114,11 @@ pub struct Ldap {
     pub guard: Guard,
     /// Whether its people may sign in with their directory password; default no.
     pub login: bool,
+    /// Most wrong passwords of one account that are carried to the directory within `bind_window`, 1 to 100; by default 4,
+    /// or `lockout.attempts` where that is less.
+    pub bind_attempts: Option<u32>,
+    /// How long a wrong password counts for that; 1 min to 30 d, default 24 h.
+    pub bind_window: Duration,
     /// Where people are.
     pub people: LdapQuery,
     /// Where groups are.
@@ -182,11 +187,33 @@ impl Ldap {
         let every = section.between("every", Duration::from_secs(300), Duration::from_secs(10), 7 * DAY);
         let guard = Guard::resolve(&section.table("guard"));
         let login = section.or("login", false);
+        let bind_attempts: Option<u32> = section.optional("bind_attempts");
+        if bind_attempts.is_some_and(|attempts| !(1..=100).contains(&attempts)) {
+            section.error("bind_attempts", "must be from 1 to 100, and less than what locks an account there", None);
+        }
+        let bind_window = section.between("bind_window", DAY, Duration::from_secs(60), 30 * DAY);
         let people = LdapQuery::resolve(&section.table("people"));
         let groups = LdapQuery::resolve(&section.table("groups"));
         let id = id?;
         let name = name.unwrap_or_else(|| id.to_string());
-        Some(Self { id, name, servers, ca, start_tls, bind, base: base?, preset, every, guard, login, people, groups })
+        let base = base?;
+        Some(Self {
+            id,
+            name,
+            servers,
+            ca,
+            start_tls,
+            bind,
+            base,
+            preset,
+            every,
+            guard,
+            login,
+            bind_attempts,
+            bind_window,
+            people,
+            groups,
+        })
     }
 }
 

@@ -1,4 +1,4 @@
-//! Of whom a second factor is demanded by name. What the organisation and the roles demand is not kept here.
+//! What is demanded of a person by name for signing in. What the organisation and the roles demand is not kept here.
 
 use minicbor::{Decode, Encode};
 
@@ -18,6 +18,9 @@ struct Demand {
     /// A second factor.
     #[n(0)]
     factor: bool,
+    /// Single sign-on.
+    #[n(1)]
+    sso: Option<bool>,
     /// Who demanded it, as the ledger names them.
     #[n(2)]
     by: String,
@@ -25,43 +28,70 @@ struct Demand {
     at: Timestamp,
 }
 
+/// What is demanded of a person by name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Demands {
+    /// A second factor.
+    pub factor: bool,
+    /// Single sign-on: no password, no link.
+    pub sso: bool,
+}
+
 impl Factors {
-    /// Whether a second factor is demanded of this very person.
+    /// What is demanded of this very person.
     ///
     /// # Errors
     /// `Corrupt`, `Unavailable`.
-    pub async fn is_demanded(&self, user: UserId) -> Result<bool, store::Error> {
-        self.is_demanded_in(&mut self.ledger.change(), user).await
+    pub async fn demands(&self, user: UserId) -> Result<Demands, store::Error> {
+        self.demands_in(&mut self.ledger.change(), user).await
     }
 
     /// The same as part of a change that fails when it is another by then.
     ///
     /// # Errors
     /// `Corrupt`, `Unavailable`.
-    pub async fn is_demanded_in(&self, change: &mut Change, user: UserId) -> Result<bool, store::Error> {
+    pub async fn demands_in(&self, change: &mut Change, user: UserId) -> Result<Demands, store::Error> {
         let demand: Option<Demand> = change.find(&DEMANDS, self.organisation, &user).await?;
-        Ok(demand.is_some_and(|demand| demand.factor))
+        let demands = |demand: Demand| Demands { factor: demand.factor, sso: demand.sso == Some(true) };
+        Ok(demand.map(demands).unwrap_or_default())
     }
 
-    /// Demands a second factor of a person from the next sign-in on, or no longer; `false` when nothing changes by it.
+    /// Demands something of a person from the next sign-in on, or no longer; what is `None` stays. `false` when nothing
+    /// changes by it.
     ///
     /// # Errors
     /// `Conflict`, `Corrupt`, `Unavailable`.
-    pub async fn demand(&self, permit: &Permit, user: &User, factor: bool) -> Result<bool, store::Error> {
+    pub async fn demand(
+        &self,
+        permit: &Permit,
+        user: &User,
+        factor: Option<bool>,
+        sso: Option<bool>,
+    ) -> Result<bool, store::Error> {
         self.ledger
             .retry(|mut change| async move {
-                if self.is_demanded_in(&mut change, user.id).await? == factor {
+                let before = self.demands_in(&mut change, user.id).await?;
+                let after = Demands { factor: factor.unwrap_or(before.factor), sso: sso.unwrap_or(before.sso) };
+                if before == after {
                     return Ok(false);
                 }
                 let at = self.clock.now();
-                if factor {
-                    let demand = Demand { factor, by: permit.actor().to_string(), at };
-                    change.put(&DEMANDS, self.organisation, &user.id, &demand)?;
-                } else {
+                if after == Demands::default() {
                     change.delete(&DEMANDS, self.organisation, &user.id);
+                } else {
+                    let sso = after.sso.then_some(true);
+                    let demand = Demand { factor: after.factor, sso, by: permit.actor().to_string(), at };
+                    change.put(&DEMANDS, self.organisation, &user.id, &demand)?;
                 }
-                let event = permit.event(at, EventKind::DemandChanged).on("user", user.id, &user.user_name);
-                change.commit(event.detail("factor before", !factor).detail("factor after", factor)).await?;
+                let mut event = permit.event(at, EventKind::DemandChanged).on("user", user.id, &user.user_name);
+                for (name, before, after) in
+                    [("factor", before.factor, after.factor), ("single sign-on", before.sso, after.sso)]
+                {
+                    if before != after {
+                        event = event.detail(&format!("{name} before"), before).detail(&format!("{name} after"), after);
+                    }
+                }
+                change.commit(event).await?;
                 Ok(true)
             })
             .await

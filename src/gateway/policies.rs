@@ -8,8 +8,9 @@ use crate::config;
 use crate::credential::{Cost, PasswordPolicy, Rules, Unmet};
 use crate::directory::{Connection, Connections, Directory};
 use crate::error::Chain;
-use crate::limit::{Allowance, LimitSettings};
-use crate::lockout::Policy;
+use crate::limit::{Allowance, LimitSettings, SpraySettings};
+use crate::lockout::{BindBudget, Policy};
+use crate::model::SourceId;
 
 pub(super) fn pack(policy: &config::Policy) -> Result<Pack, access::Error> {
     let mut options = BTreeMap::new();
@@ -117,6 +118,12 @@ pub(super) fn limits(limits: &config::Limits, connections: &[config::Scim]) -> L
             let count = limits.sign_in.count.get().saturating_mul(4);
             Allowance::new(count, limits.sign_in.period, count)
         },
+        sign_in_global: allowance(limits.sign_in_global),
+        spray: SpraySettings {
+            names: usize::try_from(limits.spray_names).unwrap_or(usize::MAX),
+            names_of_password: usize::try_from(limits.spray_same_password).unwrap_or(usize::MAX),
+            ..SpraySettings::default()
+        },
     }
 }
 
@@ -133,14 +140,26 @@ pub(super) fn lockout(lockout: &config::Lockout) -> Policy {
         config::LockoutPreset::Clearvantage => {
             Policy { attempts_again: lockout.attempts, longest: lockout.lasts, ..Policy::clearvantage() }
         }
+        config::LockoutPreset::Pci => {
+            Policy { attempts_again: lockout.attempts, longest: lockout.lasts, ..Policy::pci() }
+        }
     };
     Policy {
         attempts: lockout.attempts,
         lock_for: lockout.lasts,
         longest: preset.longest.max(lockout.lasts),
         extend_on_attempt: lockout.extend_on_attempt,
+        knows_devices: lockout.knows_devices,
         ..preset
     }
+}
+
+/// How many wrong passwords each directory is given of one account: fewer than lock it there, by what most allow.
+pub(super) fn bind_budgets(config: &config::Config) -> BTreeMap<SourceId, BindBudget> {
+    let usual = BindBudget::default().attempts.min(config.lockout.attempts);
+    let budget =
+        |ldap: &config::Ldap| BindBudget { attempts: ldap.bind_attempts.unwrap_or(usual), window: ldap.bind_window };
+    config.ldap.iter().map(|ldap| (ldap.id.clone(), budget(ldap))).collect()
 }
 
 pub(super) fn password(password: &config::Password) -> Result<PasswordPolicy, Error> {

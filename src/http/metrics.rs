@@ -28,6 +28,7 @@ struct Inner {
     load_shed: Counter,
     attempts: Family<Attempt, Counter>,
     ratelimited: Family<LimiterLabel, Counter>,
+    spray_blocks: Counter,
     scim_requests: Family<ScimLabels, Counter>,
     scim_paused: Family<ClientLabel, Gauge>,
     ldap_success: Family<SourceLabel, Gauge>,
@@ -128,6 +129,7 @@ impl Metrics {
             load_shed: Counter::default(),
             attempts: Family::default(),
             ratelimited: Family::default(),
+            spray_blocks: Counter::default(),
             scim_requests: Family::default(),
             scim_paused: Family::default(),
             ldap_success: Family::default(),
@@ -169,6 +171,11 @@ impl Metrics {
     /// A request was answered 429 by the limiter of this name.
     pub fn ratelimited(&self, limiter: &'static str) {
         self.0.ratelimited.get_or_create(&LimiterLabel { limiter }).inc();
+    }
+
+    /// A network was shut out of sign-in by password because it sprayed.
+    pub fn spray_blocked(&self) {
+        self.0.spray_blocks.inc();
     }
 
     /// A provisioning request was answered. `client` is the connection's id out of the configuration.
@@ -255,6 +262,8 @@ impl Inner {
         registry.register("connections_refused", "Connections closed unserved at a limit", refused);
         registry.register("load_shed", "Requests answered 503 because too many were in flight", self.load_shed.clone());
         registry.register("ratelimited", "Requests answered 429", self.ratelimited.clone());
+        let blocks = self.spray_blocks.clone();
+        registry.register("spray_blocks", "Networks shut out of sign-in by password for spraying", blocks);
         registry.register(
             "certificate_expiry_timestamp_seconds",
             "When a certificate ends to be valid",

@@ -46,6 +46,27 @@ pub enum Rate {
     SignIn,
 }
 
+/// What a public route takes that could be guessed, so that a test can try it on every route that there is.
+///
+/// Each row that anybody may call and that is not merely read says one: `Route::new(…).takes(Takes::Password)`. A row
+/// without fails `tests/it/login/secrets.rs`, and so does one that says `Password` or `Factor` and of which that test does
+/// not know how to send a wrong one. Routes of the other access classes take a token or a session, which their surface's
+/// [`Admit`] looks at before anything else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// A signature that is good once: a provider's word, the answer of a passkey. Nobody guesses one.
+    Assertion,
+    /// A code of a second factor: of an app, or for recovery. Counted by account, apart from passwords.
+    Factor,
+    /// Nothing: what it does is of the browser that asks, or of whoever is signed in.
+    Nothing,
+    /// A person's password. Counted by account before it is looked at.
+    Password,
+    /// A random secret of ours: a link, an invitation, a client's secret. It is too long to be guessed; addresses are
+    /// counted.
+    Random,
+}
+
 /// One row of a surface's table.
 pub struct Route<S> {
     /// The method.
@@ -58,6 +79,8 @@ pub struct Route<S> {
     pub rate: Rate,
     /// Most bytes of a request's body.
     pub body_bytes: usize,
+    /// What it takes that could be guessed; `None` where the row does not say.
+    pub takes: Option<Takes>,
     handler: MethodRouter<S>,
 }
 
@@ -77,7 +100,14 @@ impl<S: Clone + Send + Sync + 'static> Route<S> {
             (_, Rate::SignIn) => 16 * 1024,
             _ => 256 * 1024,
         };
-        Self { method, path, access, rate, body_bytes, handler: on(filter, handler) }
+        Self { method, path, access, rate, body_bytes, takes: None, handler: on(filter, handler) }
+    }
+
+    /// The row, which takes this.
+    #[must_use]
+    pub fn takes(mut self, takes: Takes) -> Self {
+        self.takes = Some(takes);
+        self
     }
 
     /// The row with another bound on bodies, such as for SAML responses in base64. The listener's own bound stays.

@@ -11,9 +11,8 @@ use super::steps::{DIFFERENT, STALE};
 use super::{Error, Login, PASSWORD, ReturnTo, SignedIn, pages};
 use crate::audit::{Event, EventKind};
 use crate::credential::{self, Lane, Prepared, Verdict, Verified};
-use crate::http::{Access, Rate, Route};
+use crate::http::{Access, Rate, Route, Takes};
 use crate::limit::Subject as Limited;
-use crate::lockout::Subject;
 use crate::model::{User, Words, say};
 use crate::notify::Notice;
 use crate::secret::Secret;
@@ -28,7 +27,8 @@ const WRONG: Words = say(
 pub(super) fn table() -> Vec<Route<Login>> {
     vec![
         Route::new(HttpMethod::GET, "/account/password", Access::Public, Rate::Page, show_password),
-        Route::new(HttpMethod::POST, "/account/password", Access::Public, Rate::SignIn, change_password),
+        Route::new(HttpMethod::POST, "/account/password", Access::Public, Rate::SignIn, change_password)
+            .takes(Takes::Password),
     ]
 }
 
@@ -78,7 +78,8 @@ impl Login {
                 Verdict::Wrong => Err(Error::refused("wrong-password", "the present password is wrong")),
             }
         };
-        self.guarded(Subject::User(user.id, &user.user_name), &visit(parts).circumstance, check).await
+        let visit = visit(parts);
+        self.guarded(visit.attempt_on(user), &visit.circumstance, check).await
     }
 
     /// Puts the chosen password in force: every session of the account ends but this one, which goes on under a new

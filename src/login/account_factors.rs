@@ -18,7 +18,7 @@ use super::steps::STALE;
 use super::{Error, FACTOR, Login, PASSWORD, ReturnTo, SignedIn, pages};
 use crate::audit::{Event, EventKind};
 use crate::credential::{Added, Enrolment, Offer};
-use crate::http::{Access, Rate, Route};
+use crate::http::{Access, Rate, Route, Takes};
 use crate::model::{FactorKind, Presence, Words, say};
 use crate::notify::Notice;
 use crate::secret::Secret;
@@ -43,9 +43,11 @@ pub(super) fn table() -> Vec<Route<Login>> {
     let path = "/account/factors";
     vec![
         Route::new(HttpMethod::GET, path, Access::Public, Rate::Page, show),
-        Route::new(HttpMethod::POST, "/account/factors/add", Access::Public, Rate::SignIn, add),
-        Route::new(HttpMethod::POST, "/account/factors/confirm", Access::Public, Rate::SignIn, confirm),
-        Route::new(HttpMethod::POST, "/account/factors/change", Access::Public, Rate::SignIn, change),
+        Route::new(HttpMethod::POST, "/account/factors/add", Access::Public, Rate::SignIn, add).takes(Takes::Password),
+        Route::new(HttpMethod::POST, "/account/factors/confirm", Access::Public, Rate::SignIn, confirm)
+            .takes(Takes::Nothing),
+        Route::new(HttpMethod::POST, "/account/factors/change", Access::Public, Rate::SignIn, change)
+            .takes(Takes::Factor),
     ]
 }
 

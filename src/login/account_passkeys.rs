@@ -17,7 +17,7 @@ use super::{Error, FACTOR, Login, PASSWORD, ReturnTo, SignedIn, pages};
 use crate::audit::EventKind;
 use crate::credential::Added;
 use crate::credential::passkey::Answer;
-use crate::http::{Access, Rate, Route};
+use crate::http::{Access, Rate, Route, Takes};
 use crate::model::{FactorKind, PasskeyId, Presence, Words, say};
 use crate::notify::Notice;
 use crate::secret::Secret;
@@ -43,9 +43,12 @@ const CONFIRM: Words = say(
 /// The rows of this part.
 pub(super) fn table() -> Vec<Route<Login>> {
     vec![
-        Route::new(HttpMethod::POST, "/account/passkeys/add", Access::Public, Rate::SignIn, add),
-        Route::new(HttpMethod::POST, "/account/passkeys/change", Access::Public, Rate::SignIn, change),
-        Route::new(HttpMethod::POST, "/account/passkeys/options", Access::Public, Rate::SignIn, options),
+        Route::new(HttpMethod::POST, "/account/passkeys/add", Access::Public, Rate::SignIn, add)
+            .takes(Takes::Assertion),
+        Route::new(HttpMethod::POST, "/account/passkeys/change", Access::Public, Rate::SignIn, change)
+            .takes(Takes::Nothing),
+        Route::new(HttpMethod::POST, "/account/passkeys/options", Access::Public, Rate::SignIn, options)
+            .takes(Takes::Password),
     ]
 }
 

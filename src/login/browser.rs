@@ -12,9 +12,13 @@ use super::Error;
 use crate::access::Access;
 use crate::directory::Directory;
 use crate::http::circumstance;
+use crate::lockout::DEVICE_LIFETIME;
 use crate::model::{Actor, Language, SourceId, Status, User};
 use crate::secret::{IdSource, Secret};
 use crate::session::{Method, SECRET_CHARACTERS, Session, Sessions};
+
+/// Characters of a device's cookie: an id of 16 bytes, a dot, a keyed hash of 32.
+const DEVICE_CHARACTERS: usize = 22 + 1 + 43;
 
 /// Somebody who is signed in and whose account is active at this moment.
 #[derive(Clone, Debug)]
@@ -70,6 +74,10 @@ impl Browser {
         if self.is_secure { "__Host-cleargate-step" } else { "cleargate-step" }
     }
 
+    const fn device_cookie(&self) -> &'static str {
+        if self.is_secure { "__Host-cleargate-device" } else { "cleargate-device" }
+    }
+
     /// Whether a request that changes something comes from our own pages: `Origin` and `Sec-Fetch-Site` must not say
     /// otherwise, and one of them must be there.
     pub fn is_same_origin(&self, headers: &HeaderMap) -> bool {
@@ -108,10 +116,19 @@ impl Browser {
         self.secret(headers, self.step_cookie())
     }
 
+    /// What the browser shows of whether it is known.
+    pub(super) fn device(&self, headers: &HeaderMap) -> Option<Secret> {
+        Self::cookie_of(headers, self.device_cookie(), DEVICE_CHARACTERS)
+    }
+
     /// The value of a cookie of ours: present once, with the one length. Anything else is as good as none.
     fn secret(&self, headers: &HeaderMap, name: &str) -> Option<Secret> {
+        Self::cookie_of(headers, name, SECRET_CHARACTERS)
+    }
+
+    fn cookie_of(headers: &HeaderMap, name: &str, length: usize) -> Option<Secret> {
         let value = cookie_value(headers, name)?;
-        (value.len() == SECRET_CHARACTERS).then(|| Secret::new(value))
+        (value.len() == length).then(|| Secret::new(value))
     }
 
     /// Whether an actor may act from where a request comes from.
@@ -168,6 +185,14 @@ impl Browser {
     pub(super) fn language_header(&self, language: Language) -> Option<HeaderValue> {
         let mut cookie = self.cookie(super::language::COOKIE, language.tag(), SameSite::Lax);
         cookie.set_max_age(cookie::time::Duration::days(365));
+        HeaderValue::from_str(&cookie.to_string()).ok()
+    }
+
+    /// The cookie by which a browser is known: it goes with requests from our own pages only.
+    pub(super) fn device_header(&self, value: &Secret) -> Option<HeaderValue> {
+        let mut cookie = self.cookie(self.device_cookie(), value.expose(), SameSite::Strict);
+        let lifetime = i64::try_from(DEVICE_LIFETIME.as_secs()).unwrap_or(i64::MAX);
+        cookie.set_max_age(cookie::time::Duration::seconds(lifetime));
         HeaderValue::from_str(&cookie.to_string()).ok()
     }
 

@@ -12,7 +12,7 @@ use super::steps::STALE;
 use super::{Error, FACTOR, Login, pages};
 use crate::credential::passkey::Answer;
 use crate::credential::{Enrolment, Offer};
-use crate::http::{Access, Rate, Route};
+use crate::http::{Access, Rate, Route, Takes};
 use crate::model::{User, UserId, Words, say};
 use crate::secret::Secret;
 
@@ -32,7 +32,7 @@ const NOT_KEPT: Words = say(
 pub(super) fn table() -> Vec<Route<Login>> {
     vec![
         Route::new(HttpMethod::GET, Step::Enrol.path(), Access::Public, Rate::Page, show),
-        Route::new(HttpMethod::POST, Step::Enrol.path(), Access::Public, Rate::SignIn, confirm),
+        Route::new(HttpMethod::POST, Step::Enrol.path(), Access::Public, Rate::SignIn, confirm).takes(Takes::Nothing),
     ]
 }
 
@@ -160,11 +160,8 @@ impl Login {
     /// The recovery codes, with the cookies of where the sign-in has come to.
     fn welcome_enrolled(&self, finished: &Finished, codes: &[Secret]) -> Response {
         let (next, cookies) = match finished {
-            Finished::Opened(opened) => (
-                opened.return_to.as_str(),
-                [self.browser.session_header(&opened.secret), self.browser.forget_step_header()],
-            ),
-            Finished::Next { secret, step } => (step.path(), [self.browser.step_header(secret), None]),
+            Finished::Opened(opened) => (opened.return_to.as_str(), self.cookies_of(opened)),
+            Finished::Next { secret, step } => (step.path(), [self.browser.step_header(secret), None, None]),
         };
         let mut response = page(StatusCode::OK, pages::factor::recovery_codes(codes, next));
         for cookie in cookies.into_iter().flatten() {

@@ -15,7 +15,7 @@ use super::{Error, FACTOR, Login, SignedIn, pages};
 use crate::audit::{Event, EventKind, Housekeeping};
 use crate::credential::Enrolled;
 use crate::credential::passkey::Place;
-use crate::http::{Access, Rate, Route};
+use crate::http::{Access, Rate, Route, Takes};
 use crate::limit::Subject as Limited;
 use crate::lockout::Subject;
 use crate::model::{Circumstance, FactorKind, Presence, User, Words, say};
@@ -43,9 +43,9 @@ const OVER: Words = say(
 pub(super) fn table() -> Vec<Route<Login>> {
     vec![
         Route::new(HttpMethod::GET, Step::Factor.path(), Access::Public, Rate::Page, show),
-        Route::new(HttpMethod::POST, Step::Factor.path(), Access::Public, Rate::SignIn, shown),
+        Route::new(HttpMethod::POST, Step::Factor.path(), Access::Public, Rate::SignIn, shown).takes(Takes::Factor),
         Route::new(HttpMethod::GET, "/login/step-up", Access::Public, Rate::Page, ask_again),
-        Route::new(HttpMethod::POST, "/login/step-up", Access::Public, Rate::SignIn, shown_again),
+        Route::new(HttpMethod::POST, "/login/step-up", Access::Public, Rate::SignIn, shown_again).takes(Takes::Factor),
     ]
 }
 

@@ -12,6 +12,7 @@ use crate::audit::{Change, Event, EventKind, Housekeeping};
 use crate::clock::Timestamp;
 use crate::credential::{Enrolment, Prepared, Verified};
 use crate::directory::{SourceRecord, parse_user_name};
+use crate::lockout::{DeviceId, Subject};
 use crate::model::{
     Actor, Attributes, Circumstance, FactorKind, OrganisationId, PasskeyId, SourceId, Status, User, UserId, fold,
 };
@@ -41,6 +42,18 @@ pub(super) enum Proof {
 pub(super) struct Visit {
     pub(super) circumstance: Circumstance,
     pub(super) user_agent: Option<String>,
+    /// The browser's id, where it has one of ours.
+    pub(super) device: Option<DeviceId>,
+}
+
+impl Visit {
+    /// What an attempt on somebody's password is counted on.
+    pub(super) fn attempt_on<'a>(&self, user: &'a User) -> Subject<'a> {
+        match self.device {
+            Some(device) => Subject::From(user.id, &user.user_name, device),
+            None => Subject::User(user.id, &user.user_name),
+        }
+    }
 }
 
 /// An opened session.
@@ -54,6 +67,8 @@ pub struct Opened {
     pub user: User,
     /// Where the sign-in leads to.
     pub return_to: ReturnTo,
+    /// The value of the cookie by which the browser is known from now on.
+    pub device: Option<Secret>,
 }
 
 /// How far a sign-in came.
@@ -248,6 +263,7 @@ impl Login {
         if let Some(bound) = shut_out.map_err(|error| Error::Unavailable(error.to_string()))? {
             return Err(Error::refused("network", format!("the address is in none of the networks of {bound}")));
         }
+        self.check_sso(&mut change, &pending, &user).await?;
         let Some(step) = step::next(self.needs(&mut change, &pending, &user).await?) else {
             return Ok(Finished::Opened(Box::new(self.open(change, user, &pending, visit).await?)));
         };
@@ -290,9 +306,31 @@ impl Login {
         if let Some(shown) = pending.factor {
             event = event.detail("factor", shown.kind.name());
         }
+        if self.breaks_glass(&user) {
+            event = event.detail("break_glass", true);
+        }
+        let device = self.know_device(&mut change, &user, method, visit).await?;
         change.commit(event).await?;
         let return_to = ReturnTo::parse(Some(&pending.return_to));
-        Ok(Opened { secret, session, user, return_to })
+        Ok(Opened { secret, session, user, return_to, device })
+    }
+
+    /// Knows the browser from now on, where somebody came in who may come by a password. Who comes by a provider's word
+    /// has none to be locked, and the word comes from another site, with which this cookie does not go.
+    async fn know_device(
+        &self,
+        change: &mut Change,
+        user: &User,
+        method: Method,
+        visit: &Visit,
+    ) -> Result<Option<Secret>, Error> {
+        if matches!(method, Method::OpenIdConnect | Method::Saml) {
+            return Ok(None);
+        }
+        let (lockout, ids) = (&self.services.lockout, &self.services.ids);
+        let name = visit.user_agent.as_deref();
+        let device = lockout.know_in(change, (user.id, &user.user_name), visit.device, name, ids).await?;
+        Ok(device.map(|device| lockout.device_cookie(device)))
     }
 
     /// The user of a proof, if it still holds: between it and this change a password may have been set anew, a link

@@ -18,7 +18,7 @@ use super::routes::{MAX_ANSWER_BYTES, MAX_FORM_BYTES, depart, form, no_connector
 use super::{Connector, Error, Login, PASSWORD, pages, pending, ticket};
 use crate::audit::{Change, Event, EventKind, Outcome};
 use crate::clock::Timestamp;
-use crate::http::{Access, Rate, Route, circumstance, problem};
+use crate::http::{Access, Rate, Route, Takes, circumstance, problem};
 use crate::model::{Actor, Circumstance, OrganisationId, SourceId};
 use crate::secret::{Secret, sha256};
 use crate::session::{AtUpstream, Session};
@@ -46,9 +46,11 @@ struct LoggedOut {
 pub(super) fn table() -> Vec<Route<Login>> {
     vec![
         Route::new(HttpMethod::GET, "/logout", Access::Public, Rate::Page, ask_sign_out),
-        Route::new(HttpMethod::POST, "/logout", Access::Public, Rate::Page, sign_out),
-        Route::new(HttpMethod::GET, "/saml/{connector}/slo", Access::Public, Rate::SignIn, by_query),
+        Route::new(HttpMethod::POST, "/logout", Access::Public, Rate::Page, sign_out).takes(Takes::Nothing),
+        Route::new(HttpMethod::GET, "/saml/{connector}/slo", Access::Public, Rate::SignIn, by_query)
+            .takes(Takes::Assertion),
         Route::new(HttpMethod::POST, "/saml/{connector}/slo", Access::Public, Rate::SignIn, by_form)
+            .takes(Takes::Assertion)
             .with_body_bytes(MAX_ANSWER_BYTES),
     ]
 }

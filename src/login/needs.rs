@@ -8,6 +8,7 @@ use crate::audit::{Change, Event, EventKind};
 use crate::credential::{Added, Enrolment};
 use crate::model::{Actor, Presence, User, UserId};
 use crate::notify::Notice;
+use crate::session::Method;
 
 impl Login {
     /// What a sign-in must still show, as part of a change that fails when it is another by then.
@@ -29,6 +30,30 @@ impl Login {
             First::Link(_) | First::Passkey(..) | First::Password(_) => false,
             First::Upstream { connector, .. } => self.connectors.get(connector).is_some_and(|c| c.trusts_factors),
         }
+    }
+
+    /// Refuses whoever must sign in by single sign-on and does not. Accounts that the configuration names for emergencies may
+    /// by whatever they have.
+    pub(super) async fn check_sso(&self, change: &mut Change, pending: &Pending, user: &User) -> Result<(), Error> {
+        let is_sso = matches!(&pending.first, First::Upstream { method: Method::OpenIdConnect | Method::Saml, .. });
+        if is_sso || self.breaks_glass(user) {
+            return Ok(());
+        }
+        let by = if self.requires_sso {
+            "the configuration"
+        } else if self.services.factors.demands_in(change, user.id).await?.sso {
+            "an administrator"
+        } else if self.services.access.requires_sso(user.id).await.map_err(|e| Error::Unavailable(e.to_string()))? {
+            "a role"
+        } else {
+            return Ok(());
+        };
+        Err(Error::refused("require-sso", format!("{by} requires single sign-on")))
+    }
+
+    /// Whether the configuration names an account for emergencies, when single sign-on does not work.
+    pub fn breaks_glass(&self, user: &User) -> bool {
+        self.break_glass.contains(&user.user_name.folded())
     }
 
     /// What a session knows of who has shown everything.
@@ -61,7 +86,7 @@ impl Login {
     }
     /// Whether somebody must have a second factor: everybody must, or it is demanded of them, or of a role of theirs.
     async fn requires_factor(&self, change: &mut Change, user: UserId) -> Result<bool, Error> {
-        if self.requires_factor || self.services.factors.is_demanded_in(change, user).await? {
+        if self.requires_factor || self.services.factors.demands_in(change, user).await?.factor {
             return Ok(true);
         }
         let by_role = self.services.access.requires_factor(user).await;

@@ -11,7 +11,7 @@ use super::routes::{MAX_FORM_BYTES, form, page, redirect, visit};
 use super::steps::STALE;
 use super::{Error, Login, PASSWORD, ReturnTo, SignedIn};
 use crate::audit::{Event, EventKind};
-use crate::http::{Access, Rate, Route};
+use crate::http::{Access, Rate, Route, Takes};
 use crate::model::{SessionId, Words};
 use crate::session;
 use crate::upstream::Answer;
@@ -25,8 +25,9 @@ const SIGN_IN: &str = "/login?return_to=%2Faccount%2Fsessions";
 pub(super) fn table() -> Vec<Route<Login>> {
     vec![
         Route::new(HttpMethod::GET, "/account/sessions", Access::Public, Rate::Page, show),
-        Route::new(HttpMethod::POST, "/account/sessions/end", Access::Public, Rate::Page, end),
-        Route::new(HttpMethod::POST, "/account/sessions/end-others", Access::Public, Rate::Page, end_others),
+        Route::new(HttpMethod::POST, "/account/sessions/end", Access::Public, Rate::Page, end).takes(Takes::Nothing),
+        Route::new(HttpMethod::POST, "/account/sessions/end-others", Access::Public, Rate::Page, end_others)
+            .takes(Takes::Nothing),
     ]
 }
 

@@ -1,5 +1,6 @@
 //! The pages of signing in and out. They work without scripts; everything that is shown is escaped by construction.
 
+pub mod devices;
 pub mod factor;
 pub mod logout;
 pub mod onward;

@@ -17,7 +17,7 @@ use super::steps::STALE;
 use super::{Error, Login, PASSKEY, SignedIn, pages};
 use crate::audit::Housekeeping;
 use crate::credential::passkey::{self, Answer, Party, Place};
-use crate::http::{Access, Rate, Route, parse_json, problem};
+use crate::http::{Access, Rate, Route, Takes, parse_json, problem};
 use crate::limit::Subject as Limited;
 use crate::lockout::Subject;
 use crate::model::{Circumstance, PasskeyId, User, Words, say};
@@ -45,9 +45,10 @@ const UNAVAILABLE: Words = say(
 /// The rows of this part.
 pub(super) fn table() -> Vec<Route<Login>> {
     vec![
-        Route::new(HttpMethod::POST, "/login/passkey", Access::Public, Rate::SignIn, sign_in),
+        Route::new(HttpMethod::POST, "/login/passkey", Access::Public, Rate::SignIn, sign_in).takes(Takes::Assertion),
         Route::new(HttpMethod::GET, "/login/passkey.js", Access::Public, Rate::Page, script),
-        Route::new(HttpMethod::POST, "/login/passkey/options", Access::Public, Rate::Page, options),
+        Route::new(HttpMethod::POST, "/login/passkey/options", Access::Public, Rate::Page, options)
+            .takes(Takes::Nothing),
     ]
 }
 

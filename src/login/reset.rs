@@ -22,7 +22,7 @@ use super::{Error, LINK, Login, ReturnTo, pages};
 use crate::audit::{Change, Event, EventKind, Housekeeping, Outcome};
 use crate::clock::Timestamp;
 use crate::error::Chain;
-use crate::http::{Access, Rate, Route};
+use crate::http::{Access, Rate, Route, Takes};
 use crate::limit::Subject as Limited;
 use crate::model::{Actor, Circumstance, Id, OrganisationId, Status, User, UserId, fold};
 use crate::notify::{Letter, Recipient};
@@ -110,9 +110,10 @@ fn neighborhood(address: IpAddr) -> IpAddr {
 pub(super) fn table() -> Vec<Route<Login>> {
     vec![
         Route::new(HttpMethod::GET, "/login/forgot", Access::Public, Rate::Page, show),
-        Route::new(HttpMethod::POST, "/login/forgot", Access::Public, Rate::SignIn, asked),
+        Route::new(HttpMethod::POST, "/login/forgot", Access::Public, Rate::SignIn, asked).takes(Takes::Nothing),
         Route::new(HttpMethod::GET, "/login/reset", Access::Public, Rate::Page, show_reset),
-        Route::new(HttpMethod::POST, "/login/reset", Access::Public, Rate::SignIn, super::routes::follow_link),
+        Route::new(HttpMethod::POST, "/login/reset", Access::Public, Rate::SignIn, super::routes::follow_link)
+            .takes(Takes::Random),
     ]
 }
 

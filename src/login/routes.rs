@@ -16,7 +16,7 @@ use super::pages::{self, Choice, SignIn};
 use super::return_to::ReturnTo;
 use super::{Connector, Error, LINK, Login, PASSWORD};
 use crate::error::Chain;
-use crate::http::{Access, Admit, Attempt, Rate, RequestId, Route, circumstance, problem, router};
+use crate::http::{Access, Admit, Attempt, Rate, RequestId, Route, Takes, circumstance, problem, router};
 use crate::limit::Subject;
 use crate::model::{SourceId, Words, say};
 use crate::secret::Secret;
@@ -41,7 +41,13 @@ pub(super) const MAX_ANSWER_BYTES: usize = 512 * 1024;
 /// The surface's router.
 pub fn routes(login: Login) -> axum::Router {
     let admit = Arc::new(LoginAdmit { login: login.clone() });
+    router(table(), login, admit).layer(axum::middleware::from_fn(super::language::speak))
+}
+
+/// The surface's table.
+pub fn table() -> Vec<Route<Login>> {
     let parts = [
+        ways_in(),
         super::account::table(),
         super::account_factors::table(),
         super::account_passkeys::table(),
@@ -49,29 +55,32 @@ pub fn routes(login: Login) -> axum::Router {
         super::factor::table(),
         super::language::table(),
         super::logout::table(),
+        super::own_devices::table(),
         super::own_sessions::table(),
         super::passkey::table(),
         super::reset::table(),
+        super::steps::table(),
     ];
-    let rows = table().into_iter().chain(super::steps::table()).chain(parts.into_iter().flatten()).collect();
-    router(rows, login, admit).layer(axum::middleware::from_fn(super::language::speak))
+    parts.into_iter().flatten().collect()
 }
 
-/// The surface's table.
-fn table() -> Vec<Route<Login>> {
+/// The rows of the ways in, and of the way out.
+fn ways_in() -> Vec<Route<Login>> {
     vec![
         Route::new(HttpMethod::GET, "/", Access::Public, Rate::Page, home),
         Route::new(HttpMethod::GET, "/login", Access::Public, Rate::Page, choose),
         Route::new(HttpMethod::GET, "/login/onward.js", Access::Public, Rate::Page, onward_script),
         Route::new(HttpMethod::GET, "/login/style.css", Access::Public, Rate::Page, style),
         Route::new(HttpMethod::GET, "/login/link", Access::Public, Rate::Page, show_link),
-        Route::new(HttpMethod::POST, "/login/link", Access::Public, Rate::SignIn, follow_link),
-        Route::new(HttpMethod::POST, "/login/password", Access::Public, Rate::SignIn, password),
-        Route::new(HttpMethod::GET, "/login/{connector}", Access::Public, Rate::SignIn, start),
+        Route::new(HttpMethod::POST, "/login/link", Access::Public, Rate::SignIn, follow_link).takes(Takes::Random),
+        Route::new(HttpMethod::POST, "/login/password", Access::Public, Rate::SignIn, password).takes(Takes::Password),
+        Route::new(HttpMethod::GET, "/login/{connector}", Access::Public, Rate::SignIn, start).takes(Takes::Nothing),
         Route::new(HttpMethod::GET, "/saml/{connector}/metadata", Access::Public, Rate::Page, metadata),
         Route::new(HttpMethod::POST, "/saml/{connector}/acs", Access::Public, Rate::SignIn, saml_answer)
+            .takes(Takes::Assertion)
             .with_body_bytes(MAX_ANSWER_BYTES),
-        Route::new(HttpMethod::GET, "/oidc/{connector}/callback", Access::Public, Rate::SignIn, oidc_answer),
+        Route::new(HttpMethod::GET, "/oidc/{connector}/callback", Access::Public, Rate::SignIn, oidc_answer)
+            .takes(Takes::Assertion),
     ]
 }
 
@@ -82,6 +91,10 @@ struct LoginAdmit {
 impl Admit for LoginAdmit {
     fn admit<'a>(&'a self, _: Access, rate: Rate, parts: &'a mut Parts) -> BoxFuture<'a, Result<(), Response>> {
         Box::pin(async move {
+            let device = self.login.browser.device(&parts.headers);
+            if let Some(device) = device.and_then(|value| self.login.services.lockout.device_of(value.expose())) {
+                parts.extensions.insert(device);
+            }
             // A request without an address comes over a socket of the machine itself.
             let Some(address) = circumstance(parts).address else { return Ok(()) };
             self.login.services.limits.check(rate, Subject::Address(address)).map_err(|retry| {
@@ -94,7 +107,7 @@ impl Admit for LoginAdmit {
 
 pub(super) fn visit(parts: &Parts) -> Visit {
     let user_agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    Visit { circumstance: circumstance(parts), user_agent }
+    Visit { circumstance: circumstance(parts), user_agent, device: parts.extensions.get().copied() }
 }
 
 pub(super) fn reference(parts: &Parts) -> String {
@@ -230,6 +243,7 @@ impl Login {
             }
             Error::Refused { .. } => page(StatusCode::FORBIDDEN, pages::refused(REFUSED, &reference, contact)),
             Error::TooMany(retry) => {
+                self.services.metrics.ratelimited(retry.limiter);
                 let text = say(
                     "There were too many tries. Please wait a little, then try again.",
                     "Es gab zu viele Versuche. Bitte warten Sie ein wenig und versuchen Sie es dann noch einmal.",

@@ -3,16 +3,16 @@
 use axum::extract::{Request, State};
 use axum::response::Response;
 use http::request::Parts;
-use http::{Method as HttpMethod, StatusCode};
+use http::{HeaderValue, Method as HttpMethod, StatusCode};
 
-use super::finish::{Evidence, Finished};
+use super::finish::{Evidence, Finished, Opened};
 use super::pages;
 use super::pages::words;
 use super::routes::{MAX_FORM_BYTES, form, page, redirect, visit};
 use super::step::Step;
 use super::{Error, Login};
 use crate::credential;
-use crate::http::{Access, Rate, Route};
+use crate::http::{Access, Rate, Route, Takes};
 use crate::limit::Subject;
 use crate::model::{Words, say};
 use crate::secret::Secret;
@@ -31,7 +31,7 @@ pub(super) fn table() -> Vec<Route<Login>> {
     let path = Step::ChangePassword.path();
     vec![
         Route::new(HttpMethod::GET, path, Access::Public, Rate::Page, show_change),
-        Route::new(HttpMethod::POST, path, Access::Public, Rate::SignIn, change),
+        Route::new(HttpMethod::POST, path, Access::Public, Rate::SignIn, change).takes(Takes::Nothing),
     ]
 }
 
@@ -39,12 +39,15 @@ impl Login {
     /// The answer to a sign-in that came as far as this: the session's cookie, or that of the step that is due.
     pub(super) fn welcome(&self, finished: &Finished) -> Response {
         match finished {
-            Finished::Opened(opened) => redirect(
-                opened.return_to.as_str(),
-                [self.browser.session_header(&opened.secret), self.browser.forget_step_header()],
-            ),
+            Finished::Opened(opened) => redirect(opened.return_to.as_str(), self.cookies_of(opened)),
             Finished::Next { secret, step } => redirect(step.path(), [self.browser.step_header(secret)]),
         }
+    }
+
+    /// What a browser is given with the session that was opened for it; every answer to a sign-in that ended sets these.
+    pub(super) fn cookies_of(&self, opened: &Opened) -> [Option<HeaderValue>; 3] {
+        let device = opened.device.as_ref().and_then(|device| self.browser.device_header(device));
+        [self.browser.session_header(&opened.secret), self.browser.forget_step_header(), device]
     }
 
     /// The secret of the sign-in under way in a browser whose form this is; the answer to any other.

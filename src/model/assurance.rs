@@ -53,7 +53,7 @@ impl FactorKind {
     }
 }
 
-/// What a role asks of its holders' second factors.
+/// What a role asks of how its holders sign in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct FactorRule {
@@ -63,9 +63,17 @@ pub struct FactorRule {
     /// What the role allows holds only in a session in which one was shown within this time, in seconds.
     #[n(1)]
     pub within_s: Option<u64>,
+    /// Every holder must sign in by single sign-on; absent where none must.
+    #[n(2)]
+    pub sso: Option<bool>,
 }
 
 impl FactorRule {
+    /// Whether every holder must sign in by single sign-on.
+    pub fn requires_sso(&self) -> bool {
+        self.sso == Some(true)
+    }
+
     /// What both ask: the stricter of each.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
@@ -73,7 +81,8 @@ impl FactorRule {
             (Some(one), Some(two)) => Some(one.min(two)),
             (one, two) => one.or(two),
         };
-        Self { required: self.required || other.required, within_s }
+        let sso = (self.requires_sso() || other.requires_sso()).then_some(true);
+        Self { required: self.required || other.required, within_s, sso }
     }
 
     /// The time as configuration files write it: `10m`; `None` when none is asked for.

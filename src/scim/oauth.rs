@@ -20,7 +20,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::json;
 
 use crate::error::Chain;
-use crate::http::{Access, Admit, Rate, Route, circumstance, router};
+use crate::http::{Access, Admit, Rate, Route, Takes, circumstance, router};
 use crate::limit::{Limits, Retry, Subject};
 use crate::secret::Secret;
 use crate::tokens::{Issued, Refusals, Refused, Tokens};
@@ -49,7 +49,7 @@ enum Error {
 
 /// Every route of the surface.
 pub fn oauth_table() -> Vec<Route<OAuth>> {
-    vec![Route::new(Method::POST, "/oauth2/token", Access::Public, Rate::SignIn, token)]
+    vec![Route::new(Method::POST, "/oauth2/token", Access::Public, Rate::SignIn, token).takes(Takes::Random)]
 }
 
 /// The surface's router.

@@ -106,6 +106,8 @@ struct FactorLine {
     required: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     within_s: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sso: Option<bool>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -354,7 +356,11 @@ impl From<&StoredRole> for RoleLine {
             if_owner: texts(&role.if_owner),
             ui_profile: stored.ui_profile.clone(),
             scoped_only: stored.is_scoped_only,
-            factor: role.factor.map(|rule| FactorLine { required: rule.required, within_s: rule.within_s }),
+            factor: role.factor.map(|rule| FactorLine {
+                required: rule.required,
+                within_s: rule.within_s,
+                sso: rule.sso,
+            }),
             created: Text(stored.created),
             changed: Text(stored.changed),
             revision: stored.revision,
@@ -373,7 +379,11 @@ impl From<RoleLine> for StoredRole {
             denies: values(line.denies),
             includes: values(line.includes),
             if_owner: values(line.if_owner),
-            factor: line.factor.map(|line| FactorRule { required: line.required, within_s: line.within_s }),
+            factor: line.factor.map(|line| FactorRule {
+                required: line.required,
+                within_s: line.within_s,
+                sso: line.sso.filter(|sso| *sso),
+            }),
         };
         Self {
             role,

@@ -1,8 +1,11 @@
 //! The login flow through the whole gateway: passwords, lockout, sessions, providers, one-time links, forgery.
 
 mod change;
+mod devices;
 mod ended;
+mod enumeration;
 mod factors;
+mod killed;
 mod language;
 mod link;
 mod matrix;
@@ -12,4 +15,8 @@ mod password;
 mod provider;
 mod reset;
 mod saml;
+mod secrets;
+mod spared;
+mod spray;
 mod squatter;
+mod sso_only;

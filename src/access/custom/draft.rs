@@ -45,6 +45,9 @@ pub struct CustomRole {
     /// Whether every holder must have a second factor.
     #[serde(default)]
     pub requires_factor: bool,
+    /// Whether every holder must sign in by single sign-on.
+    #[serde(default)]
+    pub requires_sso: bool,
     /// What it allows holds only in a session in which a second factor was shown within this time, 1 minute to 30 days:
     /// `10m`.
     #[serde(default)]
@@ -65,6 +68,7 @@ impl CustomRole {
             ui_profile: entry.ui_profile.clone(),
             scoped_only: entry.is_scoped_only,
             requires_factor: entry.role.factor.is_some_and(|rule| rule.required),
+            requires_sso: entry.role.factor.is_some_and(|rule| rule.requires_sso()),
             factor_within: entry.role.factor.and_then(|rule| rule.within()),
         }
     }
@@ -108,7 +112,7 @@ impl CustomRole {
             factor_within(text).ok_or_else(invalid)
         };
         let within_s = self.factor_within.as_ref().map(read).transpose()?;
-        let rule = FactorRule { required: self.requires_factor, within_s };
+        let rule = FactorRule { required: self.requires_factor, within_s, sso: self.requires_sso.then_some(true) };
         Ok((rule != FactorRule::default()).then_some(rule))
     }
 

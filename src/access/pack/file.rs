@@ -136,6 +136,9 @@ struct RoleFile {
     /// Every holder must have a second factor.
     #[serde(default)]
     requires_factor: bool,
+    /// Every holder must sign in by single sign-on.
+    #[serde(default)]
+    requires_sso: bool,
     /// What it allows holds in a session in which a second factor was shown within this time.
     #[serde(default)]
     factor_within: Option<Text>,
@@ -485,7 +488,8 @@ impl<'a> Reader<'a> {
     }
 
     fn factor_rule(&mut self, file: &RoleFile) -> Option<FactorRule> {
-        let mut rule = FactorRule { required: file.requires_factor, within_s: None };
+        let mut rule =
+            FactorRule { required: file.requires_factor, within_s: None, sso: file.requires_sso.then_some(true) };
         if let Some(text) = &file.factor_within {
             rule.within_s = factor_within(text.get_ref());
             if rule.within_s.is_none() {

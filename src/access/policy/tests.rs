@@ -536,7 +536,7 @@ fn a_role_that_asks_for_a_recent_factor_allows_where_one_was_shown_and_denies_al
         catalogue.insert(&permission);
     }
     let asking = |text: &str, within_s: u64| {
-        let factor = Some(FactorRule { required: false, within_s: Some(within_s) });
+        let factor = Some(FactorRule { within_s: Some(within_s), ..FactorRule::default() });
         RoleEntry::new(Role { factor, ..role(text) }, RoleKind::Role)
     };
     let plain = |text: &str| RoleEntry::new(role(text), RoleKind::Role);

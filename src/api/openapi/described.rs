@@ -63,10 +63,16 @@ pub fn described() -> Vec<Operation> {
 
 fn of_factors() -> Vec<Operation> {
     vec![
+        Operation::get("/api/v1/users/{user}/devices", "The browsers that an account knows")
+            .needs("`sessions:read`")
+            .answers(200, "user:Brief devices:[any]"),
+        Operation::delete("/api/v1/users/{user}/devices", "Makes an account forget its browsers")
+            .needs("`sessions:delete`")
+            .answers(200, "user:Brief forgotten:count"),
         Operation::get("/api/v1/users/{user}/factors", "A user's second factors").needs("`users:read`").answers(
             200,
             "user:Brief code:time? passkeys:[object] recovery_codes:count recovery_codes_made:time? \
-                 requires_factor:flag role_requires_factor:flag",
+                 requires_factor:flag role_requires_factor:flag requires_sso:flag role_requires_sso:flag break_glass:flag",
         ),
         Operation::delete("/api/v1/users/{user}/factors", "Removes a user's second factors and ends the sessions")
             .needs("`passwords:delete`, and every right of the user")
@@ -133,7 +139,7 @@ fn of_people() -> Vec<Operation> {
             .answers(200, "User"),
         Operation::patch("/api/v1/users/{user}", "Changes a user")
             .needs("`users:update`, and `passwords:update` for a password")
-            .takes(&format!("{WISH} requires_factor?:flag?"))
+            .takes(&format!("{WISH} requires_factor?:flag? requires_sso?:flag?"))
             .answers(200, "User"),
         Operation::delete("/api/v1/users/{user}", "Deletes a user, when `confirm` repeats the login name")
             .needs("`users:delete`")
@@ -153,6 +159,13 @@ fn of_people() -> Vec<Operation> {
             )
             .answers(200, BULK)
             .answers(201, BULK),
+        Operation::get("/api/v1/blocks", "Networks that are shut out of sign-in by password")
+            .needs("`locks:read`")
+            .lists("Block"),
+        Operation::delete("/api/v1/blocks", "Lets a network sign in again, of the parameter `network`")
+            .needs("`locks:delete`")
+            .query("network", "text")
+            .answers(200, "network:text released:flag"),
         Operation::get("/api/v1/locks", "Accounts with failed attempts").needs("`locks:read`").lists("Lock"),
         Operation::delete("/api/v1/locks/{user}", "Unlocks an account")
             .needs("`locks:delete`")
@@ -267,7 +280,7 @@ fn of_access() -> Vec<Operation> {
 
 fn of_roles() -> Vec<Operation> {
     const ROLE: &str = "description?:text? permissions?:[text]? denies?:[text]? includes?:[text]? if_owner?:[text]? \
-        ui_profile?:object? scoped_only?:flag? requires_factor?:flag? factor_within?:text?";
+        ui_profile?:object? scoped_only?:flag? requires_factor?:flag? requires_sso?:flag? factor_within?:text?";
     const RULES: &str = "organization:[text] roles:object users:object revision:count rules:[object]";
     vec![
         Operation::get("/api/v1/network-rules", "From where people and tokens may sign in and act")

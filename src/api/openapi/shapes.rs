@@ -30,9 +30,11 @@ pub(super) fn shapes() -> Vec<(&'static str, Value)> {
             "id:id method:text connector:text address:text? user_agent:text? level:text factor_at:time? created:time \
              last_seen:time idle_until:time ends:time user?:BriefOrId current?:flag",
         ),
+        ("Block", "network:text until:time why:text"),
         (
             "Lock",
-            "user:BriefOrId locked_until:time? failures:count factor_locked_until:time? factor_failures:count last:time",
+            "user:BriefOrId locked_until:time? failures:count factor_locked_until:time? factor_failures:count \
+             device_locked_until:time? device_failures:count last:time",
         ),
         (
             "Token",
@@ -64,7 +66,7 @@ pub(super) fn shapes() -> Vec<(&'static str, Value)> {
         ),
         (
             "Role",
-            "id:text name:text description:text kind:text heading:text? scoped_only:flag requires_factor:flag factor_within:text? includes:[text] \
+            "id:text name:text description:text kind:text heading:text? scoped_only:flag requires_factor:flag requires_sso:flag factor_within:text? includes:[text] \
              permissions:[text] denies:[text] if_owner:[text] badge:text? seat:any ui_profile:any created?:time \
              changed?:time created_by?:text revision?:count problem?:text",
         ),

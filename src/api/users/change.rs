@@ -28,18 +28,20 @@ pub(in crate::api) async fn change(
     let is_forced = params.parsed::<bool>("force")?.unwrap_or(false);
     params.end()?;
     let revision = render::if_match(&headers)?;
-    let requires_factor = fields.flag("requires_factor")?;
+    let (requires_factor, requires_sso) = (fields.flag("requires_factor")?, fields.flag("requires_sso")?);
     let mut wish = Wish::take(&mut fields)?;
     fields.end()?;
     let mut permit = api.permit(&caller, "users:update", None).await?;
     let mut user = api.user(&caller, &user).await?;
     api.settle(&caller, &mut wish).await?;
     let is_own = caller.signed_in.as_ref().is_some_and(|signed_in| signed_in.user.id == user.id);
-    if is_own && requires_factor == Some(false) {
+    if is_own && (requires_factor == Some(false) || requires_sso == Some(false)) {
         let detail = "what is demanded of you is for somebody else to lift".to_owned();
         return Err(Error::Forbidden { detail });
     }
-    if requires_factor.is_some() || wish.renames() || wish.active.is_some() || wish.password.is_some() {
+    let must_change = wish.must_change_password.filter(|_| wish.password.is_none());
+    let demands = requires_factor.is_some() || requires_sso.is_some();
+    if demands || wish.renames() || wish.active.is_some() || wish.password.is_some() || must_change.is_some() {
         api.check_rank(&caller, user.id).await?;
     }
     if !wish.companies.is_empty() {
@@ -55,6 +57,9 @@ pub(in crate::api) async fn change(
     if let Some(password) = &wish.password {
         permit = api.permit(&caller, "passwords:update", None).await?;
         api.check_password(record.user_name.as_str(), &record, password)?;
+    }
+    if must_change.is_some() {
+        permit = api.permit(&caller, "passwords:update", None).await?;
     }
     let moves = api.services.directory.moves(Some(&user), &record).await?;
     let moved = api.check_moves(&caller, user.id, &moves).await?;
@@ -74,14 +79,41 @@ pub(in crate::api) async fn change(
         let directory = &api.services.directory;
         user = directory.change_account(&permit, user.id, revision, companies.as_ref(), edit).await?;
     }
-    if let Some(requires_factor) = requires_factor {
-        api.services.factors.demand(&permit, &user, requires_factor).await?;
+    if demands {
+        api.services.factors.demand(&permit, &user, requires_factor, requires_sso).await?;
     }
     if let Some(password) = &wish.password {
-        api.reset_password(&permit, &user, password, wish.must_change_password).await?;
+        api.reset_password(&permit, &user, password, wish.must_change_password.unwrap_or(false)).await?;
+    }
+    if let Some(must_change) = must_change {
+        api.demand_change(&permit, &user, must_change).await?;
     }
     let body = Value::Object(api.rendered(&caller, &user).await?);
     Ok(render::versioned(StatusCode::OK, &body, user.revision))
+}
+
+/// `POST /users/{user}:demand`: `requires_factor`, `requires_sso`; what is left out stays. The answer tells what is demanded of
+/// the user by name.
+pub(super) async fn demand(api: &Api, caller: &Caller, name: &str, mut fields: Fields) -> Result<Response, Error> {
+    let permit = api.permit(caller, "users:update", None).await?;
+    let (factor, sso) = (fields.flag("requires_factor")?, fields.flag("requires_sso")?);
+    fields.end()?;
+    let user = api.user(caller, name).await?;
+    let is_own = caller.signed_in.as_ref().is_some_and(|signed_in| signed_in.user.id == user.id);
+    if is_own && (factor == Some(false) || sso == Some(false)) {
+        let detail = "what is demanded of you is for somebody else to lift".to_owned();
+        return Err(Error::Forbidden { detail });
+    }
+    api.check_rank(caller, user.id).await?;
+    let changed = api.services.factors.demand(&permit, &user, factor, sso).await?;
+    let demands = api.services.factors.demands(user.id).await?;
+    let body = json!({
+        "user": render::brief(&user),
+        "requires_factor": demands.factor,
+        "requires_sso": demands.sso,
+        "changed": changed,
+    });
+    Ok(render::answer(StatusCode::OK, &body))
 }
 
 /// `POST /users/{user}:reset-password`: `send`. A link on which its owner chooses another password, told this once, or
@@ -134,6 +166,26 @@ impl Api {
         Recipient::of(user).ok_or_else(|| refused("the account has no address to which mail can go"))
     }
 
+    /// Has a user choose another password at the next sign-in, or no longer; who must is signed out everywhere, so that nothing
+    /// else works before.
+    async fn demand_change(&self, permit: &Permit, user: &User, must_change: bool) -> Result<(), Error> {
+        let services = &self.services;
+        services
+            .ledger
+            .retry(|mut change| async move {
+                let user = &services.directory.user_in(&mut change, user.id).await?;
+                let Some(event) = services.credentials.demand_change_in(&mut change, permit, user, must_change).await?
+                else {
+                    let detail = "the account has no password that is kept here".to_owned();
+                    return Err(Error::Conflict { field: Some("must_change_password".into()), detail });
+                };
+                let ended = if must_change { services.sessions.end_all(&mut change, user.id).await? } else { 0 };
+                change.commit(event.detail("sessions_ended", ended)).await?;
+                Ok(())
+            })
+            .await
+    }
+
     /// Sets another password and ends every session of the user, in one change.
     async fn reset_password(
         &self,
@@ -151,6 +203,7 @@ impl Api {
                 let user = &services.directory.user_in(&mut change, user.id).await?;
                 let set = services.credentials.set_in(&mut change, permit, user, prepared)?;
                 change.also(set);
+                services.lockout.forget_attempts_in(&mut change, user.id);
                 let ended = services.sessions.end_all(&mut change, user.id).await?;
                 let event = permit.event(services.clock.now(), EventKind::SessionEnded);
                 let event = event.on("user", user.id, &user.user_name).detail("reason", "password set");

@@ -72,6 +72,9 @@ pub(in crate::api) async fn create(
     let groups = api.named_groups(&caller, "access_groups", &groups).await?;
     let join = api.check_joining(&caller, &groups).await?;
     let ruled = api.check_ruled(&caller, &record).await?;
+    if wish.must_change_password == Some(true) && wish.password.is_none() {
+        return Err(Error::invalid("must_change_password", "goes with a password"));
+    }
     if let Some(password) = &wish.password {
         api.permit(&caller, "passwords:update", None).await?;
         api.check_password(&name, &record, password)?;
@@ -83,7 +86,8 @@ pub(in crate::api) async fn create(
     let password = match &wish.password {
         Some(password) => {
             let prepared = api.services.credentials.prepare(password, Lane::Interactive).await?;
-            Some(prepared.must_change(wish.must_change_password))
+            // Two know it: who gave it and whose it is.
+            Some(prepared.must_change(wish.must_change_password.unwrap_or(true)))
         }
         None => None,
     };

@@ -56,7 +56,10 @@ pub(in crate::api) async fn act(
     if let Some(name) = user.strip_suffix(":reset-password") {
         return super::change::reset_link(&api, &caller, name, fields).await;
     }
-    let what = "address; `POST /users/{user}:offboard`, `:logout` and `:reset-password` are some";
+    if let Some(name) = user.strip_suffix(":demand") {
+        return super::change::demand(&api, &caller, name, fields).await;
+    }
+    let what = "address; `POST /users/{user}:demand`, `:offboard`, `:logout` and `:reset-password` are some";
     let verb = Error::NotFound { what };
     let permit = api.permit(&caller, "users:update", None).await?;
     let Some(name) = user.strip_suffix(":offboard") else { return Err(verb) };

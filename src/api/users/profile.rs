@@ -40,7 +40,8 @@ pub(in crate::api) struct Wish {
     pub(super) active: Option<bool>,
     pub(super) companies: CompaniesWish,
     pub(super) password: Option<Secret>,
-    pub(super) must_change_password: bool,
+    /// Whether the password must be changed at the next sign-in.
+    pub(super) must_change_password: Option<bool>,
 }
 
 impl Wish {
@@ -61,7 +62,7 @@ impl Wish {
             active: fields.flag("active")?,
             companies: CompaniesWish::take(fields)?,
             password: fields.text("password")?.map(Secret::new),
-            must_change_password: fields.flag("must_change_password")?.unwrap_or(false),
+            must_change_password: fields.flag("must_change_password")?,
         };
         wish.check()?;
         Ok(wish)
@@ -110,9 +111,6 @@ impl Wish {
         look("timezone", &self.timezone, &is_timezone, "must be the name of a time zone such as Europe/Berlin");
         if self.email.as_deref() == Some("") {
             wrong.push(("email".to_owned(), "must be an e-mail address".to_owned()));
-        }
-        if self.must_change_password && self.password.is_none() {
-            wrong.push(("must_change_password".to_owned(), "goes with a password".to_owned()));
         }
         Error::of_fields(wrong)
     }

@@ -57,6 +57,7 @@ pub fn own(sessions: &[Shown], csrf: &str, problem: Option<Words>) -> Markup {
                     button type="submit" { (say("Sign out everywhere else", "Überall sonst abmelden")) }
                 }
             }
+            p { a href="/account/devices" { (say("Browsers that are known", "Bekannte Browser")) } }
             p { a href="/" { (say("Back", "Zurück")) } }
         },
     )

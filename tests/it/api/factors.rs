@@ -193,3 +193,49 @@ async fn who_asks_about_others_is_told_what_they_may_after_a_factor() {
     let told = good(ground.root().get(path).await, StatusCode::OK);
     assert_eq!(told["allowed"], true, "{told}");
 }
+
+#[tokio::test]
+async fn an_administrator_demands_single_sign_on_of_somebody_below_and_nobody_lifts_their_own() {
+    let ground = ground().await;
+    ground.user("ada", &[]).await;
+    ground.user("chief", &["chief"]).await;
+    let (_, desk) = ground.browser("desk", &["desk"]).await;
+    let demand = json!({"requires_sso": true});
+    refused(&desk.post("/api/v1/users/chief:demand", demand.clone()).await, 403, None);
+    refused(&desk.patch("/api/v1/users/chief", demand.clone()).await, 403, None);
+    refused(&desk.post("/api/v1/users/ada:demand", json!({"requires_sso": "yes"})).await, 422, Some("requires_sso"));
+    let answer = good(desk.post("/api/v1/users/ada:demand", demand.clone()).await, StatusCode::OK);
+    assert_eq!(
+        (&answer["requires_sso"], &answer["requires_factor"], &answer["changed"]),
+        (&json!(true), &json!(false), &json!(true))
+    );
+    assert_eq!(good(desk.get("/api/v1/users/ada").await, StatusCode::OK)["requires_sso"], true);
+    let shown = good(desk.get("/api/v1/users/ada/factors").await, StatusCode::OK);
+    assert_eq!(
+        (&shown["requires_sso"], &shown["role_requires_sso"], &shown["break_glass"]),
+        (&json!(true), &json!(false), &json!(false))
+    );
+    assert_ne!(ground.test.visitor().sign_in("ada", PASSWORD).await.location(), "/");
+    good(desk.patch("/api/v1/users/ada", json!({"requires_sso": false})).await, StatusCode::OK);
+    assert_eq!(ground.test.visitor().sign_in("ada", PASSWORD).await.location(), "/");
+    good(desk.post("/api/v1/users/desk:demand", demand).await, StatusCode::OK);
+    for lift in [json!({"requires_sso": false}), json!({"requires_factor": false})] {
+        refused(&desk.post("/api/v1/users/desk:demand", lift.clone()).await, 403, None);
+        refused(&desk.patch("/api/v1/users/desk", lift).await, 403, None);
+    }
+}
+
+#[tokio::test]
+async fn a_role_of_ones_own_demands_single_sign_on_and_an_export_carries_it() {
+    let ground = ground().await;
+    let body = json!({"name": "Vault", "permissions": ["users:read"], "requires_sso": true});
+    let made = good(ground.root().post("/api/v1/roles", body).await, StatusCode::CREATED);
+    assert_eq!((&made["requires_sso"], &made["requires_factor"]), (&json!(true), &json!(false)));
+    let exported = ground.root().get("/api/v1/export").await;
+    assert!(exported.text.contains("\"sso\":true"), "{}", exported.text);
+    ground.user("ada", &["vault"]).await;
+    assert_ne!(ground.test.visitor().sign_in("ada", PASSWORD).await.location(), "/");
+    let changed = ground.root().patch("/api/v1/roles/vault", json!({"requires_sso": false})).await;
+    assert_eq!(good(changed, StatusCode::OK)["requires_sso"], false);
+    assert_eq!(ground.test.visitor().sign_in("ada", PASSWORD).await.location(), "/");
+}

@@ -152,3 +152,56 @@ async fn people_see_where_they_are_signed_in() {
     assert_eq!(own["items"][0]["address"], "198.51.100.7");
     refused(&ground.service(&["*:*"]).await.get("/api/v1/me/sessions").await, 404, None);
 }
+
+#[tokio::test]
+async fn a_network_that_sprays_is_listed_and_let_in_again_by_who_may_unlock() {
+    let ground = Ground::new().await;
+    ground.user("ada", &[]).await;
+    let (_, grace) = ground.browser("grace", &[]).await;
+    let mut sprayer = ground.test.visitor();
+    sprayer.address = "203.0.113.9".parse().unwrap();
+    for number in 0..6 {
+        sprayer.sign_in(&format!("user{number}"), "Spring2026!").await;
+    }
+    assert_eq!(sprayer.sign_in("ada", super::PASSWORD).await.status, StatusCode::TOO_MANY_REQUESTS);
+    refused(&grace.get("/api/v1/blocks").await, 403, None);
+    refused(&grace.delete("/api/v1/blocks?network=203.0.113.9").await, 403, None);
+    let listed = good(ground.root().get("/api/v1/blocks").await, StatusCode::OK);
+    assert_eq!(listed["items"][0]["network"], "203.0.113.9/32", "{listed}");
+    assert_eq!(listed["items"][0]["why"], "one password for several names");
+    refused(&ground.root().delete("/api/v1/blocks").await, 422, Some("network"));
+    refused(&ground.root().delete("/api/v1/blocks?network=nonsense").await, 422, Some("network"));
+    for released in [true, false] {
+        let answer = good(ground.root().delete("/api/v1/blocks?network=203.0.113.9").await, StatusCode::OK);
+        assert_eq!(answer["released"], released);
+    }
+    assert!(sprayer.sign_in("ada", super::PASSWORD).await.status.is_redirection());
+}
+
+#[tokio::test]
+async fn an_administrator_sees_the_browsers_that_an_account_knows_and_makes_it_forget_them() {
+    let ground = Ground::new().await;
+    ground.browser("ada", &[]).await;
+    let (_, grace) = ground.browser("grace", &[]).await;
+    refused(&grace.get("/api/v1/users/ada/devices").await, 403, None);
+    refused(&grace.delete("/api/v1/users/ada/devices").await, 403, None);
+    let listed = good(ground.root().get("/api/v1/users/ada/devices").await, StatusCode::OK);
+    assert_eq!(listed["devices"].as_array().unwrap().len(), 1, "{listed}");
+    for forgotten in [1, 0] {
+        let answer = good(ground.root().delete("/api/v1/users/ada/devices").await, StatusCode::OK);
+        assert_eq!(answer["forgotten"], forgotten);
+    }
+}
+
+#[tokio::test]
+async fn a_password_that_an_administrator_sets_ends_the_lock() {
+    let ground = Ground::with("lockout.preset = \"clearvantage\"").await;
+    ground.user("ada", &[]).await;
+    for _ in 0..3 {
+        ground.test.visitor().sign_in("ada", "wrong").await;
+    }
+    let wish = json!({"password": "nine lanterns along a quiet harbour"});
+    good(ground.root().patch("/api/v1/users/ada", wish).await, StatusCode::OK);
+    let reply = ground.test.visitor().sign_in("ada", "nine lanterns along a quiet harbour").await;
+    assert!(reply.status.is_redirection(), "{}", reply.text);
+}

@@ -225,3 +225,32 @@ async fn a_search_by_index_finds_the_same_as_a_walk_page_by_page() {
         assert_eq!(pages(filter.clone()).await, expected, "{filter}");
     }
 }
+
+#[tokio::test]
+async fn a_password_given_with_a_new_account_must_be_changed_unless_it_is_said_otherwise() {
+    let ground = Ground::new().await;
+    let body = |name: &str| json!({"userName": name, "name": "Ada Lovelace", "role": "editor", "password": PASSWORD});
+    good(ground.root().post("/api/v1/users", body("ada")).await, StatusCode::CREATED);
+    assert_eq!(ground.test.visitor().sign_in("ada", PASSWORD).await.location(), "/login/change-password");
+    let mut kept = body("grace");
+    kept["must_change_password"] = json!(false);
+    good(ground.root().post("/api/v1/users", kept).await, StatusCode::CREATED);
+    assert_eq!(ground.test.visitor().sign_in("grace", PASSWORD).await.location(), "/");
+}
+
+#[tokio::test]
+async fn an_administrator_demands_another_password_and_nothing_else_works_before() {
+    let ground = Ground::new().await;
+    let (_, ada) = ground.browser("ada", &[]).await;
+    let (_, grace) = ground.browser("grace", &[]).await;
+    ground.test.user("nopass", None).await;
+    let demand = json!({"must_change_password": true});
+    refused(&grace.patch("/api/v1/users/ada", demand.clone()).await, 403, None);
+    refused(&ground.root().patch("/api/v1/users/nopass", demand.clone()).await, 409, Some("must_change_password"));
+    good(ground.root().patch("/api/v1/users/ada", demand).await, StatusCode::OK);
+    assert_eq!(good(ground.root().get("/api/v1/users/ada").await, StatusCode::OK)["must_change_password"], true);
+    assert_eq!(ada.get("/api/v1/me").await.status, StatusCode::UNAUTHORIZED, "the sessions have ended");
+    assert_eq!(ground.test.visitor().sign_in("ada", PASSWORD).await.location(), "/login/change-password");
+    good(ground.root().patch("/api/v1/users/ada", json!({"must_change_password": false})).await, StatusCode::OK);
+    assert_eq!(ground.test.visitor().sign_in("ada", PASSWORD).await.location(), "/");
+}

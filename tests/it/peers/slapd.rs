@@ -50,7 +50,7 @@ impl Authority {
 pub struct Slapd {
     server: Child,
     home: TempDir,
-    port: u16,
+    pub port: u16,
     tls_port: u16,
     pub ca_pem: String,
 }

@@ -26,6 +26,8 @@ fn section(server: &str, ca: Option<&Path>) -> Ldap {
         every: Duration::from_secs(300),
         guard: Guard { removals: Percent::whole(5), at_least: 10 },
         login: false,
+        bind_attempts: None,
+        bind_window: Duration::from_secs(86_400),
         people: LdapQuery::default(),
         groups: LdapQuery::default(),
     }

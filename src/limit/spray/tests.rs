@@ -1,0 +1,165 @@
+use super::*;
+use crate::clock::ManualClock;
+use crate::model::fold;
+use proptest::prelude::*;
+
+const START: Timestamp = Timestamp::from_seconds(1_800_000_000);
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn spray() -> (Spray, ManualClock) {
+    let clock = ManualClock::new(START);
+    (Spray::new(SpraySettings::default(), &clock.clock(), &IdSource::seeded(1)), clock)
+}
+
+fn address(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+/// Tries of passwords on numbered names, from one address: the networks that are blocked for them.
+fn tries(spray: &Spray, from: IpAddr, pairs: impl Iterator<Item = (usize, usize)>) -> Vec<String> {
+    pairs
+        .flat_map(|(name, password)| {
+            spray.wrong(from, &fold(&format!("user{name}")), &Secret::new(format!("password{password}")))
+        })
+        .map(|block| format!("{} {}", block.network, block.why.name()))
+        .collect()
+}
+
+#[test]
+fn many_names_from_one_address_block_it_and_not_its_neighbors() {
+    let (spray, clock) = spray();
+    let from = address("198.51.100.7");
+    assert!(tries(&spray, from, (0..20).map(|n| (n, n))).is_empty());
+    assert_eq!(tries(&spray, from, [(20, 20)].into_iter()), ["198.51.100.7/32 many names"]);
+    assert_eq!(spray.check(from).unwrap_err().after, 15 * MINUTE);
+    assert!(spray.check(address("::ffff:198.51.100.7")).is_err(), "the same in another spelling");
+    assert!(spray.check(address("198.51.100.8")).is_ok());
+    clock.advance(15 * MINUTE);
+    assert!(spray.check(from).is_ok());
+}
+
+#[test]
+fn one_password_on_six_names_is_enough_and_one_name_with_many_passwords_is_not() {
+    let (spray, _) = spray();
+    assert!(tries(&spray, address("192.0.2.1"), (0..500).map(|n| (1, n))).is_empty());
+    assert!(tries(&spray, address("192.0.2.2"), (0..5).map(|n| (n, 0))).is_empty());
+    let sixth = tries(&spray, address("192.0.2.2"), [(5, 0)].into_iter());
+    assert_eq!(sixth, ["192.0.2.2/32 one password for several names"]);
+}
+
+#[test]
+fn who_spreads_over_the_addresses_of_a_neighborhood_is_seen_there() {
+    for (prefix, network) in [("198.51.100.", "198.51.100.0/24"), ("2001:db8:7:", "2001:db8:7::/48")] {
+        let (spray, _) = spray();
+        let mut seen = Vec::new();
+        for n in 0..81_usize {
+            let from = if prefix.ends_with('.') { format!("{prefix}{n}") } else { format!("{prefix}{n:x}::1") };
+            seen.extend(tries(&spray, address(&from), [(n, n)].into_iter()));
+        }
+        assert_eq!(seen, [format!("{network} many names")]);
+    }
+}
+
+#[test]
+fn an_ipv6_client_does_not_hop_within_its_network() {
+    let (spray, _) = spray();
+    let mut seen = Vec::new();
+    for n in 0..21_usize {
+        seen.extend(tries(&spray, address(&format!("2001:db8::{n:x}")), [(n, n)].into_iter()));
+    }
+    assert_eq!(seen, ["2001:db8::/64 many names"]);
+}
+
+#[test]
+fn slips_of_people_who_get_in_after_them_are_no_spraying() {
+    let (spray, _) = spray();
+    let office = address("203.0.113.9");
+    for person in 0..400 {
+        assert!(tries(&spray, office, [(person, person), (person, person + 1)].into_iter()).is_empty(), "{person}");
+        spray.right(office, &fold(&format!("user{person}")));
+    }
+}
+
+#[test]
+fn what_is_older_than_ten_minutes_gives_nothing_away() {
+    let (spray, clock) = spray();
+    let from = address("198.51.100.7");
+    for round in 0..6 {
+        assert!(tries(&spray, from, (0..19).map(|n| (round * 19 + n, round * 19 + n))).is_empty(), "{round}");
+        clock.advance(11 * MINUTE);
+    }
+}
+
+#[test]
+fn each_further_block_is_twice_as_long_up_to_a_day_and_a_quiet_day_forgets() {
+    let (spray, clock) = spray();
+    let from = address("198.51.100.7");
+    let mut lasted = Vec::new();
+    for round in 0..9 {
+        tries(&spray, from, (0..21).map(|n| (round * 21 + n, round * 21 + n)));
+        let after = spray.check(from).unwrap_err().after;
+        lasted.push(after.as_secs() / 60);
+        clock.advance(after);
+    }
+    assert_eq!(lasted, [15, 30, 60, 120, 240, 480, 960, 1440, 1440]);
+    clock.advance(REMEMBERED);
+    tries(&spray, from, (0..21).map(|n| (n, n)));
+    assert_eq!(spray.check(from).unwrap_err().after, 15 * MINUTE);
+}
+
+#[test]
+fn a_block_is_listed_and_released() {
+    let (spray, clock) = spray();
+    let from = address("198.51.100.7");
+    tries(&spray, from, (0..21).map(|n| (n, n)));
+    let [block] = spray.list()[..] else { panic!("{:?}", spray.list()) };
+    assert_eq!(block.network.to_string(), "198.51.100.7/32");
+    assert!(spray.release(block.network) && !spray.release(block.network));
+    assert!(spray.check(from).is_ok() && spray.list().is_empty());
+    tries(&spray, from, (0..21).map(|n| (n, n)));
+    assert_eq!(spray.check(from).unwrap_err().after, 15 * MINUTE, "released is forgotten");
+    clock.advance(15 * MINUTE);
+    assert!(spray.list().is_empty() && !spray.release(block.network));
+}
+
+#[test]
+fn a_million_addresses_take_no_more_memory_than_they_may() {
+    let (spray, clock) = spray();
+    let most = 2 * TALLY_BYTES + 4 * 1024 * 1024;
+    for n in 0..1_000_000_u128 {
+        // Of each address enough to grow its tally, and neighborhoods that grow and that do not.
+        let from = IpAddr::V6((0x2001_0db8_u128 << 96 | n << 64).into());
+        let name = fold(&format!("user{}", n % 1000));
+        spray.wrong(from, &name, &Secret::new(n.to_string()));
+        if n % 100_000 == 0 {
+            assert!(spray.bytes() <= most, "{} after {n}", spray.bytes());
+            clock.advance(MINUTE);
+        }
+    }
+    assert!(spray.bytes() <= most, "{}", spray.bytes());
+    assert!(spray.list().len() <= MAX_BLOCKS);
+    // Full tallies are bounded as well.
+    let (full, _) = self::spray();
+    for n in 0..60_000_u128 {
+        let from = IpAddr::V4((u32::try_from(n).unwrap() << 8).into());
+        for name in 0..20 {
+            full.wrong(from, &fold(&format!("user{name}")), &Secret::new(format!("{n}-{name}")));
+        }
+    }
+    assert!(full.bytes() <= most, "{}", full.bytes());
+    full.sweep();
+    clock.advance(Duration::from_secs(3 * 24 * 60 * 60));
+    spray.sweep();
+    assert!(spray.bytes() < 64 * 1024, "{}", spray.bytes());
+}
+
+proptest! {
+    #[test]
+    fn whoever_keeps_below_both_figures_is_never_blocked(pairs in prop::collection::vec((0_usize..20, 0_usize..40), 0..400)) {
+        // Each password is of one name, and there are twenty names.
+        let (spray, _) = spray();
+        let own = pairs.into_iter().map(|(name, password)| (name, name * 1000 + password));
+        // Sixteen bits of a hash collide now and then; five names would have to at once.
+        prop_assert!(tries(&spray, address("192.0.2.1"), own).is_empty());
+    }
+}

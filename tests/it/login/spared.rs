@@ -1,0 +1,86 @@
+//! Directories are spared: no more wrong passwords are carried to one than it takes, whatever is tried here.
+
+use std::time::Duration;
+
+use cleargate::ldap::Connection;
+use cleargate::lockout::BindBudget;
+use http::StatusCode;
+
+use crate::peers::slapd::{self, BASE, Slapd};
+use crate::support::gateway::{TestGateway, Visitor};
+
+/// A gateway over a directory that locks at five wrong passwords, and its first person there.
+async fn stage(lines: &str) -> (TestGateway, Slapd) {
+    let slapd = Slapd::start(2);
+    slapd.replace(&format!("cn=policy,ou=services,{BASE}"), "pwdMaxFailure", &["5"]).await;
+    let lines = format!(
+        "[limits]\nsign_in = \"9999/1m\"\nsign_in_account = \"9999/1m\"\n[[ldap]]\nid = \"corp\"\n\
+         servers = [\"ldap://127.0.0.1:{}\"]\nbase = \"{BASE}\"\nlogin = true\n\
+         bind = {{ dn = \"cn=sync,ou=services,{BASE}\", password = {{ file = \"secret\" }} }}\n{lines}\n",
+        slapd.port
+    );
+    let gateway = TestGateway::with_files(&lines, &[("secret", "sync-secret\n")]).await;
+    gateway.gateway.sync(&"corp".parse().unwrap()).unwrap().run().await.unwrap();
+    (gateway, slapd)
+}
+
+async fn wrong(browser: &mut Visitor, times: usize) {
+    for _ in 0..times {
+        let reply = browser.sign_in(&slapd::user_name(0), "wrong").await;
+        assert_eq!(reply.status, StatusCode::UNAUTHORIZED, "{}", reply.text);
+    }
+}
+
+async fn gets_in(browser: &mut Visitor) -> bool {
+    browser.sign_in(&slapd::user_name(0), &slapd::password(0)).await.location() == "/"
+}
+
+/// How many wrong passwords the directory has seen of the person since the last right one.
+async fn seen(slapd: &Slapd) -> usize {
+    let mut connection = Connection::open(&slapd.settings()).await.unwrap();
+    let entry = connection.find(&slapd::person(0), &["pwdFailureTime"]).await.unwrap().unwrap();
+    entry.values("pwdFailureTime").len()
+}
+
+#[tokio::test]
+async fn a_directory_sees_fewer_wrong_passwords_than_lock_an_account_there_however_many_are_tried() {
+    let (gateway, slapd) = stage("").await;
+    let mut known = gateway.visitor();
+    assert!(gets_in(&mut known).await, "signs in once");
+    wrong(&mut gateway.visitor(), 12).await;
+    assert_eq!(seen(&slapd).await, 3, "strangers leave the last one to known browsers");
+    wrong(&mut known, 5).await;
+    assert_eq!(seen(&slapd).await, 4, "all browsers together");
+    // Our own locks come and go; what was carried on stays counted.
+    gateway.advance(Duration::from_secs(2 * 3600));
+    wrong(&mut gateway.visitor(), 1).await;
+    assert!(!gets_in(&mut known).await && !gets_in(&mut gateway.visitor()).await);
+    assert_eq!(seen(&slapd).await, 4);
+    gateway.advance(Duration::from_secs(23 * 3600));
+    assert!(gets_in(&mut gateway.visitor()).await, "a day later, and the directory never locked");
+    assert_eq!(seen(&slapd).await, 0);
+}
+
+#[tokio::test]
+async fn the_limit_is_the_sources_own_and_an_administrator_begins_anew() {
+    let (gateway, slapd) = stage("bind_attempts = 2\nbind_window = \"10m\"\n[lockout]\nknown_devices = \"same\"").await;
+    wrong(&mut gateway.visitor(), 5).await;
+    assert_eq!(seen(&slapd).await, 2);
+    let name = slapd::user_name(0);
+    let user = gateway.gateway.directory().find_user_by_name(&name).await.unwrap().unwrap();
+    assert!(gateway.gateway.lockout().clear(&gateway.task(), user.id, &user.user_name).await.unwrap());
+    assert!(gets_in(&mut gateway.visitor()).await);
+    wrong(&mut gateway.visitor(), 3).await;
+    assert!(!gets_in(&mut gateway.visitor()).await);
+    gateway.advance(Duration::from_secs(601));
+    assert!(gets_in(&mut gateway.visitor()).await);
+}
+
+#[tokio::test]
+async fn of_tries_at_the_same_time_no_more_are_carried_on() {
+    let (gateway, slapd) = stage("").await;
+    let tries = (0..20).map(|_| async { wrong(&mut gateway.visitor(), 1).await });
+    futures_util::future::join_all(tries).await;
+    assert_eq!(seen(&slapd).await, 3);
+    assert_eq!(BindBudget::default().attempts, 4);
+}

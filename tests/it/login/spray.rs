@@ -1,0 +1,82 @@
+//! Password spraying, through the whole gateway: who does it is shut out, told and let in again.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use cleargate::audit::{Event, EventKind};
+use cleargate::store;
+use http::StatusCode;
+
+use crate::support::gateway::{TestGateway, Visitor};
+
+const ADA: &str = "ada@example.org";
+const GOOD: &str = "violet anchor under seven bridges";
+
+fn at(gateway: &TestGateway, address: &str) -> Visitor {
+    let mut browser = gateway.visitor();
+    browser.address = address.parse::<IpAddr>().unwrap();
+    browser
+}
+
+/// One wrong password on the names from this one on, until the network is shut out.
+async fn spray(gateway: &TestGateway, address: &str) -> usize {
+    for tried in 0..50 {
+        let reply = at(gateway, address).sign_in(&format!("user{tried}@example.org"), "Spring2026!").await;
+        if reply.status == StatusCode::TOO_MANY_REQUESTS {
+            return tried;
+        }
+        assert_eq!(reply.status, StatusCode::UNAUTHORIZED);
+    }
+    panic!("never shut out");
+}
+
+async fn blocks(gateway: &TestGateway) -> Vec<Event> {
+    let rows = gateway.gateway.ledger().store().engine().log(0, 10_000).await.unwrap();
+    let events = rows.iter().map(|row| store::decode::<Event>("log", &row.body).unwrap());
+    events.filter(|event| event.kind == EventKind::SprayBlocked).collect()
+}
+
+#[tokio::test]
+async fn who_sprays_is_shut_out_and_nobody_else() {
+    let gateway = TestGateway::new().await;
+    gateway.user(ADA, Some(GOOD)).await;
+    let mut known = at(&gateway, "203.0.113.9");
+    assert_eq!(known.sign_in(ADA, GOOD).await.location(), "/");
+    known.cookies.remove("cleargate");
+    assert_eq!(spray(&gateway, "203.0.113.9").await, 6);
+    let reply = at(&gateway, "203.0.113.9").sign_in(ADA, GOOD).await;
+    assert_eq!(reply.status, StatusCode::TOO_MANY_REQUESTS, "the right password too, where the browser is not known");
+    assert_eq!(reply.headers["retry-after"], "900");
+    assert_eq!(known.sign_in(ADA, GOOD).await.location(), "/", "a known browser is let through");
+    assert_eq!(at(&gateway, "203.0.113.10").sign_in(ADA, GOOD).await.location(), "/", "the neighbors are not");
+    let told = blocks(&gateway).await;
+    assert_eq!((told.len(), told[0].target.as_str()), (1, "network:203.0.113.9/32"));
+    assert!(!format!("{told:?}").contains("Spring2026!"));
+    gateway.advance(Duration::from_secs(900));
+    assert_eq!(at(&gateway, "203.0.113.9").sign_in(ADA, GOOD).await.location(), "/");
+}
+
+#[tokio::test]
+async fn what_is_shut_out_is_answered_before_anything_is_counted() {
+    let gateway = TestGateway::with("[lockout]\npreset = \"clearvantage\"").await;
+    gateway.user(ADA, Some(GOOD)).await;
+    spray(&gateway, "203.0.113.9").await;
+    for _ in 0..5 {
+        assert_eq!(at(&gateway, "203.0.113.9").sign_in(ADA, "x").await.status, StatusCode::TOO_MANY_REQUESTS);
+    }
+    assert_eq!(at(&gateway, "198.51.100.1").sign_in(ADA, GOOD).await.location(), "/", "ada is not locked by it");
+}
+
+#[tokio::test]
+async fn what_everybody_together_may_is_asked_last() {
+    let gateway = TestGateway::with("[limits]\nsign_in = \"2/1m\"\nsign_in_global = \"4/1m\"").await;
+    gateway.user(ADA, Some(GOOD)).await;
+    let mut seen = Vec::new();
+    for (address, times) in [("192.0.2.1", 5), ("198.51.100.1", 1), ("203.0.113.1", 2)] {
+        for _ in 0..times {
+            seen.push(at(&gateway, address).sign_in(ADA, GOOD).await.status == StatusCode::SEE_OTHER);
+        }
+    }
+    // Of the first address two pass; the three that it is refused take nothing of what all may.
+    assert_eq!(seen, [true, true, false, false, false, true, true, false]);
+}
