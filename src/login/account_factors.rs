@@ -225,7 +225,9 @@ impl Login {
                     return Err(Error::refused("factor", "the second factor was removed meanwhile"));
                 }
                 let kind = if removes {
-                    services.factors.remove_app_in(&mut change, user.id).await?;
+                    if !services.factors.remove_app_in(&mut change, user.id).await? {
+                        return Err(Error::refused("factor", "there is no app"));
+                    }
                     EventKind::FactorRemoved
                 } else {
                     services.factors.put_codes_in(&mut change, user.id, codes)?;

@@ -55,6 +55,23 @@ const actions = {
     await page.getByRole('link', { name: link, exact: true }).click();
     await page.waitForLoadState('networkidle');
   },
+  // A button whose form a script sends after some work.
+  submit: async ({ page }, { button }) => {
+    const answered = page.waitForNavigation().catch(async (error) => {
+      throw new Error(`${error}\n${await page.locator('body').innerText()}`);
+    });
+    await Promise.all([answered, page.getByRole('button', { name: button, exact: true }).click()]);
+    await page.waitForLoadState('networkidle');
+  },
+  // A button whose script stays at the page and tells a text.
+  try: async ({ page }, { button, text }) => {
+    await page.getByRole('button', { name: button, exact: true }).click();
+    await page.getByText(text).waitFor();
+  },
+  wait: ({ page }, { text }) => page.getByText(text).first().waitFor(),
+  // A script that every page of this one runs before its own.
+  before: ({ page }, { script }) => page.addInitScript(script),
+  debug: ({ cdp }, { method, params }) => cdp.send(method, params),
   key: async ({ page }, { key }) => {
     await page.keyboard.press(key);
     await page.waitForLoadState('networkidle');

@@ -52,7 +52,8 @@
 
   const show = (form, name, message) => {
     const place = form.querySelector(`[data-${name}]`);
-    if (message) place.textContent = message;
+    place.dataset.text ??= place.textContent;
+    place.textContent = message || place.dataset.text;
     place.hidden = false;
   };
 

@@ -79,6 +79,25 @@ fn tls_needs_both_files_and_they_must_be_there() {
 }
 
 #[test]
+fn an_ip_address_as_public_url_is_warned_of_since_it_has_no_passkeys() {
+    for (url, warned) in [
+        ("https://192.0.2.7", true),
+        ("https://[2001:db8::1]:8443", true),
+        ("http://127.0.0.1:8080", true),
+        ("http://localhost:8080", false),
+        ("https://sso.example.com", false),
+    ] {
+        let config = read(&format!("public_url = \"{url}\"\n")).unwrap();
+        let told = print(&config.warnings);
+        assert_eq!(
+            told.contains("`public_url` is an IP address, for which browsers make no passkeys"),
+            warned,
+            "{told}"
+        );
+    }
+}
+
+#[test]
 fn ids_are_unique_among_sources_and_connectors_and_some_are_reserved() {
     check(
         "[[scim]]\nid = \"a\"\n[[scim]]\nid = \"a\"\n",

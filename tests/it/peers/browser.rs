@@ -1,5 +1,7 @@
 //! The pages in a real browser: by keyboard, in light and dark, with and without scripts, by the rules of WCAG 2.2 AA.
 
+mod factors;
+
 use serde_json::json;
 
 use crate::support::browser::{Browser, Look};

@@ -81,6 +81,43 @@ impl Page {
         self.act("follow", json!({ "link": link })).await;
     }
 
+    /// Presses a button whose form a script sends after some work, and waits for the page that answers.
+    pub async fn submit(&self, button: &str) {
+        self.act("submit", json!({ "button": button })).await;
+    }
+
+    /// Presses a button whose script stays at the page and tells a text.
+    pub async fn try_submit(&self, button: &str, text: &str) {
+        self.act("try", json!({ "button": button, "text": text })).await;
+    }
+
+    /// Waits until a text is shown.
+    pub async fn wait(&self, text: &str) {
+        self.act("wait", json!({ "text": text })).await;
+    }
+
+    /// Runs a script in every page before the page's own.
+    pub async fn before(&self, script: &str) {
+        self.act("before", json!({ "script": script })).await;
+    }
+
+    /// Speaks to the browser's own debugger.
+    async fn debug(&self, method: &str, params: Value) {
+        self.act("debug", json!({ "method": method, "params": params })).await;
+    }
+
+    /// Gives the browser an authenticator of its own, before which somebody always stands: one of the device, which verifies
+    /// them, or a plain key, which does not.
+    pub async fn authenticator(&self, verifies: bool) {
+        self.debug("WebAuthn.enable", json!({ "enableUI": false })).await;
+        let options = json!({
+            "protocol": "ctap2", "ctap2Version": "ctap2_1", "transport": if verifies { "internal" } else { "usb" },
+            "hasResidentKey": true, "hasUserVerification": verifies, "isUserVerified": verifies, "automaticPresenceSimulation": true,
+            "defaultBackupEligibility": true, "defaultBackupState": true,
+        });
+        self.debug("WebAuthn.addVirtualAuthenticator", json!({ "options": options })).await;
+    }
+
     /// Presses a key: `Tab`, `Enter`.
     pub async fn key(&self, key: &str) {
         self.act("key", json!({ "key": key })).await;

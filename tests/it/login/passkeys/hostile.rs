@@ -153,14 +153,16 @@ async fn a_sign_in_with_one_thing_wrong_is_refused_like_every_other_and_the_ledg
     let (gateway, key) = with_passkey("").await;
     let mut browser = visitor(&gateway);
     browser.get("/login?return_to=/").await;
-    let mut answer: Option<String> = None;
+    let (mut answer, mut taken): (Option<String>, Vec<&str>) = (None, Vec::new());
     for (what, rule, twist) in BOTH.iter().chain(SHOWN) {
         gateway.advance(Duration::from_secs(60));
         let (options, csrf) = asked_to_sign_in(&mut browser).await;
         let credential = key.get_with(&options, twist);
         let reply = send(&mut browser, &csrf, &credential).await;
-        assert_eq!(reply.status, StatusCode::UNAUTHORIZED, "{what}: {}", reply.text);
-        assert!(!browser.cookies.contains_key("cleargate"), "{what}");
+        if reply.status != StatusCode::UNAUTHORIZED || browser.cookies.remove("cleargate").is_some() {
+            taken.push(*what);
+            continue;
+        }
         assert_eq!(answer.get_or_insert(reply.text.clone()), &reply.text, "{what} looks different");
         let kind = if *rule == "sign-count" { EventKind::PasskeyCopied } else { EventKind::SignInFailed };
         let failed = events(&gateway, kind).await;
@@ -169,6 +171,7 @@ async fn a_sign_in_with_one_thing_wrong_is_refused_like_every_other_and_the_ledg
         let mut good = visitor(&gateway);
         assert_eq!(sign_in_by(&mut good, &key).await.location(), "/", "after {what}");
     }
+    assert!(taken.is_empty(), "taken were {taken:#?}");
     assert!(BOTH.len() + SHOWN.len() >= 60);
 }
 
@@ -220,7 +223,7 @@ const MADE: &[Twist] = &[
 #[tokio::test]
 async fn a_passkey_with_one_thing_wrong_is_not_kept_and_the_ledger_tells_what() {
     let (gateway, key) = with_passkey("").await;
-    let mut answer: Option<String> = None;
+    let (mut answer, mut taken): (Option<String>, Vec<&str>) = (None, Vec::new());
     for (what, rule, twist) in BOTH.iter().chain(MADE) {
         gateway.advance(Duration::from_secs(60));
         let mut browser = visitor(&gateway);
@@ -229,13 +232,17 @@ async fn a_passkey_with_one_thing_wrong_is_not_kept_and_the_ledger_tells_what() 
         let credential = SecurityKey::es256(ADDRESS).create_with(&options, twist);
         let fields = [("csrf", csrf.as_str()), ("name", ""), ("credential", &credential)];
         let reply = browser.post("/account/passkeys/add", &fields).await;
-        assert_eq!(reply.status, StatusCode::UNAUTHORIZED, "{what}: {}", reply.text);
+        if reply.status != StatusCode::UNAUTHORIZED {
+            taken.push(*what);
+            continue;
+        }
         // What differs from try to try, and not by what was wrong: times, and the value against forgery.
         let (problem, _) = reply.text.split_once("<section").unwrap();
         assert_eq!(answer.get_or_insert(problem.to_owned()), problem, "{what} looks different");
         let failed = events(&gateway, EventKind::FactorFailed).await;
         assert!(failed.last().is_some_and(|last| says(last, "rule", rule)), "{what}: {:?}", failed.last());
     }
+    assert!(taken.is_empty(), "taken were {taken:#?}");
     let ada = gateway.gateway.directory().find_user_by_name(ADA).await.unwrap().unwrap();
     assert_eq!(gateway.gateway.factors().passkeys(ada.id).await.unwrap().len(), 1);
 }
