@@ -7,6 +7,7 @@ mod policies;
 mod policy;
 mod reload;
 mod sources;
+mod watch;
 
 use std::sync::Arc;
 
@@ -79,6 +80,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// The key of the configuration and what is wrong with it, where it is about one.
+    fn place(self) -> Option<(String, String)> {
+        match self {
+            Self::Configuration { key, reason } => Some((key, reason)),
+            _ => None,
+        }
+    }
+
     fn configuration(key: impl Into<String>, reason: impl std::fmt::Display) -> Self {
         Self::Configuration { key: key.into(), reason: reason.to_string() }
     }
@@ -223,13 +232,14 @@ impl Gateway {
         };
         let kept = config.scim.iter().filter(|scim| scim.log).map(|scim| &scim.id);
         let journal = Journal::new(kept, foundation.clock.clone());
-        let connectors = sources::connectors(&config, &foundation)?;
+        let connectors = sources::connectors(&config, &foundation, &ledger)?;
         let (syncs, binds) = sources::directories(&config, &foundation, &directory, &access, &ledger).await?;
         let login = Login::new(services, connectors, binds, master, &config.public_url)
             .with_contact(config.contact.as_deref())
             .sparing(policies::bind_budgets(&config))
             .requiring_factor(config.factors.required)
             .requiring_sso(config.sign_in.require_sso, config.sign_in.break_glass.iter().cloned().collect());
+        watch::start(&login, &ledger, &foundation);
         let pruned = prune_grants(&access, directory.rules()).await?;
         if pruned > 0 {
             tracing::info!(grants = pruned, "took {pruned} roles that no mapping rule gives any more");
@@ -369,11 +379,12 @@ pub fn open_pack(config: &Config) -> Result<access::Pack, access::Error> {
 
 /// What may be wrong with a configuration and only the store can tell: mapping rules whose role the pack does not have, and
 /// an administrator may have made. Each is a place and the rest of a sentence about it.
-pub fn doubts(config: &Config) -> Vec<(String, String)> {
-    let Ok(pack) = policies::pack(&config.policy) else { return Vec::new() };
+pub fn doubts(config: &Config, now: Timestamp) -> Vec<(String, String)> {
+    let ending = watch::ending_in_files(config, now);
+    let Ok(pack) = policies::pack(&config.policy) else { return ending };
     let unknown = policies::unknown_roles(config, pack.roles()).into_iter();
     let last = "; the daemon starts only when it is a role of your own";
-    unknown.map(|(place, reason)| (place, format!("{reason}{last}"))).collect()
+    unknown.map(|(place, reason)| (place, format!("{reason}{last}"))).chain(ending).collect()
 }
 
 /// What else is wrong with a configuration that reads well: a policy pack that cannot be used, roles that it does not
@@ -384,6 +395,7 @@ pub fn check(config: &Config) -> Vec<(String, String)> {
         Err(error) => policies::pack_problems(&config.policy, &error),
     };
     problems.extend(policies::beyond_plan(config));
+    problems.extend(watch::problems(config));
     if let Err(error) = sources::check_mail(config) {
         problems.push((format!("mail.{}", error.key), error.reason));
     }

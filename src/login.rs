@@ -315,6 +315,11 @@ impl Login {
         Self { requires_sso, break_glass: Arc::new(break_glass), ..self }
     }
 
+    /// The ways in that lead elsewhere, by id.
+    pub fn redirects(&self) -> Vec<(SourceId, Arc<dyn RedirectConnector>)> {
+        self.connectors.iter().map(|(id, connector)| (id.clone(), Arc::clone(&connector.redirect))).collect()
+    }
+
     /// Who is behind a browser, for the surfaces that serve browsers.
     pub fn browser(&self) -> &Browser {
         &self.browser

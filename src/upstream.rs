@@ -16,9 +16,11 @@ use crate::model::SourceId;
 use crate::secret::Secret;
 use crate::session::AtUpstream;
 
+mod health;
 mod logout;
 pub mod saml;
 
+pub use health::{CertificateUse, Health, WARNING};
 pub use logout::{Delivery, LogoutAnswer, LogoutMessage, LogoutRequest};
 
 /// What an upstream vouched for.
@@ -236,6 +238,14 @@ pub trait RedirectConnector: Send + Sync {
     fn answer_logout<'a>(&'a self, _: &'a LogoutRequest) -> BoxFuture<'a, Result<Departure, Error>> {
         let reason = "the upstream has no logout".to_owned();
         Box::pin(std::future::ready(Err(Error::Unavailable { reason })))
+    }
+    /// How its provider stands, where there is something to watch.
+    fn health(&self) -> Option<Health> {
+        None
+    }
+    /// Work that is due from time to time: reading documents again.
+    fn upkeep(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
     }
     /// The metadata document to publish, where the protocol has one: media type and body.
     fn metadata(&self) -> Option<(&'static str, String)> {

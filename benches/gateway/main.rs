@@ -6,7 +6,7 @@
 //! that go through all operations in turn, so that a slow minute of the machine does not fall on one of them.
 //! `./run bench -- --quick` takes under a minute, with fewer people and one round; `--many 1000000` says how many people
 //! there are at the end; `--only page` measures only the operations of Cleargate whose names have that word,
-//! `--only sessions` the checks of sessions, of which `--sessions` says how many there are.
+//! `--only saml` SAML by itself, `--only sessions` the checks of sessions, of which `--sessions` says how many there are.
 
 #![allow(missing_docs, reason = "a program, not an interface")]
 #![allow(
@@ -28,6 +28,7 @@ mod lists;
 mod measure;
 mod provisioning;
 mod rival;
+mod saml;
 mod seeding;
 mod sessions;
 mod signing_in;
@@ -110,6 +111,17 @@ const LINES: &str = "[limits]\nscim = \"1000000000/1m\"\napi = \"1000000000/1m\"
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let extent = Extent::read();
+    let mut by_themselves = Vec::new();
+    if extent.only.as_deref().is_none_or(|word| word == "saml") {
+        eprintln!("SAML by itself");
+        by_themselves = saml::measure(extent.each);
+        for (name, ours) in &by_themselves {
+            println!("{name}: {:.0} µs, {:.0} a second", ours.cpu_us, ours.per_second);
+        }
+    }
+    if extent.only.as_deref() == Some("saml") {
+        return;
+    }
     let provider = signing_in::provider();
     let mut daemon = Daemon::new();
     let metadata = daemon.secret("idp.xml", &provider.metadata());
@@ -122,6 +134,9 @@ async fn main() {
     cleargate.seed(extent.people).await;
     let memory = measure::resident_mib(daemon.id());
     let mut table = Table::new(extent.people);
+    for (name, ours) in by_themselves {
+        table.add(Row { name, ours, theirs: [None, None] });
+    }
     let few = provisioning(&mut cleargate, &extent, &mut table).await;
     if extent.only.is_none() {
         eprintln!("sessions and sign-in");

@@ -3,11 +3,14 @@
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::admit::Caller;
 use super::{Api, Error, render};
 use crate::audit::EventKind;
+use crate::clock::Timestamp;
+use crate::model::SourceId;
+use crate::upstream::{CertificateUse, Health, WARNING};
 
 /// `GET /status`.
 pub(super) async fn status(State(api): State<Api>, caller: Caller) -> Result<Response, Error> {
@@ -24,9 +27,31 @@ pub(super) async fn status(State(api): State<Api>, caller: Caller) -> Result<Res
         "store_reason": health.reason,
         "tasks": services.tasks.count(),
         "sources": services.syncs.keys().map(ToString::to_string).collect::<Vec<_>>(),
+        "providers": services.login.redirects().iter().filter_map(|(id, redirect)| {
+            Some(provider(id, &redirect.health()?, services.clock.now()))
+        }).collect::<Vec<_>>(),
         "connections": services.connections.iter().map(ToString::to_string).collect::<Vec<_>>(),
     });
     Ok(render::answer(StatusCode::OK, &body))
+}
+
+/// How the provider of a connector stands.
+fn provider(id: &SourceId, health: &Health, now: Timestamp) -> Value {
+    let certificate = |one: &CertificateUse| {
+        json!({
+            "use": one.usage,
+            "fingerprint": one.fingerprint,
+            "ends": one.expires.to_string(),
+            "ends_soon": one.expires <= now.plus(WARNING),
+        })
+    };
+    json!({
+        "id": id.to_string(),
+        "certificates": health.certificates.iter().map(certificate).collect::<Vec<_>>(),
+        "read": health.read.map(|at| at.to_string()),
+        "valid_until": health.valid_until.map(|at| at.to_string()),
+        "problem": health.problem,
+    })
 }
 
 /// `POST /reload`: the new configuration is in force, or the old one stays.

@@ -133,6 +133,9 @@ impl EventKind {
         Self::InvitationRefused,
         Self::MailSent,
         Self::MailFailed,
+        Self::MetadataChanged,
+        Self::MetadataRefused,
+        Self::CertificateEnding,
         Self::LogoutReceived,
         Self::LogoutRefused,
     ];
@@ -157,6 +160,7 @@ impl EventKind {
             Self::ScopeChanged | Self::ScopeCreated | Self::ScopeDeleted => "scopes",
             Self::GrantCreated | Self::GrantDeleted | Self::PermissionRefused => "rights",
             Self::AssertionRefused
+            | Self::CertificateEnding
             | Self::DemandChanged
             | Self::DeviceKnown
             | Self::DevicesForgotten
@@ -168,6 +172,8 @@ impl EventKind {
             | Self::LockSet
             | Self::LogoutReceived
             | Self::LogoutRefused
+            | Self::MetadataChanged
+            | Self::MetadataRefused
             | Self::NetworkRefused
             | Self::NetworkRulesChanged
             | Self::PasskeyCopied
@@ -199,6 +205,10 @@ impl EventKind {
             Self::TokenRefused => (
                 Recording::Sampled,
                 Some("of provisioning tokens at most one a second, so that guessing fills nothing"),
+            ),
+            Self::CertificateEnding => (
+                Recording::Sampled,
+                Some("once a week for each certificate that ends within 30 days, and after a start"),
             ),
             Self::SyncApplied => (Recording::Always, Some("a run that finds no difference writes none")),
             Self::GatewayStarted | Self::GatewayStopped => {

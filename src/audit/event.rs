@@ -176,6 +176,12 @@ pub enum EventKind {
     PasskeyCopied,
     #[n(50)]
     SeatsCorrected,
+    #[n(70)]
+    MetadataChanged,
+    #[n(71)]
+    MetadataRefused,
+    #[n(72)]
+    CertificateEnding,
     #[n(73)]
     LogoutReceived,
     #[n(74)]
@@ -187,6 +193,7 @@ impl EventKind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::AssertionRefused => "assertion.refuse",
+            Self::CertificateEnding => "certificate.end-soon",
             Self::ConnectionPaused => "connection.pause",
             Self::ConnectionReleased => "connection.release",
             Self::ConfigurationReloaded => "configuration.reload",
@@ -213,6 +220,8 @@ impl EventKind {
             Self::LockSet => "lock.set",
             Self::MailFailed => "mail.fail",
             Self::MailSent => "mail.send",
+            Self::MetadataChanged => "metadata.update",
+            Self::MetadataRefused => "metadata.refuse",
             Self::LogoutReceived => "logout.receive",
             Self::LogoutRefused => "logout.refuse",
             Self::MembershipChanged => "membership.update",

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::output::Output;
 use super::{Exit, Failure, Options, environment};
+use crate::clock::Clock;
 use crate::config::{self, Credentials, Problem, Severity};
 use crate::gateway;
 
@@ -38,7 +39,7 @@ pub(super) fn run(arguments: &Arguments, options: &Options, output: &Output) -> 
         if output.is_json() { output.line(&object(problem).to_string())? } else { output.message(&problem.to_string()) }
     }
     if let Ok(config) = &loaded {
-        for (place, reason) in gateway::doubts(config) {
+        for (place, reason) in gateway::doubts(config, Clock::system().now()) {
             let text = format!("{place}: warning: {reason}");
             let object = json!({"severity": "warning", "file": place, "message": reason});
             if output.is_json() { output.line(&object.to_string())? } else { output.message(&text) }

@@ -18,20 +18,18 @@ use crate::notify::{self, Outbox};
 use crate::secret::MacKey;
 use crate::session::Method;
 use crate::sync::{Source, Sync};
-use crate::upstream::PasswordConnector;
 use crate::upstream::bind::Bind;
 use crate::upstream::oidc::{OidcConnector, OidcSettings};
 use crate::upstream::saml::{
     AttributeNames, Binding, FetchedSaml, FetchedSettings, IdpMetadata, Options, OwnKey, OwnKeys, Reading,
     SamlConnector, Settings,
 };
+use crate::upstream::{Health, PasswordConnector};
 
 /// How much the clock of a provider may differ from ours.
 const CLOCK_SKEW: Duration = Duration::from_secs(60);
 /// Most bytes of what an OpenID provider sends.
 const MAX_DOCUMENT_BYTES: usize = 1024 * 1024;
-/// How often metadata that has an address is read again.
-const METADATA_EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// The way out for mail.
 pub(super) fn outbox(
@@ -52,10 +50,14 @@ pub(super) fn check_mail(config: &Config) -> Result<(), notify::Unusable> {
     config.mail.as_ref().map_or(Ok(()), notify::check)
 }
 
-pub(super) fn connectors(config: &Config, foundation: &Foundation) -> Result<BTreeMap<SourceId, Connector>, Error> {
+pub(super) fn connectors(
+    config: &Config,
+    foundation: &Foundation,
+    ledger: &Ledger,
+) -> Result<BTreeMap<SourceId, Connector>, Error> {
     let mut connectors = BTreeMap::new();
     for saml in &config.saml {
-        connectors.insert(saml.id.clone(), saml_connector(config, saml, foundation)?);
+        connectors.insert(saml.id.clone(), saml_connector(config, saml, foundation, ledger)?);
     }
     for oidc in &config.oidc {
         connectors.insert(oidc.id.clone(), oidc_connector(config, oidc, foundation)?);
@@ -103,6 +105,39 @@ fn own_key(key: &str, pair: &Tls) -> Result<OwnKey, Error> {
         .map_err(|error| Error::configuration(key, format!("cannot be used: {error}")))
 }
 
+/// What the files of a provider say: our keys, and its metadata where that is one. What cannot be read is not judged.
+///
+/// # Errors
+/// `Configuration` when a file is there and cannot be used.
+pub(super) fn saml_files(saml: &config::Saml) -> Result<Health, Error> {
+    let is_readable = |path: &Path| std::fs::File::open(path).is_ok();
+    let pairs = [&saml.signing[..], &saml.decryption].concat();
+    let mut health = Health::default();
+    if pairs.iter().all(|pair| is_readable(&pair.certificate) && is_readable(&pair.key)) {
+        health.certificates = own_keys(saml)?.uses();
+    }
+    if let SamlMetadata::File(path) = &saml.metadata
+        && is_readable(path)
+    {
+        let theirs = read_metadata(saml, path)?;
+        health.certificates.extend(theirs.uses());
+        health.valid_until = theirs.valid_until();
+    }
+    Ok(health)
+}
+
+fn read_metadata(saml: &config::Saml, path: &Path) -> Result<IdpMetadata, Error> {
+    let key = format!("saml.{}.metadata.file", saml.id);
+    let document = std::fs::read(path)
+        .map_err(|error| Error::configuration(&key, format!("{} cannot be read: {error}", path.display())))?;
+    IdpMetadata::parse_as(&document, &reading(saml)).map_err(|error| Error::configuration(&key, error))
+}
+
+fn reading(saml: &config::Saml) -> Reading {
+    let max_bytes = usize::try_from(saml.metadata_bytes).unwrap_or(usize::MAX);
+    Reading { max_bytes, entity: saml.metadata_entity.clone() }
+}
+
 fn saml_options(saml: &config::Saml) -> Result<Options, Error> {
     Ok(Options {
         keys: Arc::new(own_keys(saml)?),
@@ -118,7 +153,12 @@ fn saml_options(saml: &config::Saml) -> Result<Options, Error> {
     })
 }
 
-fn saml_connector(config: &Config, saml: &config::Saml, foundation: &Foundation) -> Result<Connector, Error> {
+fn saml_connector(
+    config: &Config,
+    saml: &config::Saml,
+    foundation: &Foundation,
+    ledger: &Ledger,
+) -> Result<Connector, Error> {
     let public_url = config.public_url.as_str().trim_end_matches('/').to_owned();
     let mut attributes = AttributeNames::default();
     let given = [
@@ -132,25 +172,21 @@ fn saml_connector(config: &Config, saml: &config::Saml, foundation: &Foundation)
             *list = vec![name.clone()];
         }
     }
-    let Foundation { clock, ids, tasks, .. } = foundation;
+    let Foundation { clock, ids, .. } = foundation;
     let id = saml.id.clone();
     let trusted = domains(&saml.domains);
     let (options, clock_skew) = (saml_options(saml)?, saml.clock_skew);
-    let max_bytes = usize::try_from(saml.metadata_bytes).unwrap_or(usize::MAX);
-    let reading = Reading { max_bytes, entity: saml.metadata_entity.clone() };
+    let reading = reading(saml);
     let redirect: Arc<dyn crate::upstream::RedirectConnector> = match &saml.metadata {
         SamlMetadata::File(path) => {
-            let key = format!("saml.{id}.metadata.file");
-            let document = std::fs::read(path)
-                .map_err(|error| Error::configuration(&key, format!("{} cannot be read: {error}", path.display())))?;
-            let idp = IdpMetadata::parse_as(&document, &reading).map_err(|error| Error::configuration(&key, error))?;
+            let idp = read_metadata(saml, path)?;
             let settings = Settings { id, public_url, idp, clock_skew, attributes, domains: trusted.clone(), options };
             Arc::new(SamlConnector::new(settings, clock.clone(), ids.clone()))
         }
         SamlMetadata::Url(address) => {
             let outbound = outbound(config, &format!("saml.{id}"), saml.ca.as_deref(), reading.max_bytes)?;
             let settings = FetchedSettings {
-                id: id.clone(),
+                id,
                 public_url,
                 address: address.clone(),
                 clock_skew,
@@ -159,17 +195,7 @@ fn saml_connector(config: &Config, saml: &config::Saml, foundation: &Foundation)
                 options,
                 reading,
             };
-            let connector = FetchedSaml::new(settings, outbound, clock.clone(), ids.clone());
-            let refreshed = connector.clone();
-            tasks.every(format!("metadata:{id}"), METADATA_EVERY, move || {
-                let connector = refreshed.clone();
-                async move {
-                    if let Err(error) = connector.refresh().await {
-                        tracing::warn!("metadata was not read again, the last is in force: {error}");
-                    }
-                }
-            });
-            Arc::new(connector)
+            Arc::new(FetchedSaml::new(settings, outbound, ledger.clone(), clock.clone(), ids.clone()))
         }
     };
     let linked = if saml.link_existing { trusted.clone() } else { Vec::new() };

@@ -16,7 +16,8 @@ use minicbor::{Decode, Encode};
 use tokio::sync::watch;
 
 use super::{
-    Answer, AssertedIdentity, Delivery, Departure, Error, LogoutMessage, LogoutRequest, RedirectConnector, Start,
+    Answer, AssertedIdentity, Delivery, Departure, Error, Health, LogoutMessage, LogoutRequest, RedirectConnector,
+    Start,
 };
 use crate::clock::{Clock, Timestamp};
 use crate::model::SourceId;
@@ -27,6 +28,8 @@ mod assertion;
 pub(crate) mod canonical;
 mod encrypted;
 mod fetched;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub(crate) mod gate;
 mod identity;
 mod logout;
@@ -41,7 +44,7 @@ mod signature;
 mod time;
 pub(crate) mod tree;
 
-pub use fetched::{FetchedSaml, FetchedSettings};
+pub use fetched::{FetchedSaml, FetchedSettings, TABLES};
 pub use identity::AttributeNames;
 pub use metadata::{Certificate, IdpMetadata, LogoutService, Reading, Unusable};
 pub use own::{MAX_KEYS, OwnKey, OwnKeys, UnusableKey};
@@ -377,6 +380,12 @@ impl RedirectConnector for SamlConnector {
 
     fn answer_logout<'a>(&'a self, request: &'a LogoutRequest) -> BoxFuture<'a, Result<Departure, Error>> {
         Box::pin(std::future::ready(self.confirm_logout(request)))
+    }
+
+    fn health(&self) -> Option<Health> {
+        let idp = self.idp();
+        let certificates = [idp.uses(), self.options.keys.uses()].concat();
+        Some(Health { certificates, valid_until: idp.valid_until(), ..Health::default() })
     }
 
     fn metadata(&self) -> Option<(&'static str, String)> {

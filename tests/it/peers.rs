@@ -5,4 +5,5 @@ pub mod oidc;
 pub mod openapi;
 pub mod saml;
 pub mod scim_suites;
+pub mod simplesaml;
 pub mod slapd;

@@ -16,7 +16,9 @@ use futures_util::FutureExt;
 
 mod accepted;
 mod content;
+pub(crate) mod corpus;
 mod encrypted;
+mod fetched;
 mod forged;
 mod identity;
 mod logout;

@@ -1,7 +1,9 @@
 """A SAML 2.0 identity provider on pysaml2 that signs one person in at once.
 
 Argument: one JSON object with port, key, certificate, sp_entity_id, acs_url, sign (assertion, response or both) and
-person {email, name, groups}. PUT /person replaces the person. Prints one line when it listens.
+person {email, name, groups}; with sp_certificate (a path) and slo_url it takes signed requests only and has single
+logout. PUT /person replaces the person, GET /logout?session=INDEX asks the service to end a session. Prints one line when
+it listens.
 """
 
 import base64
@@ -22,11 +24,28 @@ settings = json.loads(sys.argv[1])
 base = f"http://127.0.0.1:{settings['port']}"
 entity_id = f"{base}/metadata"
 
+demands_signatures = "sp_certificate" in settings
+
+
+def service_keys():
+    """What the service's metadata says of its key and its address for logout."""
+    if not demands_signatures:
+        return ""
+    with open(settings["sp_certificate"]) as file:
+        certificate = "".join(line for line in file.read().splitlines() if "-----" not in line)
+    return (
+        '<md:KeyDescriptor use="signing"><ds:KeyInfo xmlns:ds="http://www.w3.org/2000/09/xmldsig#"><ds:X509Data>'
+        f"<ds:X509Certificate>{certificate}</ds:X509Certificate></ds:X509Data></ds:KeyInfo></md:KeyDescriptor>"
+        f'<md:SingleLogoutService Binding="{BINDING_HTTP_REDIRECT}" Location="{html.escape(settings["slo_url"])}"/>'
+    )
+
+
 sp_metadata = tempfile.NamedTemporaryFile("w", suffix=".xml", delete=False)
 sp_metadata.write(
     '<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" '
     f'entityID="{html.escape(settings["sp_entity_id"])}">'
     '<md:SPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">'
+    f"{service_keys()}"
     f'<md:AssertionConsumerService Binding="{BINDING_HTTP_POST}" '
     f'Location="{html.escape(settings["acs_url"])}" index="0" isDefault="true"/>'
     "</md:SPSSODescriptor></md:EntityDescriptor>"
@@ -42,7 +61,11 @@ idp = server.Server(
             "cert_file": settings["certificate"],
             "service": {
                 "idp": {
-                    "endpoints": {"single_sign_on_service": [(f"{base}/sso", BINDING_HTTP_REDIRECT)]},
+                    "endpoints": {
+                        "single_sign_on_service": [(f"{base}/sso", BINDING_HTTP_REDIRECT)],
+                        **({"single_logout_service": [(f"{base}/slo", BINDING_HTTP_REDIRECT)]} if demands_signatures else {}),
+                    },
+                    "want_authn_requests_signed": demands_signatures,
                     "name_id_format": [NAMEID_FORMAT_EMAILADDRESS],
                     "policy": {
                         "default": {
@@ -61,9 +84,56 @@ idp = server.Server(
 os.unlink(sp_metadata.name)
 
 
+def signature_of(query):
+    """What signs a request by redirect, as pysaml2 takes it."""
+    if not demands_signatures:
+        return {}
+    return {
+        "relay_state": query["RelayState"][0],
+        "sigalg": query["SigAlg"][0],
+        "signature": query["Signature"][0],
+    }
+
+
+def by_redirect(message, relay_state, response):
+    """The address that carries a signed message to the service."""
+    sent = idp.apply_binding(
+        BINDING_HTTP_REDIRECT,
+        str(message),
+        settings["slo_url"],
+        relay_state,
+        response=response,
+        sign=True,
+        sigalg="http://www.w3.org/2001/04/xmldsig-more#rsa-sha256",
+    )
+    return dict(sent["headers"])["Location"]
+
+
+def take_logout(query):
+    """Verifies the service's request for logout and answers it; or takes its answer to ours."""
+    if "SAMLResponse" in query:
+        return None
+    request = idp.parse_logout_request(query["SAMLRequest"][0], BINDING_HTTP_REDIRECT, **signature_of(query)).message
+    assert request.name_id.text == settings["person"]["email"], request
+    answer = idp.create_logout_response(request, [BINDING_HTTP_REDIRECT], sign=False)
+    return by_redirect(answer, query["RelayState"][0], response=True)
+
+
+def ask_logout(session):
+    request = idp.create_logout_request(
+        settings["slo_url"],
+        settings["sp_entity_id"],
+        name_id=NameID(format=NAMEID_FORMAT_EMAILADDRESS, text=settings["person"]["email"]),
+        session_indexes=[session],
+        sign=False,
+    )
+    message = request[1] if isinstance(request, tuple) else request
+    return by_redirect(message, "theirs", response=False)
+
+
 def sign_in(query):
     person = settings["person"]
-    request = idp.parse_authn_request(query["SAMLRequest"][0], BINDING_HTTP_REDIRECT).message
+    request = idp.parse_authn_request(query["SAMLRequest"][0], BINDING_HTTP_REDIRECT, **signature_of(query)).message
     response = idp.create_authn_response(
         {"mail": person["email"], "displayName": person["name"], "groups": person["groups"]},
         request.id,
@@ -93,6 +163,16 @@ class Handler(BaseHTTPRequestHandler):
             body, kind = str(entity_descriptor(idp.config)), "application/samlmetadata+xml"
         elif address.path == "/sso":
             body, kind = sign_in(parse_qs(address.query)), "text/html"
+        elif address.path in ("/slo", "/logout"):
+            query = parse_qs(address.query)
+            location = ask_logout(query["session"][0]) if address.path == "/logout" else take_logout(query)
+            if location:
+                self.send_response(303)
+                self.send_header("Location", location)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            body, kind = "signed out", "text/plain"
         else:
             self.send_error(404)
             return

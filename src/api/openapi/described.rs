@@ -463,7 +463,7 @@ fn of_the_daemon() -> Vec<Operation> {
         Operation::get("/api/v1/status", "How the daemon is").needs("`configuration:read`").answers(
             200,
             "version:text public_url:text time:time users:count groups:count store:text store_reason:text? tasks:count \
-             sources:[text] connections:[text]",
+             sources:[text] providers:[object] connections:[text]",
         ),
     ]
 }

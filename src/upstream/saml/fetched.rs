@@ -1,27 +1,60 @@
 //! A SAML connector whose identity provider's metadata is read from an address.
 //!
-//! The provider may be down when the gateway starts: then the first sign-in that finds it up reads it. A newer document
-//! that cannot be used leaves the last good one in force.
+//! The document is read again as often as it asks for, an hour where it does not, and once in between when an answer is
+//! signed by a key that is not in it, so that a change of keys fails no sign-in. A document that cannot be used leaves the
+//! last good one in force; that one is kept in the store, for a provider that is down when the gateway starts. Only the
+//! same entity is followed, whatever the address serves.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex as State, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use minicbor::{Decode, Encode};
 use tokio::sync::Mutex;
 use url::Url;
 
 use super::{Addresses, AttributeNames, IdpMetadata, METADATA_TYPE, Options, Reading, SamlConnector, Settings};
+use crate::audit::{Change, Event, EventKind, Housekeeping, Ledger, Outcome};
 use crate::clock::{Clock, Timestamp};
+use crate::error::Chain;
 use crate::http::outbound::{Outbound, Provenance};
-use crate::model::SourceId;
-use crate::secret::IdSource;
+use crate::model::{Actor, OrganisationId, SourceId};
+use crate::secret::{IdSource, sha256};
 use crate::session::AtUpstream;
+use crate::store::{self, Table};
 use crate::upstream::{
-    Answer, AssertedIdentity, Delivery, Departure, Error, LogoutMessage, LogoutRequest, RedirectConnector, Start,
+    Answer, AssertedIdentity, Delivery, Departure, Error, Health, LogoutMessage, LogoutRequest, RedirectConnector,
+    Start,
 };
 
-/// How long after a failed attempt the next one is made.
+/// How long after an attempt that was made for somebody who waits the next one is made.
 const COOL_DOWN: Duration = Duration::from_secs(10);
+/// How long after an attempt an unknown key leads to the next one.
+const KEY_COOL_DOWN: Duration = Duration::from_secs(60);
+/// How often a document is read that does not say how long it may be kept.
+const EVERY: Duration = Duration::from_secs(60 * 60);
+/// The bounds of what a document may say.
+const SHORTEST: Duration = Duration::from_secs(5 * 60);
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+/// Largest document that is kept in the store; of an aggregate only the provider's own part is.
+const MAX_KEPT_BYTES: usize = 512 * 1024;
+
+/// The last good documents by connector and address.
+const KEPT: Table<(SourceId, [u8; 32]), Kept> = Table::new(0x59, "provider metadata");
+/// Every tag of this module with its table's name.
+pub const TABLES: [(u8, &str); 1] = [(0x59, KEPT.name())];
+
+/// A document that was good.
+#[derive(Clone, Debug, Encode, Decode)]
+#[cbor(map)]
+struct Kept {
+    #[n(0)]
+    document: String,
+    #[n(1)]
+    valid_until: Option<Timestamp>,
+    #[n(2)]
+    read: Timestamp,
+}
 
 /// What a connector is built from once there is metadata.
 #[derive(Clone, Debug)]
@@ -51,45 +84,49 @@ pub struct FetchedSaml(Arc<Shared>);
 struct Shared {
     settings: FetchedSettings,
     outbound: Outbound,
+    ledger: Ledger,
     clock: Clock,
     ids: IdSource,
     inner: OnceLock<SamlConnector>,
-    failed: Mutex<Option<Timestamp>>,
+    /// When the address was asked last; whoever asks holds it.
+    asked: Mutex<Option<Timestamp>>,
+    state: State<Known>,
+}
+
+/// What is known about the document in force.
+#[derive(Clone, Debug, Default)]
+struct Known {
+    read: Option<Timestamp>,
+    problem: Option<String>,
 }
 
 impl FetchedSaml {
-    /// A connector; nothing is asked yet.
-    pub fn new(settings: FetchedSettings, outbound: Outbound, clock: Clock, ids: IdSource) -> Self {
-        let (inner, failed) = (OnceLock::new(), Mutex::new(None));
-        Self(Arc::new(Shared { settings, outbound, clock, ids, inner, failed }))
+    /// A connector; nothing is asked yet. What was good is kept in the ledger's store.
+    pub fn new(settings: FetchedSettings, outbound: Outbound, ledger: Ledger, clock: Clock, ids: IdSource) -> Self {
+        let (inner, asked, state) = (OnceLock::new(), Mutex::new(None), State::default());
+        Self(Arc::new(Shared { settings, outbound, ledger, clock, ids, inner, asked, state }))
     }
 
-    /// Reads the metadata again.
+    /// Reads the metadata again, and tells whether anything in it is new.
     ///
     /// # Errors
     /// `Unavailable` with the reason; what was in force stays in force.
-    pub async fn refresh(&self) -> Result<(), Error> {
-        let shared = &*self.0;
-        let accept = format!("{METADATA_TYPE}, application/xml;q=0.9, text/xml;q=0.8");
-        let response = shared
-            .outbound
-            .get(&shared.settings.address, &Provenance::Administrator, &accept)
-            .await
-            .map_err(|error| unavailable(&error))?;
-        if !response.status.is_success() {
-            return Err(unavailable(&format!("{} answered {}", shared.settings.address, response.status)));
+    pub async fn refresh(&self) -> Result<bool, Error> {
+        // Held until the end: who signs in meanwhile waits for what comes.
+        let mut asked = self.0.asked.lock().await;
+        *asked = Some(self.0.clock.now());
+        self.0.refresh().await
+    }
+
+    /// Reads the metadata again when it is time to.
+    async fn refresh_when_due(&self) {
+        let known = self.0.known();
+        let cached = self.0.inner.get().and_then(|connector| connector.idp().cache_duration());
+        let every = cached.map_or(EVERY, |cached| cached.clamp(SHORTEST, LONGEST));
+        let is_due = known.problem.is_some() || known.read.is_none_or(|read| self.0.clock.now() >= read.plus(every));
+        if is_due && let Err(error) = self.refresh().await {
+            tracing::warn!("metadata was not read again, the last is in force: {error}");
         }
-        let idp =
-            IdpMetadata::parse_as(&response.body, &shared.settings.reading).map_err(|error| unavailable(&error))?;
-        if let Some(connector) = shared.inner.get() {
-            return connector.replace_metadata(idp).map_err(|error| unavailable(&error));
-        }
-        let FetchedSettings { id, public_url, clock_skew, attributes, domains, options, .. } = shared.settings.clone();
-        let settings = Settings { id, public_url, idp, clock_skew, attributes, domains, options };
-        let connector = SamlConnector::new(settings, shared.clock.clone(), shared.ids.clone());
-        // Somebody else may have been faster; theirs is as good.
-        shared.inner.get_or_init(|| connector);
-        Ok(())
     }
 
     async fn connector(&self) -> Result<&SamlConnector, Error> {
@@ -97,19 +134,194 @@ impl FetchedSaml {
         if let Some(connector) = shared.inner.get() {
             return Ok(connector);
         }
-        let mut failed = shared.failed.lock().await;
+        let mut asked = shared.asked.lock().await;
         let now = shared.clock.now();
-        if shared.inner.get().is_none() && failed.is_none_or(|at| now >= at.plus(COOL_DOWN)) {
+        if shared.inner.get().is_none() && asked.is_none_or(|at| now >= at.plus(COOL_DOWN)) {
             // Marked before asking: a caller that gives up leaves the cool-down behind.
-            *failed = Some(now);
-            self.refresh().await?;
+            *asked = Some(now);
+            if let Err(error) = shared.refresh().await
+                && !shared.take_kept().await?
+            {
+                return Err(error);
+            }
         }
         shared.inner.get().ok_or_else(|| unavailable(&"its metadata could not be read a moment ago"))
+    }
+
+    /// Whether there are new keys, after an answer was signed by one that we do not know.
+    async fn has_new_keys(&self, error: Option<&Error>) -> bool {
+        if !matches!(error, Some(Error::Refused { rule: "signature", .. })) {
+            return false;
+        }
+        let before = self.fingerprints();
+        let mut asked = self.0.asked.lock().await;
+        let now = self.0.clock.now();
+        if self.fingerprints() == before {
+            if asked.is_some_and(|at| now < at.plus(KEY_COOL_DOWN)) {
+                return false;
+            }
+            *asked = Some(now);
+            if let Err(error) = self.0.refresh().await {
+                tracing::warn!("an answer is signed by an unknown key, and metadata cannot be read again: {error}");
+            }
+        }
+        self.fingerprints() != before
+    }
+
+    fn fingerprints(&self) -> Vec<String> {
+        let idp = self.0.inner.get().map(SamlConnector::idp);
+        idp.iter().flat_map(|idp| idp.certificates()).map(|certificate| certificate.fingerprint.clone()).collect()
     }
 }
 
 fn unavailable(reason: &dyn std::fmt::Display) -> Error {
     Error::Unavailable { reason: format!("SAML metadata: {reason}") }
+}
+
+impl Shared {
+    fn known(&self) -> Known {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn know(&self, known: Known) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = known;
+    }
+
+    fn key(&self) -> (SourceId, [u8; 32]) {
+        (self.settings.id.clone(), sha256(self.settings.address.as_str().as_bytes()))
+    }
+
+    fn event(&self, kind: EventKind) -> Event {
+        let actor = Actor::System { task: "metadata".to_owned() };
+        let event = Event::new(self.clock.now(), kind, &actor).on("connector", &self.settings.id, "");
+        event.detail("address", &self.settings.address)
+    }
+
+    async fn refresh(&self) -> Result<bool, Error> {
+        match self.read_again().await {
+            Ok(is_new) => {
+                self.know(Known { read: Some(self.clock.now()), problem: None });
+                Ok(is_new)
+            }
+            Err((error, is_refused)) => {
+                let (before, reason) = (self.known(), error.to_string());
+                // An address that does not answer is no news of the ledger's; a document that is refused is, once.
+                if is_refused && before.problem.as_ref() != Some(&reason) {
+                    let event = self.event(EventKind::MetadataRefused).outcome(Outcome::Failed);
+                    if let Err(error) = self.ledger.record(event.detail("reason", &reason)).await {
+                        tracing::warn!("that metadata was refused was not recorded: {}", Chain(&error));
+                    }
+                }
+                self.know(Known { problem: Some(reason), ..before });
+                Err(error)
+            }
+        }
+    }
+
+    /// Reads and takes the document; an error tells whether it was there and refused.
+    async fn read_again(&self) -> Result<bool, (Error, bool)> {
+        let accept = format!("{METADATA_TYPE}, application/xml;q=0.9, text/xml;q=0.8");
+        let response = self.outbound.get(&self.settings.address, &Provenance::Administrator, &accept).await;
+        let response = response.map_err(|error| (unavailable(&error), false))?;
+        if !response.status.is_success() {
+            let reason = format!("{} answered {}", self.settings.address, response.status);
+            return Err((unavailable(&reason), false));
+        }
+        let idp = IdpMetadata::parse_as(&response.body, &self.settings.reading);
+        let idp = idp.map_err(|error| (unavailable(&error), true))?;
+        let kept = self.kept().await.map_err(|error| (unavailable(&Chain(&error)), false))?;
+        let kept_idp = kept.as_ref().and_then(Kept::parse);
+        let before = self.inner.get().map(SamlConnector::idp);
+        let known = before.as_deref().or(kept_idp.as_ref());
+        if let Some(known) = known.filter(|known| known.entity_id() != idp.entity_id())
+            && self.settings.reading.entity.as_deref() != Some(idp.entity_id())
+        {
+            let (new, old) = (idp.entity_id(), known.entity_id());
+            let reason = format!("it describes `{new}`, not `{old}`; if that is meant, write `metadata.entity_id`");
+            return Err((unavailable(&reason), true));
+        }
+        let is_new = known.is_none_or(|known| known.document() != idp.document());
+        let changed = known.filter(|_| is_new).map(|known| self.tell_change(known, &idp));
+        if is_new || kept.is_none() {
+            self.keep(&idp, changed).await.map_err(|error| (unavailable(&Chain(&error)), false))?;
+        }
+        self.put_in_force(idp).map_err(|error| (error, true))?;
+        Ok(is_new)
+    }
+
+    fn put_in_force(&self, idp: IdpMetadata) -> Result<(), Error> {
+        if let Some(connector) = self.inner.get() {
+            return connector.replace_metadata(idp).map_err(|error| unavailable(&error));
+        }
+        let FetchedSettings { id, public_url, clock_skew, attributes, domains, options, .. } = self.settings.clone();
+        let settings = Settings { id, public_url, idp, clock_skew, attributes, domains, options };
+        let connector = SamlConnector::new(settings, self.clock.clone(), self.ids.clone());
+        // Somebody else may have been faster; theirs is as good.
+        self.inner.get_or_init(|| connector);
+        Ok(())
+    }
+
+    fn tell_change(&self, before: &IdpMetadata, after: &IdpMetadata) -> Event {
+        let prints = |idp: &IdpMetadata| -> Vec<String> {
+            idp.certificates().iter().map(|certificate| certificate.fingerprint.clone()).collect()
+        };
+        let (old, new) = (prints(before), prints(after));
+        let differ = |one: &[String], other: &[String]| {
+            one.iter().filter(|print| !other.contains(print)).cloned().collect::<Vec<_>>().join(", ")
+        };
+        self.event(EventKind::MetadataChanged)
+            .detail("entity", after.entity_id())
+            .detail("keys_added", differ(&new, &old))
+            .detail("keys_removed", differ(&old, &new))
+    }
+
+    async fn kept(&self) -> Result<Option<Kept>, store::Error> {
+        self.ledger.store().find(&KEPT, OrganisationId::DEFAULT, &self.key()).await
+    }
+
+    /// Keeps a good document, with the event that tells of its difference to the last.
+    async fn keep(&self, idp: &IdpMetadata, changed: Option<Event>) -> Result<(), store::Error> {
+        let kept = Kept { document: idp.document().to_owned(), valid_until: idp.valid_until(), read: self.clock.now() };
+        let write = |mut change: Change| {
+            let (kept, changed) = (&kept, changed.clone());
+            async move {
+                if kept.document.len() <= MAX_KEPT_BYTES {
+                    change.put(&KEPT, OrganisationId::DEFAULT, &self.key(), kept)?;
+                } else {
+                    change.delete(&KEPT, OrganisationId::DEFAULT, &self.key());
+                }
+                match changed {
+                    Some(event) => change.commit(event).await,
+                    None => change.commit_quietly(Housekeeping::SourceState).await,
+                }
+            }
+        };
+        match self.ledger.retry(write).await {
+            Ok(_) => Ok(()),
+            // A store that takes no writes is no reason to sign nobody in.
+            Err(error) if !self.ledger.store().engine().health().writable => {
+                tracing::warn!("metadata was not kept: {}", Chain(&error));
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Puts the document in force that was good the last time, if there is one.
+    async fn take_kept(&self) -> Result<bool, Error> {
+        let kept = self.kept().await.map_err(|error| unavailable(&Chain(&error)))?;
+        let Some((idp, read)) = kept.and_then(|kept| Some((kept.parse()?, kept.read))) else { return Ok(false) };
+        self.put_in_force(idp)?;
+        self.know(Known { read: Some(read), ..self.known() });
+        Ok(true)
+    }
+}
+
+impl Kept {
+    fn parse(&self) -> Option<IdpMetadata> {
+        let idp = IdpMetadata::parse(self.document.as_bytes()).ok()?;
+        Some(idp.ending_by(self.valid_until))
+    }
 }
 
 impl RedirectConnector for FetchedSaml {
@@ -122,7 +334,12 @@ impl RedirectConnector for FetchedSaml {
     }
 
     fn finish<'a>(&'a self, pending: &'a [u8], answer: &'a Answer) -> BoxFuture<'a, Result<AssertedIdentity, Error>> {
-        Box::pin(async move { self.connector().await?.finish(pending, answer).await })
+        Box::pin(async move {
+            let connector = self.connector().await?;
+            let result = connector.finish(pending, answer).await;
+            let again = self.has_new_keys(result.as_ref().err()).await;
+            if again { connector.finish(pending, answer).await } else { result }
+        })
     }
 
     fn takes_unsolicited(&self) -> bool {
@@ -130,7 +347,12 @@ impl RedirectConnector for FetchedSaml {
     }
 
     fn finish_unsolicited<'a>(&'a self, answer: &'a Answer) -> BoxFuture<'a, Result<AssertedIdentity, Error>> {
-        Box::pin(async move { self.connector().await?.finish_unsolicited(answer).await })
+        Box::pin(async move {
+            let connector = self.connector().await?;
+            let result = connector.finish_unsolicited(answer).await;
+            let again = self.has_new_keys(result.as_ref().err()).await;
+            if again { connector.finish_unsolicited(answer).await } else { result }
+        })
     }
 
     fn has_logout(&self) -> bool {
@@ -142,11 +364,27 @@ impl RedirectConnector for FetchedSaml {
     }
 
     fn read_logout<'a>(&'a self, delivery: Delivery<'a>) -> BoxFuture<'a, Result<LogoutMessage, Error>> {
-        Box::pin(async move { self.connector().await?.read_logout(delivery).await })
+        Box::pin(async move {
+            let connector = self.connector().await?;
+            let result = connector.read_logout(delivery).await;
+            let again = self.has_new_keys(result.as_ref().err()).await;
+            if again { connector.read_logout(delivery).await } else { result }
+        })
     }
 
     fn answer_logout<'a>(&'a self, request: &'a LogoutRequest) -> BoxFuture<'a, Result<Departure, Error>> {
         Box::pin(async move { self.connector().await?.answer_logout(request).await })
+    }
+
+    fn health(&self) -> Option<Health> {
+        let Known { read, problem } = self.0.known();
+        let inner = self.0.inner.get().and_then(RedirectConnector::health);
+        let own = || Health { certificates: self.0.settings.options.keys.uses(), ..Health::default() };
+        Some(Health { read, problem, ..inner.unwrap_or_else(own) })
+    }
+
+    fn upkeep(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.refresh_when_due())
     }
 
     fn metadata(&self) -> Option<(&'static str, String)> {

@@ -14,6 +14,8 @@ pub(crate) struct Limits {
     pub(crate) max_bytes: usize,
     /// Elements of the whole document.
     pub(crate) max_tags: usize,
+    /// What a parser has to do for the attributes and namespaces of the whole document, see [`Tag::work`].
+    pub(crate) max_work: usize,
     /// Comments are taken only where a person wrote the document: in metadata.
     pub(crate) comments: Comments,
 }
@@ -26,22 +28,29 @@ pub(crate) enum Comments {
 }
 
 /// A message that a browser carries.
-pub(crate) const MESSAGE: Limits = Limits { max_bytes: 256 * 1024, max_tags: MAX_TAGS, comments: Comments::Refused };
+pub(crate) const MESSAGE: Limits =
+    Limits { max_bytes: 256 * 1024, max_tags: MAX_TAGS, max_work: MAX_WORK, comments: Comments::Refused };
 /// A metadata document.
-pub(crate) const METADATA: Limits = Limits { max_bytes: 1024 * 1024, max_tags: MAX_TAGS, comments: Comments::Allowed };
+pub(crate) const METADATA: Limits =
+    Limits { max_bytes: 1024 * 1024, max_tags: MAX_TAGS, max_work: 8 * MAX_WORK, comments: Comments::Allowed };
 
 impl Limits {
     /// The same for documents of another size, with as many elements for their size.
     pub(crate) fn allowing(self, max_bytes: usize) -> Self {
         let times = max_bytes.div_ceil(self.max_bytes.max(1)).max(1);
-        Self { max_bytes, max_tags: self.max_tags.saturating_mul(times), ..self }
+        let scaled = |most: usize| most.saturating_mul(times);
+        Self { max_bytes, max_tags: scaled(self.max_tags), max_work: scaled(self.max_work), ..self }
     }
 }
 
 const MAX_ATTRIBUTES: usize = 64;
-const MAX_NAMESPACES_IN_SCOPE: usize = 64;
+const MAX_NAMESPACES_IN_SCOPE: usize = 24;
 const MAX_DEPTH: usize = 48;
 const MAX_TAGS: usize = 20_000;
+/// Three milliseconds, and more than a thousand groups need whose every value declares two namespaces.
+const MAX_WORK: usize = 700_000;
+/// What a declaration costs a parser beside an attribute, for each namespace that is in scope: it copies them.
+const DECLARATION_WORK: usize = 64;
 const MAX_DECLARATION_BYTES: usize = 128;
 
 /// The document as text, when it passes.
@@ -104,7 +113,7 @@ fn is_space(c: char) -> bool {
 /// Walks from `<` to `<` and counts.
 fn scan(mut rest: &[u8], limits: Limits) -> Result<(), Error> {
     let mut namespaces_in_scope: Vec<usize> = Vec::with_capacity(MAX_DEPTH);
-    let mut tags = 0usize;
+    let (mut tags, mut work) = (0usize, 0usize);
     while let Some(start) = rest.iter().position(|byte| *byte == b'<') {
         rest = rest.get(start + 1..).unwrap_or_default();
         match rest.first() {
@@ -126,7 +135,12 @@ fn scan(mut rest: &[u8], limits: Limits) -> Result<(), Error> {
                     return Err(refused("size", format!("more than {} tags", limits.max_tags)));
                 }
                 if tag.attributes > MAX_ATTRIBUTES || in_scope > MAX_NAMESPACES_IN_SCOPE {
-                    return Err(refused("size", format!("more than {MAX_ATTRIBUTES} attributes or namespaces")));
+                    let most = format!("{MAX_ATTRIBUTES} attributes or {MAX_NAMESPACES_IN_SCOPE} namespaces in scope");
+                    return Err(refused("size", format!("more than {most}")));
+                }
+                work += tag.work(in_scope);
+                if work > limits.max_work {
+                    return Err(refused("size", "too many attributes and namespaces in all"));
                 }
                 if namespaces_in_scope.len() >= MAX_DEPTH {
                     return Err(refused("size", format!("deeper than {MAX_DEPTH} elements")));
@@ -151,6 +165,12 @@ struct Tag {
 }
 
 impl Tag {
+    /// What a parser does for it, in comparisons: each attribute with the others and with the namespaces in scope.
+    const fn work(&self, in_scope: usize) -> usize {
+        let declares = if self.namespaces > 0 { DECLARATION_WORK } else { 0 };
+        self.attributes * (self.attributes + in_scope) + declares * in_scope
+    }
+
     /// Reads up to the `>` that is not in quotes.
     fn read(rest: &[u8]) -> Result<Self, Error> {
         let mut tag = Self { length: 0, attributes: 0, namespaces: 0, is_empty: false };
@@ -227,10 +247,17 @@ mod tests {
         let attributes = |n: usize, name: &str| (0..n).map(|i| format!(" {name}{i}='>/='")).collect::<String>();
         check(&format!("<a{}/>", attributes(64, "b")), Ok(()));
         check(&format!("<a{}/>", attributes(65, "b")), Err("size"));
-        check(&format!("<a{}><b xmlns:q='x:'/></a>", attributes(64, "xmlns:p")), Err("size"));
+        check(&format!("<a{}><b/></a>", attributes(24, "xmlns:p")), Ok(()));
+        check(&format!("<a{}><b xmlns:q='x:'/></a>", attributes(24, "xmlns:p")), Err("size"));
         check(&format!("{}{}", "<a>".repeat(48), "</a>".repeat(48)), Ok(()));
         check(&format!("{}{}", "<a>".repeat(49), "</a>".repeat(49)), Err("size"));
         check(&format!("<a>{}</a>", "<b/>".repeat(20_000)), Err("size"));
+        let many = |one: &str, count: usize| format!("<a{}>{}</a>", attributes(20, "xmlns:p"), one.repeat(count));
+        check(&many("<b xmlns:q='x:'/>", 400), Ok(()));
+        check(&many("<b xmlns:q='x:'/>", 600), Err("size"));
+        check(&many(&format!("<b{}/>", attributes(60, "c")), 200), Err("size"));
+        let value = "<v xmlns:xs='urn:xs' xmlns:xsi='urn:xsi' xsi:type='xs:string'>group</v>";
+        check(&format!("<a xmlns:p='urn:p' xmlns:s='urn:s'>{}</a>", value.repeat(1_200)), Ok(()));
         check(&" ".repeat(256 * 1024 + 1), Err("size"));
     }
 

@@ -61,6 +61,12 @@ fn content(namespace: &str, name: &str) -> Option<Content> {
     }
 }
 
+/// Whether a document has the structure of one of both messages.
+#[cfg(feature = "fuzzing")]
+pub(super) fn has_place(document: &Document<'_>) -> bool {
+    ["LogoutRequest", "LogoutResponse"].into_iter().any(|name| tree::check(document, name, content).is_ok())
+}
+
 /// A message as it came, decoded and not looked at.
 struct Received {
     /// The root element that it must have.

@@ -12,14 +12,13 @@ use url::Url;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
-use super::gate;
 use super::request::Binding;
 use super::signature::SigningKey;
 use super::time;
 use super::tree::{self, DSIG, METADATA, PROTOCOL, attribute, child, children, optional_attribute};
+use super::{canonical, gate, own};
 use crate::clock::Timestamp;
-use crate::secret::sha256;
-use crate::upstream::Error;
+use crate::upstream::{CertificateUse, Error};
 
 const MAX_KEYS: usize = 8;
 const MAX_ENTITY_ID_BYTES: usize = 1024;
@@ -84,6 +83,7 @@ pub struct LogoutService {
 #[derive(Debug)]
 pub struct IdpMetadata {
     entity_id: String,
+    document: String,
     keys: Vec<SigningKey>,
     certificates: Vec<Certificate>,
     #[cfg(feature = "second-opinion")]
@@ -147,6 +147,7 @@ impl IdpMetadata {
         let wants_signed_requests = matches!(optional_attribute(role, "WantAuthnRequestsSigned"), Some("true" | "1"));
         Ok(Self {
             entity_id: entity_id.to_owned(),
+            document: canonical::render(entity, None, &canonical::Options::default()),
             keys,
             certificates,
             redirect,
@@ -163,6 +164,17 @@ impl IdpMetadata {
     /// The provider's entity id, which its responses and assertions name as issuer.
     pub fn entity_id(&self) -> &str {
         &self.entity_id
+    }
+
+    /// The provider's own part of the document, which can be read by itself.
+    pub(super) fn document(&self) -> &str {
+        &self.document
+    }
+
+    /// The same, which ends then if it does not end before.
+    pub(super) fn ending_by(self, end: Option<Timestamp>) -> Self {
+        let valid_until = self.valid_until.into_iter().chain(end).min();
+        Self { valid_until, ..self }
     }
 
     /// Where browsers are sent with a request by this binding.
@@ -201,6 +213,16 @@ impl IdpMetadata {
     /// The certificates of the keys that may sign.
     pub fn certificates(&self) -> &[Certificate] {
         &self.certificates
+    }
+
+    /// The same, for whoever watches their ends.
+    pub fn uses(&self) -> Vec<CertificateUse> {
+        let told = |certificate: &Certificate| CertificateUse {
+            usage: "provider signing",
+            fingerprint: certificate.fingerprint.clone(),
+            expires: certificate.expires,
+        };
+        self.certificates.iter().map(told).collect()
     }
 
     /// The keys that may sign.
@@ -268,7 +290,7 @@ fn signing_certificates(role: Node<'_, '_>) -> Result<Vec<Vec<u8>>, Unusable> {
 /// The key of a certificate, or why it cannot be used.
 fn signing_key(der: &[u8]) -> Result<(SigningKey, Certificate), String> {
     let (_, parsed) = X509Certificate::from_der(der).map_err(|_| "no X.509 certificate".to_owned())?;
-    let fingerprint = sha256(der).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+    let fingerprint = own::fingerprint(der);
     let expires = Timestamp::from_seconds(parsed.validity().not_after.timestamp());
     Ok((public_key(&parsed)?, Certificate { fingerprint, expires }))
 }

@@ -18,7 +18,8 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use zeroize::Zeroizing;
 
 use crate::clock::Timestamp;
-use crate::upstream::Error;
+use crate::secret::sha256;
+use crate::upstream::{CertificateUse, Error};
 
 /// Most keys of one use.
 pub const MAX_KEYS: usize = 4;
@@ -37,6 +38,26 @@ pub struct OwnKeys {
     pub signing: Vec<OwnKey>,
     /// Each opens what is encrypted to it; the certificate of the first is published.
     pub decryption: Vec<OwnKey>,
+}
+
+impl OwnKeys {
+    /// The certificates that somebody has to renew.
+    pub fn uses(&self) -> Vec<CertificateUse> {
+        let uses = |usage: &'static str, keys: &[OwnKey]| {
+            let told = |key: &OwnKey| CertificateUse {
+                usage,
+                fingerprint: fingerprint(&key.certificate),
+                expires: key.expires,
+            };
+            keys.iter().map(told).collect::<Vec<_>>()
+        };
+        [uses("our signing", &self.signing), uses("our decryption", &self.decryption)].concat()
+    }
+}
+
+/// SHA-256 of a certificate in hexadecimal.
+pub(super) fn fingerprint(certificate: &[u8]) -> String {
+    sha256(certificate).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 enum Pair {

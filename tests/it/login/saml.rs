@@ -12,6 +12,7 @@ use cleargate::secret::IdSource;
 use cleargate::store;
 use http::StatusCode;
 
+use crate::saml::corpus::Cast;
 use crate::support::authenticator::App;
 use crate::support::gateway::{Reply, START, TestGateway, Visitor};
 
@@ -377,4 +378,94 @@ async fn without_a_key_of_ours_there_is_no_logout_at_the_provider() {
     let page = browser.post("/logout", &[("csrf", &csrf)]).await;
     assert!(page.text.contains("Signed out"), "{}", page.text);
     assert!(!is_in(&mut browser).await);
+}
+
+/// Every hostile response of the corpus, through the whole gateway: one page for all of them, the cause in the ledger, and a
+/// good sign-in after each.
+#[tokio::test]
+async fn every_hostile_response_ends_on_one_page_and_a_good_one_works_after_it() {
+    let stage = Stage::new(&format!("{OWN}[limits]\nsign_in = \"100000/1m\"")).await;
+    let key = IdpKey::generate(KeyKind::EcdsaP256, "attacker").unwrap();
+    let clock = cleargate::clock::ManualClock::new(START);
+    let attacker = Idp::new(BASE, Vec::new(), key, clock.clock(), IdSource::seeded(8));
+    let attacker_rsa = IdpKey::generate(KeyKind::Rsa2048, "attacker").unwrap();
+    let cases = |kind: usize, request: &Request| {
+        let (idp, own, stranger, person) = (&stage.idp, &stage.own, &attacker_rsa, person(ADA));
+        Cast::KINDS[kind](&Cast { idp, attacker: &attacker, own, stranger, request, person: &person })
+    };
+    let (request, _) = stage.begin(&mut stage.gateway.visitor()).await;
+    let all: Vec<(usize, usize)> = (0..Cast::KINDS.len())
+        .flat_map(|kind| (0..cases(kind, &request).len()).map(move |number| (kind, number)))
+        .collect();
+    assert!(all.len() >= 150, "{} cases", all.len());
+    let mut seen = None;
+    for (refused, (kind, number)) in all.into_iter().enumerate() {
+        let mut browser = stage.gateway.visitor();
+        let (request, handle) = stage.begin(&mut browser).await;
+        let (name, response) = cases(kind, &request).swap_remove(number);
+        let reply = post(&mut browser, &response, &handle).await;
+        let page = (reply.status, reply.text, format!("{:?}", reply.headers));
+        assert_eq!(page.0, StatusCode::FORBIDDEN, "{name}");
+        assert_eq!(*seen.get_or_insert_with(|| page.clone()), page, "{name}");
+        assert!(!is_in(&mut browser).await, "{name}");
+        assert_eq!(stage.events(EventKind::AssertionRefused).await.len(), refused + 1, "{name}");
+        assert!(!stage.rule(EventKind::AssertionRefused).await.is_empty(), "{name}");
+        let good = stage.sign_in_of(&mut browser, ADA).await;
+        assert_eq!(good.location(), "/", "after {name}: {}", good.text);
+    }
+}
+
+/// A certificate of ours that ends on a day, with its key.
+fn ending(month: u8, day: u8) -> (String, String) {
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+    let mut parameters = rcgen::CertificateParams::default();
+    parameters.not_after = rcgen::date_time_ymd(2026, month, day);
+    (parameters.self_signed(&key).unwrap().pem(), key.serialize_pem())
+}
+
+#[tokio::test]
+async fn certificates_are_told_of_30_days_before_they_end() {
+    let idp = IdpKey::generate(KeyKind::EcdsaP256, "idp.example").unwrap();
+    let clock = cleargate::clock::ManualClock::new(START);
+    let metadata = Idp::new(BASE, Vec::new(), idp, clock.clock(), IdSource::seeded(5)).metadata();
+    let section = "[[saml]]\nid = \"corp\"\nmetadata = { file = \"corp.xml\" }\n\
+                   signing = [{ certificate = \"own.pem\", key = { file = \"own.key\" } }]\n";
+    // START is the 22nd of November.
+    for ((month, day), is_told) in [((12, 21), true), ((11, 1), true), ((12, 23), false)] {
+        let (certificate, key) = ending(month, day);
+        let files = [("own.pem", certificate.as_str()), ("own.key", &key), ("corp.xml", &metadata)];
+        let gateway = TestGateway::with_files(section, &files).await;
+        let engine = gateway.gateway.ledger().store().engine().clone();
+        let mut told = 0;
+        for _ in 0..200 {
+            tokio::task::yield_now().await;
+            let rows = engine.log(0, 100).await.unwrap();
+            let events = rows.iter().map(|row| store::decode::<Event>("log", &row.body).unwrap());
+            told = events.filter(|event| event.kind == EventKind::CertificateEnding).count();
+            if told > 0 {
+                break;
+            }
+        }
+        assert_eq!(told, usize::from(is_told), "{month}-{day}");
+        let health = gateway.gateway.login().redirects()[0].1.health().unwrap();
+        assert_eq!(health.certificates.len(), 2, "theirs and ours");
+        assert_eq!(health.ending(START).count(), usize::from(is_told));
+        // The same without a daemon.
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        let path = folder.path().join("cleargate.toml");
+        std::fs::write(&path, format!("public_url = \"http://127.0.0.1:8080\"\n{section}")).unwrap();
+        let load = || cleargate::config::load(&path, &cleargate::config::Credentials::None).unwrap();
+        let doubts = cleargate::gateway::doubts(&load(), START);
+        assert_eq!(
+            doubts.iter().filter(|(place, text)| place == "saml.corp" && text.contains("our signing")).count(),
+            usize::from(is_told)
+        );
+        assert!(cleargate::gateway::check(&load()).is_empty());
+        std::fs::write(folder.path().join("own.key"), ending(12, 1).1).unwrap();
+        let problems = cleargate::gateway::check(&load());
+        assert!(problems[0].0 == "saml.corp.signing[0]" && problems[0].1.contains("does not belong"), "{problems:?}");
+    }
 }

@@ -73,11 +73,20 @@ impl Stage {
         Self::with(Daemon::new(), sign, Metadata::Url).await
     }
 
-    async fn with(mut daemon: Daemon, sign: &str, metadata: Metadata) -> Self {
+    async fn with(daemon: Daemon, sign: &str, metadata: Metadata) -> Self {
+        Self::build(daemon, sign, metadata, false).await
+    }
+
+    /// At a provider that takes signed requests only, and has single logout.
+    async fn signing() -> Self {
+        Self::build(Daemon::new(), "both", Metadata::Url, true).await
+    }
+
+    async fn build(mut daemon: Daemon, sign: &str, metadata: Metadata, signs_requests: bool) -> Self {
         let key = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).unwrap();
         let certificate = CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap();
         let (url, port) = (daemon.url(), port::free().port());
-        let settings = json!({
+        let mut settings = json!({
             "port": port,
             "key": daemon.secret("idp.key", &key.serialize_pem()),
             "certificate": daemon.secret("idp.pem", &certificate.pem()),
@@ -86,6 +95,16 @@ impl Stage {
             "sign": sign,
             "person": ada(&["analysts", "staff"]),
         });
+        let mut own = String::new();
+        if signs_requests {
+            let key = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).unwrap();
+            let certificate = CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap();
+            let certificate = daemon.secret("own.pem", &certificate.pem());
+            let key = daemon.secret("own.key", &key.serialize_pem());
+            settings["sp_certificate"] = json!(certificate);
+            settings["slo_url"] = json!(format!("{url}/saml/corp/slo"));
+            own = format!("signing = [{{ certificate = {certificate:?}, key = {{ file = {key:?} }} }}]\n");
+        }
         let peer = Peer::python("saml_idp.py", &settings).await;
         let provider = Client::new(&format!("http://127.0.0.1:{port}"));
         let metadata = match metadata {
@@ -96,7 +115,8 @@ impl Stage {
                 format!("metadata.file = \"{}\"", path.display())
             }
         };
-        daemon.configure(&format!("{MAPPINGS}\n[[saml]]\nid = \"corp\"\ndomains = [\"example.org\"]\n{metadata}\n"));
+        let saml = format!("[[saml]]\nid = \"corp\"\ndomains = [\"example.org\"]\n{metadata}\n{own}");
+        daemon.configure(&format!("{MAPPINGS}\n{saml}"));
         daemon.start().await;
         Self { daemon, provider, _peer: peer }
     }
@@ -259,4 +279,35 @@ async fn an_altered_answer_is_refused() {
     *form.field("SAMLResponse") = BASE64_STANDARD.encode(response.replace(">staff<", ">auditors<"));
     let answer = form.send(&browser).await;
     stage.assert_refused(&answer, "digest").await;
+}
+
+#[tokio::test]
+async fn signed_requests_and_logout_at_both_ends() {
+    let stage = Stage::signing().await;
+    let browser = stage.sign_in_well().await;
+    // Signing out here leads to the provider, which verifies the request and sends the browser back with its answer.
+    let csrf = |page: &Answer| {
+        page.text().split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+    };
+    let token = csrf(&browser.get("/logout").send().await);
+    let to_provider = browser.post("/logout").form(&[("csrf", token.as_str())]).send().await;
+    assert_eq!(to_provider.status, 303, "{}\n{}", to_provider.text(), stage.daemon.log());
+    let back = browser.walk(to_provider.location().unwrap()).await;
+    assert_eq!(back.status, 200, "{}\n{}", back.text(), stage.daemon.log());
+    assert!(back.text().contains("Signed out") && !back.text().contains("may still be signed in"), "{}", back.text());
+    assert_eq!(browser.get("/api/v1/me").send().await.status, 401);
+    // Signing out there ends the session here, and the provider takes our answer.
+    let browser = stage.daemon.client();
+    let mut form = stage.form(&browser).await;
+    let response = String::from_utf8(BASE64_STANDARD.decode(form.field("SAMLResponse").as_bytes()).unwrap()).unwrap();
+    let session = response.split("SessionIndex=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    assert_eq!(form.send(&browser).await.status, 303);
+    assert_eq!(browser.get("/api/v1/me").send().await.status, 200);
+    let other = stage.sign_in_well().await;
+    let asked = stage.provider.get(&format!("/logout?session={session}")).send().await;
+    assert_eq!(asked.status, 303, "{}", asked.text());
+    let answered = stage.daemon.client().walk(asked.location().unwrap()).await;
+    assert_eq!((answered.status, answered.text()), (200, "signed out"), "{}", stage.daemon.log());
+    assert_eq!(browser.get("/api/v1/me").send().await.status, 401);
+    assert_eq!(other.get("/api/v1/me").send().await.status, 200, "another session of the person goes on");
 }

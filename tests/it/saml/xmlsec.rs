@@ -129,6 +129,59 @@ fn xmlsec1_verifies_what_we_sign_and_we_what_it_signs() {
     }
 }
 
+/// The assertion of a response, encrypted by xmlsec1 to the certificate of this bench.
+fn encrypted_by_xmlsec(bench: &Bench, response: &str, cipher: &str, session_key: &str) -> String {
+    let template = format!(
+        "<xenc:EncryptedData xmlns:xenc=\"http://www.w3.org/2001/04/xmlenc#\" \
+         xmlns:ds=\"http://www.w3.org/2000/09/xmldsig#\" Type=\"http://www.w3.org/2001/04/xmlenc#Element\">\
+         <xenc:EncryptionMethod Algorithm=\"{cipher}\"/><ds:KeyInfo><xenc:EncryptedKey><xenc:EncryptionMethod \
+         Algorithm=\"http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p\"/><xenc:CipherData><xenc:CipherValue/>\
+         </xenc:CipherData></xenc:EncryptedKey></ds:KeyInfo><xenc:CipherData><xenc:CipherValue/></xenc:CipherData>\
+         </xenc:EncryptedData>"
+    );
+    let (template, data) = (bench.write("template.xml", &template), bench.write("data.xml", response));
+    let certificate = bench.path("certificate.pem");
+    let path = |path: &Path| path.to_str().expect("a path").to_owned();
+    let arguments = [
+        "--encrypt",
+        "--pubkey-cert-pem",
+        &path(&certificate),
+        "--session-key",
+        session_key,
+        "--xml-data",
+        &path(&data),
+        "--node-name",
+        ASSERTION,
+    ];
+    let output = bench.run(&arguments, &template);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let document = String::from_utf8(output.stdout).expect("UTF-8");
+    let document = document.replace("<xenc:EncryptedData ", "<saml:EncryptedAssertion><xenc:EncryptedData ");
+    let document = document.replace("</xenc:EncryptedData>", "</xenc:EncryptedData></saml:EncryptedAssertion>");
+    assert!(!document.contains("ada@example.org"));
+    document
+}
+
+#[test]
+fn what_xmlsec1_encrypts_is_opened() {
+    let own = IdpKey::generate(KeyKind::Rsa2048, "sso.example.org").expect("a key");
+    let bench = Bench::new(&own);
+    let key = || cleargate::upstream::saml::OwnKey::from_der(own.certificate(), own.private_key()).expect("a key");
+    for (cipher, session_key) in [
+        ("http://www.w3.org/2009/xmlenc11#aes128-gcm", "aes-128"),
+        ("http://www.w3.org/2009/xmlenc11#aes256-gcm", "aes-256"),
+        ("http://www.w3.org/2001/04/xmlenc#aes128-cbc", "aes-128"),
+        ("http://www.w3.org/2001/04/xmlenc#aes256-cbc", "aes-256"),
+    ] {
+        let keys = cleargate::upstream::saml::OwnKeys { decryption: vec![key()], ..Default::default() };
+        let options = Options { keys: Arc::new(keys), allow_cbc: true, ..Options::default() };
+        let stage = Stage::with(RSA.clone(), Settings { options, ..settings(&RSA.metadata()) });
+        let document = encrypted_by_xmlsec(&bench, &stage.signed(), cipher, session_key);
+        let identity = stage.finish(&document).unwrap_or_else(|error| panic!("{cipher}: {error}\n{document}"));
+        assert_eq!(identity.subject(), "ada@example.org", "{cipher}");
+    }
+}
+
 #[test]
 fn xmlsec1_verifies_both_of_two_signatures() {
     let stage = Stage::new(RSA.clone().signing(Signs::Both));

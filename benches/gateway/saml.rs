@@ -1,0 +1,135 @@
+//! SAML by itself, in this process: the gate, a whole verification, and the worst that 256 KiB can be made to cost.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use cleargate::clock::ManualClock;
+use cleargate::sandbox::saml::{Encryption, Idp, IdpKey, KeyKind, Person, Request};
+use cleargate::secret::IdSource;
+use cleargate::upstream::saml::{
+    AttributeNames, DEFAULT_CLOCK_SKEW, IdpMetadata, Options, OwnKey, OwnKeys, SamlConnector, Settings,
+};
+use cleargate::upstream::{Answer, RedirectConnector};
+use futures_util::FutureExt;
+
+use super::measure::Measure;
+
+/// Bytes of a usual response.
+const USUAL: usize = 6 * 1024;
+/// The largest that is looked at.
+const LARGEST: usize = 256 * 1024;
+
+struct Bench {
+    idp: Idp,
+    own: IdpKey,
+    connector: SamlConnector,
+    pending: Vec<u8>,
+    request: Request,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let key = |name| IdpKey::generate(KeyKind::Rsa2048, name).expect("a key");
+        let (clock, own) = (ManualClock::new(cleargate::clock::Timestamp::from_seconds(1_795_334_950)), key("own"));
+        let idp = Idp::new("https://idp.example.org", Vec::new(), key("idp"), clock.clock(), IdSource::system());
+        let decryption = vec![OwnKey::from_der(own.certificate(), own.private_key()).expect("a key")];
+        let keys = Arc::new(OwnKeys { decryption, ..OwnKeys::default() });
+        let settings = Settings {
+            id: "corp".parse().expect("an id"),
+            public_url: "https://sso.example.org".to_owned(),
+            idp: IdpMetadata::parse(idp.metadata().as_bytes()).expect("metadata"),
+            clock_skew: DEFAULT_CLOCK_SKEW,
+            attributes: AttributeNames::default(),
+            domains: Vec::new(),
+            options: Options { keys, ..Options::default() },
+        };
+        let connector = SamlConnector::new(settings, clock.clock(), IdSource::system());
+        let start = connector.start().now_or_never().expect("at once").expect("a start");
+        let location = url::Url::parse(&start.location).expect("an address");
+        let (_, parameter) = location.query_pairs().find(|(name, _)| name == "SAMLRequest").expect("a request");
+        let request = Request::parse(&parameter).expect("a request");
+        Self { idp, own, connector, pending: start.pending, request }
+    }
+
+    /// A draft of about so many bytes once it is signed.
+    fn draft(&self, bytes: usize) -> String {
+        let groups = |count: usize| (0..count).map(|number| format!("department-{number:06}-staff")).collect();
+        let person =
+            |count| Person { name: "Ada".to_owned(), email: "ada@example.org".to_owned(), groups: groups(count) };
+        let (none, ten) = (self.idp.draft(&self.request, &person(0)), self.idp.draft(&self.request, &person(10)));
+        let each = (ten.len() - none.len()) / 10;
+        self.idp.draft(&self.request, &person(bytes.saturating_sub(none.len() + 500) / each))
+    }
+
+    /// Microseconds of one answer, the median of many; `accepted` says how it must end.
+    fn measure(&self, response: &str, accepted: bool, each: Duration) -> Measure {
+        let answer = Answer { fields: vec![("SAMLResponse".to_owned(), BASE64_STANDARD.encode(response))] };
+        let once = || {
+            let began = Instant::now();
+            let result = self.connector.finish(&self.pending, &answer).now_or_never().expect("at once");
+            assert_eq!(result.is_ok(), accepted, "{result:?}");
+            began.elapsed()
+        };
+        let (began, mut times) = (Instant::now(), Vec::new());
+        while began.elapsed() < each || times.len() < 20 {
+            times.push(once());
+        }
+        times.sort();
+        let median = times[times.len() / 2].as_secs_f64();
+        Measure { per_second: 1.0 / median, cpu_us: median * 1e6, commit_us: 0.0 }
+    }
+}
+
+/// Documents of the largest size that are there to exhaust somebody: most of them as expensive as the gate lets pass.
+fn worst(draft: &str) -> Vec<String> {
+    // `most` times the piece, and then what is as short as it can be.
+    let fill = |piece: &str, most: usize, before: &str, rest: &str| {
+        let room = LARGEST - draft.len() - 1_000;
+        let mut text = piece.repeat(most.min(room / piece.len()));
+        text.push_str(&rest.repeat((room - text.len()) / rest.len()));
+        draft.replacen(before, &format!("{text}{before}"), 1)
+    };
+    let named = |count: usize, name: &str| (0..count).map(|n| format!(" {name}{n}=\"\"")).collect::<String>();
+    let namespaces: String = (0..18).map(|n| format!(" xmlns:n{n}=\"urn:{n}\"")).collect();
+    let prefixed: String = (0..58).map(|n| format!(" n{}:a{n}=\"\"", n % 18)).collect();
+    let in_scope =
+        |text: String| text.replacen("<saml:AttributeStatement>", &format!("<saml:AttributeStatement{namespaces}>"), 1);
+    let (end, short, value) = ("</saml:AttributeStatement>", "<saml:Attribute/>", "Ada</saml:AttributeValue>");
+    vec![
+        fill(short, usize::MAX, end, short),
+        in_scope(fill(short, usize::MAX, end, short)),
+        fill(&format!("<saml:Attribute{}/>", named(62, "a")), 165, end, short),
+        in_scope(fill(&format!("<saml:Attribute{prefixed}/>"), 130, end, short)),
+        in_scope(fill("<saml:Attribute xmlns:q=\"urn:q\"/>", 460, end, short)),
+        fill(short, 1, value, "&amp;"),
+        fill(short, 1, value, "a"),
+        fill("<", usize::MAX, end, "<"),
+        fill("<saml:Subject>", usize::MAX, end, short),
+        fill("<saml:Attribute x=\"y\" x=\"y\"/>", usize::MAX, end, short),
+    ]
+}
+
+/// Name and figure of each.
+pub fn measure(each: Duration) -> Vec<(String, Measure)> {
+    let bench = Bench::new();
+    let draft = bench.draft(USUAL);
+    let signed = bench.idp.finish(&draft).expect("signed");
+    let from = signed.find("<ds:Signature ").expect("it");
+    let to = signed.find("</ds:Signature>").expect("it") + "</ds:Signature>".len();
+    let unsigned = [&signed[..from], &signed[to..]].concat();
+    let encrypting = bench.idp.clone().encrypting(Encryption::to(bench.own.certificate()));
+    let encrypted = encrypting.finish(&draft).expect("encrypted");
+    let mut rows = vec![
+        (format!("SAML: gate, parser and table, {} bytes", unsigned.len()), bench.measure(&unsigned, false, each)),
+        (format!("SAML: full verification, {} bytes", signed.len()), bench.measure(&signed, true, each)),
+        (format!("SAML: encrypted, {} bytes", encrypted.len()), bench.measure(&encrypted, true, each)),
+    ];
+    let hostile = worst(&unsigned).into_iter().map(|document| {
+        assert!(document.len() <= LARGEST);
+        bench.measure(&document, false, each / 4)
+    });
+    let worst = hostile.max_by(|one, other| one.cpu_us.total_cmp(&other.cpu_us)).expect("there are some");
+    rows.push(("SAML: the worst refusal of 256 KiB".to_owned(), worst));
+    rows
+}
