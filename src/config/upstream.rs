@@ -124,6 +124,8 @@ pub struct Oidc {
     /// Scopes to ask for, `openid` always among them. `None`: `openid profile email`, and `groups` if the provider says
     /// that it has it.
     pub scopes: Option<Vec<String>>,
+    /// Whether who signs out here is signed out there too; default no, because our address must be registered for that.
+    pub logout: bool,
     /// Claim names.
     pub claims: OidcClaims,
     /// PEM file with the authorities to trust; the system's by default.
@@ -253,6 +255,7 @@ impl Oidc {
         let client_secret = section.secret("client_secret");
         let scopes = scopes(section);
         let claims = OidcClaims::resolve(&section.table("claims"));
+        let logout = section.or("logout", false);
         let ca = section.file("ca");
         let domains = section.list("domains", Vec::new());
         let link_existing = section.or("link_existing", true);
@@ -266,6 +269,7 @@ impl Oidc {
             client_id,
             client_secret,
             scopes,
+            logout,
             claims,
             ca,
             domains,

@@ -219,6 +219,7 @@ fn oidc_connector(config: &Config, oidc: &config::Oidc, foundation: &Foundation)
     settings.email_claim.clone_from(&oidc.claims.email);
     settings.display_name_claim.clone_from(&oidc.claims.display_name);
     settings.groups_claim.clone_from(&oidc.claims.groups);
+    settings.logout = oidc.logout;
     settings.skew = CLOCK_SKEW;
     let connector = OidcConnector::new(settings, outbound, foundation.clock.clone(), foundation.ids.clone())
         .map_err(|error| Error::configuration(format!("{key}.{}", error.field), error.reason))?;

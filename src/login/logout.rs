@@ -1,38 +1,44 @@
 //! Signing out, here and at the provider that vouched.
 //!
 //! Whoever signs out here is taken on to their provider, to be signed out there. A provider that signs somebody out has
-//! their sessions ended here at once, in whatever browser the message comes. What it vouched for before and what arrives
+//! their sessions ended here at once, in whatever browser the message comes, or without any by the back channel. What it vouched for before and what arrives
 //! later opens nothing any more: first that is written down, then the sessions are ended, so that a sign-in that is
 //! committed between the two is either seen or refused.
 
 use std::time::Duration;
 
 use axum::extract::{Path, Request, State};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use http::request::Parts;
-use http::{Method as HttpMethod, StatusCode, header};
+use http::{HeaderValue, Method as HttpMethod, StatusCode, header};
 use minicbor::{Decode, Encode};
 
 use super::return_to::ReturnTo;
-use super::routes::{MAX_ANSWER_BYTES, MAX_FORM_BYTES, depart, form, no_connector, page};
+use super::routes::{MAX_ANSWER_BYTES, MAX_FORM_BYTES, depart, form, no_connector, page, reference};
 use super::{Connector, Error, Login, PASSWORD, pages, pending, ticket};
 use crate::audit::{Change, Event, EventKind, Outcome};
 use crate::clock::Timestamp;
 use crate::http::{Access, Rate, Route, Takes, circumstance, problem};
+use crate::limit::Subject;
 use crate::model::{Actor, Circumstance, OrganisationId, SourceId};
 use crate::secret::{Secret, sha256};
-use crate::session::{AtUpstream, Session};
+use crate::session::{AtUpstream, Method, Session};
 use crate::store::Table;
 use crate::upstream::{Answer, Delivery, LogoutAnswer, LogoutMessage, LogoutRequest};
 
-/// Who was signed out at a provider: connector, and hash of the person's name there with the session's name, or without
-/// one for all of them.
+/// Who was signed out at a provider: connector, and hash of the person's name there with the session's name, or of one of
+/// the two alone.
 const LOGGED_OUT: Table<(SourceId, [u8; 32]), LoggedOut> = Table::new(0x58, "logouts at providers");
 /// Every tag of this module with its table's name.
 pub(super) const TABLES: [(u8, &str); 1] = [(0x58, LOGGED_OUT.name())];
 
 /// A sign-in that was begun before a logout can be under way for as long as a ticket and its steps live.
 const REMEMBERED: Duration = Duration::from_secs(ticket::LIFETIME.as_secs() + pending::LIFETIME.as_secs());
+
+/// Answers to logout tokens are kept by nobody (OpenID Connect Back-Channel Logout 1.0 section 2.8).
+const NOT_KEPT: HeaderValue = HeaderValue::from_static("no-store");
+/// Largest form with a logout token, in bytes.
+const MAX_LOGOUT_BYTES: usize = 64 * 1024;
 
 #[derive(Encode, Decode)]
 #[cbor(map)]
@@ -52,13 +58,28 @@ pub(super) fn table() -> Vec<Route<Login>> {
         Route::new(HttpMethod::POST, "/saml/{connector}/slo", Access::Public, Rate::SignIn, by_form)
             .takes(Takes::Assertion)
             .with_body_bytes(MAX_ANSWER_BYTES),
+        // A provider that signs everybody out sends a message for each, all of one address: what is refused is counted
+        // as sign-ins are.
+        Route::new(
+            HttpMethod::POST,
+            "/oidc/{connector}/backchannel-logout",
+            Access::Public,
+            Rate::Page,
+            by_back_channel,
+        )
+        .takes(Takes::Assertion)
+        .with_body_bytes(MAX_LOGOUT_BYTES),
+        Route::new(HttpMethod::GET, "/oidc/{connector}/logged-out", Access::Public, Rate::SignIn, came_back)
+            .takes(Takes::Random),
     ]
 }
 
-/// The key of a logout: of one session, or of all.
-fn key(connector: &SourceId, subject: &str, session: Option<&str>) -> (SourceId, [u8; 32]) {
-    let length = u64::try_from(subject.len()).unwrap_or(u64::MAX).to_be_bytes();
+/// The key of a logout: of one session of somebody, of all of theirs, or of a session whosever it is.
+fn key(connector: &SourceId, subject: Option<&str>, session: Option<&str>) -> (SourceId, [u8; 32]) {
+    // No name has the length that stands for nobody's.
+    let length = subject.map_or(u64::MAX, |subject| u64::try_from(subject.len()).unwrap_or(u64::MAX)).to_be_bytes();
     let session = session.map(|session| [b"=", session.as_bytes()].concat()).unwrap_or_default();
+    let subject = subject.unwrap_or_default();
     (connector.clone(), sha256(&[&length, subject.as_bytes(), &session].concat()))
 }
 
@@ -80,12 +101,14 @@ impl Login {
         let now = self.services.clock.now();
         let refused = || Err(Error::refused("logged-out", "the provider has signed the person out meanwhile"));
         if let Some(session) = session {
-            let key = key(connector, &at.subject, Some(session));
-            if change.find(&LOGGED_OUT, OrganisationId::DEFAULT, &key).await?.is_some_and(|out| now < out.until()) {
-                return refused();
+            for subject in [Some(at.subject.as_str()), None] {
+                let key = key(connector, subject, Some(session));
+                if change.find(&LOGGED_OUT, OrganisationId::DEFAULT, &key).await?.is_some_and(|out| now < out.until()) {
+                    return refused();
+                }
             }
         }
-        let key = key(connector, &at.subject, None);
+        let key = key(connector, Some(&at.subject), None);
         match change.find(&LOGGED_OUT, OrganisationId::DEFAULT, &key).await? {
             Some(out) if at.issued <= out.at && now < out.until() => refused(),
             _ => Ok(()),
@@ -107,7 +130,7 @@ impl Login {
             let all = request.sessions.is_empty().then_some(None);
             for session in sessions.chain(all) {
                 let out = LoggedOut { at: request.issued };
-                let (key, until) = (key(connector, &request.subject, session), Some(out.until()));
+                let (key, until) = (key(connector, request.subject.as_deref(), session), Some(out.until()));
                 change.put_until(&LOGGED_OUT, OrganisationId::DEFAULT, &key, &out, until)?;
             }
             let event = event(EventKind::LogoutReceived).detail("connector", connector);
@@ -116,7 +139,7 @@ impl Login {
         };
         services.ledger.retry(write_down).await?;
         let end = |mut change: Change| async move {
-            let (subject, names) = (&request.subject, &request.sessions);
+            let (subject, names) = (request.subject.as_deref(), &request.sessions);
             let ended = services.sessions.end_at_upstream(&mut change, connector, subject, names).await?;
             let mut events = ended.iter().map(|session| {
                 let reason = format!("signed out at the provider `{connector}`");
@@ -170,11 +193,14 @@ impl Login {
         }
     }
 
-    async fn take_logout(&self, name: &str, delivery: Delivery<'_>, parts: &Parts) -> Response {
+    /// The connector of this name, if it is of the protocol and has logout.
+    fn with_logout(&self, name: &str, method: Method) -> Option<(&Connector, SourceId)> {
         let found = name.parse::<SourceId>().ok().and_then(|id| Some((self.connectors.get(&id)?, id)));
-        let Some((connector, id)) = found.filter(|(connector, _)| connector.redirect.has_logout()) else {
-            return no_connector();
-        };
+        found.filter(|(connector, _)| connector.method == method && connector.redirect.has_logout())
+    }
+
+    async fn take_logout(&self, name: &str, method: Method, delivery: Delivery<'_>, parts: &Parts) -> Response {
+        let Some((connector, id)) = self.with_logout(name, method) else { return no_connector() };
         match self.try_logout(&id, connector, delivery, parts).await {
             Ok(response) => response,
             Err(error) => {
@@ -209,6 +235,34 @@ impl Login {
                 Ok(depart(&departure.location, &departure.fields, [forget]))
             }
         }
+    }
+
+    /// Carries out what a provider says by the back channel; whoever sent it learns whether it was done, and no more.
+    async fn take_logout_token(&self, name: &str, token: &str, parts: &Parts) -> Response {
+        let Some((connector, id)) = self.with_logout(name, Method::OpenIdConnect) else { return no_connector() };
+        let circumstance = circumstance(parts);
+        let outcome = async {
+            match connector.redirect.read_logout(Delivery::BackChannel(token)).await? {
+                LogoutMessage::Request(request) => self.log_out(&id, &request, &circumstance).await,
+                LogoutMessage::Answer(_) => Err(Error::refused("shape", "it answers what nobody asked")),
+            }
+        };
+        let Err(error) = outcome.await else {
+            return (StatusCode::OK, [(header::CACHE_CONTROL, NOT_KEPT)]).into_response();
+        };
+        let reference = reference(parts);
+        tracing::warn!(
+            connector.id = id.as_str(),
+            reference,
+            "a logout by the back channel was not carried out: {error}"
+        );
+        let is_within = circumstance
+            .address
+            .is_none_or(|address| self.services.limits.check(Rate::SignIn, Subject::Address(address)).is_ok());
+        if is_within && let Err(error) = self.record_logout_refused(&error, &id, &circumstance).await {
+            tracing::warn!(reference, "that a logout was refused is not recorded: {error}");
+        }
+        not_logged_out()
     }
 
     async fn record_logout_refused(
@@ -283,7 +337,7 @@ async fn sign_out(State(login): State<Login>, request: Request) -> Response {
 async fn by_query(State(login): State<Login>, Path(connector): Path<String>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     let query = parts.uri.query().unwrap_or_default().to_owned();
-    login.take_logout(&connector, Delivery::Query(&query), &parts).await
+    login.take_logout(&connector, Method::Saml, Delivery::Query(&query), &parts).await
 }
 
 async fn by_form(State(login): State<Login>, Path(connector): Path<String>, request: Request) -> Response {
@@ -292,5 +346,30 @@ async fn by_form(State(login): State<Login>, Path(connector): Path<String>, requ
         Ok(answer) => answer,
         Err(response) => return response,
     };
-    login.take_logout(&connector, Delivery::Form(&answer), &parts).await
+    login.take_logout(&connector, Method::Saml, Delivery::Form(&answer), &parts).await
+}
+
+/// Brings a browser back that was taken to an OpenID provider to be signed out there.
+async fn came_back(State(login): State<Login>, Path(connector): Path<String>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let query = parts.uri.query().unwrap_or_default().to_owned();
+    login.take_logout(&connector, Method::OpenIdConnect, Delivery::Query(&query), &parts).await
+}
+
+async fn by_back_channel(State(login): State<Login>, Path(connector): Path<String>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let Ok(form) = form(&parts, body, MAX_LOGOUT_BYTES).await else { return not_logged_out() };
+    let token = form.single("logout_token").unwrap_or_default();
+    login.take_logout_token(&connector, token, &parts).await
+}
+
+/// The one answer to everything that was not carried out (OpenID Connect Back-Channel Logout 1.0 section 2.8).
+fn not_logged_out() -> Response {
+    let body = serde_json::json!({
+        "error": "invalid_request",
+        "error_description": "the logout token could not be used",
+    });
+    let kind = HeaderValue::from_static("application/json");
+    let headers = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, NOT_KEPT)];
+    (StatusCode::BAD_REQUEST, headers, body.to_string()).into_response()
 }

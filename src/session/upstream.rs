@@ -3,7 +3,7 @@
 use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
 
-use super::{Error, SESSION_HASHES, Session, Sessions};
+use super::{Error, SESSION_HASHES, Session, Sessions, UPSTREAM_SESSIONS};
 use crate::audit::Change;
 use crate::clock::Timestamp;
 use crate::model::{SessionId, SourceId};
@@ -37,8 +37,8 @@ impl Session {
 }
 
 impl Sessions {
-    /// Ends the sessions of somebody whom a connector's upstream calls `subject`, as part of `change`, and tells which:
-    /// all of them, or those that it calls by one of `names`.
+    /// Ends sessions that a connector's upstream vouched for, as part of `change`, and tells which: those that it calls by
+    /// one of `names`, or without names all; of `subject` only, where it is given.
     ///
     /// # Errors
     /// `Store`.
@@ -46,16 +46,23 @@ impl Sessions {
         &self,
         change: &mut Change,
         connector: &SourceId,
-        subject: &str,
+        subject: Option<&str>,
         names: &[String],
     ) -> Result<Vec<Session>, Error> {
-        let subject = (connector.clone(), sha256(subject.as_bytes()));
-        let rows = self.index(UPSTREAM_SUBJECTS.prefix(self.organisation, &subject)).await?;
+        let mut rows = Vec::new();
+        for name in names {
+            let key = (connector.clone(), name.clone());
+            rows.extend(self.index(UPSTREAM_SESSIONS.prefix(self.organisation, &key)).await?);
+        }
+        if let Some(subject) = subject.filter(|_| names.is_empty()) {
+            let key = (connector.clone(), sha256(subject.as_bytes()));
+            rows = self.index(UPSTREAM_SUBJECTS.prefix(self.organisation, &key)).await?;
+        }
         let mut ended = Vec::new();
         for row in rows {
             let Some(session) = self.find_in(change, &row.hash).await? else { continue };
-            let is_meant = session.upstream_session.as_ref().is_some_and(|name| names.contains(name));
-            if names.is_empty() || is_meant {
+            let is_of = |subject| session.at_upstream.as_ref().is_some_and(|at| at.subject == subject);
+            if subject.is_none_or(is_of) {
                 ended.extend(self.forget(change, &row.hash).await?);
                 change.delete(&SESSION_HASHES, self.organisation, &row.id);
             }

@@ -38,7 +38,8 @@ impl Weighter<[u8; 32], Arc<Kept>> for Weight {
         let session = &kept.session;
         let texts = session.groups.iter().chain(&session.user_agent).chain(&session.upstream_session);
         let bytes = texts.fold(BYTES_OF_ONE, |sum, text| sum.saturating_add(text.len() + BYTES_OF_TEXT));
-        u64::try_from(bytes).unwrap_or(u64::MAX)
+        let at_upstream = session.at_upstream.as_ref().map_or(0, |at| at.subject.len() + at.sign_out.len());
+        u64::try_from(bytes.saturating_add(at_upstream)).unwrap_or(u64::MAX)
     }
 }
 

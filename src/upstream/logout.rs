@@ -3,10 +3,12 @@
 use super::{Answer, OneTime};
 use crate::clock::Timestamp;
 
-/// How a browser brought a message about logout.
+/// How a message about logout came.
 #[derive(Clone, Copy, Debug)]
 pub enum Delivery<'a> {
-    /// In a form.
+    /// From the upstream itself, past every browser: a logout token.
+    BackChannel(&'a str),
+    /// In a form of a browser.
     Form(&'a Answer),
     /// In the query of an address, as it was sent: a signature covers its letters.
     Query(&'a str),
@@ -35,9 +37,9 @@ pub struct LogoutAnswer {
 /// A request to sign somebody out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogoutRequest {
-    /// Whom, as the upstream called them at the sign-in.
-    pub subject: String,
-    /// Which of their sessions there; none: all.
+    /// Whom, as the upstream called them at the sign-in; `None`: whoever has one of the sessions, of which there are some.
+    pub subject: Option<String>,
+    /// Which sessions there; none: all of the person's.
     pub sessions: Vec<String>,
     /// When it was made.
     pub issued: Timestamp,

@@ -12,6 +12,7 @@ mod claims;
 mod discovery;
 mod json;
 mod keys;
+mod logout;
 mod token;
 mod verify;
 
@@ -36,11 +37,12 @@ use self::cached::{Cached, Policy};
 use self::discovery::Provider;
 use self::keys::VerifyingKey;
 use self::verify::Expected;
-use super::{Answer, AssertedIdentity, Error, RedirectConnector, Start};
+use super::{Answer, AssertedIdentity, Delivery, Error, LogoutMessage, RedirectConnector, Start};
 use crate::clock::{Clock, Timestamp};
 use crate::http::outbound::Outbound;
 use crate::model::SourceId;
 use crate::secret::{IdSource, Secret};
+use crate::session::AtUpstream;
 
 /// An hour fresh, a day usable, half a minute between successful fetches, five seconds after failed ones.
 const CACHE: Policy = Policy {
@@ -99,6 +101,8 @@ pub struct OidcSettings {
     pub display_name_claim: String,
     /// The claim with the groups: a list of texts.
     pub groups_claim: String,
+    /// Whether who signs out here is taken to the provider to sign out there, if it has an address for that.
+    pub logout: bool,
     /// Our own address, without path or with the path that we are served under.
     pub public_url: Url,
     /// How far the provider's clock may be off.
@@ -119,6 +123,7 @@ impl OidcSettings {
             email_claim: "email".into(),
             display_name_claim: "name".into(),
             groups_claim: "groups".into(),
+            logout: false,
             public_url,
             skew: Duration::from_secs(60),
         }
@@ -126,7 +131,16 @@ impl OidcSettings {
 
     /// The address that is registered at the provider: `{public_url}/oidc/{id}/callback`.
     pub fn redirect_uri(&self) -> String {
-        format!("{}/oidc/{}/callback", self.public_url.as_str().trim_end_matches('/'), self.id.as_str())
+        self.address("callback")
+    }
+
+    /// Where the provider brings people back whom it has signed out: `{public_url}/oidc/{id}/logged-out`.
+    pub fn logged_out_uri(&self) -> String {
+        self.address("logged-out")
+    }
+
+    fn address(&self, name: &str) -> String {
+        format!("{}/oidc/{}/{name}", self.public_url.as_str().trim_end_matches('/'), self.id.as_str())
     }
 }
 
@@ -285,7 +299,9 @@ impl OidcConnector {
             now: self.clock.now(),
             skew: self.settings.skew,
         };
+        let sign_out = logout::known(&tokens.id_token.raw, self.settings.logout);
         let claims = verify::verify(tokens.id_token, &keys, &expected)?;
+        let issued = claims.issued_at().unwrap_or(pending.started_at);
         let claims = match &provider.userinfo_endpoint {
             Some(endpoint) if claims::is_thin(&claims, &self.names) => {
                 let more =
@@ -294,7 +310,9 @@ impl OidcConnector {
             }
             _ => claims.into_inner(),
         };
-        let assertion = claims::assertion(&claims, &self.names)?;
+        let mut assertion = claims::assertion(&claims, &self.names)?;
+        let subject = assertion.subject.clone();
+        assertion.at_upstream = Some(AtUpstream { subject, issued, sign_out });
         Ok(AssertedIdentity::new(self.settings.id.clone(), assertion))
     }
 }
@@ -310,6 +328,18 @@ impl RedirectConnector for OidcConnector {
 
     fn finish<'a>(&'a self, pending: &'a [u8], answer: &'a Answer) -> BoxFuture<'a, Result<AssertedIdentity, Error>> {
         Box::pin(self.end(pending, answer))
+    }
+
+    fn has_logout(&self) -> bool {
+        true
+    }
+
+    fn start_logout<'a>(&'a self, at: &'a AtUpstream) -> BoxFuture<'a, Result<Option<Start>, Error>> {
+        Box::pin(self.begin_logout(at))
+    }
+
+    fn read_logout<'a>(&'a self, delivery: Delivery<'a>) -> BoxFuture<'a, Result<LogoutMessage, Error>> {
+        Box::pin(self.accept_logout(delivery))
     }
 }
 

@@ -9,6 +9,7 @@ mod killed;
 mod language;
 mod link;
 mod matrix;
+mod oidc;
 mod own_sessions;
 mod passkeys;
 mod password;

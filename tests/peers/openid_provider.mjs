@@ -1,6 +1,7 @@
 // An OpenID provider on oidc-provider that signs one person in at once and asks no consent.
 // Arguments: one JSON object with port, client_id, client_secret, redirect_uri, alg (RS256 or ES256), claims_in_userinfo,
-// has_groups_scope and person {sub, email, name, groups}; the folder with the packages. PUT /person replaces the person.
+// has_groups_scope, logged_out_uri, backchannel_logout_uri, names_sessions and
+// person {sub, email, name, groups}; the folder with the packages. PUT /person replaces the person.
 // Prints one line when it listens.
 import { generateKeyPairSync } from 'node:crypto';
 import http from 'node:http';
@@ -23,6 +24,9 @@ const provider = new Provider(issuer, {
     client_id: settings.client_id,
     client_secret: settings.client_secret,
     redirect_uris: [settings.redirect_uri],
+    post_logout_redirect_uris: [settings.logged_out_uri],
+    backchannel_logout_uri: settings.backchannel_logout_uri,
+    backchannel_logout_session_required: settings.names_sessions ?? true,
     grant_types: ['authorization_code'],
     response_types: ['code'],
     id_token_signed_response_alg: settings.alg,
@@ -32,7 +36,13 @@ const provider = new Provider(issuer, {
   scopes: ['openid', 'email', 'profile'],
   claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name', 'preferred_username'], ...groups },
   conformIdTokenClaims: settings.claims_in_userinfo ?? false,
-  features: { devInteractions: { enabled: false } },
+  features: {
+    devInteractions: { enabled: false },
+    backchannelLogout: { enabled: true },
+    rpInitiatedLogout: { enabled: true, logoutSource: (context, form) => { context.body = form; } },
+  },
+  // Without its guard against addresses of the own machine, where everything is in these tests.
+  fetch: (url, { dispatcher, ...options }) => globalThis.fetch(url, options),
   cookies: { keys: ['test'] },
   interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
   findAccount: (_, id) => ({

@@ -24,6 +24,8 @@ pub(super) struct Provider {
     pub token_endpoint: TokenUrl,
     pub userinfo_endpoint: Option<Url>,
     pub jwks_uri: Url,
+    /// Where a browser is sent to sign somebody out (RP-Initiated Logout 1.0 section 2.1).
+    pub end_session_endpoint: Option<Url>,
     /// How a client with a secret authenticates at the token endpoint; `None` when we know none of its ways.
     pub client_auth: Option<AuthType>,
     /// Whether every answer names its issuer (RFC 9207 section 3).
@@ -32,11 +34,12 @@ pub(super) struct Provider {
     pub offers_groups: bool,
 }
 
-/// The member of RFC 9207 that the library does not know.
+/// The members of RFC 9207 and of logout that the library does not know.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Extra {
     #[serde(default)]
     authorization_response_iss_parameter_supported: bool,
+    end_session_endpoint: Option<Url>,
 }
 
 impl AdditionalProviderMetadata for Extra {}
@@ -91,6 +94,7 @@ pub(super) fn parse(document: Map<String, Value>, issuer: &IssuerUrl) -> Result<
         token_endpoint,
         userinfo_endpoint: metadata.userinfo_endpoint().map(|endpoint| endpoint.url().clone()),
         jwks_uri: metadata.jwks_uri().url().clone(),
+        end_session_endpoint: metadata.additional_metadata().end_session_endpoint.clone(),
         client_auth: client_auth(metadata.token_endpoint_auth_methods_supported()),
         sends_issuer: metadata.additional_metadata().authorization_response_iss_parameter_supported,
         offers_groups: metadata
@@ -122,7 +126,8 @@ impl Provider {
     /// A description that was read over TLS must not lead out of it.
     fn check_schemes(&self) -> Result<(), Error> {
         let endpoints = [self.authorization_endpoint.url(), self.token_endpoint.url(), &self.jwks_uri];
-        for endpoint in endpoints.into_iter().chain(self.userinfo_endpoint.as_ref()) {
+        let optional = self.userinfo_endpoint.iter().chain(&self.end_session_endpoint);
+        for endpoint in endpoints.into_iter().chain(optional) {
             let is_fine = match endpoint.scheme() {
                 "https" => true,
                 "http" => self.issuer.url().scheme() == "http",
@@ -211,7 +216,9 @@ mod tests {
 
     #[test]
     fn endpoints_outside_tls_are_refused() {
-        for name in ["authorization_endpoint", "token_endpoint", "jwks_uri", "userinfo_endpoint"] {
+        for name in
+            ["authorization_endpoint", "token_endpoint", "jwks_uri", "userinfo_endpoint", "end_session_endpoint"]
+        {
             for address in ["http://idp.example/x", "file:///etc/passwd", "javascript:alert(1)"] {
                 let change = |document: &mut Map<String, Value>| drop(document.insert(name.into(), json!(address)));
                 let error = check(change, "https://idp.example/a").expect_err(address);

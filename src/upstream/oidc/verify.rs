@@ -22,16 +22,25 @@ use crate::upstream::Error;
 /// Longest token, in bytes.
 const MAX_BYTES: usize = 256 * 1024;
 /// Most keys that are tried for one token.
-const MAX_CANDIDATES: usize = 8;
+pub(super) const MAX_CANDIDATES: usize = 8;
 /// 9999-12-31T23:59:59Z, the last moment that a claim may name.
 const LAST_SECOND: f64 = 253_402_300_799.0;
 
 /// A token that was taken apart and not verified.
 pub(super) struct Unverified {
-    raw: String,
+    pub(super) raw: String,
     pub kid: Option<String>,
     pub algorithm: Algorithm,
-    claims: Map<String, Value>,
+    pub(super) claims: Map<String, Value>,
+}
+
+impl Unverified {
+    /// What is signed, and the signature (RFC 7515 section 5.2).
+    pub(super) fn signed_parts(&self) -> Result<(&[u8], Vec<u8>), Error> {
+        let wrong = || refused("shape", "the token has no signature");
+        let (message, signature) = self.raw.rsplit_once('.').ok_or_else(wrong)?;
+        Ok((message.as_bytes(), BASE64_URL_SAFE_NO_PAD.decode(signature).map_err(|_| wrong())?))
+    }
 }
 
 /// Claims whose signature and rules were checked. Only [`verify`] makes them.
@@ -45,6 +54,11 @@ impl VerifiedClaims {
     /// `sub`, 1 to 255 characters.
     pub(super) fn subject(&self) -> &str {
         text(&self.0, "sub").unwrap_or_default()
+    }
+
+    /// `iat`.
+    pub(super) fn issued_at(&self) -> Option<Timestamp> {
+        self.0.get("iat").and_then(moment)
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
@@ -68,45 +82,54 @@ pub(super) struct Expected<'a> {
     pub skew: Duration,
 }
 
-fn text<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+pub(super) fn text<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
     claims.get(name).and_then(Value::as_str)
 }
 
-/// Takes a compact JWS apart (RFC 7515 section 7.1).
+/// Takes an ID token apart.
 ///
 /// # Errors
 /// `Refused` by `shape`, `algorithm`, `header` or the name of the claim that has the wrong form.
 pub(super) fn read(raw: &str) -> Result<Unverified, Error> {
+    let token = take_apart(raw, &["JWT", "application/jwt"])?;
+    check_forms(&token.claims)?;
+    Ok(token)
+}
+
+/// Takes a compact JWS apart (RFC 7515 section 7.1) that is of one of these types, where it tells.
+///
+/// # Errors
+/// `Refused` by `shape`, `algorithm` or `header`.
+pub(super) fn take_apart(raw: &str, types: &[&str]) -> Result<Unverified, Error> {
     if raw.len() > MAX_BYTES {
-        return Err(refused("shape", "the ID token is too long"));
+        return Err(refused("shape", "the token is too long"));
     }
     let parts: Vec<&str> = raw.split('.').collect();
     let [header, payload, signature] = parts.as_slice() else {
-        return Err(refused("shape", "the ID token is no signed token of three parts"));
+        return Err(refused("shape", "the token is no signed token of three parts"));
     };
     let decode = |part: &str| {
-        BASE64_URL_SAFE_NO_PAD.decode(part).map_err(|_| refused("shape", "a part of the ID token is no base64url"))
+        BASE64_URL_SAFE_NO_PAD.decode(part).map_err(|_| refused("shape", "a part of the token is no base64url"))
     };
     let object = |part: &str, name| {
-        json::parse_object(&decode(part)?).map_err(|e| refused("shape", format!("the ID token's {name}: {e}")))
+        json::parse_object(&decode(part)?).map_err(|e| refused("shape", format!("the token's {name}: {e}")))
     };
-    let (kid, algorithm) = read_header(&object(header, "header")?)?;
+    let (kid, algorithm) = read_header(&object(header, "header")?, types)?;
     decode(signature)?;
     let claims = object(payload, "claims")?;
-    check_forms(&claims)?;
     Ok(Unverified { raw: raw.to_owned(), kid, algorithm, claims })
 }
 
-fn read_header(header: &Map<String, Value>) -> Result<(Option<String>, Algorithm), Error> {
-    let name = text(header, "alg").ok_or_else(|| refused("algorithm", "the ID token names no algorithm"))?;
-    let algorithm = keys::allowed(name)
-        .ok_or_else(|| refused("algorithm", format!("the ID token is signed by `{}`", clean(name))))?;
+fn read_header(header: &Map<String, Value>, types: &[&str]) -> Result<(Option<String>, Algorithm), Error> {
+    let name = text(header, "alg").ok_or_else(|| refused("algorithm", "the token names no algorithm"))?;
+    let algorithm =
+        keys::allowed(name).ok_or_else(|| refused("algorithm", format!("the token is signed by `{}`", clean(name))))?;
     if ["crit", "b64", "cty", "zip"].iter().any(|name| header.contains_key(*name)) {
-        return Err(refused("header", "the ID token uses an extension that is not supported"));
+        return Err(refused("header", "the token uses an extension that is not supported"));
     }
-    let is_jwt = |kind: &str| kind.eq_ignore_ascii_case("JWT") || kind.eq_ignore_ascii_case("application/jwt");
-    if header.get("typ").is_some_and(|kind| !kind.as_str().is_some_and(is_jwt)) {
-        return Err(refused("header", "the token is of another type than JWT"));
+    let is_known = |kind: &str| types.iter().any(|known| kind.eq_ignore_ascii_case(known));
+    if header.get("typ").is_some_and(|kind| !kind.as_str().is_some_and(is_known)) {
+        return Err(refused("header", "the token is of another type"));
     }
     let kid = match header.get("kid") {
         None => None,
@@ -158,7 +181,7 @@ fn check_forms(claims: &Map<String, Value>) -> Result<(), Error> {
 }
 
 /// A NumericDate (RFC 7519 section 2) of this era; fractions are cut.
-fn moment(value: &Value) -> Option<Timestamp> {
+pub(super) fn moment(value: &Value) -> Option<Timestamp> {
     if let Some(seconds) = value.as_i64() {
         let last = Timestamp::from_seconds(253_402_300_799);
         return Some(Timestamp::from_seconds(seconds)).filter(|moment| seconds >= 0 && *moment <= last);

@@ -208,7 +208,7 @@ impl SamlConnector {
         }
         let until = issued.plus(MAX_AGE + 2 * self.clock_skew);
         Ok(LogoutRequest {
-            subject: text(required(root, ASSERTION, "NameID")?)?.to_owned(),
+            subject: Some(text(required(root, ASSERTION, "NameID")?)?.to_owned()),
             sessions,
             issued,
             claim: OneTime { id: attribute(root, "ID")?.to_owned(), until },
@@ -226,6 +226,7 @@ fn is_complete(root: Node<'_, '_>) -> Result<bool, Error> {
 impl Received {
     fn read(delivery: Delivery<'_>) -> Result<Self, Error> {
         match delivery {
+            Delivery::BackChannel(_) => Err(refused("shape", "SAML has no logout tokens")),
             Delivery::Form(form) => Self::read_form(form),
             Delivery::Query(query) => Self::read_query(query),
         }

@@ -43,9 +43,13 @@ impl Stage {
         let port = port::free().port();
         let mut settings = json!({
             "port": port,
+            "issuer": format!("http://127.0.0.1:{port}"),
             "client_id": "cleargate",
             "client_secret": SECRET,
             "redirect_uri": format!("{}/oidc/certified/callback", daemon.url()),
+            "logged_out_uri": format!("{}/oidc/certified/logged-out", daemon.url()),
+            "backchannel_logout_uri": format!("{}/oidc/certified/backchannel-logout", daemon.url()),
+            "names_sessions": true,
             "alg": algorithm,
             "claims_in_userinfo": false,
             "has_groups_scope": true,
@@ -55,7 +59,7 @@ impl Stage {
         let secret = daemon.secret("client.secret", SECRET);
         daemon.configure(&format!(
             "{MAPPINGS}\n[[oidc]]\nid = \"certified\"\nissuer = \"http://127.0.0.1:{port}\"\nclient_id = \"cleargate\"\n\
-             client_secret = {{ file = \"{}\" }}\ndomains = [\"example.org\"]\n",
+             client_secret = {{ file = \"{}\" }}\ndomains = [\"example.org\"]\nlogout = true\n",
             secret.display()
         ));
         let provider = Client::new(&format!("http://127.0.0.1:{port}"));
@@ -97,6 +101,15 @@ impl Stage {
         let answer = self.sign_in(&browser).await;
         assert_eq!((answer.status, answer.location()), (303, Some("/")), "{}\n{}", answer.text(), self.daemon.log());
         browser
+    }
+
+    /// Answers the provider's question whether to sign out, which `page` asks, with yes.
+    async fn sign_out_there(&self, browser: &Client, page: &Answer) -> Answer {
+        assert_eq!(page.status, 200, "{}", page.text());
+        let part = |before: &str| page.text().split(before).nth(1).unwrap().split('"').next().unwrap().to_owned();
+        let fields = [("xsrf", part("name=\"xsrf\" value=\"")), ("logout", "yes".to_owned())];
+        let fields = fields.each_ref().map(|(name, value)| (*name, value.as_str()));
+        browser.post(&part("action=\"")).form(&fields).send().await
     }
 
     async fn me(&self, browser: &Client) -> Value {
@@ -220,4 +233,47 @@ async fn a_provider_that_is_down_stops_its_sign_in_only_until_it_is_up() {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     ends_with_the_right_roles(&stage).await;
+}
+
+#[tokio::test]
+async fn whoever_signs_out_at_the_provider_is_signed_out_here_by_the_back_channel() {
+    for (algorithm, names_sessions) in [("ES256", true), ("RS256", false)] {
+        let stage = Stage::new(algorithm, |settings| settings["names_sessions"] = json!(names_sessions)).await;
+        let (browser, other) = (stage.sign_in_well().await, stage.sign_in_well().await);
+        let page = browser.get(&format!("{}/session/end", stage.settings["issuer"].as_str().unwrap())).send().await;
+        assert_eq!(stage.me(&browser).await["session"]["connector"], "certified");
+        stage.sign_out_there(&browser, &page).await;
+        let is_in = browser.get("/api/v1/me").send().await.status;
+        assert_eq!(is_in, 401, "{}\n{}", stage.daemon.log(), stage.peer.as_ref().unwrap().log());
+        // By the name of the session that browser only, by the person's name all of them.
+        let expected = if names_sessions { 200 } else { 401 };
+        assert_eq!(other.get("/api/v1/me").send().await.status, expected);
+        // The provider tells moments by the second, and what it vouched for in the second of the logout is refused.
+        let began = Instant::now();
+        while stage.sign_in(&browser).await.location() != Some("/") {
+            assert!(began.elapsed() < Duration::from_secs(30), "{}", stage.daemon.log());
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        assert_eq!(stage.me(&browser).await["session"]["connector"], "certified");
+    }
+}
+
+#[tokio::test]
+async fn whoever_signs_out_here_is_signed_out_at_the_provider_and_comes_back() {
+    let stage = Stage::new("ES256", |_| ()).await;
+    let browser = stage.sign_in_well().await;
+    let home = browser.get("/").send().await;
+    let csrf = home.text().split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let there = browser.post("/logout").form(&[("csrf", &csrf)]).send().await;
+    assert_eq!(there.status, 303, "{}", there.text());
+    let page = browser.get(&there.next().unwrap()).send().await;
+    let back = stage.sign_out_there(&browser, &page).await;
+    let back = back.next().unwrap_or_else(|| panic!("{}", back.text()));
+    assert!(back.starts_with(&format!("{}/oidc/certified/logged-out?state=", stage.daemon.url())), "{back}");
+    let over = browser.get(&back).send().await;
+    assert_eq!(over.status, 200, "{}", over.text());
+    assert!(over.text().contains("Signed out"), "{}", over.text());
+    // The provider asks who it is again.
+    let end = format!("{}/session/end", stage.settings["issuer"].as_str().unwrap());
+    assert!(browser.get(&end).send().await.text().contains("logout"), "nobody is signed in there");
 }

@@ -105,7 +105,7 @@ fn a_signed_request_is_read_by_either_binding() {
     for result in [posted(&stage, &signed), read(&stage, Delivery::Query(&query(&good())))] {
         let request = asked(result);
         assert_eq!(
-            (request.subject.as_str(), request.sessions.as_slice()),
+            (request.subject.as_deref().unwrap(), request.sessions.as_slice()),
             ("ada@example.org", &["_1".to_owned()][..])
         );
         assert_eq!((request.issued, request.claim.id.as_str()), (START, "_out"));
