@@ -51,7 +51,7 @@ pub use sign_in::SignIn;
 pub use source::{Guard, Ldap, LdapBind, LdapPreset, LdapQuery, Passwords, Scim, TakesOver};
 pub use store::Store;
 pub use test::{Asked, AskedError, PolicyTest, TestSubject};
-pub use upstream::{Oidc, OidcClaims, Saml, SamlAttributes, SamlMetadata, SamlRequests};
+pub use upstream::{Oidc, OidcAlgorithm, OidcClaims, OidcKey, Saml, SamlAttributes, SamlMetadata, SamlRequests};
 use url::Url;
 
 use crate::model::schema::Schemas;

@@ -107,6 +107,33 @@ pub struct OidcClaims {
     pub groups: String,
 }
 
+/// What our key at an OpenID provider signs by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OidcAlgorithm {
+    /// ECDSA on P-256 with SHA-256.
+    Es256,
+    /// RSA with PSS and SHA-256.
+    Ps256,
+    /// RSA with PKCS #1 version 1.5 and SHA-256.
+    Rs256,
+}
+
+/// Our key at an OpenID provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OidcKey {
+    /// The file with the private key, PKCS #8 in PEM.
+    pub key: PathBuf,
+    /// By what it signs, default ES256.
+    pub algorithm: OidcAlgorithm,
+    /// What the provider calls it.
+    pub id: Option<String>,
+    /// The file with its certificate, where the provider knows it by that.
+    pub certificate: Option<PathBuf>,
+}
+
+/// Most tenants of one provider.
+pub const MAX_TENANTS: usize = 100;
+
 /// `[[oidc]]`: an OpenID provider.
 #[derive(Clone, Debug)]
 pub struct Oidc {
@@ -121,6 +148,14 @@ pub struct Oidc {
     pub client_id: String,
     /// Our secret there; a public client, which PKCE protects, has none.
     pub client_secret: Option<Secret>,
+    /// Our key there, in the place of a secret.
+    pub client_key: Option<OidcKey>,
+    /// The tenants whose people may sign in, where the issuer stands for many; none by default.
+    pub tenants: Vec<String>,
+    /// The organisation at Google that people must be of.
+    pub hosted_domain: Option<Domain>,
+    /// Where groups are asked for that are too many for the token; by default such sign-ins are refused.
+    pub groups_endpoint: Option<Url>,
     /// Scopes to ask for, `openid` always among them. `None`: `openid profile email`, and `groups` if the provider says
     /// that it has it.
     pub scopes: Option<Vec<String>>,
@@ -253,6 +288,13 @@ impl Oidc {
         let issuer = issuer(section);
         let client_id = section.required::<String>("client_id");
         let client_secret = section.secret("client_secret");
+        let client_key = OidcKey::resolve(&section.table("client_key"));
+        if section.has("client_secret") && section.has("client_key") {
+            section.error("client_key", "and `client_secret` exclude each other", None);
+        }
+        let tenants = tenants(section);
+        let hosted_domain = section.optional("hosted_domain");
+        let groups_endpoint = section.url("groups_endpoint", "https", "http");
         let scopes = scopes(section);
         let claims = OidcClaims::resolve(&section.table("claims"));
         let logout = section.or("logout", false);
@@ -268,6 +310,10 @@ impl Oidc {
             issuer,
             client_id,
             client_secret,
+            client_key,
+            tenants,
+            hosted_domain,
+            groups_endpoint,
             scopes,
             logout,
             claims,
@@ -277,6 +323,51 @@ impl Oidc {
             trusts_factors,
         })
     }
+}
+
+const ALGORITHMS: [(&str, OidcAlgorithm); 3] =
+    [("ES256", OidcAlgorithm::Es256), ("PS256", OidcAlgorithm::Ps256), ("RS256", OidcAlgorithm::Rs256)];
+
+impl OidcKey {
+    fn resolve(section: &Section<'_>) -> Option<Self> {
+        let key = section.secret_file("key");
+        let algorithm = match section.optional::<String>("algorithm") {
+            None => OidcAlgorithm::Es256,
+            Some(name) => ALGORITHMS.iter().find(|(known, _)| *known == name).map_or_else(
+                || {
+                    section.error("algorithm", "must be `ES256`, `PS256` or `RS256`", None);
+                    OidcAlgorithm::Es256
+                },
+                |(_, algorithm)| *algorithm,
+            ),
+        };
+        let id = section.optional("id");
+        let certificate = section.file("certificate");
+        if section.is_present() && !section.has("key") {
+            section.missing("key", "must be `{ file = \"…\" }` or `{ credential = \"…\" }`");
+        }
+        Some(Self { key: key?, algorithm, id, certificate })
+    }
+}
+
+/// Ids of tenants as tokens write them.
+fn tenants(section: &Section<'_>) -> Vec<String> {
+    let mut tenants = section.list("tenants", Vec::<String>::new());
+    tenants.iter_mut().for_each(|tenant| tenant.make_ascii_lowercase());
+    let is_id = |tenant: &String| {
+        tenant.len() == 36
+            && tenant.bytes().enumerate().all(|(place, byte)| match place {
+                8 | 13 | 18 | 23 => byte == b'-',
+                _ => byte.is_ascii_hexdigit(),
+            })
+    };
+    if !tenants.iter().all(is_id) {
+        section.error("tenants", "must hold ids of tenants, such as `00000000-0000-0000-0000-000000000000`", None);
+    }
+    if tenants.len() > MAX_TENANTS {
+        section.error("tenants", &format!("may have at most {MAX_TENANTS} entries"), None);
+    }
+    tenants
 }
 
 /// The scopes that are written, with `openid`; `None` when none are.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{Error, Foundation};
 use crate::access::Access;
 use crate::audit::Ledger;
-use crate::config::{self, Config, SamlMetadata, SamlRequests, Tls};
+use crate::config::{self, Config, OidcAlgorithm, OidcKey, SamlMetadata, SamlRequests, Tls};
 use crate::directory::Directory;
 use crate::error::Chain;
 use crate::http::outbound::{Outbound, OutboundSettings};
@@ -19,7 +19,7 @@ use crate::secret::MacKey;
 use crate::session::Method;
 use crate::sync::{Source, Sync};
 use crate::upstream::bind::Bind;
-use crate::upstream::oidc::{OidcConnector, OidcSettings};
+use crate::upstream::oidc::{ClientAlgorithm, ClientKey, OidcConnector, OidcSettings};
 use crate::upstream::saml::{
     AttributeNames, Binding, FetchedSaml, FetchedSettings, IdpMetadata, Options, OwnKey, OwnKeys, Reading,
     SamlConnector, Settings,
@@ -209,6 +209,24 @@ fn saml_connector(
     })
 }
 
+/// Our key at an OpenID provider, or why it cannot be used.
+fn client_key(section: &str, pair: &OidcKey) -> Result<ClientKey, Error> {
+    let key = format!("{section}.client_key");
+    let read = |path: &Path| {
+        let reason = |error| Error::configuration(&key, format!("{} cannot be read: {error}", path.display()));
+        std::fs::read(path).map(zeroize::Zeroizing::new).map_err(reason)
+    };
+    let algorithm = match pair.algorithm {
+        OidcAlgorithm::Es256 => ClientAlgorithm::Es256,
+        OidcAlgorithm::Ps256 => ClientAlgorithm::Ps256,
+        OidcAlgorithm::Rs256 => ClientAlgorithm::Rs256,
+    };
+    let certificate = pair.certificate.as_deref().map(read).transpose()?;
+    let certificate = certificate.as_ref().map(|pem| pem.as_slice());
+    ClientKey::from_pem(&read(&pair.key)?, algorithm, pair.id.clone(), certificate)
+        .map_err(|error| Error::configuration(&key, format!("cannot be used: {error}")))
+}
+
 fn oidc_connector(config: &Config, oidc: &config::Oidc, foundation: &Foundation) -> Result<Connector, Error> {
     let key = format!("oidc.{}", oidc.id);
     let outbound = outbound(config, &key, oidc.ca.as_deref(), MAX_DOCUMENT_BYTES)?;
@@ -219,6 +237,10 @@ fn oidc_connector(config: &Config, oidc: &config::Oidc, foundation: &Foundation)
     settings.email_claim.clone_from(&oidc.claims.email);
     settings.display_name_claim.clone_from(&oidc.claims.display_name);
     settings.groups_claim.clone_from(&oidc.claims.groups);
+    settings.client_key = oidc.client_key.as_ref().map(|pair| client_key(&key, pair)).transpose()?.map(Arc::new);
+    settings.tenants.clone_from(&oidc.tenants);
+    settings.hosted_domain = oidc.hosted_domain.as_ref().map(|domain| domain.as_str().to_owned());
+    settings.groups_endpoint.clone_from(&oidc.groups_endpoint);
     settings.logout = oidc.logout;
     settings.skew = CLOCK_SKEW;
     let connector = OidcConnector::new(settings, outbound, foundation.clock.clone(), foundation.ids.clone())

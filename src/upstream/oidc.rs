@@ -9,7 +9,9 @@
 
 mod cached;
 mod claims;
+mod client_key;
 mod discovery;
+mod issuers;
 mod json;
 mod keys;
 mod logout;
@@ -34,9 +36,10 @@ use openidconnect::{
 use url::{Host, Url};
 
 use self::cached::{Cached, Policy};
+pub use self::client_key::{ClientAlgorithm, ClientKey};
 use self::discovery::Provider;
 use self::keys::VerifyingKey;
-use self::verify::Expected;
+use self::verify::{Expected, VerifiedClaims};
 use super::{Answer, AssertedIdentity, Delivery, Error, LogoutMessage, RedirectConnector, Start};
 use crate::clock::{Clock, Timestamp};
 use crate::http::outbound::Outbound;
@@ -88,6 +91,15 @@ pub struct OidcSettings {
     pub client_id: String,
     /// Our secret at the provider; `None` for a public client, which PKCE alone protects.
     pub client_secret: Option<Secret>,
+    /// Our key at the provider, in the place of a secret (`private_key_jwt`, Core section 9).
+    pub client_key: Option<Arc<ClientKey>>,
+    /// The tenants whose tokens are taken, where the issuer is one of a template for many; empty: there is no template.
+    pub tenants: Vec<String>,
+    /// What the claim `hd` must say: the domain of the organisation at Google.
+    pub hosted_domain: Option<String>,
+    /// Where groups are asked for that are too many for the token, in the form of Microsoft Graph's `getMemberObjects`;
+    /// `None`: such a sign-in is refused.
+    pub groups_endpoint: Option<Url>,
     /// What is asked for besides `openid`. `None`: `profile email`, and `groups` of a provider whose discovery document
     /// offers it; there are providers that refuse a scope they do not know.
     pub scopes: Option<Vec<String>>,
@@ -118,6 +130,10 @@ impl OidcSettings {
             issuer: issuer.to_owned(),
             client_id: client_id.to_owned(),
             client_secret: None,
+            client_key: None,
+            tenants: Vec::new(),
+            hosted_domain: None,
+            groups_endpoint: None,
             scopes: None,
             user_name_claim: None,
             email_claim: "email".into(),
@@ -213,7 +229,8 @@ impl OidcConnector {
     }
 
     async fn provider(&self) -> Result<Arc<Provider>, Error> {
-        self.provider.find(|_| true, discovery::fetch(&self.outbound, &self.issuer)).await
+        let fetch = discovery::fetch(&self.outbound, &self.issuer, &self.settings.tenants);
+        self.provider.find(|_| true, fetch).await
     }
 
     async fn keys(
@@ -263,16 +280,19 @@ impl OidcConnector {
         let challenge = PkceCodeChallenge::from_code_verifier_sha256(&PkceCodeVerifier::new(pending.verifier.clone()));
         let handle = state.expose().to_owned();
         let scopes = self.scopes(&provider).into_iter().filter(|scope| scope != "openid");
-        let (location, _, _) = self
-            .client(&provider)?
+        let client = self.client(&provider)?;
+        let mut request = client
             .authorize_url(
                 CoreAuthenticationFlow::AuthorizationCode,
                 move || CsrfToken::new(state.expose().to_owned()),
                 move || Nonce::new(nonce.expose().to_owned()),
             )
             .add_scopes(scopes.map(Scope::new))
-            .set_pkce_challenge(challenge)
-            .url();
+            .set_pkce_challenge(challenge);
+        if let Some(domain) = &self.settings.hosted_domain {
+            request = request.add_extra_param("hd", domain);
+        }
+        let (location, _, _) = request.url();
         let pending = minicbor::to_vec(&pending).map_err(|e| unavailable(format!("nothing can be remembered: {e}")))?;
         Ok(Start { location: location.into(), fields: Vec::new(), handle, pending })
     }
@@ -284,13 +304,15 @@ impl OidcConnector {
         let code = AuthorizationCode::new(read_code(answer, &provider)?);
         let verifier = PkceCodeVerifier::new(pending.verifier);
         let client = self.client(&provider)?;
-        let tokens = token::exchange(client, &provider, &self.outbound, code.clone(), verifier).await?;
+        let assertion = self.assertion(&provider)?;
+        let tokens = token::exchange(client, &provider, &self.outbound, code.clone(), verifier, assertion).await?;
+        let by = provider.issuers.of(&tokens.id_token.claims)?;
 
         let (kid, algorithm) = (tokens.id_token.kid.as_deref(), &tokens.id_token.algorithm);
-        let has_candidate = |keys: &Vec<VerifyingKey>| keys::candidates(keys, kid, algorithm).next().is_some();
+        let has_candidate = |keys: &Vec<VerifyingKey>| keys::candidates(keys, kid, algorithm, &by.url).next().is_some();
         let keys = self.keys(&provider, has_candidate).await?;
         let expected = Expected {
-            issuer: &self.issuer,
+            issuer: &by.url,
             client_id: &ClientId::new(self.settings.client_id.clone()),
             nonce: &Nonce::new(pending.nonce),
             access_token: &tokens.access_token,
@@ -302,7 +324,8 @@ impl OidcConnector {
         let sign_out = logout::known(&tokens.id_token.raw, self.settings.logout);
         let claims = verify::verify(tokens.id_token, &keys, &expected)?;
         let issued = claims.issued_at().unwrap_or(pending.started_at);
-        let claims = match &provider.userinfo_endpoint {
+        self.check_hosted_domain(&claims)?;
+        let mut claims = match &provider.userinfo_endpoint {
             Some(endpoint) if claims::is_thin(&claims, &self.names) => {
                 let more =
                     claims::fetch_more(&self.outbound, &provider, endpoint, &tokens.access_token, &claims).await?;
@@ -310,10 +333,37 @@ impl OidcConnector {
             }
             _ => claims.into_inner(),
         };
+        if let Some(endpoint) = &self.settings.groups_endpoint
+            && claims::lacks_groups(&claims, &self.names)
+        {
+            let groups = claims::fetch_groups(&self.outbound, endpoint, &tokens.access_token).await?;
+            claims.insert(self.names.groups.clone(), groups);
+        }
         let mut assertion = claims::assertion(&claims, &self.names)?;
+        assertion.subject = by.subject(assertion.subject);
         let subject = assertion.subject.clone();
         assertion.at_upstream = Some(AtUpstream { subject, issued, sign_out });
         Ok(AssertedIdentity::new(self.settings.id.clone(), assertion))
+    }
+
+    /// What says to the provider by our key who we are.
+    fn assertion(&self, provider: &Provider) -> Result<Option<String>, Error> {
+        let Some(key) = &self.settings.client_key else { return Ok(None) };
+        if !provider.takes_keys {
+            return Err(refused("client_auth", "the provider does not take `private_key_jwt`"));
+        }
+        let audience = provider.token_endpoint.as_str();
+        key.assertion(&self.settings.client_id, audience, self.clock.now(), &self.ids).map(Some)
+    }
+
+    /// The person is of the organisation at Google, which `hd` alone tells: anybody has an address there.
+    fn check_hosted_domain(&self, claims: &VerifiedClaims) -> Result<(), Error> {
+        let Some(domain) = &self.settings.hosted_domain else { return Ok(()) };
+        match claims.text("hd") {
+            Some(hosted) if hosted.eq_ignore_ascii_case(domain) => Ok(()),
+            Some(other) => Err(refused("hosted_domain", format!("the account is of `{}`", clean(other)))),
+            None => Err(refused("hosted_domain", "the account is of no organisation")),
+        }
     }
 }
 
@@ -352,7 +402,7 @@ impl fmt::Debug for OidcConnector {
 /// The code of an authorization response (Core section 3.1.2.5), after the checks of RFC 9207 section 2.4.
 fn read_code(answer: &Answer, provider: &Provider) -> Result<String, Error> {
     match answer.optional("iss")? {
-        Some(issuer) if issuer != provider.issuer.as_str() => {
+        Some(issuer) if !provider.issuers.accepts(issuer) => {
             return Err(refused("response_issuer", format!("the answer is of `{}`", clean(issuer))));
         }
         None if provider.sends_issuer => {
@@ -379,7 +429,9 @@ fn read_code(answer: &Answer, provider: &Provider) -> Result<String, Error> {
 fn parse_issuer(text: &str) -> Result<IssuerUrl, SettingsError> {
     let wrong = |reason: &str| SettingsError { field: "issuer", reason: reason.into() };
     if text.contains(['{', '}']) {
-        return Err(wrong("is a template for many tenants, which is not supported: write the tenant's own issuer"));
+        return Err(wrong(
+            "is a template for many tenants: write `common` or `organizations` in the place of the tenant, and `tenants`",
+        ));
     }
     let issuer = IssuerUrl::new(text.to_owned()).map_err(|e| wrong(&format!("is no address: {e}")))?;
     let url = issuer.url();

@@ -5,6 +5,8 @@ mod answer;
 mod claims;
 mod documents;
 mod exchange;
+mod groups;
+mod organisations;
 mod sandbox;
 mod signature;
 pub(crate) mod stage;

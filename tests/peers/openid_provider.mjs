@@ -1,9 +1,9 @@
 // An OpenID provider on oidc-provider that signs one person in at once and asks no consent.
-// Arguments: one JSON object with port, client_id, client_secret, redirect_uri, alg (RS256 or ES256), claims_in_userinfo,
+// Arguments: one JSON object with port, client_id, client_secret or client_certificate and client_alg, redirect_uri, alg (RS256 or ES256), claims_in_userinfo,
 // has_groups_scope, logged_out_uri, backchannel_logout_uri, names_sessions and
 // person {sub, email, name, groups}; the folder with the packages. PUT /person replaces the person.
 // Prints one line when it listens.
-import { generateKeyPairSync } from 'node:crypto';
+import { X509Certificate, generateKeyPairSync } from 'node:crypto';
 import http from 'node:http';
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
@@ -16,13 +16,28 @@ const issuer = `http://127.0.0.1:${settings.port}`;
 const { privateKey } = settings.alg === 'ES256'
   ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
   : generateKeyPairSync('rsa', { modulusLength: 2048 });
+// With a certificate of the client it authenticates by its key, and has no secret.
+const known = settings.client_certificate
+  ? {
+    token_endpoint_auth_method: 'private_key_jwt',
+    token_endpoint_auth_signing_alg: settings.client_alg,
+    jwks: {
+      keys: [{
+        ...new X509Certificate(settings.client_certificate).publicKey.export({ format: 'jwk' }),
+        kid: 'ours',
+        use: 'sig',
+        alg: settings.client_alg,
+      }],
+    },
+  }
+  : { client_secret: settings.client_secret };
 const groups = settings.has_groups_scope
   ? { groups: ['groups'] }
   : {};
 const provider = new Provider(issuer, {
   clients: [{
     client_id: settings.client_id,
-    client_secret: settings.client_secret,
+    ...known,
     redirect_uris: [settings.redirect_uri],
     post_logout_redirect_uris: [settings.logged_out_uri],
     backchannel_logout_uri: settings.backchannel_logout_uri,

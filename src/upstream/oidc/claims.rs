@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use http::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use openidconnect::AccessToken;
 use serde_json::{Map, Value};
 use url::Url;
@@ -11,14 +11,18 @@ use url::Url;
 use super::discovery::{Provider, check_json, not_sent};
 use super::verify::VerifiedClaims;
 use super::{json, refused};
-use crate::http::outbound::Outbound;
+use crate::http::outbound::{Outbound, Provenance};
 use crate::model::UserName;
 use crate::upstream::{Assertion, Error};
 
 /// The claim that names those which a provider keeps elsewhere (OpenID Connect Core section 5.6.2).
 const ELSEWHERE: &str = "_claim_names";
+/// What Entra ID says in its place where the token travels in an address.
+const HAS_GROUPS: &str = "hasgroups";
+/// What is asked for at the address for groups: all, not those for security only (Microsoft Graph, `getMemberObjects`).
+const GROUPS_QUESTION: &str = r#"{"securityEnabledOnly":false}"#;
 /// Claims of the protocol, which say nothing about the person.
-const PROTOCOL: [&str; 16] = [
+const PROTOCOL: [&str; 17] = [
     ELSEWHERE,
     "_claim_sources",
     "acr",
@@ -29,6 +33,7 @@ const PROTOCOL: [&str; 16] = [
     "azp",
     "c_hash",
     "exp",
+    HAS_GROUPS,
     "iat",
     "iss",
     "jti",
@@ -65,11 +70,7 @@ pub(super) async fn fetch_more(
     claims: &VerifiedClaims,
 ) -> Result<Map<String, Value>, Error> {
     const WHAT: &str = "UserInfo endpoint";
-    let bearer = HeaderValue::from_str(&format!("Bearer {}", access_token.secret()));
-    let mut bearer = bearer.map_err(|_| refused("shape", "the access token cannot be sent in a header"))?;
-    bearer.set_sensitive(true);
-    let headers =
-        HeaderMap::from_iter([(AUTHORIZATION, bearer), (ACCEPT, HeaderValue::from_static("application/json"))]);
+    let headers = bearer(access_token)?;
     let sent = outbound.send(http::Method::GET, endpoint, &provider.provenance(), headers, bytes::Bytes::new()).await;
     let response = sent.map_err(|e| not_sent(e, WHAT))?;
     check_json(&response, WHAT)?;
@@ -160,10 +161,55 @@ fn display_name(name: Option<&str>, given: Option<&str>, family: Option<&str>) -
     Some(found).filter(|name| name.parse::<UserName>().is_ok())
 }
 
+/// Whether the provider says that there are groups, and does not name them.
+pub(super) fn lacks_groups(claims: &Map<String, Value>, names: &Names) -> bool {
+    claims.get(&names.groups).is_none() && has_groups_elsewhere(claims, &names.groups)
+}
+
+fn has_groups_elsewhere(claims: &Map<String, Value>, name: &str) -> bool {
+    let is_named = claims.get(ELSEWHERE).is_some_and(|names| names.get(name).is_some());
+    is_named || claims.get(HAS_GROUPS).is_some_and(|value| *value != Value::Bool(false) && *value != Value::Null)
+}
+
+/// Asks for the groups of the person where the administrator says that they are to be had, in one request.
+///
+/// # Errors
+/// `Refused` when the answer is not all of them; `Unavailable` when there is none.
+pub(super) async fn fetch_groups(
+    outbound: &Outbound,
+    endpoint: &Url,
+    access_token: &AccessToken,
+) -> Result<Value, Error> {
+    const WHAT: &str = "address for groups";
+    let mut headers = bearer(access_token)?;
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let question = bytes::Bytes::from_static(GROUPS_QUESTION.as_bytes());
+    let sent = outbound.send(http::Method::POST, endpoint, &Provenance::Administrator, headers, question).await;
+    let response = sent.map_err(|e| not_sent(e, WHAT))?;
+    check_json(&response, WHAT)?;
+    let mut answer =
+        json::parse_object(&response.body).map_err(|e| refused("groups", format!("the {WHAT}'s answer: {e}")))?;
+    if answer.contains_key("@odata.nextLink") {
+        return Err(refused("groups", format!("the {WHAT} does not tell all of them at once")));
+    }
+    match answer.remove("value") {
+        Some(Value::Array(all)) if all.iter().all(Value::is_string) => Ok(Value::Array(all)),
+        _ => Err(refused("groups", format!("the {WHAT} answers with no list of texts"))),
+    }
+}
+
+/// The headers of a request in the name of the person.
+fn bearer(access_token: &AccessToken) -> Result<HeaderMap, Error> {
+    let bearer = HeaderValue::from_str(&format!("Bearer {}", access_token.secret()));
+    let mut bearer = bearer.map_err(|_| refused("shape", "the access token cannot be sent in a header"))?;
+    bearer.set_sensitive(true);
+    Ok(HeaderMap::from_iter([(AUTHORIZATION, bearer), (ACCEPT, HeaderValue::from_static("application/json"))]))
+}
+
 /// The groups: a list of texts or one text. A reference to another place is refused, because the person would sign in
 /// without the groups that they have.
 fn groups(claims: &Map<String, Value>, name: &str) -> Result<Vec<String>, Error> {
-    let is_elsewhere = claims.get(ELSEWHERE).is_some_and(|names| names.get(name).is_some());
+    let is_elsewhere = has_groups_elsewhere(claims, name);
     match claims.get(name) {
         None if is_elsewhere => {
             Err(refused("groups", "the groups are too many for the token and have to be fetched elsewhere"))

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use url::Url;
 
+use super::issuers::Issuers;
 use super::keys::VerifyingKey;
 use super::{clean, refused, unavailable};
 use crate::error::Chain;
@@ -19,7 +20,10 @@ use crate::upstream::Error;
 /// What is used of the description.
 #[derive(Clone, Debug)]
 pub(super) struct Provider {
+    /// The issuer as it is configured.
     pub issuer: IssuerUrl,
+    /// Whose tokens are taken.
+    pub issuers: Issuers,
     pub authorization_endpoint: AuthUrl,
     pub token_endpoint: TokenUrl,
     pub userinfo_endpoint: Option<Url>,
@@ -28,6 +32,8 @@ pub(super) struct Provider {
     pub end_session_endpoint: Option<Url>,
     /// How a client with a secret authenticates at the token endpoint; `None` when we know none of its ways.
     pub client_auth: Option<AuthType>,
+    /// Whether a client with a key of its own may authenticate by it.
+    pub takes_keys: bool,
     /// Whether every answer names its issuer (RFC 9207 section 3).
     pub sends_issuer: bool,
     /// Whether the scope `groups` is offered, which no standard has.
@@ -63,25 +69,18 @@ type Metadata = ProviderMetadata<
 ///
 /// # Errors
 /// `Unavailable` when it cannot be had; `Refused` when it is not this issuer's or points where it must not.
-pub(super) async fn fetch(outbound: &Outbound, issuer: &IssuerUrl) -> Result<Provider, Error> {
+pub(super) async fn fetch(outbound: &Outbound, issuer: &IssuerUrl, tenants: &[String]) -> Result<Provider, Error> {
     let address = format!("{}/.well-known/openid-configuration", issuer.as_str().trim_end_matches('/'));
     let address: Url = address.parse().map_err(|e| unavailable(format!("`{address}` is no address: {e}")))?;
     let document = get_json(outbound, &address, &Provenance::Administrator, "discovery document").await?;
-    parse(document, issuer)
+    parse(document, issuer, tenants)
 }
 
-/// Checks a description (Discovery section 4.3: its issuer is exactly the one that was asked).
-pub(super) fn parse(document: Map<String, Value>, issuer: &IssuerUrl) -> Result<Provider, Error> {
+/// Checks a description (Discovery section 4.3: its issuer is exactly the one that was asked, or the template of which
+/// the one that was asked is a case, where tenants are allowed).
+pub(super) fn parse(document: Map<String, Value>, issuer: &IssuerUrl, tenants: &[String]) -> Result<Provider, Error> {
     let named = document.get("issuer").and_then(Value::as_str).unwrap_or_default().to_owned();
-    if named != issuer.as_str() {
-        let reason = if named.contains("{tenantid}") {
-            "the issuer is a template for many tenants, which is not supported: configure the tenant's own issuer"
-                .into()
-        } else {
-            format!("the discovery document is of `{}`, not of `{}`", clean(&named), issuer.as_str())
-        };
-        return Err(refused("issuer", reason));
-    }
+    let issuers = Issuers::new(&named, issuer, tenants)?;
     let metadata: Metadata = serde_json::from_value(Value::Object(document)).map_err(|e| {
         refused("discovery", format!("the discovery document is incomplete: {}", clean(&e.to_string())))
     })?;
@@ -90,12 +89,16 @@ pub(super) fn parse(document: Map<String, Value>, issuer: &IssuerUrl) -> Result<
     };
     let provider = Provider {
         issuer: issuer.clone(),
+        issuers,
         authorization_endpoint: metadata.authorization_endpoint().clone(),
         token_endpoint,
         userinfo_endpoint: metadata.userinfo_endpoint().map(|endpoint| endpoint.url().clone()),
         jwks_uri: metadata.jwks_uri().url().clone(),
         end_session_endpoint: metadata.additional_metadata().end_session_endpoint.clone(),
         client_auth: client_auth(metadata.token_endpoint_auth_methods_supported()),
+        takes_keys: metadata
+            .token_endpoint_auth_methods_supported()
+            .is_none_or(|offered| offered.contains(&CoreClientAuthMethod::PrivateKeyJwt)),
         sends_issuer: metadata.additional_metadata().authorization_response_iss_parameter_supported,
         offers_groups: metadata
             .scopes_supported()
@@ -191,7 +194,7 @@ mod tests {
         change(document.as_object_mut().expect("an object"));
         let issuer = IssuerUrl::new(issuer.to_owned()).expect("an address");
         let Value::Object(document) = document else { unreachable!() };
-        parse(document, &issuer).map_err(|e| e.to_string())
+        parse(document, &issuer, &[]).map_err(|e| e.to_string())
     }
 
     #[test]

@@ -13,6 +13,8 @@ use openidconnect::{JsonWebKey, JsonWebKeyAlgorithm, JsonWebKeyId, SignatureVeri
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::issuers;
+
 /// Most keys of a set that are read.
 const MAX_KEYS: usize = 100;
 
@@ -58,13 +60,14 @@ pub(super) fn parse_set(document: &Map<String, Value>) -> Result<Vec<VerifyingKe
     if usable.is_empty() { Err("it has no key that verifies signatures".into()) } else { Ok(usable) }
 }
 
-/// The keys that a token with this header may be signed with.
+/// The keys that a token of this issuer with this header may be signed with.
 pub(super) fn candidates<'a>(
     keys: &'a [VerifyingKey],
     kid: Option<&'a str>,
     algorithm: &'a Algorithm,
+    issuer: &'a str,
 ) -> impl Iterator<Item = &'a VerifyingKey> {
-    keys.iter().filter(move |key| key.suits(algorithm) && kid.is_none_or(|kid| key.has_id(kid)))
+    keys.iter().filter(move |key| key.suits(algorithm) && key.is_of(issuer) && kid.is_none_or(|kid| key.has_id(kid)))
 }
 
 /// A public key that verifies signatures.
@@ -75,6 +78,8 @@ pub(super) struct VerifyingKey {
     /// The only algorithm it may be used with, where the provider says so.
     algorithm: Option<Algorithm>,
     kind: CoreJsonWebKeyType,
+    /// Whose tokens alone it signs, where the provider says so; may be a template.
+    issuer: Option<String>,
     material: Material,
 }
 
@@ -102,6 +107,7 @@ struct Jwk {
     key_ops: Option<Vec<String>>,
     alg: Option<String>,
     kid: Option<String>,
+    issuer: Option<String>,
     crv: Option<String>,
     n: Option<String>,
     e: Option<String>,
@@ -147,7 +153,7 @@ impl TryFrom<Jwk> for VerifyingKey {
             ("OKP", Some("Ed25519")) => (CoreJsonWebKeyType::OctetKeyPair, Material::Ed25519(bytes(jwk.x.as_ref())?)),
             _ => return Err("its kind is not supported"),
         };
-        Ok(Self { kid: jwk.kid.map(JsonWebKeyId::new), algorithm, kind, material })
+        Ok(Self { kid: jwk.kid.map(JsonWebKeyId::new), algorithm, kind, issuer: jwk.issuer, material })
     }
 }
 
@@ -167,6 +173,11 @@ impl From<VerifyingKey> for Jwk {
 impl VerifyingKey {
     fn has_id(&self, kid: &str) -> bool {
         self.kid.as_ref().is_some_and(|own| own.as_str() == kid)
+    }
+
+    /// Providers of many tenants name in each key whose it is.
+    fn is_of(&self, issuer: &str) -> bool {
+        self.issuer.as_ref().is_none_or(|own| issuers::fits(own, issuer))
     }
 
     fn suits(&self, algorithm: &Algorithm) -> bool {
@@ -215,7 +226,13 @@ impl JsonWebKey for VerifyingKey {
 
     /// A key that verifies nothing: no token is accepted on a shared secret.
     fn new_symmetric(_: Vec<u8>) -> Self {
-        Self { kid: None, algorithm: None, kind: CoreJsonWebKeyType::Symmetric, material: Material::Unusable }
+        Self {
+            kid: None,
+            algorithm: None,
+            kind: CoreJsonWebKeyType::Symmetric,
+            issuer: None,
+            material: Material::Unusable,
+        }
     }
 
     fn verify_signature(

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use url::form_urlencoded;
 
 use super::discovery::Provider;
+use super::issuers::Issuer;
 use super::keys::{self, VerifyingKey};
 use super::verify::{self, MAX_CANDIDATES, Unverified, moment, text};
 use super::{OidcConnector, clean, refused};
@@ -80,15 +81,16 @@ impl OidcConnector {
 
     async fn read_token(&self, raw: &str) -> Result<LogoutRequest, Error> {
         let token = verify::take_apart(raw, &["logout+jwt", "application/logout+jwt", "JWT", "application/jwt"])?;
-        // What costs nothing comes first: who has no good token makes us ask nobody.
-        let request = self.check_token(&token.claims)?;
         let provider = self.provider().await?;
-        self.check_signature(&token, &provider).await?;
+        let issuer = provider.issuers.of(&token.claims)?;
+        // Who has no good token makes us ask for no keys.
+        let request = self.check_token(&token.claims, &issuer)?;
+        self.check_signature(&token, &provider, &issuer).await?;
         Ok(request)
     }
 
     /// The rules of section 2.6, signature aside.
-    fn check_token(&self, claims: &Map<String, Value>) -> Result<LogoutRequest, Error> {
+    fn check_token(&self, claims: &Map<String, Value>, by: &Issuer) -> Result<LogoutRequest, Error> {
         match claims.get("events").and_then(|events| events.get(EVENT)) {
             Some(Value::Object(_)) => {}
             _ => return Err(refused("events", "it is no logout token")),
@@ -96,7 +98,7 @@ impl OidcConnector {
         if claims.contains_key("nonce") {
             return Err(refused("nonce", "a logout token has no `nonce`"));
         }
-        if text(claims, "iss") != Some(self.issuer.as_str()) {
+        if text(claims, "iss") != Some(by.url.as_str()) {
             let issuer = text(claims, "iss").unwrap_or_default();
             return Err(refused("issuer", format!("the logout token is of `{}`", clean(issuer))));
         }
@@ -109,7 +111,7 @@ impl OidcConnector {
         }
         let until = ends.min(issued.plus(MAX_AGE)).plus(2 * self.settings.skew);
         Ok(LogoutRequest {
-            subject,
+            subject: subject.map(|subject| by.subject(subject)),
             sessions: session.into_iter().collect(),
             issued,
             // Not the name of anything that signs in.
@@ -156,13 +158,13 @@ impl OidcConnector {
         }
     }
 
-    async fn check_signature(&self, token: &Unverified, provider: &Provider) -> Result<(), Error> {
+    async fn check_signature(&self, token: &Unverified, provider: &Provider, by: &Issuer) -> Result<(), Error> {
         let (kid, algorithm) = (token.kid.as_deref(), &token.algorithm);
-        let has_candidate = |keys: &Vec<VerifyingKey>| keys::candidates(keys, kid, algorithm).next().is_some();
+        let has_candidate = |keys: &Vec<VerifyingKey>| keys::candidates(keys, kid, algorithm, &by.url).next().is_some();
         let keys = self.keys(provider, has_candidate).await?;
         let (message, signature) = token.signed_parts()?;
         let mut outcome = Err(refused("key", "the logout token is signed by a key that the provider does not publish"));
-        for key in keys::candidates(&keys, kid, algorithm).take(MAX_CANDIDATES) {
+        for key in keys::candidates(&keys, kid, algorithm, &by.url).take(MAX_CANDIDATES) {
             if key.verify_signature(algorithm, message, &signature).is_ok() {
                 return Ok(());
             }

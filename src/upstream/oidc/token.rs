@@ -16,13 +16,16 @@ use super::{RelyingParty, clean, json, refused, unavailable};
 use crate::http::outbound::Outbound;
 use crate::upstream::Error;
 
+/// How an assertion of a client says what it is (RFC 7523 section 2.2).
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
 /// What the provider gave for the code.
 pub(super) struct Tokens {
     pub access_token: AccessToken,
     pub id_token: Unverified,
 }
 
-/// Exchanges `code`.
+/// Exchanges `code`; `assertion` says by a key of ours who we are.
 ///
 /// # Errors
 /// `Declined` when the provider refuses the code or us; `Refused` when its answer is not acceptable; `Unavailable`
@@ -33,9 +36,15 @@ pub(super) async fn exchange(
     outbound: &Outbound,
     code: AuthorizationCode,
     verifier: PkceCodeVerifier,
+    assertion: Option<String>,
 ) -> Result<Tokens, Error> {
     let courier = Courier { outbound, provider };
-    let answer = client.exchange_code(code).set_pkce_verifier(verifier).request_async(&courier).await;
+    let mut request = client.exchange_code(code).set_pkce_verifier(verifier);
+    if let Some(assertion) = assertion {
+        request = request.add_extra_param("client_assertion_type", ASSERTION_TYPE);
+        request = request.add_extra_param("client_assertion", assertion);
+    }
+    let answer = request.request_async(&courier).await;
     let answer = answer.map_err(exchange_failed)?;
     let id_token = answer.id_token().ok_or_else(|| refused("shape", "there is no ID token"))?;
     Ok(Tokens { access_token: answer.access_token().clone(), id_token: verify::read(&id_token.to_string())? })

@@ -61,6 +61,11 @@ impl VerifiedClaims {
         self.0.get("iat").and_then(moment)
     }
 
+    /// A claim that is a text.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        text(&self.0, name)
+    }
+
     pub(super) fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }
@@ -204,7 +209,7 @@ pub(super) fn verify(
         refused("shape", format!("the ID token's claims: {}", clean(&e.to_string())))
     })?;
     let mut outcome = Err(refused("key", "the ID token is signed by a key that the provider does not publish"));
-    for key in keys::candidates(keys, token.kid.as_deref(), &token.algorithm).take(MAX_CANDIDATES) {
+    for key in keys::candidates(keys, token.kid.as_deref(), &token.algorithm, expected.issuer).take(MAX_CANDIDATES) {
         let verifier = verifier(key, &token.claims, expected);
         match parsed.claims(&verifier, expected.nonce) {
             Ok(claims) => {

@@ -243,6 +243,29 @@ fn an_issuer_is_kept_as_written() {
 }
 
 #[test]
+fn tenants_are_ids_and_a_client_has_a_secret_or_a_key() {
+    let oidc = |lines: &str| {
+        format!("[[oidc]]\nid = \"x\"\nclient_id = \"x\"\nissuer = \"https://a.example/common\"\n{lines}\n")
+    };
+    let tenants =
+        read_with(&oidc("tenants = [\"AAAAAAAA-0000-0000-0000-00000000000f\"]")).unwrap().oidc[0].tenants.clone();
+    assert_eq!(tenants, ["aaaaaaaa-0000-0000-0000-00000000000f"]);
+    for wrong in ["common", "aaaaaaaa-0000-0000-0000-00000000000g", "aaaaaaaa-0000-0000-0000-00000000000f/x"] {
+        check(
+            &oidc(&format!("tenants = [\"{wrong}\"]")),
+            "6:11 `oidc[0].tenants` must hold ids of tenants, such as `00000000-0000-0000-0000-000000000000`",
+        );
+    }
+    let both = messages(&oidc("client_secret = { file = \"s\" }\nclient_key = { key = { file = \"k\" } }"));
+    assert!(
+        both.iter().any(|text| text.contains("`oidc[0].client_key` and `client_secret` exclude each other")),
+        "{both:?}"
+    );
+    let none = messages(&oidc("client_key = { id = \"k\" }"));
+    assert!(none.iter().any(|text| text.contains("oidc[0].client_key.key")), "{none:?}");
+}
+
+#[test]
 fn the_scope_openid_is_always_asked_for() {
     let oidc = "[[oidc]]\nid = \"google\"\nclient_id = \"x\"\nissuer = \"https://a.example\"\n";
     let scopes = |text: &str| read_with(&format!("{oidc}{text}")).unwrap().oidc[0].scopes.clone();

@@ -89,6 +89,15 @@ impl Spoil {
         Self::answer(at, move |answer| rewrite(answer, &change))
     }
 
+    /// Changes the provider's description and its keys.
+    pub fn documents(change: impl Fn(Endpoint, &mut Value) + Send + Sync + 'static) -> Self {
+        let change = move |endpoint, answer| match endpoint {
+            Endpoint::Discovery | Endpoint::Keys => rewrite(answer, &|document: &mut Value| change(endpoint, document)),
+            _ => answer,
+        };
+        Self { answer: Some(Box::new(change)), ..Self::default() }
+    }
+
     /// Counts the requests to an endpoint, besides.
     pub fn counting(mut self, at: Endpoint) -> (Self, Arc<AtomicU32>) {
         let count = Arc::new(AtomicU32::new(0));
@@ -239,7 +248,9 @@ impl Stage {
         let ids = IdSource::seeded(7);
         let provider = Provider::new(&base, scenery.key, client, people, clock.clock(), ids).tampered(scenery.spoil);
         let mut server = JoinSet::new();
-        server.spawn(accept(listener, router(provider.clone())));
+        // The same under the path that stands for many tenants.
+        let app = router(provider.clone()).nest("/organizations/v2.0", router(provider.clone()));
+        server.spawn(accept(listener, app));
 
         let outbound = Outbound::new(scenery.outbound).unwrap();
         let browser = outbound.clone();

@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use cleargate::sandbox::saml::{IdpKey, KeyKind};
 use serde_json::{Value, json};
 
 use crate::support::daemon::Daemon;
@@ -56,11 +59,25 @@ impl Stage {
             "person": ada(&["analysts", "staff"]),
         });
         change(&mut settings);
-        let secret = daemon.secret("client.secret", SECRET);
+        let known = match settings["client_certificate"].as_str() {
+            None => {
+                let secret = daemon.secret("client.secret", SECRET);
+                format!("client_secret = {{ file = \"{}\" }}", secret.display())
+            }
+            Some(certificate) => {
+                let key = daemon.secret("client.key", settings["client_key"].as_str().unwrap());
+                let certificate = daemon.secret("client.pem", certificate);
+                format!(
+                    "client_key = {{ key = {{ file = \"{}\" }}, id = \"ours\", certificate = \"{}\", algorithm = {} }}",
+                    key.display(),
+                    certificate.display(),
+                    settings["client_alg"]
+                )
+            }
+        };
         daemon.configure(&format!(
             "{MAPPINGS}\n[[oidc]]\nid = \"certified\"\nissuer = \"http://127.0.0.1:{port}\"\nclient_id = \"cleargate\"\n\
-             client_secret = {{ file = \"{}\" }}\ndomains = [\"example.org\"]\nlogout = true\n",
-            secret.display()
+             {known}\ndomains = [\"example.org\"]\nlogout = true\n",
         ));
         let provider = Client::new(&format!("http://127.0.0.1:{port}"));
         Self { daemon, settings, provider, peer: None }
@@ -276,4 +293,40 @@ async fn whoever_signs_out_here_is_signed_out_at_the_provider_and_comes_back() {
     // The provider asks who it is again.
     let end = format!("{}/session/end", stage.settings["issuer"].as_str().unwrap());
     assert!(browser.get(&end).send().await.text().contains("logout"), "nobody is signed in there");
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", BASE64_STANDARD.encode(der))
+}
+
+#[tokio::test]
+async fn a_key_of_ours_takes_the_place_of_the_secret() {
+    for (algorithm, kind) in [("ES256", KeyKind::EcdsaP256), ("PS256", KeyKind::Rsa2048), ("RS256", KeyKind::Rsa2048)] {
+        let stage = Stage::new("ES256", |settings| {
+            let key = IdpKey::generate(kind, "sso.example.org").unwrap();
+            settings["client_certificate"] = json!(pem("CERTIFICATE", key.certificate()));
+            settings["client_key"] = json!(pem("PRIVATE KEY", key.private_key()));
+            settings["client_alg"] = json!(algorithm);
+        })
+        .await;
+        stage.sign_in_well().await;
+        stage.sign_in_well().await;
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_the_provider_does_not_know_lets_nobody_in() {
+    let mut stage = Stage::without_provider("ES256", |settings| {
+        let key = IdpKey::generate(KeyKind::EcdsaP256, "sso.example.org").unwrap();
+        settings["client_certificate"] = json!(pem("CERTIFICATE", key.certificate()));
+        settings["client_key"] = json!(pem("PRIVATE KEY", key.private_key()));
+        settings["client_alg"] = json!("ES256");
+    });
+    let other = IdpKey::generate(KeyKind::EcdsaP256, "sso.example.org").unwrap();
+    stage.settings["client_certificate"] = json!(pem("CERTIFICATE", other.certificate()));
+    stage.start_provider().await;
+    stage.daemon.start().await;
+    let browser = stage.daemon.client();
+    let answer = stage.sign_in(&browser).await;
+    stage.assert_refused(&answer, "declined").await;
 }

@@ -109,7 +109,25 @@ fn candidates_are_the_keys_of_the_id_and_the_kind() {
         VerifyingKey::deserialize(&jwk).expect("a usable key")
     };
     let keys = [named(0, "a"), named(1, "b"), named(6, "a"), key(&fixture["good"][0])];
-    let count = |kid, name: &str| candidates(&keys, kid, &allowed(name).expect("allowed")).count();
+    let count = |kid, name: &str| candidates(&keys, kid, &allowed(name).expect("allowed"), "https://a.example").count();
     assert_eq!((count(Some("a"), "RS256"), count(Some("a"), "ES256"), count(Some("b"), "ES256")), (1, 1, 0));
     assert_eq!((count(None, "RS256"), count(None, "ES256"), count(Some("c"), "RS256")), (3, 1, 0));
+}
+
+#[test]
+fn a_key_that_names_an_issuer_is_for_that_one_only() {
+    let fixture = fixture();
+    let mut jwk = fixture["good"][0]["jwk"].clone();
+    for (named, issuer, expected) in [
+        (json!(null), "https://a.example/1", 1),
+        (json!("https://a.example/1"), "https://a.example/1", 1),
+        (json!("https://a.example/1"), "https://a.example/2", 0),
+        (json!("https://a.example/{tenantid}"), "https://a.example/2", 1),
+        (json!("https://a.example/{tenantid}"), "https://b.example/2", 0),
+    ] {
+        jwk["issuer"] = named;
+        let keys = [VerifyingKey::deserialize(&jwk).expect("a usable key")];
+        let found = candidates(&keys, None, &allowed("RS256").expect("allowed"), issuer).count();
+        assert_eq!(found, expected, "{jwk} {issuer}");
+    }
 }
