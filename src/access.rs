@@ -40,7 +40,7 @@ pub use expect::{Found, Overlay, Seeing, Subjects, TestResult, run_role_tests, u
 pub use explain::{Brought, Explanation, HeldRole, Level, Names, Right, Step, Through};
 pub use grants::{Grants, MAX_GRANTS, NewGrant, RuleChanges, RuleGrant};
 pub use network::{Bound, MAX_NETWORK_RULES, MAX_NETWORKS, NetworkRule, NetworkRules};
-pub use pack::{Chosen, LoginRule, Matrix, MatrixCell, MatrixRow, Options, Pack, RoleNameRule};
+pub use pack::{Chosen, LoginRule, Matrix, MatrixCell, MatrixRow, Options, Pack, RoleNameRule, samples};
 pub use permit::{Permit, Unweighed};
 pub use policy::{Prepared, Question, Standing};
 pub use rank::{Reach, Reached, can_take_away};

@@ -24,6 +24,18 @@ const BUILT_IN: [(&str, &str); 3] = [
     ("clearvantage", include_str!("packs/clearvantage.toml")),
 ];
 
+/// Documents of the form that an import takes, with departments, groups and roles as the manuals have them.
+const SAMPLES: [(&str, &str); 3] = [
+    ("clearpoint-strategy", include_str!("packs/clearpoint-strategy.samples.jsonl")),
+    ("clearpoint-systems", include_str!("packs/clearpoint-systems.samples.jsonl")),
+    ("clearvantage", include_str!("packs/clearvantage.samples.jsonl")),
+];
+
+/// The samples of a pack that comes with the program: a document to import into an organisation that is being tried out.
+pub fn samples(pack: &str) -> Option<&'static str> {
+    SAMPLES.into_iter().find(|(name, _)| *name == pack).map(|(_, document)| document)
+}
+
 /// The gateway's own permissions.
 const GATEWAY: &str = include_str!("packs/gateway.toml");
 

@@ -17,7 +17,7 @@ use super::{Census, Error, Memberships, Pack, Permit, Reach, RoleBook, Scopes, S
 use crate::audit::{EventKind, Ledger, Outcome};
 use crate::clock::{Clock, Timestamp};
 use crate::config::PolicyTest;
-use crate::model::{Actor, Circumstance, OrganisationId, Permission, Presence, Scope, SourceId, UserId};
+use crate::model::{Actor, Circumstance, OrganisationId, Permission, Presence, Scope, SourceId, Status, UserId};
 use crate::secret::IdSource;
 use crate::store::Seen;
 
@@ -269,6 +269,22 @@ impl Access {
                 matches!(denial, policy::Denial::NothingAllows | policy::Denial::UnknownPermission)
             }
         })
+    }
+
+    /// Whether a role denies a user to sign in, as "No Access" does, whatever the account's status is.
+    ///
+    /// # Errors
+    /// `NotFound`, `Store`.
+    pub async fn is_kept_out(&self, user: UserId) -> Result<bool, Error> {
+        let mut prepared = self.prepared(user).await?;
+        if prepared.standing().status != Status::Active {
+            // Roles are weighed of who is active only.
+            let standing = Standing { status: Status::Active, ..prepared.standing().clone() };
+            prepared = Arc::new(Prepared::new(standing, self.roles(), self.scopes.tree()));
+        }
+        let permission = parse("account:sign-in")?;
+        let decision = policy::decide(&Question::new(&permission), &prepared, self.clock.now());
+        Ok(decision.weighed().any(|(_, weight)| matches!(weight, policy::Weight::Denies(_))))
     }
 
     /// Whether a role that a user holds now demands a second factor of its holders.

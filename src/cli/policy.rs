@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::client::Client;
 use super::output::Output;
 use super::{Exit, Failure, Options};
+use crate::access;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -15,6 +16,14 @@ pub(super) enum Command {
     Diff(diff::Diff),
     /// Put a pack in force in place of the configured file, after showing what that changes
     Import(diff::Import),
+    /// Write departments, groups and roles to try a pack with, for `cleargate import`
+    #[command(after_help = "Example:\n  cleargate policy samples clearpoint-systems > samples.jsonl\n  \
+                            cleargate import samples.jsonl --dry-run")]
+    Samples {
+        /// A pack that comes with the program
+        #[arg(value_parser = ["clearpoint-strategy", "clearpoint-systems", "clearvantage"])]
+        pack: String,
+    },
     /// Run the tests of the policy
     #[command(after_help = "Example:\n  cleargate policy test\n\nThe exit code is 1 when a test fails.")]
     Test,
@@ -24,6 +33,11 @@ pub(super) async fn run(command: Command, options: &Options, output: &Output) ->
     match command {
         Command::Diff(arguments) => diff::diff(arguments, options, output).await,
         Command::Import(arguments) => diff::import(arguments, options, output).await,
+        Command::Samples { pack } => {
+            let document = access::samples(&pack);
+            let missing = || Failure::new(Exit::Usage, format!("no samples of `{pack}` come with the program"));
+            output.raw(document.ok_or_else(missing)?.as_bytes())
+        }
         Command::Test => test(&Client::open(options)?, output).await,
     }
 }

@@ -77,6 +77,7 @@ const COMMANDS: &[&[&str]] = &[
     &["policy"],
     &["policy", "diff"],
     &["policy", "import"],
+    &["policy", "samples"],
     &["policy", "test"],
     &["reload"],
     &["role"],

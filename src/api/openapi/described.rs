@@ -129,6 +129,7 @@ fn of_people() -> Vec<Operation> {
             .query("sort", "text")
             .query("order", "text")
             .query("signed_in", "flag")
+            .query("no_access", "text")
             .lists("User"),
         Operation::post("/api/v1/users", "Makes an account")
             .needs("`users:create`")

@@ -55,6 +55,25 @@ struct Wish {
     cursor: Option<String>,
     /// Only who is signed in.
     is_signed_in: bool,
+    no_access: NoAccess,
+}
+
+/// What becomes of people whose role keeps them from signing in, such as "No Access".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NoAccess {
+    Include,
+    Exclude,
+    Only,
+}
+
+impl NoAccess {
+    const ALL: [(&str, Self); 3] = [("include", Self::Include), ("exclude", Self::Exclude), ("only", Self::Only)];
+
+    fn read(word: Option<&str>) -> Result<Self, Error> {
+        let Some(word) = word else { return Ok(Self::Include) };
+        let found = Self::ALL.into_iter().find(|(name, _)| *name == word).map(|(_, wish)| wish);
+        found.ok_or_else(|| Error::unknown("no_access", word, Self::ALL.into_iter().map(|(name, _)| name)))
+    }
 }
 
 impl Wish {
@@ -76,16 +95,22 @@ impl Wish {
             Some("true") => return Err(Error::invalid("sort", "does not go with `signed_in`")),
             Some(_) => return Err(Error::invalid("signed_in", "must be true, or left out")),
         };
+        let no_access = NoAccess::read(params.take("no_access")?.as_deref())?;
         let page = params.page::<String>()?;
         params.end()?;
         let sort = sort.map(|sort| (sort, is_descending));
-        Ok(Self { filter, sort, limit: page.limit, cursor: page.after, is_signed_in })
+        Ok(Self { filter, sort, limit: page.limit, cursor: page.after, is_signed_in, no_access })
     }
 
     /// What its cursors hold for.
     fn binding(&self, caller: &Caller, way: &str) -> Binding {
         let filter = self.filter.as_ref().map(ToString::to_string).unwrap_or_default();
-        Binding::of(&["users", &caller.actor.to_string(), &filter, way])
+        let no_access = match self.no_access {
+            NoAccess::Include => "",
+            NoAccess::Exclude => "without-no-access",
+            NoAccess::Only => "no-access",
+        };
+        Binding::of(&["users", &caller.actor.to_string(), &filter, way, no_access])
     }
 }
 
@@ -94,7 +119,7 @@ fn sort_named(word: &str) -> Result<UserSort, Error> {
     found.ok_or_else(|| Error::unknown("sort", word, UserSort::ALL.into_iter().map(UserSort::name)))
 }
 
-/// `GET /users?filter=&sort=&order=&signed_in=&limit=&cursor=`. A page with a filter, or for who is limited to
+/// `GET /users?filter=&sort=&order=&signed_in=&no_access=&limit=&cursor=`. A page with a filter, or for who is limited to
 /// companies, may hold fewer than asked although there are more.
 pub(in crate::api) async fn list(State(api): State<Api>, caller: Caller, params: Params) -> Result<Response, Error> {
     let wish = Wish::read(params)?;
@@ -130,7 +155,7 @@ impl Api {
                     return Ok((items, after.map(|after| cursors.issue(&binding, &after)).transpose()?));
                 }
                 read += 1;
-                items.extend(self.meant(&sight, wish.filter.as_ref(), &user).await?);
+                items.extend(self.meant(&sight, wish, &user).await?);
                 after = Some(position);
             }
             let Some(next) = found.next else { return Ok((items, None)) };
@@ -154,24 +179,25 @@ impl Api {
         let sight = self.sight(caller).await?;
         let mut items = Vec::with_capacity(ids.len());
         for user in &self.services.directory.users_by_id::<crate::model::Attributes>(&ids).await? {
-            items.extend(self.meant(&sight, wish.filter.as_ref(), user).await?);
+            items.extend(self.meant(&sight, wish, user).await?);
         }
         items.sort_by_key(|(id, _)| *id);
         Ok((items, next.map(|next| cursors.issue(&binding, next.as_bytes())).transpose()?))
     }
 
     /// A user as shown, where the caller sees them and the filter means them.
-    async fn meant(
-        &self,
-        sight: &Sight,
-        filter: Option<&Filter>,
-        user: &User,
-    ) -> Result<Option<(UserId, Value)>, Error> {
+    async fn meant(&self, sight: &Sight, wish: &Wish, user: &User) -> Result<Option<(UserId, Value)>, Error> {
         if !sight.sees_user(user) {
             return Ok(None);
         }
+        if wish.no_access != NoAccess::Include {
+            let is_kept_out = self.services.access.is_kept_out(user.id).await?;
+            if is_kept_out != (wish.no_access == NoAccess::Only) {
+                return Ok(None);
+            }
+        }
         let shown = sight.user(user);
-        let Some(filter) = filter else { return Ok(Some((user.id, shown))) };
+        let Some(filter) = &wish.filter else { return Ok(Some((user.id, shown))) };
         let looked = Looked::at(filter, is_shown);
         let groups = if looked.names("groups") { self.direct_groups(user.id).await? } else { Vec::new() };
         let roles = if looked.names("role") { self.direct_roles(user.id).await? } else { Vec::new() };

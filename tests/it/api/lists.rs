@@ -337,3 +337,33 @@ async fn a_store_of_an_earlier_release_gets_its_indexes_and_is_listed_the_long_w
     }
     assert_eq!(rows(&ground).await.len(), 0, "of {} rows none outlives its user", filled.len());
 }
+
+#[tokio::test]
+async fn a_list_of_people_leaves_out_who_has_no_access_or_shows_nobody_else() {
+    let ground = Ground::with("policy.pack = \"clearpoint-strategy\"").await;
+    for (name, roles) in [("ada", &["editor"][..]), ("alan", &[]), ("grace", &["no_access"]), ("gone", &["no_access"])]
+    {
+        ground.user(name, roles).await;
+    }
+    good(ground.root().patch("/api/v1/users/gone", json!({"active": false})).await, StatusCode::OK);
+    for (wish, expected) in [
+        ("", &["ada", "alan", "gone", "grace"][..]),
+        ("&no_access=include", &["ada", "alan", "gone", "grace"]),
+        ("&no_access=exclude", &["ada", "alan"]),
+        ("&no_access=only", &["gone", "grace"]),
+        ("&no_access=only&filter=active%20eq%20true", &["grace"]),
+        ("&no_access=exclude&sort=userName&order=desc", &["ada", "alan"]),
+    ] {
+        let mut found: Vec<String> = all(&ground.root(), wish, 1)
+            .await
+            .iter()
+            .map(|user| user["userName"].as_str().unwrap().to_owned())
+            .collect();
+        found.sort_unstable();
+        assert_eq!(found, expected, "{wish}");
+    }
+    refused(&ground.root().get("/api/v1/users?no_access=exlude").await, 422, Some("no_access"));
+    let page = good(ground.root().get("/api/v1/users?no_access=only&limit=1").await, StatusCode::OK);
+    let cursor = page["next"].as_str().unwrap();
+    refused(&ground.root().get(&format!("/api/v1/users?limit=1&cursor={cursor}")).await, 422, Some("cursor"));
+}

@@ -139,3 +139,32 @@ async fn who_imports_may_do_everything() {
     refused(&import(&most, "/api/v1/import", &document).await, 403, None);
     good(import(&ground.service(&["*:*"]).await, "/api/v1/import", &document).await, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn the_samples_of_each_pack_are_imported_once_and_give_what_the_manuals_say() {
+    for pack in ["clearpoint-strategy", "clearpoint-systems", "clearvantage"] {
+        let ground = Ground::with(&format!("policy.pack = \"{pack}\"\npassword.preset = \"nist-63b-4\"")).await;
+        let samples = cleargate::access::samples(pack).unwrap();
+        let done = good(import(&ground.root(), "/api/v1/import", samples).await, StatusCode::OK);
+        assert_eq!(
+            done["records"]["scope"]["created"],
+            samples.matches("\"kind\":\"scope\"").count(),
+            "{pack}: {done}"
+        );
+        let again = good(import(&ground.root(), "/api/v1/import", samples).await, StatusCode::OK);
+        assert_eq!(again["records"]["group"]["created"], 0, "{pack}: {again}");
+        assert_eq!(again["records"]["group"]["changed"], 0, "{pack}: {again}");
+    }
+    let ground = Ground::with("policy.pack = \"clearpoint-systems\"").await;
+    let samples = cleargate::access::samples("clearpoint-systems").unwrap();
+    good(import(&ground.root(), "/api/v1/import", samples).await, StatusCode::OK);
+    let departments = good(ground.root().get("/api/v1/departments").await, StatusCode::OK);
+    let names: Vec<&str> =
+        departments["items"].as_array().unwrap().iter().map(|d| d["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["Finance Team", "IT Systems Team", "Operations Team"]);
+    ground.user("ada", &[]).await;
+    let body = json!({"users": ["ada"]});
+    good(ground.root().post("/api/v1/groups/data_analysts/members", body).await, StatusCode::OK);
+    let explain = "/api/v1/explain?user=ada&permission=data:export";
+    assert_eq!(good(ground.root().get(explain).await, StatusCode::OK)["allowed"], true);
+}
