@@ -172,11 +172,24 @@ impl From<ticket::Error> for Error {
     }
 }
 
+/// Longest reason of a refusal that somebody outside had a hand in, in characters: it goes to the ledger and to the log.
+const MAX_REASON_CHARS: usize = 300;
+
+/// A reason fit for the ledger: what strangers send does not fill it.
+fn cut(reason: &str) -> String {
+    let mut told: String =
+        reason.chars().take(MAX_REASON_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if told.len() < reason.len() {
+        told.push('…');
+    }
+    told
+}
+
 impl From<upstream::Error> for Error {
     fn from(error: upstream::Error) -> Self {
         match error {
-            upstream::Error::Declined { reason } => Self::Refused { rule: "declined", reason },
-            upstream::Error::Refused { rule, reason } => Self::Refused { rule, reason },
+            upstream::Error::Declined { reason } => Self::Refused { rule: "declined", reason: cut(&reason) },
+            upstream::Error::Refused { rule, reason } => Self::Refused { rule, reason: cut(&reason) },
             upstream::Error::Unavailable { reason } => Self::Unavailable(reason),
         }
     }

@@ -448,7 +448,8 @@ impl Directory {
 
     /// The same for the first sign-in to an existing account by a connector that may link to it. Who signed in to it by
     /// others need not be the same person: of the other links only those of the account's owner and those that `stays`
-    /// names are kept, and every session ends.
+    /// names are kept, and every session ends. Where a link is cut, second factors go too: who set them up need not be the
+    /// same person either.
     pub(crate) async fn stage_first_link(
         &self,
         change: &mut Change,
@@ -460,6 +461,7 @@ impl Directory {
         let (authority, now) = (self.authority(permit), self.clock.now());
         let mut rid = existing.clone();
         rid.links.retain(|link| existing.owner.as_ref() == Some(&link.source) || stays(&link.source));
+        let is_cut = rid.links.len() < existing.links.len();
         let mut plan = plan(Some(&rid), record, &authority, existing.id, now)?;
         // Links that are cut do not make it an account that never had any.
         if let UserPlan::Change { after, .. } = &mut plan
@@ -468,7 +470,11 @@ impl Directory {
             after.by_hand = existing.by_hand;
         }
         let mut staged = self.stage_plan(change, permit, Some(existing), plan).await?;
-        let ended = self.belongings.shut(change, existing.id).await?;
+        let ended = if is_cut {
+            self.belongings.hand_over(change, existing.id).await?
+        } else {
+            self.belongings.shut(change, existing.id).await?
+        };
         staged.event = staged.event.map(|event| with_ended(event, ended));
         Ok(staged)
     }
@@ -561,7 +567,10 @@ impl Directory {
         }
         let is_left = before.status == Status::Active && after.status != Status::Active;
         let is_claimed = before.owner.is_none() && after.owner.is_some();
-        if is_left || is_claimed {
+        if is_claimed && !before.is_by_hand() {
+            let ended = self.belongings.hand_over(change, after.id).await?;
+            event = with_ended(event, ended);
+        } else if is_left || is_claimed {
             let ended = self.belongings.shut(change, after.id).await?;
             event = with_ended(event, ended);
         }

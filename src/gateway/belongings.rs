@@ -58,6 +58,14 @@ impl directory::Belongings for Belongings {
         })
     }
 
+    fn hand_over<'a>(&'a self, change: &'a mut Change, user: UserId) -> BoxFuture<'a, Result<usize, store::Error>> {
+        Box::pin(async move {
+            self.factors.remove_in(change, user).await?;
+            self.lockout.forget_known_in(change, user);
+            self.shut(change, user).await
+        })
+    }
+
     fn moved<'a>(
         &'a self,
         change: &'a mut Change,

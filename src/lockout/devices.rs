@@ -254,7 +254,7 @@ impl Lockout {
     }
 
     /// Forgets the known devices of an account inside a change of the caller's that deletes it.
-    pub(super) fn forget_known_in(&self, change: &mut Change, user: UserId) {
+    pub fn forget_known_in(&self, change: &mut Change, user: UserId) {
         change.delete(&KNOWN, self.organisation, &user);
     }
 

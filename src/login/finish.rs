@@ -405,12 +405,23 @@ impl Login {
         id: &str,
         until: Timestamp,
     ) -> Result<(), Error> {
+        self.check_unclaimed(change, connector, id).await?;
         let key = (connector.clone(), id.to_owned());
-        if change.find(&CLAIMS, OrganisationId::DEFAULT, &key).await?.is_some() {
-            return Err(Error::refused("replay", "the answer was used before"));
-        }
         change.put_until(&CLAIMS, OrganisationId::DEFAULT, &key, &until, Some(until))?;
         Ok(())
+    }
+
+    /// Refuses what was used before.
+    pub(super) async fn check_unclaimed(
+        &self,
+        change: &mut Change,
+        connector: &SourceId,
+        id: &str,
+    ) -> Result<(), Error> {
+        match change.find(&CLAIMS, OrganisationId::DEFAULT, &(connector.clone(), id.to_owned())).await? {
+            Some(_) => Err(Error::refused("replay", "the answer was used before")),
+            None => Ok(()),
+        }
     }
 
     /// The account that an identity stands for: the one it is linked to, else the one of its name if the connector may

@@ -16,7 +16,7 @@ use minicbor::{Decode, Encode};
 use super::return_to::ReturnTo;
 use super::routes::{MAX_ANSWER_BYTES, MAX_FORM_BYTES, depart, form, no_connector, page, reference};
 use super::{Connector, Error, Login, PASSWORD, pages, pending, ticket};
-use crate::audit::{Change, Event, EventKind, Outcome};
+use crate::audit::{Change, Event, EventKind, Housekeeping, Outcome};
 use crate::clock::Timestamp;
 use crate::http::{Access, Rate, Route, Takes, circumstance, problem};
 use crate::limit::Subject;
@@ -115,7 +115,9 @@ impl Login {
         }
     }
 
-    /// Carries out a logout that a provider asks for, and tells which sessions ended.
+    /// Carries out a logout that a provider asks for, and tells which sessions ended. First sign-ins that came before are shut
+    /// out, then what is open ends; the request is used up with the second, so that it can be sent again when the browser
+    /// that brought it went away in between.
     async fn log_out(
         &self,
         connector: &SourceId,
@@ -124,32 +126,34 @@ impl Login {
     ) -> Result<Vec<Session>, Error> {
         let services = &self.services;
         let event = |kind| Event::new(services.clock.now(), kind, &Actor::Anonymous).within(circumstance);
-        let write_down = |mut change: Change| async move {
-            self.claim_once(&mut change, connector, &request.claim.id, request.claim.until).await?;
+        let shut_out = |mut change: Change| async move {
+            self.check_unclaimed(&mut change, connector, &request.claim.id).await?;
             let sessions = request.sessions.iter().map(|session| Some(session.as_str()));
             let all = request.sessions.is_empty().then_some(None);
             for session in sessions.chain(all) {
-                let out = LoggedOut { at: request.issued };
-                let (key, until) = (key(connector, request.subject.as_deref(), session), Some(out.until()));
+                let key = key(connector, request.subject.as_deref(), session);
+                let before = change.find(&LOGGED_OUT, OrganisationId::DEFAULT, &key).await?;
+                let at = before.map_or(request.issued, |before| before.at.max(request.issued));
+                let out = LoggedOut { at };
+                let until = Some(out.until());
                 change.put_until(&LOGGED_OUT, OrganisationId::DEFAULT, &key, &out, until)?;
+            }
+            change.commit_quietly(Housekeeping::Login).await?;
+            Ok::<_, Error>(())
+        };
+        services.ledger.retry(shut_out).await?;
+        let end = |mut change: Change| async move {
+            self.claim_once(&mut change, connector, &request.claim.id, request.claim.until).await?;
+            let (subject, names) = (request.subject.as_deref(), &request.sessions);
+            let ended = services.sessions.end_at_upstream(&mut change, connector, subject, names).await?;
+            for session in &ended {
+                let reason = format!("signed out at the provider `{connector}`");
+                let event = event(EventKind::SessionEnded).on("session", session.id, "");
+                change.also(event.detail("user", session.user).detail("reason", reason));
             }
             let event = event(EventKind::LogoutReceived).detail("connector", connector);
             change.commit(event.detail("sessions_named", request.sessions.len())).await?;
-            Ok::<_, Error>(())
-        };
-        services.ledger.retry(write_down).await?;
-        let end = |mut change: Change| async move {
-            let (subject, names) = (request.subject.as_deref(), &request.sessions);
-            let ended = services.sessions.end_at_upstream(&mut change, connector, subject, names).await?;
-            let mut events = ended.iter().map(|session| {
-                let reason = format!("signed out at the provider `{connector}`");
-                let event = event(EventKind::SessionEnded).on("session", session.id, "");
-                event.detail("user", session.user).detail("reason", reason)
-            });
-            let Some(first) = events.next() else { return Ok::<_, Error>(ended) };
-            events.for_each(|event| change.also(event));
-            change.commit(first).await?;
-            Ok(ended)
+            Ok::<_, Error>(ended)
         };
         services.ledger.retry(end).await
     }

@@ -265,8 +265,7 @@ impl SamlConnector {
             recipient: &self.addresses.consumer,
             request,
             requested,
-            // Without a request there is nothing that it could be newer than.
-            is_forced: self.options.force_authn && request.is_some(),
+            is_forced: self.options.force_authn,
             contexts: &self.options.contexts,
             now: self.clock.now(),
             skew: self.clock_skew,

@@ -5,6 +5,7 @@ use http::StatusCode;
 use serde_json::json;
 
 use super::provider::{Stage, roles};
+use crate::support::authenticator::enrol;
 use crate::support::gateway::{Reply, record};
 
 /// `corp` vouches for example.org, `partner` for nothing, `tenant` for tenant.example only.
@@ -96,6 +97,7 @@ async fn a_source_that_takes_an_account_over_leaves_nobody_in_it() {
     let reply = stage.sign_in_by("partner", &mut squatter, "bob", &["staff"]).await;
     assert_eq!(reply.status, StatusCode::SEE_OTHER);
     assert_eq!(roles(&mut squatter).await, json!(["viewer"]));
+    enrol(&stage.gateway, &mut squatter, "").await;
     let (okta, bob) = (stage.gateway.connection("okta").await, stage.find("bob").await.unwrap());
     let directory = stage.gateway.gateway.directory();
     let taken = directory
@@ -107,6 +109,8 @@ async fn a_source_that_takes_an_account_over_leaves_nobody_in_it() {
         .unwrap();
     assert_eq!(connectors_of(&taken), ["okta"]);
     assert_eq!(squatter.get("/").await.location(), "/login", "the session has ended");
+    let left = stage.gateway.gateway.factors().enrolled(bob.id).await.unwrap();
+    assert!(!left.is_any() && left.recovery_codes == 0, "a factor would let the squatter in, and keep the owner out");
     let grants = stage.gateway.gateway.access().grants();
     let held = grants.list(cleargate::model::Subject::User(bob.id)).await.unwrap();
     assert_eq!(held, [], "roles that the provider's groups gave go with its link");
@@ -133,6 +137,7 @@ async fn the_connector_that_is_trusted_for_a_domain_turns_others_out() {
     let mut squatter = stage.gateway.visitor();
     stage.sign_in_by("partner", &mut squatter, "ada@example.org", &["staff"]).await;
     assert_eq!(squatter.get("/").await.status, StatusCode::OK);
+    enrol(&stage.gateway, &mut squatter, "").await;
     let mut owner = stage.gateway.visitor();
     assert_eq!(stage.sign_in_by("corp", &mut owner, "ada@example.org", &[]).await.status, StatusCode::SEE_OTHER);
     assert_eq!(connectors_of(&stage.find("ada@example.org").await.unwrap()), ["corp"]);

@@ -218,3 +218,19 @@ fn a_sign_in_that_the_provider_begins_is_taken_by_choice_only() {
     assert_eq!(rule(take(&plain, &unasked(&plain))), "in-response-to");
     assert!(!plain.connector.takes_unsolicited());
 }
+
+#[test]
+fn a_sign_in_that_the_provider_begins_is_as_fresh_as_one_of_ours_must_be() {
+    let stage = demanding(Options { unsolicited: true, force_authn: true, ..Options::default() });
+    let take = |response: &str| {
+        let answer = Answer { fields: vec![("SAMLResponse".to_owned(), BASE64_STANDARD.encode(response))] };
+        stage.connector.finish_unsolicited(&answer).now_or_never().expect("at once")
+    };
+    let draft = stage.draft();
+    let instant = part(&draft, "AuthnInstant=\"", "Z\"").to_owned();
+    let hours_ago = format!("AuthnInstant=\"{}\"", START.minus(Duration::from_secs(3600)));
+    let asked = format!(" InResponseTo=\"{}\"", stage.request.id);
+    let old =
+        stage.sign(&swap(&draft, &instant, &hours_ago).replace(&asked, "").replace(&format!("{} ", &asked[1..]), ""));
+    assert_eq!(rule(take(&old)), "authentication");
+}
