@@ -145,6 +145,9 @@ pub(super) struct Record {
     created: Timestamp,
     #[n(9)]
     last_used: Option<Timestamp>,
+    /// Whether it has verified its holder beside another proof; absent: no.
+    #[n(10)]
+    is_verified: Option<bool>,
 }
 
 /// A passkey, as its owner and administrators see it.
@@ -247,7 +250,8 @@ impl Factors {
         let now = self.clock.now();
         let challenge = answer.challenge(Ceremony::Registration, party)?;
         self.challenges.check(&challenge, Ceremony::Registration, &Place { user: Some(user), secret }, now)?;
-        let Registered { id, key, sign_count, is_backup_eligible, is_backed_up, transports } = register(party, answer)?;
+        let Registered { id, key, sign_count, is_backup_eligible, is_backed_up, is_verified, transports } =
+            register(party, answer)?;
         let record = Record {
             id: PasskeyId::new(now, &self.ids),
             credential: id.into(),
@@ -259,6 +263,7 @@ impl Factors {
             name: name_of(name),
             created: now,
             last_used: None,
+            is_verified: Some(is_verified),
         };
         Ok(Enrolment { what: What::Passkey(record), recovery: self.new_codes(user) })
     }
@@ -300,10 +305,13 @@ impl Factors {
             key: &record.key,
             sign_count: record.sign_count,
             is_backup_eligible: record.is_backup_eligible,
+            is_verified: record.is_verified == Some(true),
             user: user.as_bytes(),
         };
+        let known_to_verify = known.is_verified;
         let shown = authenticate(party, &known, answer, place.user.is_none())?;
         (record.sign_count, record.is_backed_up) = (shown.sign_count, shown.is_backed_up);
+        record.is_verified = Some(known_to_verify || (shown.is_verified && place.user.is_some()));
         record.last_used = Some(now);
         let id = record.id;
         change.put(&PASSKEYS, self.organisation, &user, &row)?;

@@ -12,7 +12,6 @@ use super::{Error, Login, PASSWORD, ReturnTo, SignedIn, pages};
 use crate::audit::{Event, EventKind};
 use crate::credential::{self, Lane, Prepared, Verdict, Verified};
 use crate::http::{Access, Rate, Route, Takes};
-use crate::limit::Subject as Limited;
 use crate::model::{User, Words, say};
 use crate::notify::Notice;
 use crate::secret::Secret;
@@ -69,8 +68,7 @@ impl Login {
         parts: &Parts,
     ) -> Result<Verified, Error> {
         let user = &signed_in.user;
-        let name = user.user_name.folded();
-        self.services.limits.check(Rate::SignIn, Limited::Account(name.as_str())).map_err(Error::TooMany)?;
+        self.check_own_allowance(user)?;
         let check = async {
             match self.services.credentials.verify(Some(user.id), old, Lane::Interactive).await? {
                 Verdict::Verified(verified) => Ok(verified),

@@ -76,13 +76,22 @@ impl Login {
         Ways { app: enrolled.code.is_some(), passkeys: enrolled.passkeys > 0 && self.party.is_some() }
     }
 
+    /// The allowance of who has proved already that they are somebody: tries at the sign-in page do not use it up, since
+    /// no folded name has a capital letter.
+    ///
+    /// # Errors
+    /// `TooMany`.
+    pub(super) fn check_own_allowance(&self, user: &User) -> Result<(), Error> {
+        let own = format!("Proved:{}", user.id);
+        self.services.limits.check(Rate::SignIn, Limited::Account(&own)).map_err(Error::TooMany)
+    }
+
     /// Checks a code of somebody's second factor and uses it up: counted like a password, in a count of its own.
     ///
     /// # Errors
     /// `Refused` when it is wrong or the factors are locked; `TooMany`, `Busy`, `Store`.
     pub(super) async fn check_code(&self, user: &User, code: &str, parts: &Parts) -> Result<FactorKind, Error> {
-        let name = user.user_name.folded();
-        self.services.limits.check(Rate::SignIn, Limited::Account(name.as_str())).map_err(Error::TooMany)?;
+        self.check_own_allowance(user)?;
         let code = Secret::new(code.to_owned());
         let circumstance = &visit(parts).circumstance;
         let check = async {

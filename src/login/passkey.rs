@@ -18,7 +18,6 @@ use super::{Error, Login, PASSKEY, SignedIn, pages};
 use crate::audit::Housekeeping;
 use crate::credential::passkey::{self, Answer, Party, Place};
 use crate::http::{Access, Rate, Route, Takes, parse_json, problem};
-use crate::limit::Subject as Limited;
 use crate::lockout::Subject;
 use crate::model::{Circumstance, PasskeyId, User, Words, say};
 use crate::secret::Secret;
@@ -183,8 +182,7 @@ impl Login {
         place: &Place<'_>,
         circumstance: &Circumstance,
     ) -> Result<PasskeyId, Error> {
-        let name = user.user_name.folded();
-        self.services.limits.check(Rate::SignIn, Limited::Account(name.as_str())).map_err(Error::TooMany)?;
+        self.check_own_allowance(user)?;
         let check = self.use_passkey(user, credential, place);
         self.guarded(Subject::Factor(user.id, &user.user_name), circumstance, check).await
     }
@@ -266,8 +264,22 @@ impl Login {
         let id = self.services.factors.owner_of(&answer).await?.ok_or_else(nobody)?;
         let user = owner.insert(self.services.directory.find_user(id).await?.ok_or_else(nobody)?);
         let place = Place { user: None, secret };
-        let shown = self.check_passkey(user, credential, &place, &visit.circumstance).await?;
+        // Not counted: a signature is not guessed, and whoever knows the credential's id could lock its owner out.
+        let shown = self.use_passkey(user, credential, &place).await?;
+        if !self.keeps_account(user).await? {
+            let reason = "the account is an identity provider's alone, which has to be asked";
+            return Err(Error::refused("passkey-alone", reason));
+        }
         self.finish(Proof::Passkey(user.id, shown), visit, return_to).await
+    }
+
+    /// Whether somebody else than an identity provider keeps an account: an administrator, a source, or a password here.
+    /// Of others only the provider knows whether they still may come.
+    async fn keeps_account(&self, user: &User) -> Result<bool, Error> {
+        if user.is_by_hand() || user.owner.is_some() {
+            return Ok(true);
+        }
+        Ok(self.services.credentials.find(user.id).await?.is_some())
     }
 
     /// Who is signed in and sent a question of their own page, with the secret of their session.

@@ -36,9 +36,14 @@ impl Login {
         return_to: &ReturnTo,
     ) -> Result<Finished, Error> {
         let folded = fold(user_name);
-        self.services.limits.check(Rate::SignIn, Limited::Account(folded.as_str())).map_err(Error::TooMany)?;
         let user = self.services.directory.find_user_by_name(user_name).await?;
         let is_known = self.is_known(user.as_ref(), visit).await?;
+        // A browser that the account knows has an allowance that strangers do not use up; no folded name has a capital.
+        let allowance = match (&user, visit.device) {
+            (Some(user), Some(device)) if is_known => format!("Known:{}:{device}", user.id),
+            _ => folded.as_str().to_owned(),
+        };
+        self.services.limits.check(Rate::SignIn, Limited::Account(&allowance)).map_err(Error::TooMany)?;
         if let (Some(address), false) = (visit.circumstance.address, is_known) {
             self.services.limits.spray().check(address).map_err(Error::TooMany)?;
         }

@@ -13,7 +13,6 @@ use super::step::Step;
 use super::{Error, Login};
 use crate::credential;
 use crate::http::{Access, Rate, Route, Takes};
-use crate::limit::Subject;
 use crate::model::{Words, say};
 use crate::secret::Secret;
 
@@ -132,8 +131,7 @@ impl Login {
         if step != Step::ChangePassword {
             return Err(Error::refused("step", "the sign-in does not wait for a new password"));
         }
-        let name = user.user_name.folded();
-        self.services.limits.check(Rate::SignIn, Subject::Account(name.as_str())).map_err(Error::TooMany)?;
+        self.check_own_allowance(&user)?;
         let new = Secret::new(new.to_owned());
         if !new.matches(again) {
             return Ok(Chosen::Unmet(vec![DIFFERENT.text().to_owned()]));

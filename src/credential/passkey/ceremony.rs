@@ -83,6 +83,7 @@ pub(super) struct Registered {
     pub(super) sign_count: u32,
     pub(super) is_backup_eligible: bool,
     pub(super) is_backed_up: bool,
+    pub(super) is_verified: bool,
     pub(super) transports: Vec<String>,
 }
 
@@ -92,13 +93,13 @@ pub(super) fn register(party: &Party, answer: &Answer) -> Result<Registered, Err
     let data = AuthenticatorData::read(of_attestation_object(&object)?)?;
     check_data(party, &data)?;
     let (sign_count, is_backup_eligible) = (data.sign_count, data.is_backup_eligible());
-    let is_backed_up = data.is_backed_up();
+    let (is_backed_up, is_verified) = (data.is_backed_up(), data.is_verified());
     let attested = data.attested.ok_or_else(|| refused("form", "there is no new credential in the answer"))?;
     if attested.id != answer.id {
         return Err(refused("credential", "the answer names another credential than it holds"));
     }
     let (id, key, transports) = (attested.id, attested.key, answer.transports());
-    Ok(Registered { id, key, sign_count, is_backup_eligible, is_backed_up, transports })
+    Ok(Registered { id, key, sign_count, is_backup_eligible, is_backed_up, is_verified, transports })
 }
 
 /// What is kept of a credential, for an authentication.
@@ -107,6 +108,8 @@ pub(super) struct Known<'a> {
     pub(super) key: &'a [u8],
     pub(super) sign_count: u32,
     pub(super) is_backup_eligible: bool,
+    /// Whether it verified who held it when somebody else vouched for them too (`uvInitialized`, WebAuthn section 4).
+    pub(super) is_verified: bool,
     /// What its owner is called to authenticators.
     pub(super) user: &'a [u8],
 }
@@ -116,6 +119,7 @@ pub(super) struct Known<'a> {
 pub(super) struct Shown {
     pub(super) sign_count: u32,
     pub(super) is_backed_up: bool,
+    pub(super) is_verified: bool,
 }
 
 /// Holds the answer to an authentication against the rules, the challenge besides. `is_alone` where nothing else proves
@@ -129,6 +133,10 @@ pub(super) fn authenticate(party: &Party, known: &Known<'_>, answer: &Answer, is
     }
     if is_alone && !data.is_verified() {
         return Err(refused("verification", "the passkey did not verify who holds it"));
+    }
+    if is_alone && !known.is_verified {
+        // Whoever found a key without a PIN may have set one.
+        return Err(refused("verification", "the passkey has never verified who holds it beside another proof"));
     }
     if data.is_backup_eligible() != known.is_backup_eligible {
         return Err(refused("backup", "the passkey says otherwise than before whether it may be copied"));
@@ -150,7 +158,7 @@ pub(super) fn authenticate(party: &Party, known: &Known<'_>, answer: &Answer, is
     if is_counting && data.sign_count <= known.sign_count {
         return Err(refused(super::COPIED, "the passkey counted fewer uses than before: there may be a copy of it"));
     }
-    Ok(Shown { sign_count: data.sign_count, is_backed_up: data.is_backed_up() })
+    Ok(Shown { sign_count: data.sign_count, is_backed_up: data.is_backed_up(), is_verified: data.is_verified() })
 }
 
 /// What holds in both ceremonies.

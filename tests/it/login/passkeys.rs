@@ -1,6 +1,7 @@
 //! Passkeys: made, shown instead of a password and after one, and refused whatever is wrong with them.
 
 mod hostile;
+mod strangers;
 
 use std::time::Duration;
 
