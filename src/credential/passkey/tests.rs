@@ -125,7 +125,7 @@ enum Part<'a> {
 
 fn key(parts: &[(i64, Part<'_>)]) -> Vec<u8> {
     let mut encoder = Encoder::new(Vec::new());
-    encoder.map(parts.len() as u64).unwrap();
+    encoder.map(u64::try_from(parts.len()).unwrap()).unwrap();
     for (label, part) in parts {
         encoder.i64(*label).unwrap();
         match part {

@@ -3,12 +3,14 @@
 mod hostile;
 mod strangers;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_lc_rs::rsa::KeySize;
 use axum::body::Body;
+use cleargate::access::{Bound, NewGrant};
 use cleargate::audit::{Event, EventKind};
-use cleargate::model::Level;
+use cleargate::model::{Level, Subject};
 use cleargate::session::Method;
 use cleargate::store;
 use http::{HeaderValue, Method as HttpMethod, StatusCode, header};
@@ -217,6 +219,21 @@ async fn a_passkey_signs_in_while_the_password_is_locked_and_not_past_anything_e
     assert!(says(failed.last().unwrap(), "rule", "inactive"), "{failed:?}");
     directory.set_active(&gateway.task(), ada.id, true).await.unwrap();
     assert_eq!(sign_in_by(&mut visitor(&gateway), &key).await.location(), "/");
+    let access = gateway.gateway.access();
+    for bound in [Bound::User(ada.id), Bound::Organisation] {
+        let elsewhere = BTreeMap::from([(bound.clone(), vec!["203.0.113.0/24".parse().unwrap()])]);
+        access.set_network_rules(&gateway.task(), None, &elsewhere).await.unwrap();
+        assert_eq!(sign_in_by(&mut visitor(&gateway), &key).await.status, StatusCode::UNAUTHORIZED);
+        access.set_network_rules(&gateway.task(), None, &BTreeMap::from([(bound, Vec::new())])).await.unwrap();
+        assert_eq!(sign_in_by(&mut visitor(&gateway), &key).await.location(), "/");
+    }
+    let grant = NewGrant::new(Subject::User(ada.id), "no_access".parse().unwrap());
+    access.grants().create(&gateway.task(), &access.roles(), grant).await.unwrap();
+    assert_eq!(sign_in_by(&mut visitor(&gateway), &key).await.status, StatusCode::UNAUTHORIZED);
+    let failed = events(&gateway, EventKind::SignInFailed).await;
+    let rules = failed.iter().rev().take(3).map(|event| says(event, "rule", "network"));
+    assert_eq!(rules.collect::<Vec<_>>(), [false, true, true], "{failed:?}");
+    assert!(says(failed.last().unwrap(), "rule", "no-access"));
 }
 
 #[tokio::test]
