@@ -94,6 +94,9 @@ struct Password {
     /// Random, made anew each time that a password is set; another hash of the same password keeps it.
     #[n(3)]
     mark: Option<ByteArray<16>>,
+    /// It was long enough only because its user had a second factor then; absent otherwise.
+    #[n(4)]
+    needs_factor: Option<bool>,
 }
 
 impl Password {
@@ -174,6 +177,7 @@ pub struct Credentials {
     organisation: OrganisationId,
     hasher: Hasher,
     policy: PasswordPolicy,
+    factors: Option<Factors>,
 }
 
 impl Credentials {
@@ -186,7 +190,24 @@ impl Credentials {
         hasher: Hasher,
         policy: PasswordPolicy,
     ) -> Self {
-        Self { ledger, clock, ids, organisation, hasher, policy }
+        Self { ledger, clock, ids, organisation, hasher, policy, factors: None }
+    }
+
+    /// The same, which knows who has a second factor: a policy may ask less of their passwords.
+    #[must_use]
+    pub fn with_factors(self, factors: Factors) -> Self {
+        Self { factors: Some(factors), ..self }
+    }
+
+    /// Whether a user has a second factor.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Unavailable`.
+    pub async fn has_factor(&self, user: UserId) -> Result<bool, store::Error> {
+        match &self.factors {
+            Some(factors) => Ok(factors.enrolled(user).await?.is_any()),
+            None => Ok(false),
+        }
     }
 
     /// The policy in force.
@@ -217,12 +238,13 @@ impl Credentials {
     ///
     /// [`set_in`]: Credentials::set_in
     pub async fn prepare_for(&self, user: &User, password: &Secret, must_change: bool) -> Result<Prepared, Error> {
-        let unmet = self.policy.check(password, &context(user));
+        let unmet = self.policy.check(password, &context(user), self.has_factor(user.id).await?);
         if !unmet.is_empty() {
             return Err(Error::Invalid { unmet });
         }
         let Prepared(record) = self.prepare(password, Lane::Interactive).await?;
-        Ok(Prepared(Password { must_change, ..record }))
+        let needs_factor = self.policy.needs_factor(password).then_some(true);
+        Ok(Prepared(Password { must_change, needs_factor, ..record }))
     }
 
     /// Hashes a password, whatever the policy says of it: for a source that has a policy of its own. [`set_in`] sets it.
@@ -239,7 +261,7 @@ impl Credentials {
         let output = self.hasher.hash(lane, cost, salt, normal).await?;
         let hash = phc::render(cost, &salt, &output);
         let mark = Some(self.ids.bytes::<16>().into());
-        Ok(Prepared(Password { hash, set: self.clock.now(), must_change: false, mark }))
+        Ok(Prepared(Password { hash, set: self.clock.now(), must_change: false, mark, needs_factor: None }))
     }
 
     /// Sets a hashed password inside a change of the caller's, who commits it with the event that this gives.
@@ -303,14 +325,16 @@ impl Credentials {
     /// # Errors
     /// `Invalid` with every unmet part, `Busy`, `Corrupt`, `Store`.
     pub async fn prepare_choice(&self, user: &User, password: &Secret) -> Result<Prepared, Error> {
-        let unmet = self.policy.check(password, &context(user));
+        let unmet = self.policy.check(password, &context(user), self.has_factor(user.id).await?);
         if !unmet.is_empty() {
             return Err(Error::Invalid { unmet });
         }
         if let Verdict::Verified(_) = self.verify(Some(user.id), password, Lane::Interactive).await? {
             return Err(Error::Invalid { unmet: vec![Unmet::Unchanged] });
         }
-        self.prepare(password, Lane::Interactive).await
+        let Prepared(record) = self.prepare(password, Lane::Interactive).await?;
+        let needs_factor = self.policy.needs_factor(password).then_some(true);
+        Ok(Prepared(Password { needs_factor, ..record }))
     }
 
     /// Checks a password; `None` for a name that belongs to nobody, which takes as long as a wrong one. A right one whose
@@ -338,8 +362,17 @@ impl Credentials {
             self.rehash(user, &record, normal).await?;
         }
         let is_old = self.policy.expires_after().is_some_and(|age| self.clock.now() >= record.set.plus(age));
-        let must_change = record.must_change || is_old;
+        let must_change = record.must_change || self.is_outgrown(user, &record, is_old).await?;
         Ok(Verdict::Verified(Verified { user, must_change, version: record.version() }))
+    }
+
+    /// Whether a password is no longer enough: too old, or too short for somebody who has no second factor any more.
+    async fn is_outgrown(&self, user: UserId, record: &Password, is_old: bool) -> Result<bool, store::Error> {
+        let needs_factor = record.needs_factor == Some(true);
+        if is_old && self.policy.expires_with_factor() {
+            return Ok(true);
+        }
+        Ok((is_old || needs_factor) && !self.has_factor(user).await?)
     }
 
     /// Whether the password that was verified is still the user's, as part of a change that fails when it is replaced

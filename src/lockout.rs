@@ -107,9 +107,14 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Whether it is made from a device that the account knows.
-    pub fn is_from_known_device(&self) -> bool {
-        matches!(self.place, Place::Device(..))
+    /// On what it is counted, a word for metrics.
+    pub fn kind(&self) -> &'static str {
+        match self.place {
+            Place::Device(..) => "device",
+            Place::Factor(..) => "factor",
+            Place::Phantom(_) => "nobody",
+            Place::User(..) => "password",
+        }
     }
 }
 

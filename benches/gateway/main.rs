@@ -105,7 +105,8 @@ impl Extent {
 
 /// Nothing is refused for coming too often.
 const LINES: &str = "[limits]\nscim = \"1000000000/1m\"\napi = \"1000000000/1m\"\npage = \"1000000000/1m\"\n\
-                     sign_in = \"1000000000/1m\"\nsign_in_account = \"1000000000/1m\"\n[log]\nfilter = \"warn\"\n\
+                     sign_in = \"1000000000/1m\"\nsign_in_account = \"1000000000/1m\"\n\
+                     sign_in_global = \"1000000000/1m\"\nspray_names = 0\nspray_same_password = 0\n[log]\nfilter = \"warn\"\n\
                      [[scim]]\nid = \"bench\"\nbrake.at_least = 1_000_000_000\n";
 
 #[tokio::main(flavor = "current_thread")]
@@ -161,6 +162,7 @@ async fn main() {
             table.add(Row { name: name.to_owned(), ours: Measure::median(measures), theirs: [None, None] });
         }
         told.push(signing_in::under_flood(&daemon, &extent).await);
+        told.push(signing_in::of_names(&daemon).await);
         eprintln!("{} sessions", extent.sessions);
         told.push(sessions::many(extent.sessions).await);
     }

@@ -1,5 +1,7 @@
 //! The session check, and signing in by password and by SAML.
 
+use std::time::{Duration, Instant};
+
 use base64::{Engine, prelude::BASE64_STANDARD};
 use cleargate::clock::Clock;
 use cleargate::sandbox::saml::{Idp, IdpKey, KeyKind, Person, Request};
@@ -34,7 +36,8 @@ pub fn provider() -> Idp {
 /// Every operation by name, a measure for each round.
 pub async fn measure(daemon: &Daemon, provider: &Idp, extent: &Extent) -> Vec<(&'static str, Vec<Measure>)> {
     for number in 0..PEOPLE {
-        let user = json!({"userName": format!("password-{number}@example.org"), "password": PASSWORD});
+        let user = json!({"userName": format!("password-{number}@example.org"), "password": PASSWORD,
+            "must_change_password": false});
         let answer = daemon.admin().post("/api/v1/users").json(&user).send().await;
         assert_eq!(answer.status, 201, "{}", answer.text());
     }
@@ -91,7 +94,7 @@ async fn by_password(daemon: &Daemon, count: usize) -> Measure {
 /// How long checks take while others try passwords.
 pub async fn under_flood(daemon: &Daemon, extent: &Extent) -> String {
     let name = "flooded@example.org";
-    let user = json!({"userName": name, "password": PASSWORD});
+    let user = json!({"userName": name, "password": PASSWORD, "must_change_password": false});
     let answer = daemon.admin().post("/api/v1/users").json(&user).send().await;
     assert_eq!(answer.status, 201, "{}", answer.text());
     let browser = daemon.client();
@@ -101,6 +104,45 @@ pub async fn under_flood(daemon: &Daemon, extent: &Extent) -> String {
     let cookie = format!("cleargate={}", browser.cookie(&browser.host(), "cleargate").unwrap());
     let forms = [form(daemon).await];
     super::sessions::under_flood(daemon, &cookie, &forms, extent.each).await
+}
+
+/// How long a wrong password takes for names that are somebody's and for names that are nobody's.
+pub async fn of_names(daemon: &Daemon) -> String {
+    const NAMES: usize = 100;
+    const TRIES: usize = 5;
+    for number in 0..NAMES {
+        let user = json!({"userName": format!("known-{number}@example.org"), "password": PASSWORD,
+            "must_change_password": false});
+        let answer = daemon.admin().post("/api/v1/users").json(&user).send().await;
+        assert_eq!(answer.status, 201, "{}", answer.text());
+    }
+    let (cookie, csrf) = form(daemon).await;
+    let mut connection = Connection::new(&daemon.url(), &[("cookie", &cookie), FORM]);
+    let mut took: [Vec<Duration>; 2] = Default::default();
+    // Each password once, so that nothing looks like spraying; five tries of a name, so that nothing is locked.
+    for number in 0..NAMES * TRIES {
+        for (took, kind) in took.iter_mut().zip(["known", "nobody"]) {
+            let body = form_urlencoded::Serializer::new(String::new())
+                .append_pair("username", &format!("{kind}-{}@example.org", number % NAMES))
+                .append_pair("password", &format!("wrong {kind} {number}"))
+                .append_pair("csrf", &csrf)
+                .finish();
+            let call = Call { method: Method::POST, path: "/login/password".to_owned(), body, expected: &[401] };
+            let began = Instant::now();
+            connection.send(&call).await;
+            took.push(began.elapsed());
+        }
+    }
+    let [known, nobody] = took.map(|mut took| {
+        took.sort_unstable();
+        took[took.len() / 2].as_secs_f64() * 1000.0
+    });
+    let apart = (known / nobody - 1.0).abs() * 100.0;
+    format!(
+        "A wrong password takes {known:.2} ms for a name of somebody and {nobody:.2} ms for one of nobody: {apart:.1} % apart \
+         (medians of {}).",
+        NAMES * TRIES
+    )
 }
 
 async fn session_check(daemon: &Daemon, extent: &Extent) -> Measure {

@@ -20,9 +20,9 @@ pub struct Limits {
     pub sign_in_account: Quota,
     /// Sign-in attempts of everybody together; default 6000 a minute.
     pub sign_in_global: Quota,
-    /// Of how many names an address may try wrong passwords within ten minutes, 5 to 200; default 20.
+    /// Of how many names an address may try wrong passwords within ten minutes, up to 200; default 20, 0 for any.
     pub spray_names: u32,
-    /// On how many names an address may try one wrong password within ten minutes, 2 to 200; default 5.
+    /// On how many names an address may try one wrong password within ten minutes, up to 200; default 5, 0 for any.
     pub spray_same_password: u32,
 }
 
@@ -72,8 +72,8 @@ impl Limits {
             sign_in_account: quota("sign_in_account", 30),
             // What one core hashes in a minute, and more than anybody signs in.
             sign_in_global: quota("sign_in_global", 6000),
-            spray_names: section.between("spray_names", 20, 5, 200),
-            spray_same_password: section.between("spray_same_password", 5, 2, 200),
+            spray_names: section.between("spray_names", 20, 0, 200),
+            spray_same_password: section.between("spray_same_password", 5, 0, 200),
         }
     }
 }

@@ -37,7 +37,7 @@ pub enum CharacterClass {
 /// Cost of Argon2id (RFC 9106).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hashing {
-    /// Memory in bytes, at least and by default 19 MiB, at most 1 GiB.
+    /// Memory in bytes, 19 MiB to 1 GiB, by default 19 MiB. Times the passes it is at least 38 MiB.
     pub memory_bytes: u64,
     /// Passes, 1 to 16; default 2.
     pub passes: u32,
@@ -52,6 +52,8 @@ pub struct Password {
     pub preset: PasswordPreset,
     /// Least length in code points, 8 to `max_length`.
     pub min_length: u32,
+    /// Least length for who has a second factor, 8 to `min_length`.
+    pub min_length_with_factor: u32,
     /// Greatest length in code points, 64 to 1024; default 256, or the preset's 128.
     pub max_length: u32,
     /// Classes that must each appear.
@@ -62,6 +64,8 @@ pub struct Password {
     pub blocklist: Option<PathBuf>,
     /// After which time a password must be changed; `None` is never.
     pub expires: Option<Duration>,
+    /// Whether it must be changed by who has a second factor, too.
+    pub expires_with_factor: bool,
     /// Cost of a check.
     pub hashing: Hashing,
 }
@@ -109,18 +113,22 @@ impl PasswordPreset {
 impl Password {
     /// `preset` is the policy pack's, for where none is named.
     pub(super) fn resolve(section: &Section<'_>, preset: PasswordPreset) -> Self {
-        // A second factor is not asked for yet, so that the length for passwords alone holds.
         let preset = section.choice("preset", preset, &PasswordPreset::ALL);
         let rules = preset.rules();
         let max_length = section.between("max_length", rules.max_length, 64, 1024);
+        let min_length = section.between("min_length", rules.min_length, 8, max_length);
+        let with_factor = if preset == PasswordPreset::Nist63b4 { 8 } else { min_length };
         let password = Self {
             preset,
-            min_length: section.between("min_length", rules.min_length, 8, max_length),
+            min_length,
+            min_length_with_factor: section.between("min_length_with_factor", with_factor, 8, min_length),
             max_length,
             requires: classes(section, rules.requires),
             refuse_common: section.or("refuse_common", true),
             blocklist: section.file("blocklist"),
             expires: expires(section, rules.expires),
+            // PCI DSS 4.0 section 8.3.9 is about passwords that are the only factor.
+            expires_with_factor: preset != PasswordPreset::Pci,
             hashing: Hashing::resolve(&section.table("hashing")),
         };
         password.warn(section);
@@ -168,12 +176,19 @@ fn expires(section: &Section<'_>, default: Option<Duration>) -> Option<Duration>
     }
 }
 
+/// Least memory times passes, in MiB.
+const FLOOR_MIB: u64 = 38;
+
 impl Hashing {
     fn resolve(section: &Section<'_>) -> Self {
         const MIB: u64 = 1 << 20;
-        // OWASP's floor for Argon2id; more memory is better where sign-ins are few.
         let memory = section.between("memory", Size(19 * MIB), Size(19 * MIB), Size(1024 * MIB));
         let passes = section.between("passes", 2, 1, 16);
+        // OWASP's floor for Argon2id, 19 MiB twice; one pass needs as much work by memory.
+        if memory.0.saturating_mul(u64::from(passes)) < FLOOR_MIB * MIB {
+            let reason = format!("times `passes` must be {FLOOR_MIB} MiB or more: one pass needs \"{FLOOR_MIB}MiB\"");
+            section.error("memory", &reason, None);
+        }
         Self { memory_bytes: memory.0, passes, lanes: section.between("lanes", 1, 1, 16) }
     }
 }

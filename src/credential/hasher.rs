@@ -2,7 +2,7 @@
 //! holds about a second of work. What does not fit is told to come back; a caller that has gone is passed over.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use super::Error;
 use super::phc::{Cost, OUTPUT_BYTES, SALT_BYTES};
 use crate::clock::{Clock, Timestamp};
+use crate::http::Metrics;
 
 /// How long a password may wait for a thread.
 const DEADLINE: Duration = Duration::from_secs(2);
@@ -53,6 +54,7 @@ struct Queue {
     changed: Condvar,
     capacity: usize,
     clock: Clock,
+    metrics: OnceLock<Metrics>,
 }
 
 /// Closes the queue when the last handle goes; the threads end after the hash that they are at.
@@ -99,6 +101,7 @@ impl Hasher {
             // Small hashes are for tests; no queue needs to be longer than this.
             capacity: per_second.saturating_mul(threads).min(10_000),
             clock,
+            metrics: OnceLock::new(),
         });
         let closer = Arc::new(Closer(Arc::clone(&queue)));
         for index in 0..threads {
@@ -109,6 +112,13 @@ impl Hasher {
                 .map_err(|error| Error::Corrupt { reason: error.to_string() })?;
         }
         Ok(Self { queue, _closer: closer, cost })
+    }
+
+    /// The same, which counts how long passwords wait; the first to ask is told.
+    #[must_use]
+    pub fn telling(self, metrics: Metrics) -> Self {
+        self.queue.metrics.get_or_init(|| metrics);
+        self
     }
 
     /// The cost of new hashes.
@@ -202,11 +212,12 @@ fn run(queue: &Queue) {
         if job.answer.is_closed() {
             continue;
         }
-        let result = if queue.clock.now().since(job.queued) >= DEADLINE {
-            Err(BUSY)
-        } else {
-            compute(job.cost, &job.salt, &job.password, &mut memory)
-        };
+        let waited = queue.clock.now().since(job.queued);
+        if let Some(metrics) = queue.metrics.get() {
+            metrics.password_waited(waited);
+        }
+        let result =
+            if waited >= DEADLINE { Err(BUSY) } else { compute(job.cost, &job.salt, &job.password, &mut memory) };
         // The caller may have gone meanwhile; then nobody wants the answer.
         drop(job.answer.send(result));
     }

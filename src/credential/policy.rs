@@ -1,5 +1,7 @@
 //! What a password must be like: presets named after the texts they follow, each unmet part named.
 
+mod guessable;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
@@ -8,10 +10,7 @@ use std::time::Duration;
 use super::MAX_PASSWORD_BYTES;
 use crate::model::fold;
 use crate::secret::Secret;
-
-/// Passwords that everybody tries first, one a line, lower case; those of five or more letters are also looked for
-/// repeated.
-const COMMON: &str = include_str!("policy/common.txt");
+use guessable::is_common;
 
 /// Shortest word of the context that a password must not contain.
 const MIN_CONTEXT_CHARS: usize = 4;
@@ -74,9 +73,11 @@ pub struct UnknownPreset(pub String);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PasswordPolicy {
     min_chars: usize,
+    min_chars_with_factor: usize,
     max_chars: usize,
     parts: Vec<Unmet>,
     expires_after: Option<Duration>,
+    expires_with_factor: bool,
     allows_common: bool,
     blocked: Arc<BTreeSet<String>>,
 }
@@ -86,12 +87,16 @@ pub struct PasswordPolicy {
 pub struct Rules {
     /// Fewest characters.
     pub min_chars: usize,
+    /// Fewest characters where the user has a second factor; not more than without.
+    pub min_chars_with_factor: usize,
     /// Most characters.
     pub max_chars: usize,
     /// Kinds of character that must occur: digit, letter, lower, special, upper.
     pub parts: Vec<Unmet>,
     /// How long a password may be used.
     pub expires_after: Option<Duration>,
+    /// Whether that holds where the user has a second factor, too.
+    pub expires_with_factor: bool,
     /// Whether passwords that everybody tries, and those with names of the user, are allowed.
     pub allows_common: bool,
     /// Further passwords that are refused, in any case of their letters.
@@ -103,21 +108,33 @@ impl PasswordPolicy {
     pub fn new(rules: Rules) -> Self {
         Self {
             min_chars: rules.min_chars,
+            min_chars_with_factor: rules.min_chars_with_factor.min(rules.min_chars),
             max_chars: rules.max_chars,
             parts: rules.parts,
             expires_after: rules.expires_after,
+            expires_with_factor: rules.expires_with_factor,
             allows_common: rules.allows_common,
             blocked: Arc::new(rules.blocked.iter().map(|word| fold(word).as_str().to_owned()).collect()),
         }
     }
 
     fn preset_of(min_chars: usize, max_chars: usize, parts: Vec<Unmet>, expires_after: Option<Duration>) -> Self {
-        Self::new(Rules { min_chars, max_chars, parts, expires_after, allows_common: false, blocked: Vec::new() })
+        Self::new(Rules {
+            min_chars,
+            min_chars_with_factor: min_chars,
+            max_chars,
+            parts,
+            expires_after,
+            expires_with_factor: true,
+            allows_common: false,
+            blocked: Vec::new(),
+        })
     }
 
-    /// NIST SP 800-63B-4 section 3.1.1 for a password alone: 15 characters, no composition, a blocklist, no expiry.
+    /// NIST SP 800-63B-4 section 3.1.1: 15 characters for a password alone, 8 with a second factor, no composition, a
+    /// blocklist, no expiry.
     pub fn nist_63b_4() -> Self {
-        Self::preset_of(15, 256, Vec::new(), None)
+        Self { min_chars_with_factor: 8, ..Self::preset_of(15, 256, Vec::new(), None) }
     }
 
     /// OWASP ASVS 5 level 2, section 6.2: 8 characters, no composition, a blocklist, no expiry.
@@ -131,10 +148,11 @@ impl PasswordPolicy {
         Self::preset_of(12, 128, parts, None)
     }
 
-    /// PCI DSS 4 section 8.3.6 and 8.3.9: 12 characters, letters and digits, 90 days.
+    /// PCI DSS 4 section 8.3.6 and 8.3.9: 12 characters, letters and digits, 90 days where it is the only factor.
     pub fn pci() -> Self {
         let expires_after = Some(Duration::from_secs(90 * 24 * 60 * 60));
-        Self::preset_of(12, 256, vec![Unmet::Letter, Unmet::Digit], expires_after)
+        let pci = Self::preset_of(12, 256, vec![Unmet::Letter, Unmet::Digit], expires_after);
+        Self { expires_with_factor: false, ..pci }
     }
 
     /// A policy by name.
@@ -156,9 +174,10 @@ impl PasswordPolicy {
         self.max_chars
     }
 
-    /// What every password must have, whoever's it is.
-    pub fn requirements(&self) -> Vec<Unmet> {
-        let mut all = vec![Unmet::TooShort { min_chars: self.min_chars }];
+    /// What every password must have, of whoever has a second factor or none.
+    pub fn requirements(&self, has_factor: bool) -> Vec<Unmet> {
+        let min_chars = if has_factor { self.min_chars_with_factor } else { self.min_chars };
+        let mut all = vec![Unmet::TooShort { min_chars }];
         all.extend(self.parts.iter().cloned());
         if !self.allows_common {
             all.extend([Unmet::Common, Unmet::Context]);
@@ -171,17 +190,28 @@ impl PasswordPolicy {
         self.expires_after
     }
 
+    /// Whether a second factor keeps a password from growing too old.
+    pub(super) fn expires_with_factor(&self) -> bool {
+        self.expires_with_factor
+    }
+
+    /// Whether a password is long enough only because its user has a second factor.
+    pub(super) fn needs_factor(&self, password: &Secret) -> bool {
+        password.expose().chars().count() < self.min_chars
+    }
+
     /// Every part that a password does not meet, in the order of this preset's text; empty when it may be used.
-    /// Characters are Unicode code points. `context` are words of the user that it must not contain.
-    pub fn check(&self, password: &Secret, context: &[&str]) -> Vec<Unmet> {
+    /// Characters are Unicode code points. `has_factor` says whether the user has a second factor, `context` are words of the user that it must not contain.
+    pub fn check(&self, password: &Secret, context: &[&str], has_factor: bool) -> Vec<Unmet> {
+        let min_chars = if has_factor { self.min_chars_with_factor } else { self.min_chars };
         let text = password.expose();
         if text.len() > MAX_PASSWORD_BYTES {
             return vec![Unmet::TooLong { max_chars: self.max_chars }];
         }
         let mut unmet = Vec::new();
         let chars = text.chars().count();
-        if chars < self.min_chars {
-            unmet.push(Unmet::TooShort { min_chars: self.min_chars });
+        if chars < min_chars {
+            unmet.push(Unmet::TooShort { min_chars });
         }
         if chars > self.max_chars {
             unmet.push(Unmet::TooLong { max_chars: self.max_chars });
@@ -209,34 +239,6 @@ fn occurs(part: &Unmet, text: &str) -> bool {
         Unmet::Upper => text.contains(char::is_uppercase),
         Unmet::Common | Unmet::Context | Unmet::TooLong { .. } | Unmet::TooShort { .. } | Unmet::Unchanged => true,
     }
-}
-
-fn is_common(folded: &str) -> bool {
-    is_repetition(folded)
-        || is_sequence(folded)
-        || COMMON.lines().any(|common| common == folded || repeats(folded, common))
-}
-
-/// A common word of at least five letters, again and again: `passwordpassword`.
-fn repeats(text: &str, word: &str) -> bool {
-    word.len() >= 5 && text.len() > word.len() && text.replace(word, "").is_empty()
-}
-
-/// One to three characters again and again: `aaaaaaaaaaaaaaa`, `abcabcabcabcabc`.
-fn is_repetition(text: &str) -> bool {
-    let chars: Vec<char> = text.chars().collect();
-    (1..=3).any(|period| {
-        chars.len() > period * 2 && chars.iter().zip(chars.iter().skip(period)).all(|(one, other)| one == other)
-    })
-}
-
-/// Each character follows the one before, or each precedes it, with the digits as a ring: `1234567890123456`.
-fn is_sequence(text: &str) -> bool {
-    let follows = |(one, other): (char, char)| {
-        u32::from(one).checked_add(1) == Some(u32::from(other)) || (one, other) == ('9', '0')
-    };
-    let pairs = || text.chars().zip(text.chars().skip(1));
-    text.chars().count() >= 4 && (pairs().all(follows) || pairs().all(|(one, other)| follows((other, one))))
 }
 
 fn has_context(folded: &str, context: &[&str]) -> bool {

@@ -35,12 +35,16 @@ impl Belongings {
         let outbox = sources::outbox(config, foundation, ledger, master)?;
         let Foundation { clock, ids, .. } = foundation.clone();
         let organisation = OrganisationId::DEFAULT;
-        let hasher = Hasher::start(policies::cost(&config.password.hashing), clock.clone()).map_err(Error::Hasher)?;
+        let hasher = Hasher::start(policies::cost(&config.password.hashing), clock.clone())
+            .map_err(Error::Hasher)?
+            .telling(foundation.metrics.clone());
         let policy = policies::password(&config.password)?;
         let lockout = policies::lockout(&config.lockout);
+        let factors = Factors::new(ledger.clone(), master, clock.clone(), ids.clone(), organisation);
         Ok(Self {
-            credentials: Credentials::new(ledger.clone(), clock.clone(), ids.clone(), organisation, hasher, policy),
-            factors: Factors::new(ledger.clone(), master, clock.clone(), ids.clone(), organisation),
+            credentials: Credentials::new(ledger.clone(), clock.clone(), ids.clone(), organisation, hasher, policy)
+                .with_factors(factors.clone()),
+            factors,
             lockout: Lockout::new(ledger.clone(), clock.clone(), organisation, master, lockout),
             outbox,
             sessions: Sessions::new(ledger.clone(), master, ids, clock, config.session),

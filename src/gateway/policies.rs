@@ -181,9 +181,11 @@ pub(super) fn password(password: &config::Password) -> Result<PasswordPolicy, Er
     let length = |length: u32| usize::try_from(length).unwrap_or(usize::MAX);
     Ok(PasswordPolicy::new(Rules {
         min_chars: length(password.min_length),
+        min_chars_with_factor: length(password.min_length_with_factor),
         max_chars: length(password.max_length),
         parts: password.requires.iter().map(part).collect(),
         expires_after: password.expires,
+        expires_with_factor: password.expires_with_factor,
         allows_common: !password.refuse_common,
         blocked,
     }))

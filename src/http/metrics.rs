@@ -29,6 +29,9 @@ struct Inner {
     attempts: Family<Attempt, Counter>,
     ratelimited: Family<LimiterLabel, Counter>,
     spray_blocks: Counter,
+    lockouts: Family<KindLabel, Counter>,
+    sessions_opened: Family<PathLabel, Counter>,
+    password_waits: Histogram,
     scim_requests: Family<ScimLabels, Counter>,
     scim_paused: Family<ClientLabel, Gauge>,
     ldap_success: Family<SourceLabel, Gauge>,
@@ -77,6 +80,16 @@ struct ResultLabel {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct LimiterLabel {
     limiter: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabel {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PathLabel {
+    path: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -130,6 +143,9 @@ impl Metrics {
             attempts: Family::default(),
             ratelimited: Family::default(),
             spray_blocks: Counter::default(),
+            lockouts: Family::default(),
+            sessions_opened: Family::default(),
+            password_waits: durations(),
             scim_requests: Family::default(),
             scim_paused: Family::default(),
             ldap_success: Family::default(),
@@ -171,6 +187,22 @@ impl Metrics {
     /// A request was answered 429 by the limiter of this name.
     pub fn ratelimited(&self, limiter: &'static str) {
         self.0.ratelimited.get_or_create(&LimiterLabel { limiter }).inc();
+    }
+
+    /// Something was locked for wrong tries: `password`, `device` (a password, tried from a known browser), `factor`, `nobody` (a
+    /// name of nobody).
+    pub fn locked(&self, kind: &'static str) {
+        self.0.lockouts.get_or_create(&KindLabel { kind }).inc();
+    }
+
+    /// A session was opened; `path` is the way in.
+    pub fn session_opened(&self, path: &'static str) {
+        self.0.sessions_opened.get_or_create(&PathLabel { path }).inc();
+    }
+
+    /// A password has waited for a thread that hashes it.
+    pub fn password_waited(&self, waited: Duration) {
+        self.0.password_waits.observe(waited.as_secs_f64());
     }
 
     /// A network was shut out of sign-in by password because it sprayed.
@@ -262,6 +294,13 @@ impl Inner {
         registry.register("connections_refused", "Connections closed unserved at a limit", refused);
         registry.register("load_shed", "Requests answered 503 because too many were in flight", self.load_shed.clone());
         registry.register("ratelimited", "Requests answered 429", self.ratelimited.clone());
+        registry.register("lockouts", "Locks set for wrong tries", self.lockouts.clone());
+        registry.register("sessions_opened", "Sessions opened", self.sessions_opened.clone());
+        registry.register(
+            "password_hash_queue_seconds",
+            "How long passwords waited for a thread that hashes them",
+            self.password_waits.clone(),
+        );
         let blocks = self.spray_blocks.clone();
         registry.register("spray_blocks", "Networks shut out of sign-in by password for spraying", blocks);
         registry.register(

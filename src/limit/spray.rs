@@ -39,9 +39,9 @@ const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
 /// When a network is blocked and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpraySettings {
-    /// More names than this with wrong passwords within the window, at least 1; of a neighborhood four times as many.
+    /// More names than this with wrong passwords within the window; of a neighborhood four times as many. 0 is never.
     pub names: usize,
-    /// One password on more names than this within the window, at least 1; of a neighborhood four times as many.
+    /// One password on more names than this within the window; of a neighborhood four times as many. 0 is never.
     pub names_of_password: usize,
     /// How long a wrong try is remembered.
     pub window: Duration,
@@ -139,15 +139,15 @@ struct Entry {
 
 impl Tallies {
     fn new(names: usize, names_of_password: usize) -> Self {
-        let bytes = Self::capacity(names) * size_of::<Entry>() + TALLY_OVERHEAD;
+        let bytes = Self::capacity(names, names_of_password) * size_of::<Entry>() + TALLY_OVERHEAD;
         let most = (TALLY_BYTES / SHARDS / bytes).max(1);
         let shards = std::iter::repeat_with(Mutex::default).take(SHARDS).collect();
         Self { shards, most, names, names_of_password }
     }
 
-    /// Most entries of a tally: what gives away, and as much again of decoys.
-    const fn capacity(names: usize) -> usize {
-        names.saturating_add(1).saturating_mul(3) / 2
+    /// Most entries of a tally: what gives away, and half as much again of decoys.
+    fn capacity(names: usize, names_of_password: usize) -> usize {
+        names.max(names_of_password).saturating_add(1).saturating_mul(3) / 2
     }
 
     fn shard(&self, number: u64) -> Option<MutexGuard<'_, HashMap<Network, Tally>>> {
@@ -165,7 +165,7 @@ impl Tallies {
         }
         let tally = tallies.entry(network).or_default();
         tally.last_minute = entry.minute;
-        tally.add(entry, window, Self::capacity(self.names));
+        tally.add(entry, window, Self::capacity(self.names, self.names_of_password));
         let found = tally.judge(entry, self.names, self.names_of_password);
         if found.is_some() {
             // The next block takes as many again.
@@ -229,17 +229,17 @@ impl Tally {
             names.dedup();
             names.len()
         };
-        if distinct(&|other| other.password == entry.password) > names_of_password {
+        if names_of_password > 0 && distinct(&|other| other.password == entry.password) > names_of_password {
             return Some(Pattern::Password);
         }
-        (distinct(&|_| true) > names).then_some(Pattern::Names)
+        (names > 0 && distinct(&|_| true) > names).then_some(Pattern::Names)
     }
 }
 
 impl Spray {
     /// A detector that has seen nothing.
     pub fn new(settings: SpraySettings, clock: &Clock, ids: &IdSource) -> Self {
-        let (names, of_password) = (settings.names.max(1), settings.names_of_password.max(1));
+        let (names, of_password) = (settings.names, settings.names_of_password);
         Self(Arc::new(Inner {
             key: ids.bytes(),
             clock: clock.clone(),
@@ -254,6 +254,9 @@ impl Spray {
     /// Tells of a wrong password, and gives the networks that are blocked from now on for it.
     pub fn wrong(&self, address: IpAddr, name: &FoldedName, password: &Secret) -> Vec<Block> {
         let inner = &*self.0;
+        if inner.settings.names == 0 && inner.settings.names_of_password == 0 {
+            return Vec::new();
+        }
         let now = inner.clock.now();
         let password = u16::try_from(inner.hash(password.expose().as_bytes()) & 0xffff).unwrap_or(0);
         let entry = Entry { name: inner.name(name), password, minute: minute(now) };

@@ -198,7 +198,8 @@ impl Login {
         match self.has_own_password(signed_in).await {
             Ok(true) => {
                 let csrf = self.own_csrf(parts);
-                page(status, pages::own_password(&csrf, &self.password_rules(), problems))
+                let rules = self.password_rules(self.has_factor(&signed_in.user).await);
+                page(status, pages::own_password(&csrf, &rules, problems))
             }
             Ok(false) => page(StatusCode::NOT_FOUND, pages::no_own_password()),
             Err(error) => self.failure(&error, PASSWORD, parts, &ReturnTo::home()),

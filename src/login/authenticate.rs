@@ -26,7 +26,10 @@ impl Login {
                 Err(error) => Err(error.into()),
             },
             Err(error @ Error::Refused { .. }) => {
-                lockout.fail(attempt).await?;
+                let kind = attempt.kind();
+                if lockout.fail(attempt).await?.is_some() {
+                    self.services.metrics.locked(kind);
+                }
                 Err(error)
             }
             Err(error) => {

@@ -311,6 +311,7 @@ impl Login {
         }
         let device = self.know_device(&mut change, &user, method, visit).await?;
         change.commit(event).await?;
+        services.metrics.session_opened(method.name());
         let return_to = ReturnTo::parse(Some(&pending.return_to));
         Ok(Opened { secret, session, user, return_to, device })
     }

@@ -13,7 +13,7 @@ use super::step::Step;
 use super::{Error, Login};
 use crate::credential;
 use crate::http::{Access, Rate, Route, Takes};
-use crate::model::{Words, say};
+use crate::model::{User, Words, say};
 use crate::secret::Secret;
 
 /// What a form says that is not of this browser, or too old.
@@ -78,8 +78,8 @@ async fn show_change(State(login): State<Login>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     let Some(secret) = login.browser.step_secret(&parts.headers) else { return redirect("/login", []) };
     match login.waiting(&secret).await {
-        Ok((_, _, Step::ChangePassword)) => {
-            let rules = login.password_rules();
+        Ok((user, _, Step::ChangePassword)) => {
+            let rules = login.password_rules(login.has_factor(&user).await);
             page(StatusCode::OK, pages::change_password(&login.csrf(&secret), &rules, &[]))
         }
         Ok((_, _, other)) => redirect(other.path(), []),
@@ -104,8 +104,8 @@ async fn change(State(login): State<Login>, request: Request) -> Response {
     let outcome = login.choose_password(&secret, new, again, &parts).await;
     match outcome {
         Ok(Chosen::Finished(finished)) => login.welcome(&finished),
-        Ok(Chosen::Unmet(unmet)) => {
-            let rules = login.password_rules();
+        Ok(Chosen::Unmet(unmet, has_factor)) => {
+            let rules = login.password_rules(has_factor);
             let status = StatusCode::UNPROCESSABLE_ENTITY;
             page(status, pages::change_password(&login.csrf(&secret), &rules, &unmet))
         }
@@ -116,14 +116,19 @@ async fn change(State(login): State<Login>, request: Request) -> Response {
 /// How the choice of a password ended.
 enum Chosen {
     Finished(Finished),
-    /// What the password lacks, in words.
-    Unmet(Vec<String>),
+    /// What the password lacks, in words, and whether its user has a second factor.
+    Unmet(Vec<String>, bool),
 }
 
 impl Login {
+    /// Whether somebody has a second factor, for the text of a page: where it cannot be told, as if not.
+    pub(super) async fn has_factor(&self, user: &User) -> bool {
+        self.services.credentials.has_factor(user.id).await.unwrap_or(false)
+    }
+
     /// What a new password must have, in words.
-    pub(super) fn password_rules(&self) -> Vec<String> {
-        self.services.credentials.policy().requirements().iter().map(words::requirement).collect()
+    pub(super) fn password_rules(&self, has_factor: bool) -> Vec<String> {
+        self.services.credentials.policy().requirements(has_factor).iter().map(words::requirement).collect()
     }
 
     async fn choose_password(&self, secret: &Secret, new: &str, again: &str, parts: &Parts) -> Result<Chosen, Error> {
@@ -134,13 +139,15 @@ impl Login {
         self.check_own_allowance(&user)?;
         let new = Secret::new(new.to_owned());
         if !new.matches(again) {
-            return Ok(Chosen::Unmet(vec![DIFFERENT.text().to_owned()]));
+            return Ok(Chosen::Unmet(vec![DIFFERENT.text().to_owned()], self.has_factor(&user).await));
         }
         match self.services.credentials.prepare_choice(&user, &new).await {
             Ok(prepared) => {
                 Ok(Chosen::Finished(self.resume(secret, &Evidence::NewPassword(prepared), &visit(parts)).await?))
             }
-            Err(credential::Error::Invalid { unmet }) => Ok(Chosen::Unmet(unmet.iter().map(words::lack).collect())),
+            Err(credential::Error::Invalid { unmet }) => {
+                Ok(Chosen::Unmet(unmet.iter().map(words::lack).collect(), self.has_factor(&user).await))
+            }
             Err(error) => Err(error.into()),
         }
     }

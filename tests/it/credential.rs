@@ -131,8 +131,8 @@ async fn each_unmet_part_is_named_and_nothing_is_changed() {
     assert_eq!(
         error.to_string(),
         "the password must have at least 12 characters, must contain an upper-case letter, must contain a digit, \
-         must contain a character that is neither letter nor digit, must not contain a name or address of the user \
-         or the name of this service"
+         must contain a character that is neither letter nor digit, must not be one that everybody tries, \
+         must not contain a name or address of the user or the name of this service"
     );
     assert_eq!(credentials.find(ada.id).await.unwrap(), None);
     assert_eq!(ground.events().await, []);

@@ -1,6 +1,8 @@
 //! The login flow through the whole gateway: passwords, lockout, sessions, providers, one-time links, forgery.
 
+mod beside_a_factor;
 mod change;
+mod counted;
 mod devices;
 mod ended;
 mod enumeration;

@@ -228,7 +228,7 @@ impl Api {
         }
         wish.apply(&mut record)?;
         if let Some(password) = password
-            && let Err(error) = self.check_password(&row.email, &record, password)
+            && let Err(error) = self.check_password(&row.email, &record, password, false)
         {
             return Ok(error.fields());
         }

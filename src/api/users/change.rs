@@ -56,7 +56,8 @@ pub(in crate::api) async fn change(
     wish.apply(&mut record)?;
     if let Some(password) = &wish.password {
         permit = api.permit(&caller, "passwords:update", None).await?;
-        api.check_password(record.user_name.as_str(), &record, password)?;
+        let has_factor = api.services.credentials.has_factor(user.id).await?;
+        api.check_password(record.user_name.as_str(), &record, password, has_factor)?;
     }
     let is_mailed = api.services.outbox.is_open() && api.services.credentials.find(user.id).await?.is_some();
     if must_change.is_some() || (wish.renames() && is_mailed) {

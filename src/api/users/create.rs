@@ -77,7 +77,7 @@ pub(in crate::api) async fn create(
     }
     if let Some(password) = &wish.password {
         api.permit(&caller, "passwords:update", None).await?;
-        api.check_password(&name, &record, password)?;
+        api.check_password(&name, &record, password, false)?;
     }
     for grant in &grants {
         // Asked of somebody who does not exist yet: the answer depends on the role and the giver only.
@@ -291,6 +291,7 @@ impl Api {
         name: &str,
         record: &SourceRecord,
         password: &Secret,
+        has_factor: bool,
     ) -> Result<(), Error> {
         let attributes = &record.attributes.0;
         let email = attributes.get("emails").and_then(|emails| emails.get(0)?.get("value")?.as_str());
@@ -298,7 +299,7 @@ impl Api {
         let part = |part: &str| attributes.get("name").and_then(|name| name.get(part)?.as_str());
         let context = [Some(name), email, shown, part("givenName"), part("familyName")];
         let context: Vec<&str> = context.into_iter().flatten().collect();
-        let unmet = self.services.credentials.policy().check(password, &context);
+        let unmet = self.services.credentials.policy().check(password, &context, has_factor);
         if unmet.is_empty() { Ok(()) } else { Err(crate::credential::Error::Invalid { unmet }.into()) }
     }
 }

@@ -11,7 +11,13 @@ fn text(password: &str) -> Zeroizing<String> {
 
 /// A queue without threads, so that a test decides when work is done.
 fn queue(capacity: usize, clock: &ManualClock) -> Hasher {
-    let queue = Arc::new(Queue { waiting: Mutex::default(), changed: Condvar::new(), capacity, clock: clock.clock() });
+    let queue = Arc::new(Queue {
+        waiting: Mutex::default(),
+        changed: Condvar::new(),
+        capacity,
+        clock: clock.clock(),
+        metrics: OnceLock::new(),
+    });
     let closer = Arc::new(Closer(Arc::clone(&queue)));
     Hasher { queue, _closer: closer, cost: SMALL }
 }

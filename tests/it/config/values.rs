@@ -481,3 +481,37 @@ fn a_rule_that_holds_where_nothing_is_said_gives_a_warning() {
         }
     }
 }
+
+#[test]
+fn one_pass_of_argon2_needs_the_memory_of_two() {
+    for (text, is_good) in [
+        ("passes = 1", false),
+        ("passes = 1\nmemory = \"37MiB\"", false),
+        ("passes = 1\nmemory = \"38MiB\"", true),
+        ("passes = 2\nmemory = \"19MiB\"", true),
+        ("passes = 3", true),
+    ] {
+        let found = read_with(&format!("[password.hashing]\n{text}\n"));
+        assert_eq!(found.is_ok(), is_good, "{text}");
+        if let Err(problems) = found {
+            assert!(problems.len() == 1 && problems[0].message.contains("must be 38 MiB or more"), "{problems:?}");
+        }
+    }
+}
+
+#[test]
+fn presets_say_who_is_known_and_what_a_second_factor_makes_easier() {
+    let read = |text: &str| read_with(text).unwrap();
+    let known = |preset: &str| read(&format!("[lockout]\npreset = \"{preset}\"\n")).lockout.knows_devices;
+    assert!(known("balanced") && known("pci") && !known("clearvantage"));
+    let pci = read("[lockout]\npreset = \"pci\"\n").lockout;
+    assert_eq!((pci.attempts, pci.lasts, pci.extend_on_attempt), (10, Duration::from_secs(1800), false));
+    let least = |text: &str| {
+        let password = read(text).password;
+        (password.min_length, password.min_length_with_factor, password.expires_with_factor)
+    };
+    assert_eq!(least(""), (15, 8, true));
+    assert_eq!(least("password.preset = \"pci\"\n"), (12, 12, false));
+    assert_eq!(least("password.min_length_with_factor = 10\n"), (15, 10, true));
+    assert!(read_with("password.min_length_with_factor = 16\n").is_err(), "more than without");
+}

@@ -16,7 +16,7 @@ const ACCOUNTS: usize = 5;
 const GOOD: &str = "violet anchor under seven bridges";
 /// Nothing but the count itself stands in the way.
 const LINES: &str = "[limits]\nsign_in = \"1000000/1m\"\nsign_in_account = \"1000000/1m\"\nsign_in_global = \"1000000/1m\"\n\
-                     page = \"1000000/1m\"\nspray_names = 200\nspray_same_password = 200\n\
+                     page = \"1000000/1m\"\nspray_names = 0\nspray_same_password = 0\n\
                      [lockout]\nattempts = 100\nknown_devices = \"same\"\n";
 
 /// What was answered before the daemon was gone.
