@@ -19,6 +19,7 @@ mod fields;
 mod grants;
 mod groups;
 mod history;
+mod invitations;
 mod locks;
 mod mail;
 mod me;

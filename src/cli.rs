@@ -16,6 +16,8 @@ mod factor;
 mod failure;
 mod grant;
 mod group;
+mod init;
+mod invitation;
 mod log;
 mod mail;
 mod network;
@@ -108,6 +110,11 @@ enum Command {
     Group(group::Command),
     /// Make scopes, roles, people, groups and grants what a document says
     Import(transfer::Import),
+    /// Set up a fresh machine: configuration, key, and a link for the first administrator
+    Init(init::Arguments),
+    /// Accounts that wait for their owners
+    #[command(subcommand)]
+    Invitation(invitation::Command),
     /// Accounts that are locked after wrong passwords
     #[command(subcommand)]
     Lock(session::LockCommand),
@@ -195,6 +202,8 @@ fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Grant(command) => narrow(grant::run(command, Client::open(&options)?, output)),
         Command::Group(command) => narrow(group::run(command, Client::open(&options)?, output)),
         Command::Import(arguments) => narrow(transfer::import(arguments, Client::open(&options)?, output)),
+        Command::Init(arguments) => wide(init::run(arguments, &options, output)),
+        Command::Invitation(command) => narrow(invitation::run(command, Client::open(&options)?, output)),
         Command::Lock(command) => narrow(session::run_lock(command, Client::open(&options)?, output)),
         Command::Mail(command) => narrow(mail::run(command, Client::open(&options)?, output)),
         Command::Network(command) => narrow(network::run(command, Client::open(&options)?, output)),

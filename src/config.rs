@@ -33,7 +33,7 @@ use std::path::{Path, PathBuf};
 pub use document::{File, Source};
 pub use factors::Factors;
 pub use form::{Domain, HostPort, Percent, Quota, parse_duration};
-pub use limits::{Limits, Session, Tokens};
+pub use limits::{Invitations, Limits, Session, Tokens};
 pub use listen::{Listen, Tls};
 pub use lockout::{Lockout, LockoutPreset};
 pub use mail::{Mail, MailLogin, MailSecurity};
@@ -98,6 +98,8 @@ pub struct Config {
     pub sign_in: SignIn,
     /// How long a session lasts.
     pub session: Session,
+    /// How long an invitation lasts.
+    pub invitations: Invitations,
     /// How long a token lasts.
     pub tokens: Tokens,
     /// Request rates.

@@ -7,6 +7,7 @@
 //! is [`lockout`](crate::lockout)'s to say, before.
 
 mod base32;
+mod calibrate;
 mod demands;
 mod factors;
 mod hasher;
@@ -23,6 +24,7 @@ use minicbor::{Decode, Encode};
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
+pub use calibrate::calibrate;
 pub use demands::Demands;
 pub use factors::{Added, Enrolled, Enrolment, Factors, NewCodes, Offer};
 pub use hasher::{Hasher, Lane};

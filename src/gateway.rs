@@ -229,6 +229,7 @@ impl Gateway {
             metrics: foundation.metrics.clone(),
             outbox: outbox.clone(),
             sessions: sessions.clone(),
+            tokens: tokens.clone(),
         };
         let kept = config.scim.iter().filter(|scim| scim.log).map(|scim| &scim.id);
         let journal = Journal::new(kept, foundation.clock.clone());
@@ -238,7 +239,8 @@ impl Gateway {
             .with_contact(config.contact.as_deref())
             .sparing(policies::bind_budgets(&config))
             .requiring_factor(config.factors.required)
-            .requiring_sso(config.sign_in.require_sso, config.sign_in.break_glass.iter().cloned().collect());
+            .requiring_sso(config.sign_in.require_sso, config.sign_in.break_glass.iter().cloned().collect())
+            .inviting_for(config.invitations.lasts);
         watch::start(&login, &ledger, &foundation);
         let pruned = prune_grants(&access, directory.rules()).await?;
         if pruned > 0 {

@@ -15,6 +15,7 @@ mod callers;
 mod enrol;
 mod factor;
 mod finish;
+mod invitation;
 mod language;
 mod link;
 mod logout;
@@ -34,6 +35,7 @@ mod ticket;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::access::Access;
 use crate::audit::{Event, EventKind, Ledger, Outcome};
@@ -49,16 +51,20 @@ use crate::notify::Outbox;
 use crate::secret::{IdSource, MacKey, SealKey};
 use crate::session::{Method, Sessions};
 use crate::store::{self, Retryable};
+use crate::tokens::Tokens;
 use crate::upstream::{self, PasswordConnector, RedirectConnector};
 use crate::{credential, directory, lockout, session};
 
 pub use browser::{Browser, SignedIn};
 pub use callers::{Callers, Turned};
 pub use finish::Opened;
+pub use invitation::{Invitation, InvitationId, InvitationLink, InvitationState, Invited, Promised};
 pub use link::ResetLink;
 pub use return_to::ReturnTo;
 pub use routes::{routes, table};
 
+/// How long an invitation may be accepted when nobody says.
+const INVITATIONS_LAST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// The built-in connector for passwords kept here.
 pub const PASSWORD: &str = "password";
 /// The built-in connector for passkeys without a password.
@@ -70,8 +76,15 @@ pub const LINK: &str = "link";
 
 /// Every table tag of this module with its table's name.
 pub fn tables() -> Vec<(u8, &'static str)> {
-    let parts =
-        [&finish::TABLES[..], &link::TABLES, &logout::TABLES, &pending::TABLES, &reset::TABLES, &ticket::TABLES];
+    let parts = [
+        &finish::TABLES[..],
+        &invitation::TABLES,
+        &link::TABLES,
+        &logout::TABLES,
+        &pending::TABLES,
+        &reset::TABLES,
+        &ticket::TABLES,
+    ];
     parts.concat()
 }
 
@@ -239,6 +252,8 @@ pub struct Services {
     pub outbox: Outbox,
     /// Signed-in browsers.
     pub sessions: Sessions,
+    /// Tokens, of whom some invite.
+    pub tokens: Tokens,
 }
 
 /// The login flow. Cloning shares everything.
@@ -255,6 +270,8 @@ pub struct Login {
     pending_key: MacKey,
     ask_key: SealKey,
     askers: Arc<reset::Askers>,
+    invitation_key: MacKey,
+    invitations_last: Duration,
     contact: Option<Arc<str>>,
     /// Our name in authenticator apps: the host of our address.
     issuer: Arc<str>,
@@ -295,6 +312,8 @@ impl Login {
             pending_key: key.derive("sign-in under way"),
             ask_key: key.seal_key("passwords that were asked for"),
             askers: Arc::default(),
+            invitation_key: key.derive("invitations"),
+            invitations_last: INVITATIONS_LAST,
             contact: None,
             issuer: public_url.host_str().unwrap_or("cleargate").into(),
             party: Party::of(public_url).map(Arc::new),
@@ -331,6 +350,12 @@ impl Login {
     /// The ways in that lead elsewhere, by id.
     pub fn redirects(&self) -> Vec<(SourceId, Arc<dyn RedirectConnector>)> {
         self.connectors.iter().map(|(id, connector)| (id.clone(), Arc::clone(&connector.redirect))).collect()
+    }
+
+    /// The same, whose invitations last so long.
+    #[must_use]
+    pub fn inviting_for(self, invitations_last: Duration) -> Self {
+        Self { invitations_last, ..self }
     }
 
     /// Who is behind a browser, for the surfaces that serve browsers.

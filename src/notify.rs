@@ -112,7 +112,11 @@ impl Recipient {
     /// The owner of an account, at its address: the primary one, else a login name that is an address. `None` where there
     /// is none to which mail can go.
     pub fn of(user: &User) -> Option<Self> {
-        let address = user.email().unwrap_or(user.user_name.as_str());
+        Self::at(user.email().unwrap_or(user.user_name.as_str()), user)
+    }
+
+    /// The owner of an account at another address, `None` where no mail can go there.
+    pub fn at(address: &str, user: &User) -> Option<Self> {
         let address = smtp::parse_address(address)?.to_string();
         let preferred = user.attributes.0.get("preferredLanguage").and_then(|value| value.as_str());
         let language = preferred.and_then(Language::preferred).unwrap_or_default();

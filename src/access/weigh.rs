@@ -74,6 +74,15 @@ impl Access {
         Ok(permit.weighed(Some(turn), seats))
     }
 
+    /// Whether somebody who may sign in administers the organisation.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn has_administrator(&self) -> Result<bool, Error> {
+        let Some(subjects) = &self.subjects else { return Ok(false) };
+        Ok(self.administered(&Overlay::default(), &**subjects).await? != Administered::ByNobody)
+    }
+
     /// Refuses to take from the actor what it administers by.
     async fn check_own(&self, actor: &Actor, overlay: &Overlay, subjects: &dyn Subjects) -> Result<(), Error> {
         let own = match actor {

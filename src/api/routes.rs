@@ -14,9 +14,9 @@ use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, H
 use super::admit::Gate;
 use super::error::Problem;
 use super::{
-    Api, Error, audit, blocks, devices, explain, factors, grants, groups, history, locks, mail, me, network, openapi,
-    people, placed, policy, reports, requests, roles, scopes, seats, sessions, sources, status, tokens, transfer,
-    users,
+    Api, Error, audit, blocks, devices, explain, factors, grants, groups, history, invitations, locks, mail, me,
+    network, openapi, people, placed, policy, reports, requests, roles, scopes, seats, sessions, sources, status,
+    tokens, transfer, users,
 };
 use crate::http::{Access, PeerUid, Rate, RequestId, Route};
 
@@ -140,6 +140,11 @@ fn of_people() -> Vec<Route<Api>> {
             .with_body_bytes(crate::transfer::MAX_BYTES),
         Route::new(GET, "/api/v1/users/{user}/devices", Management, API, devices::list),
         Route::new(DELETE, "/api/v1/users/{user}/devices", Management, API, devices::forget),
+        Route::new(GET, "/api/v1/invitations", Management, API, invitations::list),
+        Route::new(POST, "/api/v1/invitations", Management, API, invitations::create),
+        Route::new(DELETE, "/api/v1/invitations/{id}", Management, API, invitations::revoke),
+        // `:resend` is a part of the last segment.
+        Route::new(POST, "/api/v1/invitations/{id}", Management, API, invitations::act),
         Route::new(GET, "/api/v1/users/{user}/factors", Management, API, factors::show),
         Route::new(DELETE, "/api/v1/users/{user}/factors", Management, API, factors::remove),
         Route::new(GET, "/api/v1/locks", Management, API, locks::list),

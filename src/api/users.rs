@@ -21,7 +21,7 @@ use crate::model::{Group, Subject, User, UserId};
 pub use bulk::MAX_ROWS;
 pub(super) use bulk::{MAX_BODY_BYTES, bulk};
 pub(super) use change::change;
-pub(super) use create::create;
+pub(super) use create::{Wanted, create};
 pub(super) use delete::delete;
 pub(super) use leave::{act, holdings};
 pub(super) use list::list;

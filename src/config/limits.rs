@@ -35,6 +35,20 @@ pub struct Session {
     pub absolute: Duration,
 }
 
+/// `[invitations]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Invitations {
+    /// How long an invitation may be accepted, 1 h to 30 d; default 7 d.
+    pub lasts: Duration,
+}
+
+impl Invitations {
+    pub(super) fn resolve(section: &Section<'_>) -> Self {
+        let hour = Duration::from_secs(3_600);
+        Self { lasts: section.between("lasts", 7 * 24 * hour, hour, 30 * 24 * hour) }
+    }
+}
+
 /// `[tokens]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tokens {

@@ -11,8 +11,8 @@ use super::secrets::Credentials;
 use super::section::{Reader, Section, check_url, list, nearest};
 use super::source::BY_HAND;
 use super::{
-    Audit, Config, Factors, Ldap, Limits, Listen, Lockout, Log, Mail, Mapping, Notify, Oidc, Outbound, Password,
-    Policy, PolicyTest, Saml, Scim, Session, SignIn, Store, Tokens,
+    Audit, Config, Factors, Invitations, Ldap, Limits, Listen, Lockout, Log, Mail, Mapping, Notify, Oidc, Outbound,
+    Password, Policy, PolicyTest, Saml, Scim, Session, SignIn, Store, Tokens,
 };
 
 /// Ids that mean something already, and what.
@@ -91,6 +91,7 @@ fn read(reader: &Reader<'_>) -> Option<Config> {
     let has_sso = !saml.is_empty() || !oidc.is_empty();
     let sign_in = SignIn::resolve(&root.table("sign_in"), has_sso);
     let session = Session::resolve(&root.table("session"));
+    let invitations = Invitations::resolve(&root.table("invitations"));
     let tokens = Tokens::resolve(&root.table("tokens"));
     let limits = Limits::resolve(&root.table("limits"));
     let owners: Vec<&str> = named().chain(ldap.iter().map(|ldap| ldap.id.as_str())).collect();
@@ -120,6 +121,7 @@ fn read(reader: &Reader<'_>) -> Option<Config> {
         factors,
         sign_in,
         session,
+        invitations,
         tokens,
         limits,
         audit,

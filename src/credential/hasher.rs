@@ -223,7 +223,13 @@ fn run(queue: &Queue) {
     }
 }
 
-fn compute(cost: Cost, salt: &[u8], password: &str, memory: &mut Vec<Block>) -> Result<[u8; OUTPUT_BYTES], Error> {
+/// Hashes on this thread, with memory that is kept from one to the next.
+pub(super) fn compute(
+    cost: Cost,
+    salt: &[u8],
+    password: &str,
+    memory: &mut Vec<Block>,
+) -> Result<[u8; OUTPUT_BYTES], Error> {
     let corrupt = |error: argon2::Error| Error::Corrupt { reason: error.to_string() };
     let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(OUTPUT_BYTES)).map_err(corrupt)?;
     let blocks = params.block_count();

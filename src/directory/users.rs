@@ -252,6 +252,27 @@ impl Directory {
         Ok(staged)
     }
 
+    /// The same for an account that waits until its owner accepts it.
+    ///
+    /// # Errors
+    /// As [`Directory::create_user`].
+    pub(crate) async fn invite_user_in(
+        &self,
+        change: &mut Change,
+        permit: &Permit,
+        record: &SourceRecord,
+    ) -> Result<Staged, Error> {
+        self.check_running(change, permit).await?;
+        let (authority, now) = (self.authority(permit), self.clock.now());
+        let mut plan = plan(None, record, &authority, UserId::new(now, &self.ids), now)?;
+        if let UserPlan::Create(user) = &mut plan {
+            user.status = Status::Invited;
+        }
+        let staged = self.stage_plan(change, permit, None, plan).await?;
+        self.stage_rules(change, permit, &staged.user).await?;
+        Ok(staged)
+    }
+
     /// Changes a user: `edit` gets the record as it stands and leaves it as it should be; it may run more than once.
     /// `revision` is the one that the caller has seen, where it matters.
     ///

@@ -118,6 +118,7 @@ fn sections(config: &Config) -> Vec<(&'static str, String)> {
         ("tokens", format!("{:?}", config.tokens)),
         ("limits", format!("{:?}", config.limits)),
         ("audit", format!("{:?}", config.audit)),
+        ("invitations", format!("{:?}", config.invitations)),
         ("mail", format!("{:?}", config.mail)),
         ("notify", format!("{:?}", config.notify)),
         ("outbound", format!("{:?}", config.outbound)),

@@ -2,6 +2,7 @@
 
 pub mod devices;
 pub mod factor;
+pub mod invitation;
 pub mod logout;
 pub mod onward;
 pub mod passkey;

@@ -16,6 +16,7 @@ use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
 use super::link::SELF_LIFETIME;
+use super::pending::First;
 use super::routes::{MAX_FORM_BYTES, form, page, query, visit};
 use super::steps::STALE;
 use super::{Error, LINK, Login, ReturnTo, pages};
@@ -292,8 +293,14 @@ impl Login {
             Event::new(now, EventKind::ResetAsked, &Actor::Anonymous).within(from).on("user", user.id, &user.user_name);
         let user = services.directory.user_in(change, user.id).await?;
         let to = Recipient::of(&user);
-        let (Some(to), None) = (to, self.refusal(&user).await?) else {
-            let reason = self.refusal(&user).await?.unwrap_or("the account has no address to which mail can go");
+        let by_link = self.pending(First::Link(user.id), "/");
+        let refusal = match self.check_sso(change, &by_link, &user).await {
+            Ok(()) => self.refusal(&user).await?,
+            Err(Error::Refused { .. }) => Some("single sign-on is required"),
+            Err(error) => return Err(error),
+        };
+        let (Some(to), None) = (to, refusal) else {
+            let reason = refusal.unwrap_or("the account has no address to which mail can go");
             change.also(event.outcome(Outcome::Denied).detail("reason", reason));
             return Ok(false);
         };

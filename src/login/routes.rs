@@ -56,6 +56,7 @@ pub fn table() -> Vec<Route<Login>> {
         super::language::table(),
         super::logout::table(),
         super::own_devices::table(),
+        super::invitation::table(),
         super::own_sessions::table(),
         super::passkey::table(),
         super::reset::table(),

@@ -13,6 +13,7 @@ mod forms;
 mod grants;
 mod groups;
 mod history;
+mod invitations;
 mod leavers;
 mod ledger;
 mod lists;

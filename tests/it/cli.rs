@@ -2,6 +2,7 @@
 
 mod daemon;
 mod follow;
+mod init;
 mod offline;
 mod trial;
 
@@ -64,6 +65,12 @@ const COMMANDS: &[&[&str]] = &[
     &["group", "rename"],
     &["group", "update"],
     &["import"],
+    &["init"],
+    &["invitation"],
+    &["invitation", "create"],
+    &["invitation", "list"],
+    &["invitation", "resend"],
+    &["invitation", "revoke"],
     &["lock"],
     &["lock", "clear"],
     &["lock", "list"],

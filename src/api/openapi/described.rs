@@ -116,6 +116,7 @@ fn of_employees() -> Vec<Operation> {
 
 fn of_people() -> Vec<Operation> {
     let create = format!("{WISH} employee?:text? role?:text? user_type?:text? scopes?:[text]? access_groups?:[text]?");
+    let invite = format!("{create} send?:flag?");
     vec![
         Operation::get("/api/v1/me", "Who the caller is, and what they may do").answers(200, "Me"),
         Operation::get("/api/v1/users/{user}/history", "What was changed about a user, newest first")
@@ -167,6 +168,21 @@ fn of_people() -> Vec<Operation> {
             .needs("`locks:delete`")
             .query("network", "text")
             .answers(200, "network:text released:flag"),
+        Operation::get("/api/v1/invitations", "Invitations, in the order in which they were made")
+            .needs("`invitations:read`")
+            .query("status", "text")
+            .lists("Invitation"),
+        Operation::post("/api/v1/invitations", "Makes an account that waits for its owner, and mails or tells its link")
+            .needs("`invitations:create`, `grants:create` and all that the role gives; `groups:update` with `access_groups`")
+            .takes(&invite)
+            .answers(201, "Invitation"),
+        Operation::delete("/api/v1/invitations/{id}", "Takes an invitation back and deletes the account that waits")
+            .needs("`invitations:delete`")
+            .answers(200, "Invitation"),
+        Operation::post("/api/v1/invitations/{id}", "With `:resend` at its end: another link, in place of the one before")
+            .needs("`invitations:update`, and all that the account may")
+            .takes("send?:flag?")
+            .answers(200, "Invitation"),
         Operation::get("/api/v1/locks", "Accounts with failed attempts").needs("`locks:read`").lists("Lock"),
         Operation::delete("/api/v1/locks/{user}", "Unlocks an account")
             .needs("`locks:delete`")

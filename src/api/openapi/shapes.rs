@@ -31,6 +31,7 @@ pub(super) fn shapes() -> Vec<(&'static str, Value)> {
              last_seen:time idle_until:time ends:time user?:BriefOrId current?:flag",
         ),
         ("Block", "network:text until:time why:text"),
+        ("Invitation", "id:id email:text user:Brief invited_by:text created:time expires:time status:text"),
         (
             "Lock",
             "user:BriefOrId locked_until:time? failures:count factor_locked_until:time? factor_failures:count \

@@ -106,6 +106,7 @@ pub(in crate::api) async fn bulk(
             groups: groups.clone(),
             grants: grants.clone(),
             password: password.clone(),
+            is_invited: false,
         });
     }
     let joined: Vec<Group> = groups.iter().cloned().chain(ruled.into_values()).collect();

@@ -30,6 +30,8 @@ pub(in crate::api) struct Plan {
     pub(in crate::api) groups: Vec<Group>,
     pub(in crate::api) grants: Vec<NewGrant>,
     pub(in crate::api) password: Option<Prepared>,
+    /// The account waits until its owner accepts it.
+    pub(in crate::api) is_invited: bool,
 }
 
 /// The permits under which accounts are made.
@@ -39,6 +41,40 @@ pub(in crate::api) struct Permits {
     pub(in crate::api) join: Option<Permit>,
 }
 
+/// What is asked of a new account.
+pub(in crate::api) struct Wanted {
+    wish: Wish,
+    role: Option<RoleId>,
+    scopes: Option<Vec<String>>,
+    employee: Option<String>,
+    groups: Vec<String>,
+}
+
+impl Wanted {
+    pub(in crate::api) fn take(fields: &mut Fields) -> Result<Self, Error> {
+        let wish = Wish::take(fields)?;
+        let role: Option<RoleId> = fields.parsed("role")?;
+        let role = role.or(fields.parsed("user_type")?);
+        let scopes = fields.optional_list("scopes")?;
+        let employee = fields.text("employee")?;
+        let groups = fields.list("access_groups")?;
+        Ok(Self { wish, role, scopes, employee, groups })
+    }
+
+    /// The address to which an invitation goes. Its account has no password yet.
+    pub(in crate::api) fn invited_address(&self) -> Result<String, Error> {
+        if self.wish.password.is_some() {
+            return Err(Error::invalid("password", "is chosen by who accepts the invitation"));
+        }
+        if self.wish.active.is_some() {
+            return Err(Error::invalid("active", "is settled by who accepts the invitation"));
+        }
+        let name = self.wish.user_name.as_ref().filter(|name| name.contains('@'));
+        let address = self.wish.email.as_ref().or(name).map(|address| address.trim().to_owned());
+        address.filter(|address| !address.is_empty()).ok_or_else(|| Error::invalid("email", "is required"))
+    }
+}
+
 /// `POST /users`: `userName` or `email`, the fields of a profile, `role` (or `user_type`), `scopes` within which the
 /// role holds, `access_groups`, `companies`, `all_companies`, `password`.
 pub(in crate::api) async fn create(
@@ -46,55 +82,9 @@ pub(in crate::api) async fn create(
     caller: Caller,
     mut fields: Fields,
 ) -> Result<Response, Error> {
-    let mut wish = Wish::take(&mut fields)?;
-    let role: Option<RoleId> = fields.parsed("role")?;
-    let role = role.or(fields.parsed("user_type")?);
-    let scopes = fields.optional_list("scopes")?;
-    let employee = fields.text("employee")?;
-    let groups = fields.list("access_groups")?;
+    let wanted = Wanted::take(&mut fields)?;
     fields.end()?;
-    let person = api.employee(&caller, employee).await?;
-    let is_form = wish.first_name.is_some() || wish.last_name.is_some();
-    if let Some(person) = &person {
-        wish.of_person(person);
-    }
-    api.check_missing(&wish, role.as_ref(), is_form)?;
-    let role = api.role_of_new_user(role)?;
-    let create = api.permit(&caller, "users:create", None).await?;
-    let name = wish.user_name.clone().or_else(|| wish.email.clone()).unwrap_or_default();
-    wish.user_name = Some(name.clone());
-    api.settle(&caller, &mut wish).await?;
-    let sight = api.sight(&caller).await?;
-    let companies = sight.of_account(&wish.companies, None)?;
-    let mut record = blank(&name)?;
-    wish.apply(&mut record)?;
-    let grants = api.wanted_grants(&sight, role, scopes)?;
-    let groups = api.named_groups(&caller, "access_groups", &groups).await?;
-    let join = api.check_joining(&caller, &groups).await?;
-    let ruled = api.check_ruled(&caller, &record).await?;
-    if wish.must_change_password == Some(true) && wish.password.is_none() {
-        return Err(Error::invalid("must_change_password", "goes with a password"));
-    }
-    if let Some(password) = &wish.password {
-        api.permit(&caller, "passwords:update", None).await?;
-        api.check_password(&name, &record, password, false)?;
-    }
-    for grant in &grants {
-        // Asked of somebody who does not exist yet: the answer depends on the role and the giver only.
-        api.services.access.permit_grant(&caller.actor, grant, caller.circumstance.clone()).await?;
-    }
-    let password = match &wish.password {
-        Some(password) => {
-            let prepared = api.services.credentials.prepare(password, Lane::Interactive).await?;
-            // Two know it: who gave it and whose it is.
-            Some(prepared.must_change(wish.must_change_password.unwrap_or(true)))
-        }
-        None => None,
-    };
-    let joined: Vec<Group> = groups.iter().chain(&ruled).cloned().collect();
-    let create = api.weigh(create, &overlay_of(&[name.as_str()], &grants, &joined), false).await?;
-    let person = person.map(|person| person.id);
-    let (permits, plan) = (&Permits { create, join }, &Plan { record, companies, person, groups, grants, password });
+    let (permits, plan) = &api.plan_account(&caller, wanted, "users:create").await?;
     let (services, api_ref) = (&api.services, &api);
     let user = services
         .ledger
@@ -110,6 +100,61 @@ pub(in crate::api) async fn create(
         response.headers_mut().insert(http::header::LOCATION, location);
     }
     Ok(response)
+}
+
+impl Api {
+    /// Checks all of a new account, for which the caller needs this permission.
+    pub(in crate::api) async fn plan_account(
+        &self,
+        caller: &Caller,
+        wanted: Wanted,
+        permission: &str,
+    ) -> Result<(Permits, Plan), Error> {
+        let Wanted { mut wish, role, scopes, employee, groups } = wanted;
+        let person = self.employee(caller, employee).await?;
+        let is_form = wish.first_name.is_some() || wish.last_name.is_some();
+        if let Some(person) = &person {
+            wish.of_person(person);
+        }
+        self.check_missing(&wish, role.as_ref(), is_form)?;
+        let role = self.role_of_new_user(role)?;
+        let create = self.permit(caller, permission, None).await?;
+        let name = wish.user_name.clone().or_else(|| wish.email.clone()).unwrap_or_default();
+        wish.user_name = Some(name.clone());
+        self.settle(caller, &mut wish).await?;
+        let sight = self.sight(caller).await?;
+        let companies = sight.of_account(&wish.companies, None)?;
+        let mut record = blank(&name)?;
+        wish.apply(&mut record)?;
+        let grants = self.wanted_grants(&sight, role, scopes)?;
+        let groups = self.named_groups(caller, "access_groups", &groups).await?;
+        let join = self.check_joining(caller, &groups).await?;
+        let ruled = self.check_ruled(caller, &record).await?;
+        if wish.must_change_password == Some(true) && wish.password.is_none() {
+            return Err(Error::invalid("must_change_password", "goes with a password"));
+        }
+        if let Some(password) = &wish.password {
+            self.permit(caller, "passwords:update", None).await?;
+            self.check_password(&name, &record, password, false)?;
+        }
+        for grant in &grants {
+            // Asked of somebody who does not exist yet: the answer depends on the role and the giver only.
+            self.services.access.permit_grant(&caller.actor, grant, caller.circumstance.clone()).await?;
+        }
+        let password = match &wish.password {
+            Some(password) => {
+                let prepared = self.services.credentials.prepare(password, Lane::Interactive).await?;
+                // Two know it: who gave it and whose it is.
+                Some(prepared.must_change(wish.must_change_password.unwrap_or(true)))
+            }
+            None => None,
+        };
+        let joined: Vec<Group> = groups.iter().chain(&ruled).cloned().collect();
+        let create = self.weigh(create, &overlay_of(&[name.as_str()], &grants, &joined), false).await?;
+        let person = person.map(|person| person.id);
+        let plan = Plan { record, companies, person, groups, grants, password, is_invited: false };
+        Ok((Permits { create, join }, plan))
+    }
 }
 
 /// What accounts of these names with these grants and groups would make different.
@@ -254,7 +299,11 @@ impl Api {
         plan: &Plan,
     ) -> Result<User, Error> {
         let services = &self.services;
-        let staged = services.directory.create_user_in(change, &permits.create, &plan.record).await?;
+        let staged = if plan.is_invited {
+            services.directory.invite_user_in(change, &permits.create, &plan.record).await?
+        } else {
+            services.directory.create_user_in(change, &permits.create, &plan.record).await?
+        };
         let staged = match &plan.companies {
             Some(companies) => services.directory.stage_companies(change, &permits.create, staged, companies).await?,
             None => staged,

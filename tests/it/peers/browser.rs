@@ -4,8 +4,9 @@ mod factors;
 
 use serde_json::json;
 
-use crate::support::browser::{Browser, Look};
+use crate::support::browser::{Browser, Look, Page};
 use crate::support::daemon::Daemon;
+use crate::support::mail::MailServer;
 
 const GIVEN: &str = "violet anchor under seven bridges";
 const CHOSEN: &str = "nine lanterns along a quiet harbour";
@@ -118,4 +119,60 @@ async fn people_read_the_pages_in_german_and_change_the_language() {
     page.follow("English").await;
     assert_eq!(page.address().await, format!("{address}/account/password"));
     assert!(page.text().await.contains("Change your password"), "{}", page.text().await);
+}
+
+#[tokio::test]
+async fn people_choose_a_password_they_forgot_and_accept_an_invitation() {
+    let server = MailServer::plain().await;
+    let (daemon, address) = daemon(&server.lines()).await;
+    let browser = Browser::start().await;
+    for (number, look) in LOOKS.into_iter().enumerate() {
+        let (name, invited) = (format!("ada{number}@example.org"), format!("grace{number}@example.org"));
+        person(&daemon, &name, false).await;
+        let page = browser.page(look).await;
+        let check = async |page: &Page| {
+            if look.script {
+                page.is_sound().await;
+            }
+        };
+        page.goto(&format!("{address}/login")).await;
+        page.follow("Forgot your password?").await;
+        check(&page).await;
+        page.fill("User name or e-mail address", &name).await;
+        page.press("Send the link").await;
+        assert!(page.text().await.contains("Look into your mail"), "{}", page.text().await);
+        check(&page).await;
+        let link = format!("{address}{}", server.mail_to(&name).await.path());
+        page.goto(&link).await;
+        check(&page).await;
+        page.press("Go on").await;
+        page.fill("New password", CHOSEN).await;
+        page.fill("New password, once more", CHOSEN).await;
+        page.press("Save and sign in").await;
+        assert!(page.text().await.contains("Hello, Ada Lovelace"), "{}", page.text().await);
+        page.goto(&link).await;
+        page.press("Go on").await;
+        assert!(page.text().await.contains("This link does not work"), "{}", page.text().await);
+        check(&page).await;
+        let body = json!({"email": invited, "role": "editor"});
+        let answer = daemon.admin().post("/api/v1/invitations").json(&body).send().await;
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        let page = browser.page(look).await;
+        let link = format!("{address}{}", server.mail_to(&invited).await.path());
+        assert_eq!(page.goto(&link).await, 200);
+        check(&page).await;
+        page.fill("Your name", "Grace Hopper").await;
+        page.fill("New password", "short").await;
+        page.fill("New password, once more", "short").await;
+        page.press("Accept and sign in").await;
+        assert!(page.text().await.contains("at least 15 characters"), "{}", page.text().await);
+        check(&page).await;
+        page.fill("New password", CHOSEN).await;
+        page.fill("New password, once more", CHOSEN).await;
+        page.press("Accept and sign in").await;
+        assert!(page.text().await.contains("Hello, Grace Hopper"), "{}", page.text().await);
+        assert_eq!(page.goto(&link).await, 403);
+        assert!(page.text().await.contains("This link does not work"), "{}", page.text().await);
+        check(&page).await;
+    }
 }

@@ -9,10 +9,12 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
@@ -65,6 +67,7 @@ struct Shared {
     manner: Mutex<Manner>,
     kind: Kind,
     tls: TlsAcceptor,
+    taken: Notify,
 }
 
 /// The server; it ends with the test.
@@ -91,6 +94,7 @@ impl MailServer {
             manner: Mutex::new(Manner::Takes),
             kind,
             tls: TlsAcceptor::from(Arc::new(config)),
+            taken: Notify::new(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -130,6 +134,21 @@ impl MailServer {
     /// What it took so far.
     pub fn mails(&self) -> Vec<Mail> {
         self.shared.mails.lock().unwrap().clone()
+    }
+
+    /// The first mail to an address, once it is there.
+    pub async fn mail_to(&self, address: &str) -> Mail {
+        let found = || self.mails().into_iter().find(|mail| mail.to == [address]);
+        let waited = async {
+            loop {
+                let taken = self.shared.taken.notified();
+                if let Some(mail) = found() {
+                    return mail;
+                }
+                taken.await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), waited).await.expect("no mail came")
     }
 
     /// Every line outside of mails.
@@ -320,6 +339,7 @@ impl Talk {
         let (from, to) = (std::mem::take(&mut self.from), std::mem::take(&mut self.to));
         let mail = Mail { from, to, data, encrypted: self.encrypted, user: self.user.clone() };
         self.shared.mails.lock().unwrap().push(mail);
+        self.shared.taken.notify_waiters();
         Ok(())
     }
 }
