@@ -72,6 +72,7 @@ fn the_vectors_of_the_standard_are_taken_where_their_kind_of_key_is_and_refused_
         };
         assert_eq!(registered.id, bytes(&vector["credential_id"]), "{name}");
         let known = Known {
+            is_verified: true,
             key: &registered.key,
             sign_count: registered.sign_count,
             is_backup_eligible: registered.is_backup_eligible,
@@ -97,6 +98,7 @@ fn a_vector_with_any_one_byte_changed_is_refused() {
         let vector = vectors().into_iter().find(|vector| vector["name"] == name).unwrap();
         let registered = register(&party, &answer(&vector, "registration")).unwrap();
         let known = Known {
+            is_verified: true,
             key: &registered.key,
             sign_count: registered.sign_count,
             is_backup_eligible: registered.is_backup_eligible,

@@ -108,7 +108,7 @@ impl Login {
     ) -> Response {
         // A name that nobody gave yet is the login name.
         let name = if name == user.user_name.as_str() { "" } else { name };
-        let rules = self.password_rules();
+        let rules = self.password_rules(false);
         self.with_login_cookie(&parts.headers, status, |csrf| {
             let view = pages::invitation::Accept {
                 token,
