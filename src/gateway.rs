@@ -241,7 +241,6 @@ impl Gateway {
             .requiring_factor(config.factors.required)
             .requiring_sso(config.sign_in.require_sso, config.sign_in.break_glass.iter().cloned().collect())
             .inviting_for(config.invitations.lasts);
-        watch::start(&login, &ledger, &foundation);
         let pruned = prune_grants(&access, directory.rules()).await?;
         if pruned > 0 {
             tracing::info!(grants = pruned, "took {pruned} roles that no mapping rule gives any more");

@@ -194,7 +194,7 @@ impl Limits {
     }
 
     /// Counts one request of `subject` in the class. Of concurrent calls exactly as many pass as are allowed; a refused
-    /// one costs nothing. What all together may is asked last, so that whoever is refused before takes nothing of it.
+    /// one costs nothing.
     ///
     /// # Errors
     /// How long to wait, when the allowance is used up.
@@ -204,9 +204,17 @@ impl Limits {
         all.limiter(rate, subject).check(self.bucket(subject, 64), hidden)?;
         if rate == Rate::SignIn && matches!(subject, Subject::Address(_)) {
             all.sign_in_network.check(self.bucket(subject, 48), false)?;
-            all.sign_in_global.check(EVERYBODY, false)?;
         }
         Ok(())
+    }
+
+    /// Counts one try of a password that anybody may make, against what all together may. Asked after everything else, and
+    /// not of who comes by another way or from a browser that the account knows: strangers use up what is theirs.
+    ///
+    /// # Errors
+    /// How long to wait, when the allowance is used up.
+    pub fn check_everybody(&self) -> Result<(), Retry> {
+        self.0.sign_in_global.check(EVERYBODY, false)
     }
 
     /// Counts `more` requests that came within one that [`Limits::check`] let pass: all of them, or none.

@@ -6,7 +6,7 @@ mod text;
 use std::fs::{self, OpenOptions};
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, chown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, chown, lchown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -29,6 +29,8 @@ const TARGET: &str = "50ms";
 const MAX_MEMORY_KIB: u32 = 64 * 1024;
 /// The role of the first administrator.
 const ADMINISTRATOR: &str = "administrator";
+/// What is made in the folder of the data.
+const MADE: [&str; 2] = ["cleargate.key", "cleargate.redb"];
 /// The user as whom the unit runs the daemon.
 const DAEMON: &str = "cleargate";
 /// How long the daemon's files take to be closed.
@@ -79,6 +81,7 @@ pub(super) async fn run(arguments: Arguments, options: &Options, output: &Output
     let (cost, took) = measured.map_err(|error| Failure::caused(Exit::Failure, error, "cannot measure"))?;
     let written = text::write(&answers, cost).map_err(|reason| Failure::new(Exit::Usage, reason))?;
     let owner = owner()?;
+    check_own(&answers.data)?;
     make_folder(&answers.data, 0o700)?;
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         make_folder(folder, 0o755)?;
@@ -149,6 +152,26 @@ fn owner() -> Result<Option<(u32, u32)>, Failure> {
     Ok(found)
 }
 
+/// Refuses a folder in which there is more than a store and its key: it would be the daemon's.
+fn check_own(data: &Path) -> Result<(), Failure> {
+    let failed = |error| Failure::caused(Exit::Failure, error, format!("cannot read {}", data.display()));
+    let entries = match fs::read_dir(data) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(error)),
+    };
+    for entry in entries {
+        let entry = entry.map_err(failed)?;
+        let is_file = entry.file_type().map_err(failed)?.is_file();
+        if !is_file || !MADE.iter().any(|name| entry.file_name() == *name) {
+            let reason =
+                format!("{} is in the way: give the daemon a folder of its own with --data", entry.path().display());
+            return Err(Failure::new(Exit::Conflict, reason));
+        }
+    }
+    Ok(())
+}
+
 fn make_folder(path: &Path, mode: u32) -> Result<(), Failure> {
     let made = fs::DirBuilder::new().recursive(true).mode(mode).create(path);
     made.map_err(|error| Failure::caused(Exit::Failure, error, format!("cannot make {}", path.display())))
@@ -170,9 +193,9 @@ fn give(path: &Path, data: &Path, (user, group): (u32, u32)) -> Result<(), Failu
     // The configuration stays root's; the daemon reads it.
     chown(path, None, Some(group)).map_err(|error| failed(path, error))?;
     chown(data, Some(user), Some(group)).map_err(|error| failed(data, error))?;
-    for entry in fs::read_dir(data)? {
-        let path = entry?.path();
-        chown(&path, Some(user), Some(group)).map_err(|error| failed(&path, error))?;
+    for name in MADE {
+        let path = data.join(name);
+        lchown(&path, Some(user), Some(group)).map_err(|error| failed(&path, error))?;
     }
     Ok(())
 }

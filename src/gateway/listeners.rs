@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use super::{Error, Gateway};
+use super::{Error, Gateway, watch};
 use crate::error::Chain;
 use crate::http::operations::{self, Readiness};
 use crate::http::{self, Bind, Bound, Certificates, Hosts, ListenerSettings};
@@ -131,7 +131,13 @@ impl Gateway {
         self.login.run(&self.foundation.tasks);
         self.measure();
         self.pull();
+        self.watch_providers();
         Ok(Listening { public, operations, admin, certificates })
+    }
+
+    /// Looks after the providers of sign-ins now and then, as long as the tasks run.
+    pub fn watch_providers(&self) {
+        watch::start(&self.login, &self.ledger, &self.foundation);
     }
 
     /// Keeps the figures of the store fresh for whoever asks the operations listener.

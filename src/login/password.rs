@@ -44,6 +44,9 @@ impl Login {
             _ => folded.as_str().to_owned(),
         };
         self.services.limits.check(Rate::SignIn, Limited::Account(&allowance)).map_err(Error::TooMany)?;
+        if !is_known {
+            self.services.limits.check_everybody().map_err(Error::TooMany)?;
+        }
         if let (Some(address), false) = (visit.circumstance.address, is_known) {
             self.services.limits.spray().check(address).map_err(Error::TooMany)?;
         }

@@ -184,6 +184,7 @@ impl Login {
     async fn ask(&self, name: &str, from: &Circumstance) -> Result<(), Error> {
         let folded = fold(name);
         self.services.limits.check(Rate::SignIn, Limited::Account(folded.as_str())).map_err(Error::TooMany)?;
+        self.services.limits.check_everybody().map_err(Error::TooMany)?;
         let services = &self.services;
         let now = services.clock.now();
         let id = AskId::new(now, &services.ids);

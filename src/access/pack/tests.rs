@@ -490,7 +490,7 @@ fn hostile_and_broken_pack_files_are_refused() {
         problems(presets, &[]),
         [
             "line 3: there is no preset `nist-63b`, only asvs5-l2, clearvantage, nist-63b-4, pci; is `nist-63b-4` meant?",
-            "line 4: there is no preset `soft`, only balanced, clearvantage",
+            "line 4: there is no preset `soft`, only balanced, clearvantage, pci",
         ]
     );
     let long = format!("ui_profile = {{ a = \"{}\" }}\n", "x".repeat(2001));

@@ -59,7 +59,8 @@ pub(in crate::api) async fn change(
         let has_factor = api.services.credentials.has_factor(user.id).await?;
         api.check_password(record.user_name.as_str(), &record, password, has_factor)?;
     }
-    let is_mailed = api.services.outbox.is_open() && api.services.credentials.find(user.id).await?.is_some();
+    let has_password = user.status == Status::Invited || api.services.credentials.find(user.id).await?.is_some();
+    let is_mailed = api.services.outbox.is_open() && has_password;
     if must_change.is_some() || (wish.renames() && is_mailed) {
         // Who says where letters go to could ask for a link to choose a password.
         permit = api.permit(&caller, "passwords:update", None).await?;

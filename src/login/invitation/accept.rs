@@ -10,7 +10,8 @@ use crate::access::Overlay;
 use crate::audit::{Event, EventKind, Outcome};
 use crate::credential::{self, Prepared};
 use crate::directory::SourceRecord;
-use crate::http::{Access, Rate, Route};
+use crate::http::{Access, Rate, Route, Takes};
+use crate::limit::Subject as Limited;
 use crate::login::finish::{Finished, Visit};
 use crate::login::pages::{self, words};
 use crate::login::pending::First;
@@ -30,7 +31,7 @@ const MAX_NAME: usize = 200;
 pub(in crate::login) fn table() -> Vec<Route<Login>> {
     vec![
         Route::new(HttpMethod::GET, PATH, Access::Public, Rate::Page, show),
-        Route::new(HttpMethod::POST, PATH, Access::Public, Rate::SignIn, accept),
+        Route::new(HttpMethod::POST, PATH, Access::Public, Rate::SignIn, accept).takes(Takes::Random),
     ]
 }
 
@@ -131,7 +132,12 @@ impl Login {
             Some((id, _)) => self.find_invitation(id).await,
             None => Ok(None),
         };
+        // Whoever had the link once may come as often as they like; what they leave in the ledger is bounded as sign-ins are.
+        let address = visit(parts).circumstance.address;
+        let is_told =
+            address.is_none_or(|address| self.services.limits.check(Rate::SignIn, Limited::Address(address)).is_ok());
         let recorded = match known {
+            Ok(Some(_)) if !is_told => Ok(()),
             Ok(Some(invitation)) => {
                 let now = self.services.clock.now();
                 let event = Event::new(now, EventKind::InvitationRefused, &Actor::Anonymous)
@@ -165,6 +171,13 @@ impl Login {
         let name: String = name.trim().chars().filter(|c| !c.is_control()).take(MAX_NAME).collect();
         if !name.is_empty() {
             named.attributes.0.insert("displayName".to_owned(), name.as_str().into());
+        }
+        // A name that would move them between groups by rule is for somebody else to give.
+        let (user_name, attributes) = (named.user_name.clone(), named.attributes.clone());
+        let record = SourceRecord { external_id: None, user_name, active: Some(true), attributes };
+        let moves = self.services.directory.moves(Some(user), &record).await?;
+        if !moves.entered.is_empty() || !moves.left.is_empty() {
+            named = user.clone();
         }
         let prepared = match self.services.credentials.prepare_for(&named, &new, false).await {
             Ok(prepared) => prepared,

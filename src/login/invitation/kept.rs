@@ -118,7 +118,19 @@ impl Login {
             grant.scope.clone_from(&promised.scope);
             services.access.permit_grant(&actor, &grant, from.clone()).await.map_err(refused)?;
         }
-        for group in services.directory.groups_by_id(&invitation.groups).await? {
+        // What the account has been given since, or is in by a rule, is as much as what was promised: whoever gave more than
+        // the inviter may give sends the invitation again.
+        for held in services.access.grants().list(subject).await.map_err(refused)? {
+            let mut grant = NewGrant::new(subject, held.role);
+            grant.scope = held.scope;
+            services.access.permit_grant(&actor, &grant, from.clone()).await.map_err(refused)?;
+        }
+        let mut groups = invitation.groups.clone();
+        let member = crate::directory::Member::User(invitation.user);
+        groups.extend(services.directory.groups_of(member).await?.into_iter().map(|(group, _)| group));
+        groups.sort_unstable();
+        groups.dedup();
+        for group in services.directory.groups_by_id(&groups).await? {
             self.check_group(&actor, subject, group, from).await?;
         }
         Ok(())

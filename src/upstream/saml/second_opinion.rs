@@ -49,6 +49,8 @@ fn verify(message: &str, issuer: &str, certificate: &[u8], expected: &Expected<'
         acs_url: Some(expected.recipient.to_owned()),
         slo_url: None,
         idp_metadata: describe(issuer, certificate)?,
+        // Without a request there is none that the answer could name; that it names none is judged by ours.
+        allow_idp_initiated: expected.request.is_none(),
         allowed_signature_algorithms: Some(vec![
             AllowedSignatureAlgorithm::EcdsaSha256,
             AllowedSignatureAlgorithm::EcdsaSha384,

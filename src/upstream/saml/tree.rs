@@ -234,11 +234,17 @@ fn check_attributes<'d>(node: Node<'d, '_>, ids: &mut BTreeSet<&'d str>) -> Resu
     Ok(())
 }
 
-/// A namespace is an absolute URI (RFC 3986 section 3.1): relative and empty ones canonicalize differently.
+/// A namespace is an absolute URI (RFC 3986 sections 2 and 3.1): relative and empty ones canonicalize differently, and other
+/// parsers refuse what has characters that no URI has.
 fn check_namespace(uri: &str) -> Result<(), Error> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
     let scheme = uri.split_once(':').map_or("", |(scheme, _)| scheme);
-    if scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.chars().all(fits) {
+    let is_visible = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/?#@!$&'()*+,;=%".contains(&byte);
+    let is_escaped = |rest: &str| rest.as_bytes().get(..2).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit));
+    let is_uri = uri.bytes().all(is_visible)
+        && uri.split('%').skip(1).all(is_escaped)
+        && uri.bytes().filter(|byte| *byte == b'#').count() <= 1;
+    if is_uri && scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.chars().all(fits) {
         Ok(())
     } else {
         Err(refused("namespace", "a namespace is not an absolute URI"))

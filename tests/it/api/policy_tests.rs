@@ -29,7 +29,7 @@ deny = ["users:read"]
 fn problems(lines: &str) -> Vec<(String, String)> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cleargate.toml");
-    std::fs::write(&path, format!("public_url = \"http://127.0.0.1:8080\"\n{lines}\n")).unwrap();
+    std::fs::write(&path, format!("public_url = \"http://localhost:8080\"\n{lines}\n")).unwrap();
     match config::load(&path, &Credentials::None) {
         Ok(config) => gateway::check(&config),
         Err(problems) => problems.iter().map(|p| (p.position.line.to_string(), p.message.clone())).collect(),

@@ -60,3 +60,16 @@ fn what_cannot_be_used_makes_nothing() {
         assert!(!folder.path().join("etc/cleargate.toml").exists(), "{wrong:?}");
     }
 }
+
+#[test]
+fn a_folder_in_which_there_is_more_is_not_given_to_the_daemon() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("data")).unwrap();
+    let other = folder.path().join("other");
+    std::fs::write(&other, "x").unwrap();
+    std::os::unix::fs::symlink(&other, folder.path().join("data/cleargate.redb")).unwrap();
+    let output = init(folder.path(), &GOOD);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(6), "{said}");
+    assert!(said.contains("is in the way") && !folder.path().join("etc/cleargate.toml").exists(), "{said}");
+}

@@ -213,7 +213,12 @@ async fn a_sign_in_that_the_provider_begins_leads_home_and_is_used_once() {
         let response = stage.idp.finish(&draft).unwrap();
         let mut browser = stage.gateway.visitor();
         let reply = post(&mut browser, &response, "https://evil.example/").await;
-        assert_eq!(reply.location(), if taken { "/" } else { "" }, "what comes along is never an address");
+        assert_eq!(
+            reply.location(),
+            if taken { "/" } else { "" },
+            "what comes along is never an address: {}",
+            stage.rule(EventKind::AssertionRefused).await
+        );
         assert_eq!(is_in(&mut browser).await, taken);
         let again = post(&mut stage.gateway.visitor(), &response, "").await;
         assert_eq!(again.status, StatusCode::FORBIDDEN);
@@ -435,6 +440,7 @@ async fn certificates_are_told_of_30_days_before_they_end() {
         let (certificate, key) = ending(month, day);
         let files = [("own.pem", certificate.as_str()), ("own.key", &key), ("corp.xml", &metadata)];
         let gateway = TestGateway::with_files(section, &files).await;
+        gateway.gateway.watch_providers();
         let engine = gateway.gateway.ledger().store().engine().clone();
         let mut told = 0;
         for _ in 0..200 {

@@ -598,7 +598,14 @@ fn a_response_with_one_byte_changed_is_refused_or_says_the_same() {
             let result = stage.connector.finish(&stage.pending, &answer).now_or_never().expect("at once");
             match result {
                 Ok(identity) => assert_eq!(identity, good, "{signs:?} {at} {kind}"),
-                Err(Error::Refused { rule, .. }) => assert_ne!(rule, "second-opinion", "{signs:?} {at} {kind}"),
+                Err(Error::Refused { rule, reason }) => {
+                    assert_ne!(
+                        rule,
+                        "second-opinion",
+                        "{signs:?} {at} {kind}: {reason} {}",
+                        String::from_utf8_lossy(&bytes)
+                    );
+                }
                 Err(Error::Declined { .. }) => {}
                 Err(error) => panic!("{error}"),
             }
