@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn the_list_is_whole_sorted_and_small() {
         let (count, words) = LIST.split_first_chunk::<4>().unwrap();
-        let frequent = u32::from_be_bytes(*count) as usize;
+        let frequent = usize::try_from(u32::from_be_bytes(*count)).unwrap();
         let (words, rest) = words.as_chunks::<PREFIX>();
         assert!(rest.is_empty() && LIST.len() <= 300 * 1024, "{}", LIST.len());
         assert!(frequent >= 5000 && words.len() >= 50_000, "{frequent} of {}", words.len());

@@ -8,6 +8,7 @@ use super::{IdpMetadata, gate, logout, signature, tree};
 
 /// A message of a browser, as a response and as one about logout. Without a key nothing is verified. What passes the gate
 /// and the table is read the same from its canonical form, which is its own canonical form.
+#[expect(clippy::panic, reason = "a fuzz target tells what it found by a panic")]
 pub fn message(bytes: &[u8]) {
     let Ok(text) = gate::check(bytes, gate::MESSAGE) else { return };
     let Ok(document) = tree::parse(text) else { return };
@@ -49,6 +50,7 @@ fn same(one: Node<'_, '_>, other: Node<'_, '_>) {
 }
 
 /// A metadata document. What is read can be read again from what is kept of it, with the same keys.
+#[expect(clippy::panic, reason = "a fuzz target tells what it found by a panic")]
 pub fn metadata(bytes: &[u8]) {
     let Ok(idp) = IdpMetadata::parse(bytes) else { return };
     let again = IdpMetadata::parse(idp.document().as_bytes()).unwrap_or_else(|error| panic!("{error}"));

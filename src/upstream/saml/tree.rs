@@ -224,8 +224,8 @@ fn check_attributes<'d>(node: Node<'d, '_>, ids: &mut BTreeSet<&'d str>) -> Resu
             return Err(refused("id", format!("`{}` on `{}`", attribute.name(), node.tag_name().name())));
         }
         let value = attribute.value();
-        if value.is_empty() || value.len() > MAX_ID_BYTES || !value.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(refused("id", "an id is empty, too long or not of visible ASCII characters"));
+        if value.len() > MAX_ID_BYTES || !is_id(value) {
+            return Err(refused("id", "an id is too long, or is no name of ASCII characters (xs:ID)"));
         }
         if !ids.insert(value) {
             return Err(refused("id", "two elements have one id"));
@@ -249,6 +249,12 @@ fn check_namespace(uri: &str) -> Result<(), Error> {
     } else {
         Err(refused("namespace", "a namespace is not an absolute URI"))
     }
+}
+
+/// What SAML asks of ids (saml-core section 1.3.4: xs:ID), of ASCII characters; but for the first one, which is a digit at some
+/// providers.
+fn is_id(value: &str) -> bool {
+    !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
 }
 
 /// The tag of an element as written; of one without children all of it.

@@ -583,6 +583,8 @@ fn a_response_with_one_byte_changed_is_refused_or_says_the_same() {
         let stage = Stage::new(RSA.clone().signing(signs));
         let response = stage.signed();
         let good = stage.finish(&response).expect("accepted");
+        let inner = response.find("<saml:Assertion").unwrap()..response.rfind("</saml:Assertion>").unwrap();
+        let signed = if signs == Signs::Assertion { inner } else { 0..response.len() };
         let mut seed = 7u64;
         for _ in 0..600 {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -598,14 +600,12 @@ fn a_response_with_one_byte_changed_is_refused_or_says_the_same() {
             let result = stage.connector.finish(&stage.pending, &answer).now_or_never().expect("at once");
             match result {
                 Ok(identity) => assert_eq!(identity, good, "{signs:?} {at} {kind}"),
-                Err(Error::Refused { rule, reason }) => {
-                    assert_ne!(
-                        rule,
-                        "second-opinion",
-                        "{signs:?} {at} {kind}: {reason} {}",
-                        String::from_utf8_lossy(&bytes)
-                    );
-                }
+                // What nobody signed and nobody reads, the second verifier may be stricter about.
+                Err(Error::Refused { rule, reason }) => assert!(
+                    rule != "second-opinion" || !signed.contains(&at),
+                    "{signs:?} {at} {kind}: {reason} {}",
+                    String::from_utf8_lossy(&bytes)
+                ),
                 Err(Error::Declined { .. }) => {}
                 Err(error) => panic!("{error}"),
             }
