@@ -45,7 +45,7 @@ const MAX_ANSWER: u64 = 1024;
                         Run as root it gives what it makes to the user `cleargate`, if there is one. A file that exists \
                         is never\noverwritten; where somebody administers already, nothing is made.")]
 pub(super) struct Arguments {
-    /// The address that people and providers use, such as https://sso.example.com
+    /// The address that people and providers use, such as `https://sso.example.com`
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
     /// Address and port to listen at [default: 127.0.0.1:8080, behind a proxy that ends TLS]

@@ -73,7 +73,7 @@ impl ClientKey {
     /// a certificate is named by its SHA-256 (`x5t#S256`), which some providers want.
     ///
     /// # Errors
-    /// [`UnusableKey`] when one of them is malformed or of another kind, or they do not belong together.
+    /// `UnusableKey` when one of them is malformed or of another kind, or they do not belong together.
     pub fn from_pem(
         key: &[u8],
         algorithm: ClientAlgorithm,
