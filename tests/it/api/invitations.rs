@@ -225,3 +225,63 @@ async fn what_cannot_be_invited_is_named() {
     ground.user("ada@example.org", &[]).await;
     refused(&root.post("/api/v1/invitations", json!({"email": "ada@example.org"})).await, 409, Some("userName"));
 }
+
+#[tokio::test]
+async fn what_the_account_was_given_meanwhile_is_more_than_the_inviter_may_hand_over() {
+    let ground = Ground::new().await;
+    let role = json!({"name": "Inviters", "permissions": ["invitations:*", "grants:create", "users:read"]});
+    good(ground.root().post("/api/v1/roles", role).await, StatusCode::CREATED);
+    let (_, mallory) = ground.browser("mallory", &["inviters"]).await;
+    let (told, link) = invite(&mallory, json!({"email": "boss@example.org"})).await;
+    let grant = json!({"user": "boss@example.org", "role": "administrator"});
+    good(ground.root().post("/api/v1/grants", grant).await, StatusCode::CREATED);
+    let reply = accept(&mut ground.test.visitor(), &link, "", CHOSEN).await;
+    assert_eq!(reply.status, StatusCode::FORBIDDEN, "whoever kept the link would be the administrator");
+    assert_eq!(account(&ground, "boss@example.org").await["status"], "invited");
+    let path = format!("/api/v1/invitations/{}:resend", told["id"].as_str().unwrap());
+    let again = good(ground.root().post(&path, json!({})).await, StatusCode::OK);
+    let newest = again["link"].as_str().unwrap().strip_prefix("http://127.0.0.1:8080").unwrap().to_owned();
+    let reply = accept(&mut ground.test.visitor(), &newest, "", CHOSEN).await;
+    assert_eq!(reply.location(), "/", "who gave more may hand it over: {}", reply.text);
+}
+
+#[tokio::test]
+async fn a_name_that_is_typed_moves_nobody_between_groups_by_rule() {
+    let ground = Ground::new().await;
+    let group = json!({"name": "Externals", "rule": "displayName co \"(external)\""});
+    good(ground.root().post("/api/v1/groups", group).await, StatusCode::CREATED);
+    let (_, link) = invite(&ground.root(), json!({"email": "eve@example.org", "name": "Eve (external)"})).await;
+    let reply = accept(&mut ground.test.visitor(), &link, "Eve", CHOSEN).await;
+    assert_eq!(reply.location(), "/", "{}", reply.text);
+    let shown = account(&ground, "eve@example.org").await;
+    assert_eq!(shown["displayName"], "Eve (external)");
+    assert!(shown["groups"].to_string().contains("Externals"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_dead_link_leaves_no_more_in_the_ledger_than_sign_ins_do() {
+    let ground = Ground::with("limits.sign_in = \"5/10m\"").await;
+    let (told, _) = invite(&ground.root(), json!({"email": "ada@example.org"})).await;
+    let link = format!("/login/invitation?token={}.{}", told["id"].as_str().unwrap(), "A".repeat(43));
+    for _ in 0..20 {
+        assert_eq!(ground.test.visitor().get(&link).await.status, StatusCode::FORBIDDEN);
+    }
+    assert_eq!(events(&ground, EventKind::InvitationRefused).await.len(), 5);
+}
+
+#[tokio::test]
+async fn another_address_takes_the_right_to_set_a_password_where_links_go_by_mail() {
+    let server = MailServer::plain().await;
+    let ground = Ground::with(&server.lines()).await;
+    let role = json!({"name": "Clerks", "permissions": ["users:update", "users:read"]});
+    good(ground.root().post("/api/v1/roles", role).await, StatusCode::CREATED);
+    let (_, clerk) = ground.browser("clerk", &["clerks"]).await;
+    let waiting = json!({"email": "waiting@example.org"});
+    good(ground.root().post("/api/v1/invitations", waiting).await, StatusCode::CREATED);
+    ground.browser("ada", &[]).await;
+    for name in ["ada", "waiting@example.org"] {
+        let path = format!("/api/v1/users/{name}");
+        refused(&clerk.patch(&path, json!({"email": "me@evil.example"})).await, 403, None);
+        good(clerk.patch(&path, json!({"displayName": "Dr"})).await, StatusCode::OK);
+    }
+}
