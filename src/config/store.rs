@@ -10,7 +10,7 @@ use super::section::{Section, Size};
 pub struct Store {
     /// The store's file, default `/var/lib/cleargate/cleargate.redb`. Its folder must be the daemon's alone.
     pub path: PathBuf,
-    /// Memory for cached pages, in bytes, 1 MiB to 64 GiB; default 64 MiB.
+    /// Memory for cached pages, in bytes, 1 MiB to 64 GiB; default 16 MiB.
     pub cache_bytes: u64,
     /// The key that tokens, sessions and secrets in the store are protected by.
     pub key: MasterKey,
@@ -20,8 +20,8 @@ impl Store {
     pub(super) fn resolve(section: &Section<'_>) -> Self {
         const MIB: u64 = 1 << 20;
         let path = section.path_or("path", "/var/lib/cleargate/cleargate.redb");
-        // Enough for the indexes of fifty thousand people; the operating system caches the file besides.
-        let cache = section.between("cache", Size(64 * MIB), Size(MIB), Size(64 * 1024 * MIB));
+        // The operating system caches the file besides: with a million people a larger one is no faster.
+        let cache = section.between("cache", Size(16 * MIB), Size(MIB), Size(64 * 1024 * MIB));
         let key = match section.secret("key") {
             Some(_) if *section.reader.credentials == Credentials::Unchecked => None,
             Some(text) => parse_master_key(text.expose())
