@@ -6,7 +6,7 @@
 //! that go through all operations in turn, so that a slow minute of the machine does not fall on one of them.
 //! `./run bench -- --quick` takes under a minute, with fewer people and one round; `--many 1000000` says how many people
 //! there are at the end; `--only page` measures only the operations of Cleargate whose names have that word,
-//! `--only saml` SAML by itself, `--only sessions` the checks of sessions, of which `--sessions` says how many there are.
+//! `--only saml` SAML by itself, `--only federated` sign-ins by SAML and OpenID Connect, `--only sessions` the checks of sessions, of which `--sessions` says how many there are.
 
 #![allow(missing_docs, reason = "a program, not an interface")]
 #![allow(
@@ -24,6 +24,7 @@
 mod access;
 mod client;
 mod commits;
+mod federated;
 mod lists;
 mod measure;
 mod provisioning;
@@ -45,6 +46,7 @@ mod support {
 
 use std::time::Duration;
 
+use federated::Providers;
 use measure::Measure;
 use provisioning::{Operation, Service};
 use rival::{Kind, Rival};
@@ -103,6 +105,9 @@ impl Extent {
     }
 }
 
+/// Connections where there are many at the same time.
+const MANY: usize = 32;
+
 /// Nothing is refused for coming too often.
 const LINES: &str = "[limits]\nscim = \"1000000000/1m\"\napi = \"1000000000/1m\"\npage = \"1000000000/1m\"\n\
                      sign_in = \"1000000000/1m\"\nsign_in_account = \"1000000000/1m\"\n\
@@ -123,10 +128,9 @@ async fn main() {
     if extent.only.as_deref() == Some("saml") {
         return;
     }
-    let provider = signing_in::provider();
     let mut daemon = Daemon::new();
-    let metadata = daemon.secret("idp.xml", &provider.metadata());
-    daemon.configure(&format!("{LINES}[[saml]]\nid = \"corp\"\nmetadata.file = \"{}\"\n", metadata.display()));
+    let providers = Providers::start(&daemon.url()).await;
+    daemon.configure(&format!("{LINES}{}", providers.lines(&daemon)));
     daemon.start().await;
     let token = daemon.scim_token("bench").await;
 
@@ -141,9 +145,17 @@ async fn main() {
     let few = provisioning(&mut cleargate, &extent, &mut table).await;
     if extent.only.is_none() {
         eprintln!("sessions and sign-in");
-        for (name, measures) in signing_in::measure(&daemon, &provider, &extent).await {
+        for (name, measures) in signing_in::measure(&daemon, &extent).await {
             table.add(Row { name: name.to_owned(), ours: Measure::median(measures), theirs: [None, None] });
         }
+    }
+    if extent.only.as_deref().is_none_or(|word| "federated".contains(word)) {
+        eprintln!("SAML and OpenID Connect");
+        for (name, measures) in federated::measure(&daemon, &providers, &extent).await {
+            table.add(Row { name: name.to_owned(), ours: Measure::median(measures), theirs: [None, None] });
+        }
+    }
+    if extent.only.is_none() {
         eprintln!("commits");
         let (alone, grouped) = commits::measure(extent.rounds, extent.each).await;
         table.add(Row { name: "Durable commit, one writer".to_owned(), ours: alone, theirs: [None, None] });

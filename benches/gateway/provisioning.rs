@@ -8,11 +8,11 @@ use futures_util::future::join_all;
 use http::Method;
 use serde_json::{Value, json};
 
+use super::MANY;
 use super::client::{Call, Connection};
 use super::measure::{Measure, Watch};
 
 /// Connections of the operations that have many.
-const MANY: usize = 32;
 /// Members of the small group.
 const SMALL: usize = 10;
 /// Members of the middle one.

@@ -1,14 +1,9 @@
-//! The session check, and signing in by password and by SAML.
+//! The session check, and signing in by password.
 
 use std::time::{Duration, Instant};
 
-use base64::{Engine, prelude::BASE64_STANDARD};
-use cleargate::clock::Clock;
-use cleargate::sandbox::saml::{Idp, IdpKey, KeyKind, Person, Request};
-use cleargate::secret::IdSource;
 use http::Method;
 use serde_json::json;
-use url::Url;
 
 use super::Extent;
 use super::client::{Call, Connection};
@@ -19,39 +14,22 @@ use super::support::http::Client;
 const PASSWORD: &str = "three otters juggle warm marbles";
 /// People who sign in, in turn.
 const PEOPLE: usize = 20;
-const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
-
-/// The identity provider: an RSA key, as most have.
-pub fn provider() -> Idp {
-    let person = |number| Person {
-        name: format!("Ada {number}"),
-        email: format!("saml-{number}@example.org"),
-        groups: vec!["staff".to_owned(), "engineering".to_owned()],
-    };
-    let key = IdpKey::generate(KeyKind::Rsa2048, "benchmark").unwrap();
-    let people = (0..PEOPLE).map(person).collect();
-    Idp::new("http://127.0.0.1:9", people, key, Clock::system(), IdSource::system())
-}
+pub const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 
 /// Every operation by name, a measure for each round.
-pub async fn measure(daemon: &Daemon, provider: &Idp, extent: &Extent) -> Vec<(&'static str, Vec<Measure>)> {
+pub async fn measure(daemon: &Daemon, extent: &Extent) -> Vec<(&'static str, Vec<Measure>)> {
     for number in 0..PEOPLE {
         let user = json!({"userName": format!("password-{number}@example.org"), "password": PASSWORD,
             "must_change_password": false});
         let answer = daemon.admin().post("/api/v1/users").json(&user).send().await;
         assert_eq!(answer.status, 201, "{}", answer.text());
     }
-    let (mut checks, mut passwords, mut assertions) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut checks, mut passwords) = (Vec::new(), Vec::new());
     for _ in 0..extent.rounds {
         checks.push(session_check(daemon, extent).await);
         passwords.push(by_password(daemon, extent.sign_ins).await);
-        assertions.push(by_saml(daemon, provider, extent.sign_ins).await);
     }
-    vec![
-        ("Session check: GET /api/v1/me", checks),
-        ("Sign-in by password (Argon2id, 19 MiB, 2 passes)", passwords),
-        ("Sign-in by SAML (start and answer, RSA 2048)", assertions),
-    ]
+    vec![("Session check: GET /api/v1/me", checks), ("Sign-in by password (Argon2id, 19 MiB, 2 passes)", passwords)]
 }
 
 /// Opens the sign-in page: the anti-forgery value of its form.
@@ -63,7 +41,7 @@ async fn open(browser: &Client) -> String {
 }
 
 /// A browser's pre-login cookie, and the anti-forgery value that goes with it.
-async fn form(daemon: &Daemon) -> (String, String) {
+pub async fn form(daemon: &Daemon) -> (String, String) {
     let browser = daemon.client();
     let csrf = open(&browser).await;
     let cookie = browser.cookie(&browser.host(), "cleargate-login").unwrap();
@@ -162,40 +140,4 @@ async fn session_check(daemon: &Daemon, extent: &Extent) -> Measure {
         count += 1;
     }
     watch.stop(count)
-}
-
-/// What the provider does is left out: all answers are signed between the starts and the ends.
-async fn by_saml(daemon: &Daemon, provider: &Idp, count: usize) -> Measure {
-    let (cookie, _) = form(daemon).await;
-    let mut connection = Connection::new(&daemon.url(), &[("cookie", &cookie), FORM]);
-    let begin = Call { method: Method::GET, path: "/login/corp".to_owned(), body: String::new(), expected: &[303] };
-    let mut sent = Vec::new();
-    let watch = Watch::start(daemon.id());
-    for _ in 0..count {
-        sent.push(connection.location(&begin).await);
-    }
-    let starts = watch.stop(count as u64);
-    let answers: Vec<Call> = sent.iter().enumerate().map(|(number, to)| answer(provider, number, to)).collect();
-    let watch = Watch::start(daemon.id());
-    for answer in &answers {
-        connection.send(answer).await;
-    }
-    let ends = watch.stop(count as u64);
-    Measure {
-        per_second: 1.0 / (1.0 / starts.per_second + 1.0 / ends.per_second),
-        cpu_us: starts.cpu_us + ends.cpu_us,
-        commit_us: starts.commit_us + ends.commit_us,
-    }
-}
-
-fn answer(provider: &Idp, number: usize, location: &str) -> Call {
-    let location = Url::parse(location).unwrap();
-    let parameter = |name: &str| location.query_pairs().find(|(key, _)| key == name).unwrap().1.into_owned();
-    let request = Request::parse(&parameter("SAMLRequest")).unwrap();
-    let response = provider.respond(&request, &provider.people()[number % PEOPLE]).unwrap();
-    let body = form_urlencoded::Serializer::new(String::new())
-        .append_pair("SAMLResponse", &BASE64_STANDARD.encode(response))
-        .append_pair("RelayState", &parameter("RelayState"))
-        .finish();
-    Call { method: Method::POST, path: "/saml/corp/acs".to_owned(), body, expected: &[303] }
 }

@@ -1,5 +1,6 @@
 //! Argon2id on threads of its own: cores minus one, each with one block of memory that it keeps, behind a queue that
-//! holds about a second of work. What does not fit is told to come back; a caller that has gone is passed over.
+//! holds about a second of work. They give way to other threads. What does not fit is told to come back; a caller that has
+//! gone is passed over.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -18,6 +19,9 @@ use crate::http::Metrics;
 const DEADLINE: Duration = Duration::from_secs(2);
 /// What one thread hashes in a second at least: measured 55 MiB-passes of 19 MiB twice, in KiB-passes.
 const KIB_PASSES_PER_SECOND: u64 = 55 * 19 * 1024 * 2;
+
+/// How much less of a core that others want too: a third of the usual share.
+const NICE: i32 = 5;
 
 /// Who waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -207,6 +211,7 @@ impl Queue {
 
 /// One thread: takes jobs until the queue closes, and keeps its memory from one to the next.
 fn run(queue: &Queue) {
+    yield_to_others();
     let mut memory: Vec<Block> = Vec::new();
     while let Some(job) = queue.next() {
         if job.answer.is_closed() {
@@ -220,6 +225,15 @@ fn run(queue: &Queue) {
             if waited >= DEADLINE { Err(BUSY) } else { compute(job.cost, &job.salt, &job.password, &mut memory) };
         // The caller may have gone meanwhile; then nobody wants the answer.
         drop(job.answer.send(result));
+    }
+}
+
+/// Makes the requests of who is signed in go before the passwords of who wants in, where both want a core: a flood of
+/// sign-ins must not slow the checks of sessions. Linux counts the priority by thread.
+fn yield_to_others() {
+    let lowered = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
+    if let Err(error) = lowered {
+        tracing::debug!(%error, "threads that hash passwords keep the usual priority");
     }
 }
 

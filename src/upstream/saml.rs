@@ -333,7 +333,7 @@ fn decode(field: &str) -> Result<Vec<u8>, Error> {
     if field.len() > gate::MESSAGE.max_bytes / 3 * 4 + gate::MESSAGE.max_bytes / 16 {
         return Err(refused("size", format!("{} characters of base64", field.len())));
     }
-    let is_wrapped = field.bytes().any(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
+    let is_wrapped = memchr::memchr3(b' ', b'\n', b'\r', field.as_bytes()).is_some() || field.contains('\t');
     let decoded = if is_wrapped {
         BASE64_STANDARD.decode(field.split_ascii_whitespace().collect::<String>())
     } else {

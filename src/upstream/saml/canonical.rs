@@ -68,7 +68,12 @@ impl<'d> Writer<'d, '_> {
 
     /// Writes the namespaces that are visibly used here or listed, unless an element around wrote the same.
     fn namespaces(&mut self, node: Node<'d, '_>, name: &'d str) {
-        let mut wanted: Vec<&'d str> = vec![name.split_once(':').map_or("", |(prefix, _)| prefix)];
+        let own = name.split_once(':').map_or("", |(prefix, _)| prefix);
+        // Most elements use the prefix of their own name and no other.
+        if self.inclusive.is_empty() && node.attributes().all(|attribute| attribute.namespace().is_none()) {
+            return self.namespace(node, own);
+        }
+        let mut wanted: Vec<&'d str> = vec![own];
         wanted.extend(node.attributes().filter_map(|attribute| prefix(node, &attribute)));
         for namespace in node.namespaces().filter(|_| !self.inclusive.is_empty()) {
             let prefix = namespace.name().unwrap_or_default();
@@ -79,22 +84,27 @@ impl<'d> Writer<'d, '_> {
         wanted.sort_unstable();
         wanted.dedup();
         for prefix in wanted {
-            if prefix == "xml" {
-                continue;
-            }
-            let lookup = if prefix.is_empty() { None } else { Some(prefix) };
-            let uri = namespace_uri(node, lookup);
-            let written = self.rendered.iter().rev().find(|(p, _)| *p == prefix).map_or("", |(_, uri)| uri);
-            if written == uri {
-                continue;
-            }
-            self.out.push_str(if prefix.is_empty() { " xmlns" } else { " xmlns:" });
-            self.out.push_str(prefix);
-            self.out.push_str("=\"");
-            escape_attribute(uri, &mut self.out);
-            self.out.push('"');
-            self.rendered.push((prefix, uri));
+            self.namespace(node, prefix);
         }
+    }
+
+    /// Writes the namespace of this prefix, unless an element around wrote the same.
+    fn namespace(&mut self, node: Node<'d, '_>, prefix: &'d str) {
+        if prefix == "xml" {
+            return;
+        }
+        let lookup = if prefix.is_empty() { None } else { Some(prefix) };
+        let uri = namespace_uri(node, lookup);
+        let written = self.rendered.iter().rev().find(|(p, _)| *p == prefix).map_or("", |(_, uri)| uri);
+        if written == uri {
+            return;
+        }
+        self.out.push_str(if prefix.is_empty() { " xmlns" } else { " xmlns:" });
+        self.out.push_str(prefix);
+        self.out.push_str("=\"");
+        escape_attribute(uri, &mut self.out);
+        self.out.push('"');
+        self.rendered.push((prefix, uri));
     }
 
     /// Writes the attributes by namespace and local name, those without namespace first.
@@ -119,8 +129,9 @@ impl<'d> Writer<'d, '_> {
 pub(crate) fn qualified_name<'d>(node: Node<'d, '_>) -> &'d str {
     let document = node.document();
     let source = document.input_text().get(node.range().start + 1..node.range().end).unwrap_or_default();
-    let ends = |c: char| matches!(c, ' ' | '\t' | '\n' | '\r' | '/' | '>');
-    source.split(ends).next().unwrap_or_default()
+    let ends = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b'/' | b'>');
+    let end = source.as_bytes().iter().position(ends).unwrap_or(source.len());
+    source.get(..end).unwrap_or_default()
 }
 
 /// The prefix of an attribute as written.
@@ -136,38 +147,39 @@ fn namespace_uri<'d>(node: Node<'d, '_>, prefix: Option<&str>) -> &'d str {
 
 /// Writes text as Canonical XML 1.0 section 2.3 does.
 pub(crate) fn escape_text(text: &str, out: &mut String) {
-    escape(text, out, |c| match c {
-        '&' => Some("&amp;"),
-        '<' => Some("&lt;"),
-        '>' => Some("&gt;"),
-        '\r' => Some("&#xD;"),
+    escape(text, out, |byte| match byte {
+        b'&' => Some("&amp;"),
+        b'<' => Some("&lt;"),
+        b'>' => Some("&gt;"),
+        b'\r' => Some("&#xD;"),
         _ => None,
     });
 }
 
 /// Writes an attribute value as Canonical XML 1.0 section 2.3 does.
 pub(crate) fn escape_attribute(value: &str, out: &mut String) {
-    escape(value, out, |c| match c {
-        '&' => Some("&amp;"),
-        '<' => Some("&lt;"),
-        '"' => Some("&quot;"),
-        '\t' => Some("&#x9;"),
-        '\n' => Some("&#xA;"),
-        '\r' => Some("&#xD;"),
+    escape(value, out, |byte| match byte {
+        b'&' => Some("&amp;"),
+        b'<' => Some("&lt;"),
+        b'"' => Some("&quot;"),
+        b'\t' => Some("&#x9;"),
+        b'\n' => Some("&#xA;"),
+        b'\r' => Some("&#xD;"),
         _ => None,
     });
 }
 
-fn escape(text: &str, out: &mut String, replace: impl Fn(char) -> Option<&'static str>) {
-    let mut rest = text;
-    while let Some((at, with)) = rest.char_indices().find_map(|(at, c)| replace(c).map(|with| (at, with))) {
-        let (clean, tail) = rest.split_at(at);
-        out.push_str(clean);
-        out.push_str(with);
-        // What is replaced is one byte long.
-        rest = tail.get(1..).unwrap_or_default();
+/// All that is replaced is ASCII, which is no part of another character in UTF-8.
+fn escape(text: &str, out: &mut String, replace: impl Fn(u8) -> Option<&'static str>) {
+    let mut from = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        if let Some(with) = replace(byte) {
+            out.push_str(text.get(from..at).unwrap_or_default());
+            out.push_str(with);
+            from = at + 1;
+        }
     }
-    out.push_str(rest);
+    out.push_str(text.get(from..).unwrap_or_default());
 }
 
 #[cfg(test)]

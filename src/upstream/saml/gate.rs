@@ -114,13 +114,14 @@ fn is_space(c: char) -> bool {
 fn scan(mut rest: &[u8], limits: Limits) -> Result<(), Error> {
     let mut namespaces_in_scope: Vec<usize> = Vec::with_capacity(MAX_DEPTH);
     let (mut tags, mut work) = (0usize, 0usize);
-    while let Some(start) = rest.iter().position(|byte| *byte == b'<') {
+    while let Some(start) = memchr::memchr(b'<', rest) {
         rest = rest.get(start + 1..).unwrap_or_default();
         match rest.first() {
             Some(b'!') if limits.comments == Comments::Allowed && rest.starts_with(b"!--") => {
-                let end = rest.windows(3).skip(3).position(|window| window == b"-->");
+                rest = rest.get(3..).unwrap_or_default();
+                let end = memchr::memmem::find(rest, b"-->");
                 let end = end.ok_or_else(|| refused("xml", "a comment does not end"))?;
-                rest = rest.get(end + 6..).unwrap_or_default();
+                rest = rest.get(end + 3..).unwrap_or_default();
             }
             Some(b'!') => return Err(refused("xml", "a document type, comment or CDATA section")),
             Some(b'?') => return Err(refused("xml", "a processing instruction")),
@@ -174,35 +175,39 @@ impl Tag {
     /// Reads up to the `>` that is not in quotes.
     fn read(rest: &[u8]) -> Result<Self, Error> {
         let mut tag = Self { length: 0, attributes: 0, namespaces: 0, is_empty: false };
-        let mut quote = None;
-        let mut word = 0usize;
-        let mut after_space = false;
-        let mut previous = 0u8;
-        for (index, byte) in rest.iter().copied().enumerate() {
-            match (quote, byte) {
-                (_, b'<') => return Err(refused("xml", "`<` within a tag")),
-                (Some(open), _) if open == byte => quote = None,
-                (Some(_), _) => {}
-                (None, b'"' | b'\'') => quote = Some(byte),
-                (None, b' ' | b'\t' | b'\n' | b'\r') => after_space = true,
-                (None, b'=') => {
+        let (mut word, mut after_space, mut index) = (0usize, false, 0usize);
+        while let Some(byte) = rest.get(index).copied() {
+            match byte {
+                b'<' => return Err(refused("xml", "`<` within a tag")),
+                b'"' | b'\'' => index += Self::quoted(rest.get(index + 1..).unwrap_or_default(), byte)?,
+                b' ' | b'\t' | b'\n' | b'\r' => after_space = true,
+                b'=' => {
                     tag.attributes += 1;
                     tag.namespaces += usize::from(rest.get(word..index).is_some_and(|n| n.starts_with(b"xmlns")));
                 }
-                (None, b'>') => {
+                b'>' => {
                     tag.length = index + 1;
-                    tag.is_empty = previous == b'/';
+                    tag.is_empty = index.checked_sub(1).and_then(|before| rest.get(before)) == Some(&b'/');
                     return Ok(tag);
                 }
-                (None, _) if after_space => {
+                _ if after_space => {
                     word = index;
                     after_space = false;
                 }
-                (None, _) => {}
+                _ => {}
             }
-            previous = byte;
+            index += 1;
         }
         Err(refused("xml", "it ends within a tag"))
+    }
+
+    /// How far it is to the quote that ends a value.
+    fn quoted(rest: &[u8], quote: u8) -> Result<usize, Error> {
+        match memchr::memchr2(quote, b'<', rest) {
+            Some(end) if rest.get(end) == Some(&quote) => Ok(end + 1),
+            Some(_) => Err(refused("xml", "`<` within a tag")),
+            None => Err(refused("xml", "it ends within a tag")),
+        }
     }
 }
 
