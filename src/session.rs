@@ -27,7 +27,7 @@ use crate::store::{self, Range, Retryable, Table};
 use record::Record;
 use upstream::UPSTREAM_SUBJECTS;
 
-pub use upstream::AtUpstream;
+pub use upstream::{AtUpstream, Vouched};
 
 /// Characters of the secret in the cookie.
 pub const SECRET_CHARACTERS: usize = 43;

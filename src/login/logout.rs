@@ -22,9 +22,9 @@ use crate::http::{Access, Rate, Route, Takes, circumstance, problem};
 use crate::limit::Subject;
 use crate::model::{Actor, Circumstance, OrganisationId, SourceId};
 use crate::secret::{Secret, sha256};
-use crate::session::{AtUpstream, Method, Session};
+use crate::session::{AtUpstream, Method, Session, Vouched};
 use crate::store::Table;
-use crate::upstream::{Answer, Delivery, LogoutAnswer, LogoutMessage, LogoutRequest};
+use crate::upstream::{self, Answer, Delivery, LogoutAnswer, LogoutMessage, LogoutRequest};
 
 /// Who was signed out at a provider: connector, and hash of the person's name there with the session's name, or of one of
 /// the two alone.
@@ -33,7 +33,7 @@ const LOGGED_OUT: Table<(SourceId, [u8; 32]), LoggedOut> = Table::new(0x58, "log
 pub(super) const TABLES: [(u8, &str); 1] = [(0x58, LOGGED_OUT.name())];
 
 /// A sign-in that was begun before a logout can be under way for as long as a ticket and its steps live.
-const REMEMBERED: Duration = Duration::from_secs(ticket::LIFETIME.as_secs() + pending::LIFETIME.as_secs());
+pub(super) const REMEMBERED: Duration = Duration::from_secs(ticket::LIFETIME.as_secs() + pending::LIFETIME.as_secs());
 
 /// Answers to logout tokens are kept by nobody (OpenID Connect Back-Channel Logout 1.0 section 2.8).
 const NOT_KEPT: HeaderValue = HeaderValue::from_static("no-store");
@@ -103,16 +103,25 @@ impl Login {
         if let Some(session) = session {
             for subject in [Some(at.subject.as_str()), None] {
                 let key = key(connector, subject, Some(session));
-                if change.find(&LOGGED_OUT, OrganisationId::DEFAULT, &key).await?.is_some_and(|out| now < out.until()) {
+                let out = change.find(&LOGGED_OUT, OrganisationId::DEFAULT, &key).await?;
+                let is_over = |out: LoggedOut| match self.gives_names_again(connector) {
+                    true => out.shuts_out(at, now),
+                    false => now < out.until(),
+                };
+                if out.is_some_and(is_over) {
                     return refused();
                 }
             }
         }
         let key = key(connector, Some(&at.subject), None);
-        match change.find(&LOGGED_OUT, OrganisationId::DEFAULT, &key).await? {
-            Some(out) if at.issued <= out.at && now < out.until() => refused(),
-            _ => Ok(()),
-        }
+        let out = change.find(&LOGGED_OUT, OrganisationId::DEFAULT, &key).await?;
+        if out.is_some_and(|out| out.shuts_out(at, now)) { refused() } else { Ok(()) }
+    }
+
+    /// Whether names of sessions come back: SAML advises providers to use few (saml-core-2.0-os section 2.7.2), and issues
+    /// nothing of a session after its end. OpenID's are of one session each, for which a code may still be exchanged.
+    pub(super) fn gives_names_again(&self, connector: &SourceId) -> bool {
+        self.connectors.get(connector).is_some_and(|connector| connector.method == Method::Saml)
     }
 
     /// Carries out a logout that a provider asks for, and tells which sessions ended. First sign-ins that came before are shut
@@ -144,8 +153,9 @@ impl Login {
         services.ledger.retry(shut_out).await?;
         let end = |mut change: Change| async move {
             self.claim_once(&mut change, connector, &request.claim.id, request.claim.until).await?;
-            let (subject, names) = (request.subject.as_deref(), &request.sessions);
-            let ended = services.sessions.end_at_upstream(&mut change, connector, subject, names).await?;
+            let whose =
+                Vouched { subjects: request.subject.as_slice(), names: &request.sessions, ..Vouched::default() };
+            let ended = services.sessions.end_at_upstream(&mut change, connector, &whose).await?;
             for session in &ended {
                 let reason = format!("signed out at the provider `{connector}`");
                 let event = event(EventKind::SessionEnded).on("session", session.id, "");
@@ -210,7 +220,8 @@ impl Login {
             Err(error) => {
                 let recorded = self.record_logout_refused(&error, &id, &circumstance(parts)).await;
                 let error = recorded.err().unwrap_or(error);
-                self.failure(&error, id.as_str(), parts, &ReturnTo::home())
+                self.log_failure("logout", &error, id.as_str(), parts);
+                self.failure_page(&error, id.as_str(), parts, &ReturnTo::home())
             }
         }
     }
@@ -230,13 +241,23 @@ impl Login {
             }
             LogoutMessage::Request(request) => {
                 self.log_out(id, &request, &circumstance(parts)).await?;
-                let departure = connector.redirect.answer_logout(&request).await?;
+                let answer = connector.redirect.answer_logout(&request).await;
                 let is_over = match self.browser.session_secret(&parts.headers) {
                     Some(secret) => self.services.sessions.check(&secret).await?.is_none(),
                     None => false,
                 };
                 let forget = if is_over { self.browser.forget_header() } else { None };
-                Ok(depart(&departure.location, &departure.fields, [forget]))
+                match answer {
+                    Ok(departure) => Ok(depart(&departure.location, &departure.fields, [forget])),
+                    // It is done, whether the provider has an address to be told or not.
+                    Err(upstream::Error::Unavailable { reason }) => {
+                        tracing::info!(connector.id = id.as_str(), "a logout was not answered: {reason}");
+                        let mut response = page(StatusCode::OK, pages::logout::signed_out(None));
+                        response.headers_mut().extend(forget.map(|cookie| (header::SET_COOKIE, cookie)));
+                        Ok(response)
+                    }
+                    Err(error) => Err(error.into()),
+                }
             }
         }
     }
@@ -288,6 +309,11 @@ impl Login {
 }
 
 impl LoggedOut {
+    /// Whether what was vouched for at that moment is over by it.
+    fn shuts_out(&self, at: &AtUpstream, now: Timestamp) -> bool {
+        at.issued <= self.at && now < self.until()
+    }
+
     /// By the provider's clock, which ours may be behind or ahead of by a minute or five.
     fn until(&self) -> Timestamp {
         self.at.plus(REMEMBERED + Duration::from_secs(300))

@@ -222,18 +222,29 @@ impl Login {
 
     /// The answer to a failed sign-in. The reason goes to the log; the page tells how to find it.
     pub(super) fn failure(&self, error: &Error, connector: &str, parts: &Parts, return_to: &ReturnTo) -> Response {
+        self.log_failure("sign-in", error, connector, parts);
+        self.failure_page(error, connector, parts, return_to)
+    }
+
+    /// Tells the log why a sign-in or a logout did not work.
+    pub(super) fn log_failure(&self, what: &str, error: &Error, connector: &str, parts: &Parts) {
         let reference = reference(parts);
         match error {
             Error::Refused { .. } => {
-                tracing::info!(connector.id = connector, request.id = reference, "a sign-in was refused: {error}");
+                tracing::info!(connector.id = connector, request.id = reference, "a {what} was refused: {error}");
             }
             Error::Busy { .. } | Error::TooMany(_) => {
-                tracing::warn!(connector.id = connector, "a sign-in was put off: {error}");
+                tracing::warn!(connector.id = connector, "a {what} was put off: {error}");
             }
             Error::Store(_) | Error::Unavailable(_) => {
-                tracing::error!(connector.id = connector, request.id = reference, "a sign-in failed: {}", Chain(error));
+                tracing::error!(connector.id = connector, request.id = reference, "a {what} failed: {}", Chain(error));
             }
         }
+    }
+
+    /// The page of a failure.
+    pub(super) fn failure_page(&self, error: &Error, connector: &str, parts: &Parts, return_to: &ReturnTo) -> Response {
+        let reference = reference(parts);
         let contact = self.contact.as_deref();
         match error {
             Error::Refused { .. } if connector == PASSWORD => {

@@ -1,12 +1,14 @@
 //! What ties a session to the upstream that vouched for it, so that a logout there ends it here and the other way round.
 
+use std::collections::BTreeSet;
+
 use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
 
-use super::{Error, SESSION_HASHES, Session, Sessions, UPSTREAM_SESSIONS};
+use super::{Error, IndexRow, SESSION_HASHES, Session, Sessions, UPSTREAM_SESSIONS};
 use crate::audit::Change;
 use crate::clock::Timestamp;
-use crate::model::{SessionId, SourceId};
+use crate::model::{SessionId, SourceId, UserId};
 use crate::secret::sha256;
 use crate::store::Table;
 
@@ -36,9 +38,32 @@ impl Session {
     }
 }
 
+/// Whose sessions at a connector, in its upstream's words.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Vouched<'a> {
+    /// Of whom, by any of these names; none: of anybody.
+    pub subjects: &'a [String],
+    /// Or of whom among our own.
+    pub users: &'a [UserId],
+    /// By any of these names of sessions; none: all of theirs.
+    pub names: &'a [String],
+    /// Only what was vouched for until this moment.
+    pub until: Option<Timestamp>,
+}
+
+impl Vouched<'_> {
+    fn holds(&self, session: &Session) -> bool {
+        let at = session.at_upstream.as_ref();
+        let is_anybody = self.subjects.is_empty() && self.users.is_empty();
+        let is_of = at.is_some_and(|at| self.subjects.contains(&at.subject)) || self.users.contains(&session.user);
+        let is_before = self.until.is_none_or(|until| at.is_none_or(|at| at.issued <= until));
+        (is_anybody || is_of) && is_before
+    }
+}
+
 impl Sessions {
-    /// Ends sessions that a connector's upstream vouched for, as part of `change`, and tells which: those that it calls by
-    /// one of `names`, or without names all; of `subject` only, where it is given.
+    /// Ends sessions that a connector's upstream vouched for, as part of `change`, and tells which. A session that goes on
+    /// under a new name meanwhile is found under that one, or the commit loses the race.
     ///
     /// # Errors
     /// `Store`.
@@ -46,27 +71,42 @@ impl Sessions {
         &self,
         change: &mut Change,
         connector: &SourceId,
-        subject: Option<&str>,
-        names: &[String],
+        whose: &Vouched<'_>,
     ) -> Result<Vec<Session>, Error> {
+        let (mut ended, mut seen) = (Vec::new(), BTreeSet::new());
+        loop {
+            let rows = self.vouched_rows(connector, whose).await?;
+            let new: Vec<IndexRow> = rows.into_iter().filter(|row| seen.insert(row.hash)).collect();
+            if new.is_empty() {
+                return Ok(ended);
+            }
+            for row in new {
+                let Some(session) = self.find_in(change, &row.hash).await? else { continue };
+                if session.connector == *connector && whose.holds(&session) {
+                    ended.extend(self.forget(change, &row.hash).await?);
+                    change.delete(&SESSION_HASHES, self.organisation, &row.id);
+                }
+            }
+        }
+    }
+
+    /// The rows of the indexes that lead to sessions like these, and to others.
+    async fn vouched_rows(&self, connector: &SourceId, whose: &Vouched<'_>) -> Result<Vec<IndexRow>, Error> {
         let mut rows = Vec::new();
-        for name in names {
+        for name in whose.names {
             let key = (connector.clone(), name.clone());
             rows.extend(self.index(UPSTREAM_SESSIONS.prefix(self.organisation, &key)).await?);
         }
-        if let Some(subject) = subject.filter(|_| names.is_empty()) {
+        if !whose.names.is_empty() {
+            return Ok(rows);
+        }
+        for subject in whose.subjects {
             let key = (connector.clone(), sha256(subject.as_bytes()));
-            rows = self.index(UPSTREAM_SUBJECTS.prefix(self.organisation, &key)).await?;
+            rows.extend(self.index(UPSTREAM_SUBJECTS.prefix(self.organisation, &key)).await?);
         }
-        let mut ended = Vec::new();
-        for row in rows {
-            let Some(session) = self.find_in(change, &row.hash).await? else { continue };
-            let is_of = |subject| session.at_upstream.as_ref().is_some_and(|at| at.subject == subject);
-            if subject.is_none_or(is_of) {
-                ended.extend(self.forget(change, &row.hash).await?);
-                change.delete(&SESSION_HASHES, self.organisation, &row.id);
-            }
+        for user in whose.users {
+            rows.extend(self.rows_of(*user).await?);
         }
-        Ok(ended)
+        Ok(rows)
     }
 }

@@ -7,7 +7,7 @@ use cleargate::clock::Timestamp;
 use cleargate::config;
 use cleargate::model::{Actor, OrganisationId, Presence, SessionId, UserId};
 use cleargate::secret::{MacKey, Secret};
-use cleargate::session::{Details, Error, Method, Session, Sessions};
+use cleargate::session::{AtUpstream, Details, Error, Method, Session, Sessions, Vouched};
 use cleargate::store::{self, Range, Table};
 use minicbor::bytes::ByteArray;
 
@@ -303,6 +303,101 @@ async fn a_logout_at_the_upstream_ends_the_sessions_that_it_names() {
     assert_eq!(sessions.check(&named).await.unwrap(), None);
     for secret in &kept {
         assert!(sessions.check(secret).await.unwrap().is_some());
+    }
+}
+
+/// A session that goes on under a new name at the moment of a logout is ended under one of the two.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_is_renewed_while_its_upstream_ends_it_is_over() {
+    let bench = std::sync::Arc::new(Bench::new());
+    let sessions = sessions(&bench);
+    let at = AtUpstream { subject: "ada".into(), issued: START, sign_out: Vec::new() };
+    for round in 0..200 {
+        let details = Details { at_upstream: Some(at.clone()), upstream_session: None, ..details() };
+        let (_, session) = opened_with(&bench, &sessions, user(1), details).await.unwrap();
+        let (renewer, ender) = ((bench.clone(), sessions.clone()), (bench.clone(), sessions.clone()));
+        let renewed = tokio::spawn(async move {
+            let (bench, sessions) = renewer;
+            let session = &session;
+            let renew = |mut change: cleargate::audit::Change| {
+                let sessions = sessions.clone();
+                async move {
+                    sessions.renew(&mut change, session, Presence::default()).await?;
+                    change.commit_quietly(Housekeeping::LastSeen).await?;
+                    Ok::<_, Error>(())
+                }
+            };
+            bench.ledger.retry(renew).await
+        });
+        let ended = tokio::spawn(async move {
+            let (bench, sessions) = ender;
+            let end = |mut change: cleargate::audit::Change| {
+                let sessions = sessions.clone();
+                async move {
+                    let subjects = ["ada".to_owned()];
+                    let whose = Vouched { subjects: &subjects, ..Vouched::default() };
+                    let ended = sessions.end_at_upstream(&mut change, &"entra".parse().unwrap(), &whose).await?;
+                    change.commit(Event::new(START, EventKind::SessionEnded, &Actor::Anonymous)).await?;
+                    Ok::<_, Error>(ended.len())
+                }
+            };
+            bench.ledger.retry(end).await
+        });
+        let (renewed, ended) = (renewed.await.unwrap(), ended.await.unwrap());
+        assert!(matches!(renewed, Ok(()) | Err(Error::NotFound)), "{renewed:?}");
+        assert_eq!(ended, Ok(1), "round {round}");
+        assert_eq!(sessions.list(user(1)).await.unwrap(), [], "round {round}");
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_ends_what_it_vouched_for_until_a_moment() {
+    let bench = Bench::new();
+    let sessions = sessions(&bench);
+    let vouched = |subject: &str, minutes: u32, name: &str| Details {
+        at_upstream: Some(AtUpstream {
+            subject: subject.into(),
+            issued: START.plus(minutes * MINUTE),
+            sign_out: Vec::new(),
+        }),
+        upstream_session: Some(name.into()),
+        ..details()
+    };
+    let (ada, grace) = ("ada".to_owned(), "grace".to_owned());
+    let (first, second) = ("first".to_owned(), "second".to_owned());
+    for (whose, left) in [
+        (Vouched { subjects: &[ada.clone()], ..Vouched::default() }, vec![2]),
+        (Vouched { subjects: &[ada.clone()], until: Some(START), ..Vouched::default() }, vec![1, 2]),
+        (Vouched { subjects: &[ada.clone(), grace.clone()], until: Some(START), ..Vouched::default() }, vec![1]),
+        (Vouched { users: &[user(1)], ..Vouched::default() }, vec![2]),
+        (Vouched { users: &[user(1)], subjects: &[grace.clone()], ..Vouched::default() }, vec![]),
+        (Vouched { names: &[first.clone()], ..Vouched::default() }, vec![1]),
+        (Vouched { names: &[first.clone()], subjects: &[grace.clone()], ..Vouched::default() }, vec![0, 1]),
+        (Vouched { names: &[second.clone()], until: Some(START), ..Vouched::default() }, vec![0, 1, 2]),
+        (Vouched::default(), vec![0, 1, 2]),
+    ] {
+        let mut secrets = Vec::new();
+        for (number, details) in
+            [(1, vouched("ada", 0, "first")), (1, vouched("ada", 5, "second")), (2, vouched("grace", 0, "first"))]
+        {
+            secrets.push(opened_with(&bench, &sessions, user(number), details).await.unwrap().0);
+        }
+        // Another connector's are none of its business.
+        let other = Details { connector: "okta".parse().unwrap(), ..vouched("ada", 0, "first") };
+        let other = opened_with(&bench, &sessions, user(1), other).await.unwrap().0;
+        let mut change = bench.ledger.change();
+        sessions.end_at_upstream(&mut change, &"entra".parse().unwrap(), &whose).await.unwrap();
+        change.commit(Event::new(START, EventKind::SessionEnded, &Actor::Anonymous)).await.unwrap();
+        let mut found = Vec::new();
+        for (number, secret) in secrets.iter().enumerate() {
+            if sessions.check(secret).await.unwrap().is_some() {
+                found.push(number);
+            }
+        }
+        assert_eq!(found, left, "{whose:?}");
+        assert!(sessions.check(&other).await.unwrap().is_some(), "{whose:?}");
+        end_all(&bench, &sessions, user(1)).await.unwrap();
+        end_all(&bench, &sessions, user(2)).await.unwrap();
     }
 }
 

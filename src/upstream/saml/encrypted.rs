@@ -16,6 +16,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use roxmltree::Node;
 use zeroize::Zeroizing;
 
+use super::canonical::escape_attribute;
 use super::own::OwnKey;
 use super::tree::{ASSERTION, DSIG, XENC, XENC11, attribute, child, children, is, printable, required, text};
 use super::{gate, refused, tree};
@@ -107,12 +108,7 @@ struct Sealed {
 /// # Errors
 /// `Refused` with rule `encrypted` when there is no key of ours, the methods are not accepted, or nothing opens it; with
 /// the gate's rules when what is inside does not pass it.
-pub(super) fn open(
-    response: Node<'_, '_>,
-    keys: &[OwnKey],
-    allow_cbc: bool,
-    ids: &IdSource,
-) -> Result<Zeroizing<String>, Error> {
+pub(super) fn open(response: Node<'_, '_>, keys: &[OwnKey], allow_cbc: bool, ids: &IdSource) -> Result<Opened, Error> {
     if keys.is_empty() {
         let reason = "the assertion is encrypted, and there is no key of ours to open it; \
                       write `decryption`, or switch assertion encryption off for this service";
@@ -124,14 +120,72 @@ pub(super) fn open(
     let header = if sealed.cipher.is_cbc() { CBC_BLOCK } else { aead::NONCE_LEN };
     let length = sealed.cipher.open(&key, &mut sealed.content);
     let plain = length.and_then(|length| sealed.content.get(header..header.checked_add(length)?));
-    let plain = plain.ok_or_else(|| refused("encrypted", "none of our keys opens the assertion, or it was altered"))?;
-    let plain = gate::check(plain, gate::MESSAGE)?;
+    let is_malleable = sealed.cipher.is_cbc();
+    let plain = plain.ok_or_else(not_opened)?;
+    let plain = gate::check(plain, gate::MESSAGE).map_err(|error| if is_malleable { not_opened() } else { error })?;
     let source = response.document().input_text();
     let (before, after) = (source.get(..place.range().start), source.get(place.range().end..));
     let (Some(before), Some(after)) = (before, after) else {
         return Err(refused("encrypted", "the assertion has no place"));
     };
-    Ok(Zeroizing::new([before, without_declaration(plain), after].concat()))
+    let plain = in_scope_of(place, without_declaration(plain));
+    Ok(Opened { text: Zeroizing::new([before, plain.as_str(), after].concat()), is_malleable })
+}
+
+/// A response whose encrypted assertion was opened.
+pub(super) struct Opened {
+    /// The whole response.
+    pub(super) text: Zeroizing<String>,
+    /// Whether its cipher lets others alter what is inside without the key: then nothing about what is inside is told apart
+    /// before its signature holds, so that nobody who reads the ledger learns of a text by changing it (rule 8).
+    pub(super) is_malleable: bool,
+}
+
+/// The one refusal of what does not open.
+pub(super) fn not_opened() -> Error {
+    refused("encrypted", "none of our keys opens the assertion, or it was altered")
+}
+
+/// The plain text with the namespaces that its place declares and it leans on: what is encrypted is read in the context
+/// of the element around it (XML Encryption section 4.3.3), which goes away with it. Declarations of its own stay. In a
+/// signed response they are those that were hashed; signatures within ignore what is not used.
+fn in_scope_of(place: Node<'_, '_>, plain: &str) -> Zeroizing<String> {
+    let Some((name, own)) = start_tag(plain) else { return Zeroizing::new(plain.to_owned()) };
+    let mut declared = String::new();
+    for namespace in place.namespaces() {
+        let prefix = namespace.name();
+        let inherited = place.parent().and_then(|parent| parent.lookup_namespace_uri(prefix));
+        let attribute = prefix.map_or("xmlns".to_owned(), |prefix| format!("xmlns:{prefix}"));
+        if prefix == Some("xml") || inherited == Some(namespace.uri()) || own.contains(&attribute.as_str()) {
+            continue;
+        }
+        declared.push_str(&format!(" {attribute}=\""));
+        escape_attribute(namespace.uri(), &mut declared);
+        declared.push('"');
+    }
+    let (head, rest) = plain.split_at_checked(name).unwrap_or((plain, ""));
+    Zeroizing::new([head, &declared, rest].concat())
+}
+
+/// Where the name of the first tag ends, and the names of its attributes; `None` where it does not begin with a tag. The
+/// text has passed the gate; what is not well-formed is refused where it is parsed.
+fn start_tag(text: &str) -> Option<(usize, Vec<&str>)> {
+    let start = text.find(|c: char| !c.is_ascii_whitespace())?;
+    let inside = text.get(start..)?.strip_prefix('<')?;
+    let length = inside.find(|c: char| c.is_ascii_whitespace() || matches!(c, '/' | '>'))?;
+    let end = start.checked_add(1)?.checked_add(length)?;
+    let (mut rest, mut names) = (inside.get(length..)?, Vec::new());
+    loop {
+        rest = rest.trim_ascii_start();
+        if rest.starts_with(['/', '>']) {
+            return (length > 0).then_some((end, names));
+        }
+        let (name, value) = rest.split_once('=')?;
+        names.push(name.trim_ascii_end());
+        let value = value.trim_ascii_start();
+        let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+        rest = value.get(1..)?.split_once(quote)?.1;
+    }
 }
 
 /// An XML declaration may stand at the start of a document only, and the plain text becomes a part of one.

@@ -1,6 +1,7 @@
 //! A SAML connector whose identity provider's metadata is read from an address.
 //!
-//! The document is read again as often as it asks for, an hour where it does not, and once in between when an answer is
+//! The document is read again as often as it asks for, an hour where it does not, at half the time that it is valid for at
+//! the latest, and once in between when an answer is
 //! signed by a key that is not in it, so that a change of keys fails no sign-in. A document that cannot be used leaves the
 //! last good one in force; that one is kept in the store, for a provider that is down when the gateway starts. Only the
 //! same entity is followed, whatever the address serves.
@@ -121,9 +122,16 @@ impl FetchedSaml {
     /// Reads the metadata again when it is time to.
     async fn refresh_when_due(&self) {
         let known = self.0.known();
-        let cached = self.0.inner.get().and_then(|connector| connector.idp().cache_duration());
+        let idp = self.0.inner.get().map(SamlConnector::idp);
+        let cached = idp.as_ref().and_then(|idp| idp.cache_duration());
         let every = cached.map_or(EVERY, |cached| cached.clamp(SHORTEST, LONGEST));
-        let is_due = known.problem.is_some() || known.read.is_none_or(|read| self.0.clock.now() >= read.plus(every));
+        let is_due = known.problem.is_some()
+            || known.read.is_none_or(|read| {
+                // Long before it ends, whatever else it asks for.
+                let lasts = idp.as_ref().and_then(|idp| idp.valid_until()).map(|end| end.since(read) / 2);
+                let every = lasts.map_or(every, |lasts| every.min(lasts.max(SHORTEST)));
+                self.0.clock.now() >= read.plus(every)
+            });
         if is_due && let Err(error) = self.refresh().await {
             tracing::warn!("metadata was not read again, the last is in force: {error}");
         }
@@ -150,8 +158,12 @@ impl FetchedSaml {
 
     /// Whether there are new keys, after an answer was signed by one that we do not know.
     async fn has_new_keys(&self, error: Option<&Error>) -> bool {
-        if !matches!(error, Some(Error::Refused { rule: "signature", .. })) {
-            return false;
+        // Where the cipher can be altered, a wrong signature within looks like what does not open.
+        let is_hidden = self.0.settings.options.allow_cbc;
+        match error {
+            Some(Error::Refused { rule: "signature", .. }) => {}
+            Some(Error::Refused { rule: "encrypted", .. }) if is_hidden => {}
+            _ => return false,
         }
         let before = self.fingerprints();
         let mut asked = self.0.asked.lock().await;
@@ -229,6 +241,9 @@ impl Shared {
         }
         let idp = IdpMetadata::parse_as(&response.body, &self.settings.reading);
         let idp = idp.map_err(|error| (unavailable(&error), true))?;
+        if let Some(end) = idp.valid_until().filter(|end| *end <= self.clock.now()) {
+            return Err((unavailable(&format!("the document ended at {end}")), true));
+        }
         let kept = self.kept().await.map_err(|error| (unavailable(&Chain(&error)), false))?;
         let kept_idp = kept.as_ref().and_then(Kept::parse);
         let before = self.inner.get().map(SamlConnector::idp);

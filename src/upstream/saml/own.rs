@@ -25,6 +25,9 @@ use crate::upstream::{CertificateUse, Error};
 pub const MAX_KEYS: usize = 4;
 /// Smallest RSA key, in bits.
 const MIN_RSA_BITS: usize = 2048;
+/// Largest RSA key, in bits: whoever sends us something encrypted makes us use each of ours, and the work grows with the
+/// third power.
+const MAX_RSA_BITS: usize = 4096;
 
 /// Why a key of ours cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -84,7 +87,7 @@ fn unusable(reason: impl Into<String>) -> UnusableKey {
 }
 
 impl OwnKey {
-    /// A key from PEM: the certificate, and the private key as PKCS #8. RSA from 2048 bits, P-256 or P-384.
+    /// A key from PEM: the certificate, and the private key as PKCS #8. RSA of 2048 to 4096 bits, P-256 or P-384.
     ///
     /// # Errors
     /// [`UnusableKey`] when one of them is malformed or of another kind, or they do not belong together.
@@ -169,6 +172,9 @@ impl Pair {
         if let Ok(pair) = RsaKeyPair::from_pkcs8(key) {
             if pair.public_modulus_len() * 8 < MIN_RSA_BITS {
                 return Err(unusable("an RSA key has at least 2048 bits"));
+            }
+            if pair.public_modulus_len() * 8 > MAX_RSA_BITS {
+                return Err(unusable("an RSA key has at most 4096 bits: larger ones cost everybody time"));
             }
             let private = PrivateDecryptingKey::from_pkcs8(key).map_err(|_| unusable("the RSA key cannot be used"))?;
             let opens = OaepPrivateDecryptingKey::new(private).map_err(|_| unusable("the RSA key cannot be used"))?;

@@ -347,6 +347,35 @@ async fn what_was_vouched_for_before_a_logout_opens_nothing_after_it() {
     assert_eq!(post(&mut late, &response, &handle).await.location(), "/");
 }
 
+/// Providers have few names for sessions, and give them out again (saml-core-2.0-os section 2.7.2).
+#[tokio::test]
+async fn a_name_of_a_session_that_is_given_out_again_signs_in_again() {
+    let stage = Stage::new(OWN).await;
+    let (mut ada, index) = stage.signed_in(ADA).await;
+    assert_eq!(stage.send_logout(&stage.logout("_1", ADA, &[&index], START)).await.status, StatusCode::OK);
+    assert!(!is_in(&mut ada).await);
+    for (seconds, is_good) in [(0, false), (1, true)] {
+        let clock = cleargate::clock::ManualClock::new(START.plus(Duration::from_secs(seconds)));
+        let idp = stage.idp.clone().at(clock.clock());
+        let (request, handle) = stage.begin(&mut ada).await;
+        let draft = idp.draft(&request, &person(ADA));
+        let draft = draft.replace(&index_of(&draft), &index);
+        let reply = post(&mut ada, &idp.finish(&draft).unwrap(), &handle).await;
+        assert_eq!(reply.location() == "/", is_good, "{seconds}: {}", reply.text);
+    }
+}
+
+#[tokio::test]
+async fn a_provider_without_an_address_for_logout_signs_out_all_the_same() {
+    let stage = Stage::with(OWN, str::to_owned).await;
+    let (mut ada, _) = stage.signed_in(ADA).await;
+    let document = BASE64_STANDARD.encode(stage.logout("_1", ADA, &[], START));
+    let page = ada.post("/saml/corp/slo", &[("SAMLRequest", &document)]).await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.text);
+    assert!(page.text.contains("Signed out") && !page.text.contains("You may still be signed in"), "{}", page.text);
+    assert!(!ada.cookies.contains_key("cleargate") && !is_in(&mut ada).await);
+}
+
 #[tokio::test]
 async fn a_sign_in_that_waits_for_a_second_factor_does_not_outlast_a_logout() {
     let stage = Stage::new(&format!("{OWN}[factors]\nrequired = true")).await;

@@ -188,6 +188,61 @@ fn what_is_inside_passes_the_gate_and_the_table_again() {
     assert_eq!(stage.rule(&stage.holding(b"<a>\xff</a>")), "encoding");
 }
 
+/// XML Encryption section 4.3.3: what is encrypted is read in the context of its place. Keycloak and authentik leave the
+/// declarations there.
+#[test]
+fn what_is_encrypted_may_lean_on_the_namespaces_of_its_place() {
+    // The response is signed, so that only what was hashed counts: there the place alone declares the prefix.
+    let stage = stage_with(RSA.clone().signing(Signs::Response), opening(false, vec![own(&OURS)]));
+    let draft = stage.draft();
+    let leaning = assertion_of(&draft);
+    assert!(!leaning.contains("xmlns:saml="), "{leaning}");
+    for (plain, good) in [
+        (leaning.to_owned(), true),
+        (format!("<?xml version=\"1.0\"?>\n  {leaning}"), true),
+        (alone(leaning), true),
+        (alone(leaning).replace("xmlns:saml=\"", "xmlns:saml = '").replacen("assertion\"", "assertion'", 1), true),
+        // A declaration of its own holds, whatever it says.
+        (leaning.replacen("<saml:Assertion ", "<saml:Assertion xmlns:saml=\"urn:x\" ", 1), false),
+        (leaning.replacen("<saml:Assertion ", "<saml:Assertion x:y=\"\" ", 1), false),
+        (leaning.replacen("<saml:Assertion ", "<saml:Assertion x=\">\" ", 1), true),
+        (leaning.replacen("<saml:Assertion ", "<saml:Assertion xmlns:saml ", 1), false),
+        (leaning.replacen("<saml:Assertion ", "<saml:Assertion x= ", 1), false),
+        ("<".to_owned(), false),
+        ("<saml:Assertion".to_owned(), false),
+        ("<saml:Assertion x='".to_owned(), false),
+    ] {
+        let holding = swap(&draft, leaning, &to_us().seal(plain.as_bytes()).expect("sealed"));
+        let response = sign::fill(&holding, stage.idp.key()).expect("signed");
+        match stage.finish(&response) {
+            Ok(identity) => assert!(good && identity.subject() == "ada@example.org", "{plain}"),
+            Err(error) => assert!(!good, "{error}: {plain}"),
+        }
+    }
+}
+
+/// Whoever may read the ledger and change what is encrypted learns nothing of what is inside.
+#[test]
+fn what_can_be_altered_without_the_key_fails_in_one_way() {
+    let by = |cipher, plain: &str| {
+        let stage = stage_with(RSA.clone(), opening(true, vec![own(&OURS)]));
+        let sealed = Encryption { cipher, ..to_us() }.seal(plain.as_bytes()).expect("sealed");
+        let draft = stage.draft();
+        match stage.finish(&swap(&draft, assertion_of(&draft), &sealed)) {
+            Err(Error::Refused { rule, reason }) => (rule, reason),
+            other => panic!("{other:?}"),
+        }
+    };
+    let good = alone(&assertion_of(&stage(Signs::Assertion, to_us()).signed()).replace("ada@", "root@"));
+    let cases =
+        ["", "root", "<a>\u{1}</a>", "<secret-name></other>", "<saml:Assertion/>", &good, &format!("{good}{good}")];
+    let apart: std::collections::BTreeSet<_> = cases.iter().map(|plain| by(Cipher::Gcm256, plain).0).collect();
+    assert!(apart.len() >= 4, "with a cipher that cannot be altered the causes are told: {apart:?}");
+    let alike: std::collections::BTreeSet<_> = cases.iter().map(|plain| by(Cipher::Cbc256, plain)).collect();
+    assert_eq!(alike.len(), 1, "{alike:?}");
+    assert_eq!(alike.first().expect("one").0, "encrypted");
+}
+
 #[test]
 fn a_clear_assertion_beside_an_encrypted_one_is_refused() {
     let stage = stage(Signs::Assertion, to_us());

@@ -234,6 +234,35 @@ async fn a_document_is_read_as_often_as_it_asks_for() {
 }
 
 #[tokio::test]
+async fn a_document_that_has_ended_replaces_no_good_one_and_one_that_ends_soon_is_read_before() {
+    let place = Place::new().await;
+    let connector = place.connector();
+    let until = |document: &str, minutes_from_begin: u64| {
+        let end = BEGIN.plus(minutes(minutes_from_begin));
+        swap(document, "entityID=", &format!("validUntil=\"{end}\" entityID="))
+    };
+    assert!(place.sign_in(&connector, &place.old).await.is_ok());
+    place.pass(10);
+    place.served.serve(Some(&until(&place.new.metadata(), 5)));
+    assert!(connector.refresh().await.is_err());
+    assert!(place.sign_in(&connector, &place.old).await.is_ok(), "the last good one stays in force");
+    assert_eq!(place.count(EventKind::MetadataRefused).await, 1);
+    // Valid for 40 minutes from now on: it is read again after 20.
+    place.served.serve(Some(&until(&place.new.metadata(), 50)));
+    connector.refresh().await.expect("read");
+    let before = place.served.asked();
+    place.pass(19);
+    connector.upkeep().await;
+    assert_eq!(place.served.asked(), before);
+    place.pass(1);
+    place.served.serve(Some(&until(&place.new.metadata(), 600)));
+    connector.upkeep().await;
+    assert_eq!(place.served.asked(), before + 1);
+    place.pass(100);
+    assert!(place.sign_in(&connector, &place.new).await.is_ok(), "there was no gap");
+}
+
+#[tokio::test]
 async fn one_provider_is_taken_out_of_an_aggregate_that_is_allowed_to_be_large() {
     let place = Place::new().await;
     let one = place.old.metadata();
