@@ -29,6 +29,7 @@ mod pending;
 mod reset;
 mod return_to;
 mod routes;
+mod signals;
 mod step;
 mod steps;
 mod ticket;
@@ -52,6 +53,7 @@ use crate::secret::{IdSource, MacKey, SealKey};
 use crate::session::{Method, Sessions};
 use crate::store::{self, Retryable};
 use crate::tokens::Tokens;
+use crate::upstream::signals::Transmitter;
 use crate::upstream::{self, PasswordConnector, RedirectConnector};
 use crate::{credential, directory, lockout, session};
 
@@ -62,6 +64,7 @@ pub use invitation::{Invitation, InvitationId, InvitationLink, InvitationState, 
 pub use link::ResetLink;
 pub use return_to::ReturnTo;
 pub use routes::{routes, table};
+pub use signals::Heard;
 
 /// How long an invitation may be accepted when nobody says.
 const INVITATIONS_LAST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -83,6 +86,7 @@ pub fn tables() -> Vec<(u8, &'static str)> {
         &logout::TABLES,
         &pending::TABLES,
         &reset::TABLES,
+        &signals::TABLES,
         &ticket::TABLES,
     ];
     parts.concat()
@@ -223,6 +227,8 @@ pub struct Connector {
     pub domains: Vec<String>,
     /// Whether it asks for second factors itself, so that none is asked for here.
     pub trusts_factors: bool,
+    /// Who tells signals about its people, where somebody does.
+    pub signals: Option<Arc<Transmitter>>,
 }
 
 /// What the login flow is built from.

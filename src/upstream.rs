@@ -19,6 +19,7 @@ use crate::session::AtUpstream;
 mod health;
 mod logout;
 pub mod saml;
+pub mod signals;
 
 pub use health::{CertificateUse, Health, WARNING};
 pub use logout::{Delivery, LogoutAnswer, LogoutMessage, LogoutRequest};

@@ -138,6 +138,10 @@ impl EventKind {
         Self::CertificateEnding,
         Self::LogoutReceived,
         Self::LogoutRefused,
+        Self::SignalReceived,
+        Self::SignalRefused,
+        Self::AccountBarred,
+        Self::AccountReleased,
     ];
 
     /// What it is about, as the manual groups events.
@@ -159,7 +163,9 @@ impl EventKind {
             Self::SeatsCorrected => "seats",
             Self::ScopeChanged | Self::ScopeCreated | Self::ScopeDeleted => "scopes",
             Self::GrantCreated | Self::GrantDeleted | Self::PermissionRefused => "rights",
-            Self::AssertionRefused
+            Self::AccountBarred
+            | Self::AccountReleased
+            | Self::AssertionRefused
             | Self::CertificateEnding
             | Self::DemandChanged
             | Self::DeviceKnown
@@ -186,6 +192,8 @@ impl EventKind {
             | Self::SessionEnded
             | Self::SessionsEnded
             | Self::SignInFailed
+            | Self::SignalReceived
+            | Self::SignalRefused
             | Self::SprayBlocked
             | Self::SprayReleased => "sign-in",
             Self::TokenCreated

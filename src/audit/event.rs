@@ -186,12 +186,22 @@ pub enum EventKind {
     LogoutReceived,
     #[n(74)]
     LogoutRefused,
+    #[n(77)]
+    SignalReceived,
+    #[n(78)]
+    SignalRefused,
+    #[n(79)]
+    AccountBarred,
+    #[n(80)]
+    AccountReleased,
 }
 
 impl EventKind {
     /// `user.create`, `session.end`: the name in queries and exports.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::AccountBarred => "account.bar",
+            Self::AccountReleased => "account.release",
             Self::AssertionRefused => "assertion.refuse",
             Self::CertificateEnding => "certificate.end-soon",
             Self::ConnectionPaused => "connection.pause",
@@ -252,6 +262,8 @@ impl EventKind {
             Self::SessionEnded => "session.end",
             Self::SessionsEnded => "session.end-all",
             Self::SignInFailed => "sign-in.fail",
+            Self::SignalReceived => "signal.receive",
+            Self::SignalRefused => "signal.refuse",
             Self::SprayBlocked => "spray.block",
             Self::SprayReleased => "spray.release",
             Self::SyncApplied => "sync.apply",

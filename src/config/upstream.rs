@@ -9,6 +9,7 @@ use super::factors;
 use super::form::Domain;
 use super::listen::Tls;
 use super::section::{Section, Size, check_url};
+use super::signals::Signals;
 use crate::model::SourceId;
 use crate::secret::Secret;
 
@@ -53,7 +54,7 @@ pub const MAX_SAML_CONTEXTS: usize = 8;
 pub const MAX_METADATA_BYTES: u64 = 16 << 20;
 
 /// `[[saml]]`: a SAML identity provider.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Saml {
     /// The id, unique among all sources and connectors; part of our addresses.
     pub id: SourceId,
@@ -92,6 +93,8 @@ pub struct Saml {
     pub attributes: SamlAttributes,
     /// Whether it asks for second factors itself, so that none is asked for here: `factors = "trusted"`; default no.
     pub trusts_factors: bool,
+    /// What it tells of its people after they have signed in; nothing is taken by default.
+    pub signals: Option<Signals>,
 }
 
 /// Which claims carry what.
@@ -172,6 +175,8 @@ pub struct Oidc {
     pub link_existing: bool,
     /// Whether it asks for second factors itself, so that none is asked for here: `factors = "trusted"`; default no.
     pub trusts_factors: bool,
+    /// What it tells of its people after they have signed in; nothing is taken by default.
+    pub signals: Option<Signals>,
 }
 
 impl SamlMetadata {
@@ -231,6 +236,7 @@ impl Saml {
             section.error("authn_contexts", &format!("may have at most {MAX_SAML_CONTEXTS} entries"), None);
         }
         let idp_initiated = section.or("idp_initiated", false);
+        let signals = Signals::resolve(&section.table("signals"), None);
         let id = id?;
         let name = name.unwrap_or_else(|| id.to_string());
         Some(Self {
@@ -252,6 +258,7 @@ impl Saml {
             link_existing,
             attributes,
             trusts_factors,
+            signals,
         })
     }
 }
@@ -302,6 +309,10 @@ impl Oidc {
         let domains = section.list("domains", Vec::new());
         let link_existing = section.or("link_existing", true);
         let trusts_factors = factors::trusts(section);
+        let signals = Signals::resolve(&section.table("signals"), issuer.as_deref());
+        if section.has("signals") && !tenants.is_empty() {
+            section.error("signals", "and `tenants` exclude each other: a signal is of one issuer", None);
+        }
         let (id, issuer, client_id) = (id?, issuer?, client_id?);
         let name = name.unwrap_or_else(|| id.to_string());
         Some(Self {
@@ -321,6 +332,7 @@ impl Oidc {
             domains,
             link_existing,
             trusts_factors,
+            signals,
         })
     }
 }

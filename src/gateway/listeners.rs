@@ -129,6 +129,7 @@ impl Gateway {
         self.ledger.keep(&self.foundation.tasks);
         self.outbox.run(&self.foundation.tasks);
         self.login.run(&self.foundation.tasks);
+        self.login.hear(&self.foundation.tasks);
         self.measure();
         self.pull();
         self.watch_providers();

@@ -24,6 +24,7 @@ use crate::upstream::saml::{
     AttributeNames, Binding, FetchedSaml, FetchedSettings, IdpMetadata, Options, OwnKey, OwnKeys, Reading,
     SamlConnector, Settings,
 };
+use crate::upstream::signals::{Transmitter, TransmitterSettings};
 use crate::upstream::{Health, PasswordConnector};
 
 /// How much the clock of a provider may differ from ours.
@@ -199,6 +200,8 @@ fn saml_connector(
         }
     };
     let linked = if saml.link_existing { trusted.clone() } else { Vec::new() };
+    let told = Told { kind: "saml", id: &saml.id, ca: saml.ca.as_deref(), domains: &trusted, issuer: None, clock_skew };
+    let signals = saml.signals.as_ref().map(|signals| transmitter(config, &told, signals, foundation)).transpose()?;
     Ok(Connector {
         redirect,
         label: saml.name.clone(),
@@ -206,7 +209,49 @@ fn saml_connector(
         declares: trusted,
         domains: linked,
         trusts_factors: saml.trusts_factors,
+        signals,
     })
+}
+
+/// The connector of whose people signals tell.
+struct Told<'a> {
+    kind: &'static str,
+    id: &'a SourceId,
+    ca: Option<&'a Path>,
+    domains: &'a [String],
+    /// Whose its people are, where the configuration says it.
+    issuer: Option<&'a str>,
+    clock_skew: Duration,
+}
+
+/// Who tells signals about the people of a connector.
+fn transmitter(
+    config: &Config,
+    connector: &Told<'_>,
+    signals: &config::Signals,
+    foundation: &Foundation,
+) -> Result<Arc<Transmitter>, Error> {
+    let Told { kind, id, ca, domains, issuer, clock_skew } = connector;
+    let key = format!("{kind}.{id}.signals");
+    let outbound = outbound(config, &format!("{kind}.{id}"), *ca, MAX_DOCUMENT_BYTES)?;
+    let address = format!("{}/signals/{id}", config.public_url.as_str().trim_end_matches('/'));
+    let own = issuer.iter().map(|issuer| (*issuer).to_owned()).chain([signals.issuer.clone()]);
+    let settings = TransmitterSettings {
+        id: (*id).clone(),
+        issuer: signals.issuer.clone(),
+        audience: if signals.audience.is_empty() { vec![address] } else { signals.audience.clone() },
+        jwks: signals.jwks.clone(),
+        subject_issuers: own.chain(signals.subject_issuers.iter().cloned()).collect(),
+        domains: domains.to_vec(),
+        push_token: signals.push_token.clone(),
+        poll: signals.poll.as_ref().map(|poll| (poll.address.clone(), poll.token.clone())),
+        every: signals.poll.as_ref().map(|poll| poll.every).unwrap_or_default(),
+        max_age: signals.max_age,
+        skew: *clock_skew,
+    };
+    let transmitter = Transmitter::new(settings, outbound, foundation.clock.clone());
+    let transmitter = transmitter.map_err(|error| Error::configuration(format!("{key}.issuer"), error))?;
+    Ok(Arc::new(transmitter))
 }
 
 /// Our key at an OpenID provider, or why it cannot be used.
@@ -247,6 +292,15 @@ fn oidc_connector(config: &Config, oidc: &config::Oidc, foundation: &Foundation)
         .map_err(|error| Error::configuration(format!("{key}.{}", error.field), error.reason))?;
     let declares = domains(&oidc.domains);
     let linked = if oidc.link_existing { declares.clone() } else { Vec::new() };
+    let told = Told {
+        kind: "oidc",
+        id: &oidc.id,
+        ca: oidc.ca.as_deref(),
+        domains: &declares,
+        issuer: Some(&oidc.issuer),
+        clock_skew: CLOCK_SKEW,
+    };
+    let signals = oidc.signals.as_ref().map(|signals| transmitter(config, &told, signals, foundation)).transpose()?;
     let redirect = Arc::new(connector);
     Ok(Connector {
         redirect,
@@ -255,6 +309,7 @@ fn oidc_connector(config: &Config, oidc: &config::Oidc, foundation: &Foundation)
         declares,
         domains: linked,
         trusts_factors: oidc.trusts_factors,
+        signals,
     })
 }
 

@@ -37,6 +37,8 @@ struct Inner {
     ldap_success: Family<SourceLabel, Gauge>,
     ldap_changes: Family<ChangeLabels, Counter>,
     mails: Family<ResultLabel, Counter>,
+    signals: Family<SignalLabels, Counter>,
+    signals_polled: Family<SourceLabel, Gauge>,
     mails_waiting: Gauge,
     certificates: Family<UseLabel, Gauge>,
     reload_success: Gauge,
@@ -117,6 +119,12 @@ struct ChangeLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SignalLabels {
+    source: String,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct UseLabel {
     r#use: &'static str,
 }
@@ -151,6 +159,8 @@ impl Metrics {
             ldap_success: Family::default(),
             ldap_changes: Family::default(),
             mails: Family::default(),
+            signals: Family::default(),
+            signals_polled: Family::default(),
             mails_waiting: Gauge::default(),
             certificates: Family::default(),
             reload_success: Gauge::default(),
@@ -234,6 +244,17 @@ impl Metrics {
     /// A mail was `sent`, `put off` to be tried again, `given up`, or not posted because the outbox was `full`.
     pub fn mail(&self, result: &'static str) {
         self.0.mails.get_or_create(&ResultLabel { result }).inc();
+    }
+
+    /// A signal of a provider about its people came; `result` is `done`, `again` (it was done before), `refused`, or `put off`
+    /// where it could not be looked at.
+    pub fn signal(&self, source: &str, result: &'static str) {
+        self.0.signals.get_or_create(&SignalLabels { source: source.to_owned(), result }).inc();
+    }
+
+    /// A provider was asked for its signals at `at`, and answered.
+    pub fn signals_polled(&self, source: &str, at: Timestamp) {
+        self.0.signals_polled.get_or_create(&SourceLabel { source: source.to_owned() }).set(at.as_seconds());
     }
 
     /// How many mails wait.
@@ -336,6 +357,12 @@ impl Inner {
         );
         registry.register("ldap_sync_changes", "Users and groups that a sync changed", self.ldap_changes.clone());
         registry.register("mails", "Mails by what became of them", self.mails.clone());
+        registry.register("signals", "Signals of providers by what became of them", self.signals.clone());
+        registry.register(
+            "signals_last_poll_timestamp_seconds",
+            "When a provider last answered a question for its signals",
+            self.signals_polled.clone(),
+        );
         registry.register("mails_waiting", "Mails that wait to be sent", self.mails_waiting.clone());
         registry.register("db_size_bytes", "The store's file", self.store_size.clone());
     }
@@ -380,6 +407,8 @@ mod tests {
         metrics.store_size(4096);
         metrics.mail("sent");
         metrics.mails_waiting(2);
+        metrics.signal("okta", "done");
+        metrics.signals_polled("okta", Timestamp::from_seconds(1_800_000_000));
         let text = metrics.render();
         for line in [
             "cleargate_build_info{version=\"0.1.0\"} 1",
@@ -398,6 +427,8 @@ mod tests {
             "cleargate_db_size_bytes 4096",
             "cleargate_mails_total{result=\"sent\"} 1",
             "cleargate_mails_waiting 2",
+            "cleargate_signals_total{source=\"okta\",result=\"done\"} 1",
+            "cleargate_signals_last_poll_timestamp_seconds{source=\"okta\"} 1800000000",
         ] {
             assert!(text.lines().any(|got| got == line), "{line} is missing in\n{text}");
         }

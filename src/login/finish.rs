@@ -236,6 +236,7 @@ impl Login {
         let permit = self.services.access.sign_in_permit(identity.connector().clone(), visit.circumstance.clone());
         let session = identity.upstream_session();
         self.check_logged_out(&mut change, identity.connector(), session, identity.at_upstream()).await?;
+        self.check_signalled(&mut change, identity).await?;
         self.claim(&mut change, identity).await?;
         let account = self.account_of(&mut change, identity).await?;
         if let Account::Linked(user) | Account::Named(user) = &account {
@@ -354,6 +355,7 @@ impl Login {
             }
             First::Upstream { connector, subject, session, at, .. } => {
                 self.check_logged_out(change, connector, session.as_deref(), at.as_ref()).await?;
+                self.check_word(change, connector, subject, session.as_deref(), at.as_ref()).await?;
                 directory
                     .user_of_subject_in(change, connector, subject)
                     .await?

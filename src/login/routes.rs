@@ -60,6 +60,7 @@ pub fn table() -> Vec<Route<Login>> {
         super::own_sessions::table(),
         super::passkey::table(),
         super::reset::table(),
+        super::signals::table(),
         super::steps::table(),
     ];
     parts.into_iter().flatten().collect()

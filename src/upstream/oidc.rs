@@ -15,6 +15,7 @@ mod issuers;
 mod json;
 mod keys;
 mod logout;
+mod signed;
 mod token;
 mod verify;
 
@@ -39,6 +40,7 @@ use self::cached::{Cached, Policy};
 pub use self::client_key::{ClientAlgorithm, ClientKey};
 use self::discovery::Provider;
 use self::keys::VerifyingKey;
+pub(super) use self::signed::{SignedToken, Signers, moment, object};
 use self::verify::{Expected, VerifiedClaims};
 use super::{Answer, AssertedIdentity, Delivery, Error, LogoutMessage, RedirectConnector, Start};
 use crate::clock::{Clock, Timestamp};
@@ -453,16 +455,16 @@ fn parse_issuer(text: &str) -> Result<IssuerUrl, SettingsError> {
     Ok(issuer)
 }
 
-fn refused(rule: &'static str, reason: impl Into<String>) -> Error {
+pub(super) fn refused(rule: &'static str, reason: impl Into<String>) -> Error {
     Error::Refused { rule, reason: reason.into() }
 }
 
-fn unavailable(reason: impl Into<String>) -> Error {
+pub(super) fn unavailable(reason: impl Into<String>) -> Error {
     Error::Unavailable { reason: reason.into() }
 }
 
 /// A text of the provider, fit for a log: without control, bidirectional and zero-width characters, cut.
-fn clean(text: &str) -> String {
+pub(super) fn clean(text: &str) -> String {
     let is_invisible = |c: &char| {
         c.is_control()
             || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')

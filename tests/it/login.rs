@@ -19,6 +19,7 @@ mod provider;
 mod reset;
 mod saml;
 mod secrets;
+mod signals;
 mod spared;
 mod spray;
 mod squatter;

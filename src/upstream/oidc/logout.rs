@@ -6,15 +6,14 @@
 use std::time::Duration;
 
 use minicbor::{Decode, Encode};
-use openidconnect::JsonWebKey;
 use serde_json::{Map, Value};
 use url::form_urlencoded;
 
 use super::discovery::Provider;
 use super::issuers::Issuer;
 use super::keys::{self, VerifyingKey};
-use super::verify::{self, MAX_CANDIDATES, Unverified, moment, text};
-use super::{OidcConnector, clean, refused};
+use super::verify::{self, Unverified, moment, text};
+use super::{OidcConnector, clean, refused, signed};
 use crate::clock::Timestamp;
 use crate::session::AtUpstream;
 use crate::upstream::{Answer, Delivery, Error, LogoutAnswer, LogoutMessage, LogoutRequest, OneTime, Start};
@@ -162,15 +161,7 @@ impl OidcConnector {
         let (kid, algorithm) = (token.kid.as_deref(), &token.algorithm);
         let has_candidate = |keys: &Vec<VerifyingKey>| keys::candidates(keys, kid, algorithm, &by.url).next().is_some();
         let keys = self.keys(provider, has_candidate).await?;
-        let (message, signature) = token.signed_parts()?;
-        let mut outcome = Err(refused("key", "the logout token is signed by a key that the provider does not publish"));
-        for key in keys::candidates(&keys, kid, algorithm, &by.url).take(MAX_CANDIDATES) {
-            if key.verify_signature(algorithm, message, &signature).is_ok() {
-                return Ok(());
-            }
-            outcome = Err(refused("signature", "the signature does not verify"));
-        }
-        outcome
+        signed::check(token, &keys, &by.url)
     }
 }
 

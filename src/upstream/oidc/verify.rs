@@ -31,6 +31,8 @@ pub(super) struct Unverified {
     pub(super) raw: String,
     pub kid: Option<String>,
     pub algorithm: Algorithm,
+    /// Whether its header says of which type it is.
+    pub(super) is_typed: bool,
     pub(super) claims: Map<String, Value>,
 }
 
@@ -119,10 +121,11 @@ pub(super) fn take_apart(raw: &str, types: &[&str]) -> Result<Unverified, Error>
     let object = |part: &str, name| {
         json::parse_object(&decode(part)?).map_err(|e| refused("shape", format!("the token's {name}: {e}")))
     };
-    let (kid, algorithm) = read_header(&object(header, "header")?, types)?;
+    let header = object(header, "header")?;
+    let (kid, algorithm) = read_header(&header, types)?;
     decode(signature)?;
     let claims = object(payload, "claims")?;
-    Ok(Unverified { raw: raw.to_owned(), kid, algorithm, claims })
+    Ok(Unverified { raw: raw.to_owned(), kid, algorithm, is_typed: header.contains_key("typ"), claims })
 }
 
 fn read_header(header: &Map<String, Value>, types: &[&str]) -> Result<(Option<String>, Algorithm), Error> {
