@@ -16,6 +16,7 @@ mod escalation;
 mod expect;
 mod explain;
 mod grants;
+mod holders;
 mod network;
 mod pack;
 mod permit;
@@ -39,6 +40,7 @@ pub use diff::{Compared, Difference, Differing, Fate, Place, PolicyDiff, RoleCha
 pub use expect::{Found, Overlay, Seeing, Subjects, TestResult, run_role_tests, unknown_in};
 pub use explain::{Brought, Explanation, HeldRole, Level, Names, Right, Step, Through};
 pub use grants::{Grants, MAX_GRANTS, NewGrant, RuleChanges, RuleGrant};
+pub use holders::Holders;
 pub use network::{Bound, MAX_NETWORK_RULES, MAX_NETWORKS, NetworkRule, NetworkRules};
 pub use pack::{Chosen, LoginRule, Matrix, MatrixCell, MatrixRow, Options, Pack, RoleNameRule, samples};
 pub use permit::{Permit, Unweighed};

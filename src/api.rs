@@ -45,6 +45,7 @@ mod status;
 mod tokens;
 mod transfer;
 mod users;
+mod within;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

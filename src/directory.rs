@@ -19,6 +19,7 @@ mod names;
 mod objects;
 mod pages;
 mod people;
+mod realms;
 mod reconcile;
 mod restore;
 mod rules;
@@ -52,9 +53,10 @@ pub use membership::{MAX_GROUPS_OF_MEMBER, Member, MemberChange};
 pub use names::NameRule;
 pub use objects::ObjectDraft;
 pub use people::PersonDraft;
+pub use realms::Realms;
 pub use reconcile::{Authority, SourceRecord, UserPlan, plan};
 pub use rules::{Rule, Rules, is_like_an_id, rule_record};
-pub use search::{Term, UserIndex, UserSort};
+pub use search::{Term, UserIndex, UserSort, Within};
 pub use tables::ALL as TABLES;
 use unique::Uniques;
 pub use users::{Staged, parse_user_name};
@@ -100,6 +102,12 @@ pub enum Error {
         what: &'static str,
         /// The id asked for.
         id: String,
+    },
+    /// The account is of another realm than the source, which does not reach it.
+    #[error("the account is in the realm `{realm}`, which the source does not fill")]
+    OtherRealm {
+        /// The account's.
+        realm: crate::model::Realm,
     },
     /// Another source owns it.
     #[error("owned by {}", .owner.as_ref().map_or("the organization itself", SourceId::as_str))]
@@ -160,6 +168,7 @@ pub struct Directory {
     rules: Rules,
     grants: Grants,
     connections: Connections,
+    realms: Realms,
     names: NameRule,
     uniques: Uniques,
     belongings: Arc<dyn Belongings>,
@@ -183,6 +192,7 @@ impl Directory {
             rules,
             grants,
             connections: Connections::default(),
+            realms: Realms::default(),
             names: NameRule::default(),
             uniques: Uniques::default(),
             belongings: Arc::new(belongings::Nothing),

@@ -1,6 +1,7 @@
 //! Wires every service once and collects routes and tasks. It sees everything and decides nothing.
 
 mod belongings;
+mod counted;
 mod listeners;
 mod management;
 mod policies;
@@ -36,6 +37,7 @@ use crate::sync::{self, Sync};
 use crate::tasks::Tasks;
 use crate::tokens::Tokens;
 
+pub use counted::SeatWatch;
 pub use listeners::{Listening, Ready};
 pub use reload::Reload;
 
@@ -198,7 +200,8 @@ impl Gateway {
             .with_belongings(Arc::new(belongings))
             .with_schemas(&config.schemas)
             .with_tasks(foundation.tasks.clone())
-            .with_connections(policies::connections(&config.scim));
+            .with_connections(policies::connections(&config.scim))
+            .with_realms(policies::realms(&config));
         count_owned(&directory, &ledger, &config).await?;
         open_facets(&directory, &ledger, &foundation.tasks).await?;
         let (roles, memberships) = (pack.roles().clone(), Arc::new(directory.clone()));
@@ -327,6 +330,11 @@ impl Gateway {
     /// The sync of a directory that is pulled.
     pub fn sync(&self, id: &SourceId) -> Option<&Sync> {
         self.syncs.get(id)
+    }
+
+    /// Figures.
+    pub fn metrics(&self) -> &crate::http::Metrics {
+        &self.foundation.metrics
     }
 
     /// Background work.

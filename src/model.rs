@@ -32,7 +32,7 @@ pub use permission::{Permission, PermissionError};
 pub use person::{Person, PersonId};
 pub use role::{Grant, GrantId, Mode, Origin, Role, RoleId, Subject};
 pub use scope::{Scope, ScopeError};
-pub use user::{Companies, Link, Status, User};
+pub use user::{Companies, Link, REALMS, Realm, Status, User};
 pub use value::{Attributes, Kept, KeptValue, Value};
 
 /// Id of a user, internal and never reused.

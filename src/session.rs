@@ -311,6 +311,25 @@ impl Sessions {
         Ok((live.map(|(user, _)| user).collect(), next))
     }
 
+    /// How many sessions there are, those that ended by idleness counted until their rows go. Costs what there are: for
+    /// somebody who waits for no answer.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn count(&self) -> Result<u64, Error> {
+        let mut range = Range::prefix(SESSION_HASHES.prefix(self.organisation, &()), MAX_PAGE);
+        let mut count = 0_u64;
+        loop {
+            let rows = self.ledger.store().range(range.clone()).await?;
+            count = count.saturating_add(u64::try_from(rows.len()).unwrap_or(u64::MAX));
+            match rows.last() {
+                Some((key, _)) if rows.len() >= MAX_PAGE => range = range.after(key),
+                _ => return Ok(count),
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Forgets when a user signed in, inside a change of the caller's that deletes the user.
     pub fn forget_in(&self, change: &mut Change, user: UserId) {
         change.delete(&LAST_SIGN_IN, self.organisation, &user);

@@ -1,6 +1,7 @@
 //! What companies let somebody see, on every surface the same: everything, or what belongs to one of the companies that
 //! they were limited to. Companies give no right; they are a filter over what rights show.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::ScopeTree;
@@ -31,6 +32,16 @@ impl Bounds {
     /// The companies of the account itself; none of one that sees all.
     pub fn own(&self) -> &[Scope] {
         self.accounts.first().map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The companies of the account itself and all below them: what is seen belongs to one of these. `None` for who sees
+    /// all.
+    pub fn seen_by_first(&self) -> Option<Vec<Scope>> {
+        let own: BTreeSet<&Scope> = self.accounts.first()?.iter().collect();
+        let is_below = |scope: &Scope| !own.contains(scope) && self.tree.above(scope).any(|above| own.contains(above));
+        let all = self.tree.list(COMPANY, None, usize::MAX).map(|record| &record.scope);
+        let below: Vec<Scope> = all.filter(|scope| is_below(scope)).cloned().collect();
+        Some(own.into_iter().cloned().chain(below).collect())
     }
 
     /// Whether a company is among them, itself or one above it.

@@ -306,7 +306,7 @@ impl Access {
     }
 
     /// Everybody in a group, nested ones included; at most `limit` and one more.
-    async fn users_below(&self, group: GroupId, limit: usize) -> Result<BTreeSet<UserId>, Error> {
+    pub(super) async fn users_below(&self, group: GroupId, limit: usize) -> Result<BTreeSet<UserId>, Error> {
         let Some(census) = self.census() else { return Ok(BTreeSet::new()) };
         let census: &dyn Census = &*census;
         let (mut users, mut known, mut waiting) = (BTreeSet::new(), BTreeSet::from([group]), vec![group]);

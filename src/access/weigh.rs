@@ -83,6 +83,14 @@ impl Access {
         Ok(self.administered(&Overlay::default(), &**subjects).await? != Administered::ByNobody)
     }
 
+    /// The same, were these the roles in force.
+    pub(super) async fn is_administered(&self, roles: &Arc<RoleBook>) -> Result<bool, Error> {
+        // Without a directory nobody is looked at, and nothing is refused.
+        let Some(subjects) = &self.subjects else { return Ok(true) };
+        let overlay = Overlay { roles: Some(Arc::clone(roles)), ..Overlay::default() };
+        Ok(self.administered(&overlay, &**subjects).await? != Administered::ByNobody)
+    }
+
     /// Refuses to take from the actor what it administers by.
     async fn check_own(&self, actor: &Actor, overlay: &Overlay, subjects: &dyn Subjects) -> Result<(), Error> {
         let own = match actor {

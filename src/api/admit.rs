@@ -6,19 +6,38 @@ use futures_util::future::BoxFuture;
 use http::request::Parts;
 
 use super::{Api, Error};
+use crate::directory::Directory;
 use crate::http::{Access, Admit, Rate, circumstance};
 use crate::login::{Callers, SignedIn};
-use crate::model::{Actor, Circumstance};
+use crate::model::{Actor, Circumstance, Realm};
 
 /// Lets callers pass that are somebody.
 #[derive(Clone)]
-pub struct Gate(Callers);
+pub struct Gate(Callers, Directory);
 
 impl Gate {
     /// The gate of a surface.
     pub fn new(api: &Api) -> Self {
         let services = &api.services;
-        Self(Callers::new(services.browser.clone(), services.limits.clone(), services.tokens.clone()))
+        let callers = Callers::new(services.browser.clone(), services.limits.clone(), services.tokens.clone());
+        Self(callers, services.directory.clone())
+    }
+
+    /// Refuses members what administers, whatever they hold: that is for staff.
+    async fn check_realm(&self, parts: &Parts) -> Result<(), Error> {
+        let signed_in: Option<&Box<SignedIn>> = parts.extensions.get();
+        let realm = match (signed_in, parts.extensions.get()) {
+            (Some(signed_in), _) => signed_in.user.realm(),
+            (None, Some(Actor::Token { user: Some(user), .. })) => {
+                self.1.find_ready_user(*user).await?.map(|user| user.realm()).unwrap_or_default()
+            }
+            _ => Realm::Staff,
+        };
+        if realm == Realm::Staff {
+            return Ok(());
+        }
+        let detail = "this is for staff, and the account is one of a member".to_owned();
+        Err(Error::Forbidden { detail })
     }
 }
 
@@ -26,7 +45,11 @@ impl Admit for Gate {
     fn admit<'a>(&'a self, access: Access, rate: Rate, parts: &'a mut Parts) -> BoxFuture<'a, Result<(), Response>> {
         Box::pin(async move {
             let passed = self.0.pass(access, rate, parts).await;
-            passed.map_err(|turned| Error::from(turned).into_response())
+            passed.map_err(|turned| Error::from(turned).into_response())?;
+            match access {
+                Access::Management => self.check_realm(parts).await.map_err(IntoResponse::into_response),
+                _ => Ok(()),
+            }
         })
     }
 }

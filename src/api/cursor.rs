@@ -1,10 +1,15 @@
-//! Cursors of lists that can be filtered and sorted: where the list goes on, for this caller and this question only. The
-//! place is a row of an index, with a name in it perhaps that the caller does not see, and so it is sealed.
+//! Cursors: where a list goes on, for this caller and this question only. The place is a row of an index, with a name in it
+//! perhaps, or the id of something, that the caller does not see, and so it is sealed.
+
+use std::fmt::Display;
+use std::str::FromStr;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
-use crate::api::Error;
+use super::admit::Caller;
+use super::fields::{PageOf, Params};
+use super::{Api, Error};
 use crate::http::Binding;
 use crate::secret::{IdSource, MacKey, SealKey};
 
@@ -46,4 +51,39 @@ impl Cursors {
     fn key(&self, binding: &Binding) -> SealKey {
         self.master.seal_key(&BASE64_URL_SAFE_NO_PAD.encode(binding.bytes()))
     }
+}
+
+impl Api {
+    /// `limit` and `cursor` of a list that is not all seen by everybody.
+    pub(super) fn page<T: FromStr>(
+        &self,
+        caller: &Caller,
+        list: &str,
+        params: &mut Params,
+    ) -> Result<PageOf<T>, Error> {
+        params.page_behind(|text| {
+            let place = self.services.cursors.read(&binding(caller, list), text)?;
+            String::from_utf8(place).map_err(|_| Error::invalid("cursor", "is none of ours"))
+        })
+    }
+
+    /// The cursor of the next page of such a list.
+    pub(super) fn next(
+        &self,
+        caller: &Caller,
+        list: &str,
+        place: Option<impl Display>,
+    ) -> Result<Option<String>, Error> {
+        match place {
+            Some(place) => {
+                let place = place.to_string();
+                self.services.cursors.issue(&binding(caller, list), place.as_bytes()).map(Some)
+            }
+            None => Ok(None),
+        }
+    }
+}
+
+fn binding(caller: &Caller, list: &str) -> Binding {
+    Binding::of(&["list", list, &caller.actor.to_string()])
 }

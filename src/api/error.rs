@@ -406,6 +406,7 @@ impl From<directory::Error> for Error {
             directory::Error::Invalid { field, reason } => Self::Invalid { field, reason },
             directory::Error::NotFound { what, .. } => Self::NotFound { what },
             directory::Error::Disabled
+            | directory::Error::OtherRealm { .. }
             | directory::Error::Owned { .. }
             | directory::Error::Paused { .. }
             | directory::Error::Retired

@@ -205,6 +205,22 @@ impl Params {
         if query.is_empty() { query } else { format!("&{query}") }
     }
 
+    /// The same of a list whose cursors are sealed; `open` gives what is in one.
+    pub(super) fn page_behind<T: FromStr>(
+        &mut self,
+        open: impl FnOnce(&str) -> Result<String, Error>,
+    ) -> Result<PageOf<T>, Error> {
+        let limit: usize = self.parsed("limit")?.unwrap_or(DEFAULT_LIMIT);
+        let after = match self.take("cursor")? {
+            Some(text) => {
+                let place = open(&text)?;
+                Some(place.parse().map_err(|_| Error::invalid("cursor", "is none of ours"))?)
+            }
+            None => None,
+        };
+        Ok(PageOf { after, limit: limit.clamp(1, MAX_LIMIT) })
+    }
+
     /// `limit` and `cursor`.
     pub(super) fn page<T: FromStr>(&mut self) -> Result<PageOf<T>, Error> {
         let limit: usize = self.parsed("limit")?.unwrap_or(DEFAULT_LIMIT);

@@ -24,9 +24,12 @@ use ruled::{RuleWish, Ruled};
 const CHUNK: usize = 500;
 const MAX_READ: usize = 50_000;
 
-/// `GET /groups?limit=&cursor=`. To who is limited to companies a page may hold fewer than asked although there are more.
+/// `GET /groups?scope=&limit=&cursor=`. To who is limited to companies a page may hold fewer than asked although there are more.
 pub(super) async fn list(State(api): State<Api>, caller: Caller, mut params: Params) -> Result<Response, Error> {
-    let page = params.page::<GroupId>()?;
+    if params.has("scope") {
+        return api.groups_within(&caller, params).await;
+    }
+    let page = api.page::<GroupId>(&caller, "groups", &mut params)?;
     params.end()?;
     api.permit(&caller, "groups:read", None).await?;
     let sight = api.sight(&caller).await?;
@@ -42,11 +45,11 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller, mut params: Par
                 items.push(api.told(&sight, group).await?);
             }
             if items.len() == page.limit {
-                return Ok(render::page(items, after.map(|id| id.to_string())));
+                return Ok(render::page(items, api.next(&caller, "groups", after)?));
             }
         }
         if is_last || read >= MAX_READ {
-            return Ok(render::page(items, after.filter(|_| !is_last).map(|id| id.to_string())));
+            return Ok(render::page(items, api.next(&caller, "groups", after.filter(|_| !is_last))?));
         }
     }
 }
@@ -191,9 +194,15 @@ impl Api {
     }
 
     /// A group as it is shown to who sees this much.
-    async fn told(&self, sight: &Sight, group: &Group) -> Result<Value, Error> {
+    pub(super) async fn told(&self, sight: &Sight, group: &Group) -> Result<Value, Error> {
         let members = self.services.directory.count_members(group.id).await?;
         let mut body = render::group(group, members);
+        if sight.is_limited()
+            && let Some(shown) = body.as_object_mut()
+        {
+            // How many are in it whom the caller does not see is not told either.
+            shown.insert("members".to_owned(), Value::Null);
+        }
         if group.rule.is_some()
             && let Some(members) = body.as_object_mut()
         {

@@ -10,7 +10,7 @@ use super::fields::{Fields, Params};
 use super::users::Wanted;
 use super::{Api, Error, render};
 use crate::access::Overlay;
-use crate::login::{Invitation, InvitationId, InvitationLink, Invited, Promised};
+use crate::login::{self, Invitation, InvitationId, InvitationLink, Invited, Promised};
 use crate::model::{Status, User};
 use crate::notify::Recipient;
 
@@ -52,7 +52,7 @@ pub(super) async fn create(State(api): State<Api>, caller: Caller, mut fields: F
 /// `GET /invitations?status=&limit=&cursor=`, in the order in which they were made.
 pub(super) async fn list(State(api): State<Api>, caller: Caller, mut params: Params) -> Result<Response, Error> {
     let status = params.take("status")?;
-    let page = params.page::<InvitationId>()?;
+    let page = api.page::<InvitationId>(&caller, "invitations", &mut params)?;
     params.end()?;
     if let Some(status) = &status
         && !["open", "expired", "accepted", "revoked"].contains(&status.as_str())
@@ -61,7 +61,8 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller, mut params: Par
     }
     api.permit(&caller, "invitations:read", None).await?;
     let found = api.services.login.invitations(page.after, page.limit).await?;
-    let next = if found.len() < page.limit { None } else { found.last().map(|(id, _)| id.to_string()) };
+    let next = if found.len() < page.limit { None } else { found.last().map(|(id, _)| *id) };
+    let next = api.next(&caller, "invitations", next)?;
     let ids: Vec<_> = found.iter().map(|(_, invitation)| invitation.user).collect();
     let users: Vec<User> = api.services.directory.users_by_id(&ids).await?;
     let sight = api.sight(&caller).await?;
@@ -114,7 +115,11 @@ pub(super) async fn act(
     } else {
         None
     };
-    let link = api.services.login.invite_again(&permit, id, to.as_ref()).await?;
+    let link = api.services.login.invite_again(&permit, id, to.as_ref()).await;
+    let link = link.map_err(|error| match error {
+        login::Error::Refused { reason, .. } => Error::Conflict { field: None, detail: reason },
+        other => other.into(),
+    })?;
     let Some(link) = link else { return Err(settled(&invitation, api.services.clock.now())) };
     Ok(api.told_link(StatusCode::OK, &link, Some(&user)))
 }

@@ -13,11 +13,12 @@ use crate::model::{User, UserId};
 
 /// `GET /locks?limit=&cursor=`.
 pub(super) async fn list(State(api): State<Api>, caller: Caller, mut params: Params) -> Result<Response, Error> {
-    let page = params.page::<UserId>()?;
+    let page = api.page::<UserId>(&caller, "locks", &mut params)?;
     params.end()?;
     api.permit(&caller, "locks:read", None).await?;
     let locks = api.services.lockout.list(page.after, page.limit).await?;
-    let next = locks.last().filter(|_| locks.len() == page.limit).map(|(id, _)| id.to_string());
+    let next = locks.last().filter(|_| locks.len() == page.limit).map(|(id, _)| *id);
+    let next = api.next(&caller, "locks", next)?;
     let ids: Vec<UserId> = locks.iter().map(|(id, _)| *id).collect();
     let users: Vec<User> = api.services.directory.users_by_id(&ids).await?;
     let sight = api.sight(&caller).await?;

@@ -18,7 +18,7 @@ const MAX_READ: usize = 50_000;
 
 /// `GET /people?limit=&cursor=`. To who is limited to companies a page may hold fewer than asked although there are more.
 pub(super) async fn list(State(api): State<Api>, caller: Caller, mut params: Params) -> Result<Response, Error> {
-    let page = params.page::<PersonId>()?;
+    let page = api.page::<PersonId>(&caller, "people", &mut params)?;
     params.end()?;
     api.permit(&caller, "people:read", None).await?;
     let directory = &api.services.directory;
@@ -27,6 +27,7 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller, mut params: Par
     let ids: Vec<_> = people.iter().filter_map(|person| person.user).collect();
     let users: Vec<User> = directory.users_by_id(&ids).await?;
     let user_of = |person: &Person| users.iter().find(|user| Some(user.id) == person.user);
+    let next = api.next(&caller, "people", next)?;
     Ok(render::page(people.iter().map(|person| show(&sight, person, user_of(person))).collect(), next))
 }
 

@@ -59,14 +59,15 @@ impl Api {
         scope: &Scope,
         mut params: Params,
     ) -> Result<Response, Error> {
-        let page = params.page::<Place>()?;
+        let page = self.page::<Place>(caller, "grants-in", &mut params)?;
         params.end()?;
         self.permit(caller, "grants:read", Some(scope)).await?;
         self.check_scope(caller, Some(scope)).await?;
         let sight = self.sight(caller).await?;
         let after = page.after.map(|Place(subject, grant)| (subject, grant));
         let grants = self.services.access.grants().in_scope_after(scope, after, page.limit).await?;
-        let next = grants.last().filter(|_| grants.len() == page.limit).map(|grant| Place::of(grant).to_string());
+        let next = grants.last().filter(|_| grants.len() == page.limit).map(Place::of);
+        let next = self.next(caller, "grants-in", next)?;
         let mut items = Vec::with_capacity(grants.len());
         for grant in &grants {
             if !self.sees_subject(&sight, grant.subject).await? {

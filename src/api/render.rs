@@ -82,6 +82,7 @@ pub(super) fn user(user: &User) -> Value {
         "phone": first("phoneNumbers"),
         "photo": first("photos"),
         "timezone": attributes.get("timezone"),
+        "realm": user.realm().name(),
         "status": status(user.status),
         "active": user.status == Status::Active,
         "source": user.owner.as_ref().map(ToString::to_string),

@@ -67,14 +67,14 @@ pub(super) async fn show(
     }
     let reports = Reports { seen: Arc::new(move |user| sight.sees_user(user)), ..api.reports() };
     let asked = params.without_cursor();
-    let sheet = match name {
+    let mut sheet = match name {
         "access" => {
-            let page = params.page::<UserId>()?;
+            let page = api.page::<UserId>(&caller, name, &mut params)?;
             params.end()?;
             reports.access(page.after, page.limit).await?
         }
         "inactive" => {
-            let (days, page) = (days(&mut params)?, params.page::<UserId>()?);
+            let (days, page) = (days(&mut params)?, api.page::<UserId>(&caller, name, &mut params)?);
             params.end()?;
             reports.inactive(page.after, page.limit, days).await?
         }
@@ -83,17 +83,18 @@ pub(super) async fn show(
             return Ok(render::answer(StatusCode::OK, &reports.posture().await?.to_json()));
         }
         "seats" => {
-            let _all_on_one_page = params.page::<UserId>()?;
+            let _all_on_one_page = api.page::<UserId>(&caller, name, &mut params)?;
             params.end()?;
             api.seat_sheet().await?
         }
         "sources" => {
-            let _all_on_one_page = params.page::<UserId>()?;
+            let _all_on_one_page = api.page::<UserId>(&caller, name, &mut params)?;
             params.end()?;
             reports.sources(&api.feeds()).await?
         }
         "tokens" => {
-            let (days, user, page) = (days(&mut params)?, params.take("user")?, params.page::<TokenId>()?);
+            let (days, user, page) =
+                (days(&mut params)?, params.take("user")?, api.page::<TokenId>(&caller, name, &mut params)?);
             params.end()?;
             let user = match user {
                 Some(user) => Some(api.user(&caller, &user).await?.id),
@@ -102,11 +103,12 @@ pub(super) async fn show(
             reports.tokens(page.after, page.limit, days, user).await?
         }
         _ => {
-            let page = params.page::<UserId>()?;
+            let page = api.page::<UserId>(&caller, name, &mut params)?;
             params.end()?;
             reports.users(page.after, page.limit).await?
         }
     };
+    sheet.next = api.next(&caller, name, sheet.next.take())?;
     Ok(if is_csv { csv(name, &sheet, &asked) } else { render::answer(StatusCode::OK, &sheet.to_json()) })
 }
 

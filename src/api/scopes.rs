@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::admit::Caller;
 use super::fields::{Fields, Params};
 use super::{Api, Error, render};
-use crate::access::{NewScope, Overlay, Permit, Question, ScopeEdit, ScopeRecord, ScopeTree};
+use crate::access::{COMPANY, NewScope, Overlay, Permit, Question, ScopeEdit, ScopeRecord, ScopeTree};
 use crate::model::{Permission, RoleId, Scope};
 
 /// How often a change of the tree is weighed anew because others changed it meanwhile.
@@ -226,11 +226,22 @@ impl Api {
         Ok(render::versioned(StatusCode::OK, &render(&record), record.revision))
     }
 
+    /// Refuses to take a company away while something belongs to it: whoever made one of that name later would see it.
+    async fn check_unnamed(&self, scope: &Scope) -> Result<(), Error> {
+        if scope.kind() != COMPANY {
+            return Ok(());
+        }
+        let Some(what) = self.services.directory.belongs_to(scope).await? else { return Ok(()) };
+        let detail = format!("{what} belong to `{scope}` still; give them other companies first");
+        Err(Error::Conflict { field: None, detail })
+    }
+
     async fn remove_scope(&self, caller: &Caller, scope: &Scope, headers: &HeaderMap) -> Result<Response, Error> {
         let revision = render::if_match(headers)?;
         let permit = self.permit(caller, &permission(scope.kind(), "delete"), Some(scope)).await?;
         self.check_scope_seen(caller, scope).await?;
         self.check_unplacing(caller, scope).await?;
+        self.check_unnamed(scope).await?;
         let permit = self.weigh_tree(permit, |tree| tree.without(scope)).await?;
         let record = self.services.access.scopes().delete(&permit, scope, revision).await?;
         Ok(render::answer(StatusCode::OK, &render(&record)))

@@ -16,7 +16,7 @@ use crate::session::Session;
 /// `GET /sessions?user=&limit=&cursor=`: everybody's, or one user's on one page.
 pub(super) async fn list(State(api): State<Api>, caller: Caller, mut params: Params) -> Result<Response, Error> {
     let user = params.take("user")?;
-    let page = params.page::<SessionId>()?;
+    let page = api.page::<SessionId>(&caller, "sessions", &mut params)?;
     params.end()?;
     api.permit(&caller, "sessions:read", None).await?;
     if let Some(user) = user {
@@ -35,7 +35,7 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller, mut params: Par
     };
     let shown =
         sessions.iter().filter(is_seen).map(|session| show(session, users.iter().find(|user| user.id == session.user)));
-    Ok(render::page(shown.collect(), next.map(|id| id.to_string())))
+    Ok(render::page(shown.collect(), api.next(&caller, "sessions", next)?))
 }
 
 fn show(session: &Session, user: Option<&User>) -> Value {

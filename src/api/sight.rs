@@ -7,11 +7,14 @@ use serde_json::Value;
 use super::admit::Caller;
 use super::{Api, Error, render};
 use crate::access::{Bounds, COMPANY};
+use crate::directory::Within;
 use crate::model::{Companies, Group, Person, Scope, Subject, TokenKind, User, UserId};
 use crate::tokens::Token;
 
 /// Most companies of a record.
 const MAX_COMPANIES: usize = 100;
+/// Most companies, those below counted, whose people are listed company by company.
+const MAX_WITHIN: usize = 200;
 
 /// What a caller sees.
 pub(super) struct Sight {
@@ -34,6 +37,12 @@ impl Sight {
     /// Whether the caller sees what belongs to these companies.
     pub(super) fn sees(&self, companies: &[Scope]) -> bool {
         self.bounds.sees(companies)
+    }
+
+    /// Whom the caller can see at all; `None` where that is everybody, or by so many companies that no index helps.
+    pub(super) fn within(&self) -> Option<Within> {
+        let companies = self.bounds.seen_by_first()?;
+        (companies.len() <= MAX_WITHIN).then_some(Within { companies, own: self.own })
     }
 
     pub(super) fn sees_user<A>(&self, user: &User<A>) -> bool {

@@ -4,6 +4,7 @@ mod bulk;
 mod change;
 mod create;
 mod delete;
+mod group_record;
 mod leave;
 mod list;
 mod picture;

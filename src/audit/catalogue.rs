@@ -133,6 +133,8 @@ impl EventKind {
         Self::InvitationRefused,
         Self::MailSent,
         Self::MailFailed,
+        Self::MailTested,
+        Self::SeatsExceeded,
         Self::MetadataChanged,
         Self::MetadataRefused,
         Self::CertificateEnding,
@@ -153,14 +155,14 @@ impl EventKind {
             Self::InvitationAccepted | Self::InvitationCreated | Self::InvitationRefused | Self::InvitationRevoked => {
                 "invitations"
             }
-            Self::MailFailed | Self::MailSent => "mail",
+            Self::MailFailed | Self::MailSent | Self::MailTested => "mail",
             Self::PersonChanged | Self::PersonCreated | Self::PersonDeleted => "people",
             Self::GroupChanged | Self::GroupCreated | Self::GroupDeleted | Self::MembershipChanged => "groups",
             Self::ResourceChanged | Self::ResourceCreated | Self::ResourceDeleted => "resources",
             Self::RoleChanged | Self::RoleCreated | Self::RoleDeleted => "roles",
             Self::ImportApplied => "imports",
             Self::PolicyRefused => "policy",
-            Self::SeatsCorrected => "seats",
+            Self::SeatsCorrected | Self::SeatsExceeded => "seats",
             Self::ScopeChanged | Self::ScopeCreated | Self::ScopeDeleted => "scopes",
             Self::GrantCreated | Self::GrantDeleted | Self::PermissionRefused => "rights",
             Self::AccountBarred

@@ -194,6 +194,10 @@ pub enum EventKind {
     AccountBarred,
     #[n(80)]
     AccountReleased,
+    #[n(81)]
+    MailTested,
+    #[n(82)]
+    SeatsExceeded,
 }
 
 impl EventKind {
@@ -230,6 +234,7 @@ impl EventKind {
             Self::LockSet => "lock.set",
             Self::MailFailed => "mail.fail",
             Self::MailSent => "mail.send",
+            Self::MailTested => "mail.test",
             Self::MetadataChanged => "metadata.update",
             Self::MetadataRefused => "metadata.refuse",
             Self::LogoutReceived => "logout.receive",
@@ -258,6 +263,7 @@ impl EventKind {
             Self::ScopeCreated => "scope.create",
             Self::ScopeDeleted => "scope.delete",
             Self::SeatsCorrected => "seats.correct",
+            Self::SeatsExceeded => "seats.exceed",
             Self::SessionCreated => "session.create",
             Self::SessionEnded => "session.end",
             Self::SessionsEnded => "session.end-all",

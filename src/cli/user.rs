@@ -203,6 +203,9 @@ pub(super) struct Create {
     /// Company that it belongs to, and the only one it sees, by its slug; may be given several times
     #[arg(long = "company", value_name = "SLUG")]
     companies: Vec<String>,
+    /// Whose account it is: staff, or member, who administers nothing here [default: staff]
+    #[arg(long, value_name = "REALM")]
+    realm: Option<String>,
     /// File with the password, `-` for standard input; without, the account has none
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
@@ -299,6 +302,7 @@ fn body(create: Create) -> Result<Value, Failure> {
         "role": create.role,
         "access_groups": create.groups,
         "companies": Some(create.companies).filter(|companies| !companies.is_empty()),
+        "realm": create.realm,
     });
     if let (Some(password), Some(members)) = (password, body.as_object_mut()) {
         members.insert("password".to_owned(), password.expose().into());

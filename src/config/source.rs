@@ -7,7 +7,7 @@ use url::Url;
 
 use super::form::{Percent, Quota};
 use super::section::{Section, check_url, list, nearest};
-use crate::model::SourceId;
+use crate::model::{REALMS, Realm, SourceId};
 use crate::secret::Secret;
 
 /// The word for what administrators keep, in `takes_over`.
@@ -30,6 +30,8 @@ pub struct Scim {
     pub passwords: Passwords,
     /// Whether its last requests are kept in memory for administrators to look at; default yes.
     pub log: bool,
+    /// Whose accounts it makes; default those of staff.
+    pub realm: Realm,
 }
 
 /// What a connection may take over.
@@ -117,12 +119,14 @@ pub struct Ldap {
     /// Most wrong passwords of one account that are carried to the directory within `bind_window`, 1 to 100; by default 4,
     /// or `lockout.attempts` where that is less.
     pub bind_attempts: Option<u32>,
-    /// How long a wrong password counts for that; 1 min to 30 d, default 24 h.
+    /// How long a wrong password counts for that; 1 min to 30 d, default 30 min, as most directories count.
     pub bind_window: Duration,
     /// Where people are.
     pub people: LdapQuery,
     /// Where groups are.
     pub groups: LdapQuery,
+    /// Whose accounts it makes; default those of staff.
+    pub realm: Realm,
 }
 
 impl Scim {
@@ -136,9 +140,10 @@ impl Scim {
         let words = [("ignore", Passwords::Ignore), ("set", Passwords::Set)];
         let passwords = section.choice("passwords", Passwords::Ignore, &words);
         let log = section.or("log", true);
+        let realm = section.choice("realm", Realm::Staff, &REALMS);
         let id = id?;
         let name = name.unwrap_or_else(|| id.to_string());
-        Some(Self { id, name, rate, takes_over, brake, passwords, log })
+        Some(Self { id, name, rate, takes_over, brake, passwords, log, realm })
     }
 }
 
@@ -191,9 +196,11 @@ impl Ldap {
         if bind_attempts.is_some_and(|attempts| !(1..=100).contains(&attempts)) {
             section.error("bind_attempts", "must be from 1 to 100, and less than what locks an account there", None);
         }
-        let bind_window = section.between("bind_window", DAY, Duration::from_secs(60), 30 * DAY);
+        let bind_window =
+            section.between("bind_window", Duration::from_secs(30 * 60), Duration::from_secs(60), 30 * DAY);
         let people = LdapQuery::resolve(&section.table("people"));
         let groups = LdapQuery::resolve(&section.table("groups"));
+        let realm = section.choice("realm", Realm::Staff, &REALMS);
         let id = id?;
         let name = name.unwrap_or_else(|| id.to_string());
         let base = base?;
@@ -213,6 +220,7 @@ impl Ldap {
             bind_window,
             people,
             groups,
+            realm,
         })
     }
 }

@@ -10,7 +10,7 @@ use super::form::Domain;
 use super::listen::Tls;
 use super::section::{Section, Size, check_url};
 use super::signals::Signals;
-use crate::model::SourceId;
+use crate::model::{REALMS, Realm, SourceId};
 use crate::secret::Secret;
 
 /// Where a SAML identity provider's metadata is.
@@ -95,6 +95,8 @@ pub struct Saml {
     pub trusts_factors: bool,
     /// What it tells of its people after they have signed in; nothing is taken by default.
     pub signals: Option<Signals>,
+    /// Whose accounts it makes and signs in to; default those of staff.
+    pub realm: Realm,
 }
 
 /// Which claims carry what.
@@ -177,6 +179,8 @@ pub struct Oidc {
     pub trusts_factors: bool,
     /// What it tells of its people after they have signed in; nothing is taken by default.
     pub signals: Option<Signals>,
+    /// Whose accounts it makes and signs in to; default those of staff.
+    pub realm: Realm,
 }
 
 impl SamlMetadata {
@@ -224,6 +228,7 @@ impl Saml {
         let domains = section.list("domains", Vec::new());
         let link_existing = section.or("link_existing", true);
         let trusts_factors = factors::trusts(section);
+        let realm = section.choice("realm", Realm::Staff, &REALMS);
         let attributes = SamlAttributes::resolve(&section.table("attributes"));
         let minutes = |count: u64| Duration::from_secs(60 * count);
         let clock_skew = section.between("clock_skew", minutes(1), Duration::ZERO, minutes(5));
@@ -259,6 +264,7 @@ impl Saml {
             attributes,
             trusts_factors,
             signals,
+            realm,
         })
     }
 }
@@ -313,6 +319,7 @@ impl Oidc {
         if section.has("signals") && !tenants.is_empty() {
             section.error("signals", "and `tenants` exclude each other: a signal is of one issuer", None);
         }
+        let realm = section.choice("realm", Realm::Staff, &REALMS);
         let (id, issuer, client_id) = (id?, issuer?, client_id?);
         let name = name.unwrap_or_else(|| id.to_string());
         Some(Self {
@@ -333,6 +340,7 @@ impl Oidc {
             link_existing,
             trusts_factors,
             signals,
+            realm,
         })
     }
 }

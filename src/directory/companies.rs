@@ -7,7 +7,7 @@ use minicbor::Decode;
 
 use super::tables::{GROUPS, TOTALS, USERS};
 use super::users::Staged;
-use super::{Directory, Error};
+use super::{Directory, Error, MAX_PAGE, Within};
 use crate::access::{Bounds, Permit, ScopeTree};
 use crate::audit::{Change, Event, EventKind};
 use crate::model::{Actor, Companies, Group, GroupId, Scope, User, UserId};
@@ -57,6 +57,49 @@ impl Directory {
             }
         }
         Ok((Bounds::new(accounts, tree), own))
+    }
+
+    /// What belongs to a company: `accounts`, `groups`, `people`; `None` where nothing does. Accounts are found by index, the
+    /// others are walked over, as is fit for the rare end of a company.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn belongs_to(&self, company: &Scope) -> Result<Option<&'static str>, Error> {
+        let within = Within { companies: vec![company.clone()], own: None };
+        let walk = self.way_to_users(&[], None, Some(&within)).await?;
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let found = self.walk_users(&walk, after.as_deref(), MAX_PAGE).await?;
+            if found.users.iter().any(|(_, user)| user.companies().contains(company)) {
+                return Ok(Some("accounts"));
+            }
+            match found.next {
+                Some(next) => after = Some(next),
+                None => break,
+            }
+        }
+        let mut after = None;
+        loop {
+            let page = self.list_groups(after, MAX_PAGE).await?;
+            if page.iter().any(|group| group.companies().contains(company)) {
+                return Ok(Some("groups"));
+            }
+            match page.last() {
+                Some(last) => after = Some(last.id),
+                None => break,
+            }
+        }
+        let mut after = None;
+        loop {
+            let page = self.list_people(after, MAX_PAGE).await?;
+            if page.iter().any(|person| person.companies.contains(company)) {
+                return Ok(Some("people"));
+            }
+            match page.last() {
+                Some(last) => after = Some(last.id),
+                None => return Ok(None),
+            }
+        }
     }
 
     /// How many accounts do not see all companies; kept, not counted.

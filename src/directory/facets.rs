@@ -2,7 +2,8 @@
 //! the change that writes the user.
 //!
 //! A store of a release before these rows gets them by [`Directory::fill_facets`], once, in commits of some hundred
-//! users; until that has ended no list relies on them.
+//! users; until that has ended no list relies on them. Rows that a later release added are filled by themselves, so that
+//! the others go on to serve.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +16,7 @@ use super::users::suffix_id;
 use super::{Directory, Error};
 use crate::audit::{Change, Housekeeping};
 use crate::clock::Timestamp;
-use crate::model::{Status, User, UserId, fold};
+use crate::model::{Scope, Status, User, UserId, fold};
 use crate::store::{self, Key, KeyWriter, Range};
 use crate::tasks::Stopping;
 
@@ -27,8 +28,6 @@ const MAX_TEXT: usize = 256;
 const BATCH: usize = 250;
 /// Users after which the fill tells how far it is.
 const TOLD: u64 = 100_000;
-/// The row that tells how far the fill is.
-const PROGRESS: &str = "users";
 
 /// By what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +38,8 @@ pub(super) enum Facet {
     DisplayName,
     FamilyName,
     Department,
+    /// The slug of a company that it belongs to; the only one of which somebody has several.
+    Company,
 }
 
 impl Facet {
@@ -50,6 +51,7 @@ impl Facet {
             Self::DisplayName => 3,
             Self::FamilyName => 4,
             Self::Department => 5,
+            Self::Company => 6,
         }
     }
 }
@@ -102,7 +104,7 @@ pub(super) fn cut(text: &str) -> &str {
 /// One row's key.
 pub(super) type FacetKey = (Facet, FacetValue, UserId);
 
-/// The value of a facet that every user has, and that of others where there is one.
+/// The value of a facet that every user has, and that of others where there is one; the first where there are several.
 pub(super) fn value(facet: Facet, user: &User) -> Option<FacetValue> {
     let text = |value: Option<&serde_json::Value>| {
         value.and_then(|value| value.as_str()).filter(|text| !text.is_empty()).map(FacetValue::text)
@@ -115,13 +117,52 @@ pub(super) fn value(facet: Facet, user: &User) -> Option<FacetValue> {
         Facet::DisplayName => Some(FacetValue::text(&user.display_name())),
         Facet::FamilyName => text(attributes.get("name").and_then(|name| name.get("familyName"))),
         Facet::Department => text(attributes.get(ENTERPRISE).and_then(|extension| extension.get("department"))),
+        Facet::Company => user.companies().first().map(|company| FacetValue::text(company.slug())),
+    }
+}
+
+/// Rows that are filled together, since one release brought them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Batch {
+    /// Status, times, names, department.
+    First,
+    /// Companies.
+    Companies,
+}
+
+impl Batch {
+    const ALL: [Self; 2] = [Self::First, Self::Companies];
+
+    /// The row that tells how far the fill is.
+    const fn progress(self) -> &'static str {
+        match self {
+            Self::First => "users",
+            Self::Companies => "companies",
+        }
+    }
+
+    const fn of(facet: Facet) -> Self {
+        match facet {
+            Facet::Company => Self::Companies,
+            _ => Self::First,
+        }
+    }
+
+    fn rows(self, user: &User) -> Vec<FacetKey> {
+        const FIRST: [Facet; 6] =
+            [Facet::Status, Facet::Created, Facet::Changed, Facet::DisplayName, Facet::FamilyName, Facet::Department];
+        match self {
+            Self::First => FIRST.into_iter().filter_map(|facet| Some((facet, value(facet, user)?, user.id))).collect(),
+            Self::Companies => {
+                let of = |company: &Scope| (Facet::Company, FacetValue::text(company.slug()), user.id);
+                user.companies().iter().map(of).collect()
+            }
+        }
     }
 }
 
 fn rows(user: &User) -> Vec<FacetKey> {
-    const ALL: [Facet; 6] =
-        [Facet::Status, Facet::Created, Facet::Changed, Facet::DisplayName, Facet::FamilyName, Facet::Department];
-    ALL.into_iter().filter_map(|facet| Some((facet, value(facet, user)?, user.id))).collect()
+    Batch::ALL.into_iter().flat_map(|batch| batch.rows(user)).collect()
 }
 
 /// How far the fill is.
@@ -138,11 +179,22 @@ pub(super) struct Filled {
 
 /// Whether every user has the rows. Cloning shares it.
 #[derive(Clone, Default)]
-pub(super) struct Facets(Arc<AtomicBool>);
+pub(super) struct Facets {
+    first: Arc<AtomicBool>,
+    companies: Arc<AtomicBool>,
+}
 
 impl Facets {
-    pub(super) fn are_complete(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+    /// Whether everybody who has this facet is in its rows.
+    pub(super) fn are_complete(&self, facet: Facet) -> bool {
+        self.flag(Batch::of(facet)).load(Ordering::Acquire)
+    }
+
+    const fn flag(&self, batch: Batch) -> &Arc<AtomicBool> {
+        match batch {
+            Batch::First => &self.first,
+            Batch::Companies => &self.companies,
+        }
     }
 }
 
@@ -170,20 +222,24 @@ impl Directory {
     /// # Errors
     /// `Store`.
     pub async fn open_facets(&self) -> Result<bool, Error> {
-        let filled = self.store().find(&FACETS_FILLED, self.organisation, PROGRESS).await?;
-        let is_done = match filled {
-            Some(filled) => filled.is_done,
-            None => {
-                let users = Range::prefix(USERS.prefix(self.organisation, &()), 1);
-                let is_empty = self.store().range(users).await?.is_empty();
-                if is_empty {
-                    self.note_filled(&Filled { after: None, is_done: true }).await?;
+        let mut is_left = false;
+        for batch in Batch::ALL {
+            let filled = self.store().find(&FACETS_FILLED, self.organisation, batch.progress()).await?;
+            let is_done = match filled {
+                Some(filled) => filled.is_done,
+                None => {
+                    let users = Range::prefix(USERS.prefix(self.organisation, &()), 1);
+                    let is_empty = self.store().range(users).await?.is_empty();
+                    if is_empty {
+                        self.note_filled(batch, &Filled { after: None, is_done: true }).await?;
+                    }
+                    is_empty
                 }
-                is_empty
-            }
-        };
-        self.facets.0.store(is_done, Ordering::Release);
-        Ok(!is_done)
+            };
+            self.facets.flag(batch).store(is_done, Ordering::Release);
+            is_left |= !is_done;
+        }
+        Ok(is_left)
     }
 
     /// Writes the rows of users that releases before have made, in commits of some hundred, and goes on where a run
@@ -192,9 +248,20 @@ impl Directory {
     /// # Errors
     /// `Store`.
     pub async fn fill_facets(&self, stopping: &Stopping) -> Result<u64, Error> {
-        let mut filled = self.store().find(&FACETS_FILLED, self.organisation, PROGRESS).await?.unwrap_or_default();
+        let mut count = 0_u64;
+        for batch in Batch::ALL {
+            if !self.facets.flag(batch).load(Ordering::Acquire) {
+                count = count.saturating_add(self.fill(batch, stopping).await?);
+            }
+        }
+        Ok(count)
+    }
+
+    async fn fill(&self, batch: Batch, stopping: &Stopping) -> Result<u64, Error> {
+        let progress = self.store().find(&FACETS_FILLED, self.organisation, batch.progress()).await?;
+        let mut filled = progress.unwrap_or_default();
         let total = store::counter(self.store(), &TOTALS.key(self.organisation, "users")).await?;
-        info!(users = total, "writing the indexes by which people are listed; lists take the long way until then");
+        info!(users = total, "writing indexes by which people are listed; lists take the long way until then");
         let (mut count, mut told) = (0_u64, 0_u64);
         while !filled.is_done {
             if stopping.is_set() {
@@ -207,41 +274,45 @@ impl Directory {
             let rows = self.store().range(range).await?;
             let ids = rows.iter().map(|(key, _)| suffix_id(USERS.name(), key)).collect::<Result<Vec<UserId>, _>>()?;
             filled = Filled { after: ids.last().copied().or(filled.after), is_done: ids.len() < BATCH };
-            self.fill_batch(&ids, &filled).await?;
+            self.fill_batch(batch, &ids, &filled).await?;
             count = count.saturating_add(u64::try_from(ids.len()).unwrap_or(u64::MAX));
             if count.saturating_sub(told) >= TOLD {
                 told = count;
-                info!(users = count, of = total, "writing the indexes by which people are listed");
+                info!(users = count, of = total, "writing indexes by which people are listed");
             }
         }
-        self.facets.0.store(true, Ordering::Release);
-        info!(users = count, "the indexes by which people are listed are complete");
+        self.facets.flag(batch).store(true, Ordering::Release);
+        info!(users = count, "indexes by which people are listed are complete");
         Ok(count)
     }
 
-    async fn fill_batch(&self, ids: &[UserId], filled: &Filled) -> Result<(), Error> {
+    async fn fill_batch(&self, batch: Batch, ids: &[UserId], filled: &Filled) -> Result<(), Error> {
         self.ledger
             .retry(|mut change| async move {
                 for id in ids {
                     // Read within the change: who changes meanwhile is read again.
                     match change.find(&USERS, self.organisation, id).await {
-                        Ok(Some(user)) => self.stage_facets(&mut change, None, Some(&user))?,
+                        Ok(Some(user)) => {
+                            for row in batch.rows(&user) {
+                                change.put(&FACETS, self.organisation, &row, &())?;
+                            }
+                        }
                         Ok(None) => {}
                         // One record that cannot be read leaves nobody else out of the lists.
                         Err(error @ store::Error::Corrupt { .. }) => warn!(user.id = %id, "left out of lists: {error}"),
                         Err(error) => return Err(error.into()),
                     }
                 }
-                change.put(&FACETS_FILLED, self.organisation, PROGRESS, filled)?;
+                change.put(&FACETS_FILLED, self.organisation, batch.progress(), filled)?;
                 change.commit_quietly(Housekeeping::Index).await?;
                 Ok::<_, Error>(())
             })
             .await
     }
 
-    async fn note_filled(&self, filled: &Filled) -> Result<(), Error> {
+    async fn note_filled(&self, batch: Batch, filled: &Filled) -> Result<(), Error> {
         let mut change = self.ledger.change();
-        change.put(&FACETS_FILLED, self.organisation, PROGRESS, filled)?;
+        change.put(&FACETS_FILLED, self.organisation, batch.progress(), filled)?;
         change.commit_quietly(Housekeeping::Index).await?;
         Ok(())
     }

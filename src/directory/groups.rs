@@ -164,44 +164,60 @@ impl Directory {
         companies: &[Scope],
         rule: Option<&GroupRule>,
     ) -> Result<Group, Error> {
-        permit.demand_weighed()?;
         self.ledger
             .retry(|mut change| async move {
-                self.check_running(&mut change, permit).await?;
-                let (authority, now) = (self.authority(permit), self.clock.now());
-                let group = Group {
-                    id: GroupId::new(now, &self.ids),
-                    organisation: OrganisationId::DEFAULT,
-                    name: draft.name.clone(),
-                    owner: authority.owner().cloned(),
-                    external_id: draft.external_id.clone(),
-                    attributes: draft.attributes.clone(),
-                    created: now,
-                    changed: now,
-                    revision: 1,
-                    companies: (!companies.is_empty()).then(|| companies.to_vec()),
-                    rule: rule.map(ToString::to_string),
-                };
-                check_unruled(&group, &draft.members)?;
-                self.index_group(&mut change, &group, None).await?;
-                if let Some(rule) = &group.rule {
-                    self.stage_rule(&mut change, group.id, Some(rule)).await?;
-                }
-                change.put(&GROUPS, self.organisation, &group.id, &group)?;
-                change.add(&TOTALS, self.organisation, "groups", 1);
-                self.count_owner(&mut change, Kind::Groups, None, group.owner.as_ref());
-                let moved = self.stage_members(&mut change, permit, &group, &draft.members).await?;
-                self.reevaluate(&mut change, permit, &group, None, &moved).await?;
-                let event = permit.event(now, EventKind::GroupCreated).on("group", group.id, &group.name);
-                let event = with_companies(event, &[], companies);
-                let event = match &group.rule {
-                    Some(rule) => event.detail("rule", rule),
-                    None => event,
-                };
-                change.commit(moved.describe(event)).await?;
+                let (group, event) = self.create_group_in(&mut change, permit, draft, companies, rule).await?;
+                change.commit(event).await?;
                 Ok(group)
             })
             .await
+    }
+
+    /// The same inside a change of the caller's, who records the event.
+    ///
+    /// # Errors
+    /// As [`Directory::create_group_by`].
+    pub(crate) async fn create_group_in(
+        &self,
+        change: &mut Change,
+        permit: &Permit,
+        draft: &GroupDraft,
+        companies: &[Scope],
+        rule: Option<&GroupRule>,
+    ) -> Result<(Group, Event), Error> {
+        permit.demand_weighed()?;
+        self.check_running(change, permit).await?;
+        let (authority, now) = (self.authority(permit), self.clock.now());
+        let group = Group {
+            id: GroupId::new(now, &self.ids),
+            organisation: OrganisationId::DEFAULT,
+            name: draft.name.clone(),
+            owner: authority.owner().cloned(),
+            external_id: draft.external_id.clone(),
+            attributes: draft.attributes.clone(),
+            created: now,
+            changed: now,
+            revision: 1,
+            companies: (!companies.is_empty()).then(|| companies.to_vec()),
+            rule: rule.map(ToString::to_string),
+        };
+        check_unruled(&group, &draft.members)?;
+        self.index_group(change, &group, None).await?;
+        if let Some(rule) = &group.rule {
+            self.stage_rule(change, group.id, Some(rule)).await?;
+        }
+        change.put(&GROUPS, self.organisation, &group.id, &group)?;
+        change.add(&TOTALS, self.organisation, "groups", 1);
+        self.count_owner(change, Kind::Groups, None, group.owner.as_ref());
+        let moved = self.stage_members(change, permit, &group, &draft.members).await?;
+        self.reevaluate(change, permit, &group, None, &moved).await?;
+        let event = permit.event(now, EventKind::GroupCreated).on("group", group.id, &group.name);
+        let event = with_companies(event, &[], companies);
+        let event = match &group.rule {
+            Some(rule) => event.detail("rule", rule),
+            None => event,
+        };
+        Ok((group, moved.describe(event)))
     }
 
     /// Changes a group: `edit` gets it as it stands and a draft to leave as it should be; it may run more than once.

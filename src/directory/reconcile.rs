@@ -134,6 +134,7 @@ fn create(record: &SourceRecord, authority: &Authority, id: UserId, now: Timesta
         by_hand: Some(*authority == Authority::Administrator),
         disabled_by_hand: (*authority == Authority::Administrator && record.active == Some(false)).then_some(true),
         companies: None,
+        realm: None,
     }
 }
 

@@ -9,7 +9,7 @@ use super::walk::{Rows, UserWalk, Way, Whose};
 use super::{Directory, Error, MAX_PAGE};
 use crate::clock::Timestamp;
 use crate::filter::Operator;
-use crate::model::{GroupId, RoleId, SourceId, Status, User, UserId, fold};
+use crate::model::{GroupId, RoleId, Scope, SourceId, Status, User, UserId, fold};
 use crate::store::{Direction, Key, KeyWriter, Range};
 
 /// Most users whom a search by index may find that are sorted by another one in memory.
@@ -38,6 +38,8 @@ pub enum UserIndex {
     Role,
     /// The department.
     Department,
+    /// The slug of a company that they belong to.
+    Company,
     /// When the account was made.
     Created,
     /// When it was last changed.
@@ -131,6 +133,7 @@ impl UserIndex {
     const fn facet(self) -> Option<Facet> {
         match self {
             Self::Changed => Some(Facet::Changed),
+            Self::Company => Some(Facet::Company),
             Self::Created => Some(Facet::Created),
             Self::Department => Some(Facet::Department),
             Self::DisplayName => Some(Facet::DisplayName),
@@ -143,6 +146,7 @@ impl UserIndex {
     const fn name(self) -> &'static str {
         match self {
             Self::Changed => "by changed",
+            Self::Company => "by company",
             Self::Created => "by created",
             Self::Department => "by department",
             Self::DisplayName => "by displayName",
@@ -183,6 +187,15 @@ impl Term {
         };
         (class, self.index)
     }
+}
+
+/// Whom a list can have at all: who belongs to one of some companies, and one account besides.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Within {
+    /// The companies.
+    pub companies: Vec<Scope>,
+    /// The account, whatever it belongs to.
+    pub own: Option<UserId>,
 }
 
 /// What indexes of text have of a text: `None` when what a filter finds and what an index finds might differ.
@@ -275,6 +288,7 @@ impl Directory {
             UserIndex::Status => of_facet(Facet::Status, FacetValue::Status(status(value)?)),
             UserIndex::Created => of_facet(Facet::Created, FacetValue::Time(value.parse().ok()?)),
             UserIndex::Changed => of_facet(Facet::Changed, FacetValue::Time(value.parse().ok()?)),
+            UserIndex::Company => of_facet(Facet::Company, FacetValue::text(value)),
             UserIndex::Department => of_facet(Facet::Department, FacetValue::text(value)),
             UserIndex::DisplayName => of_facet(Facet::DisplayName, FacetValue::text(value)),
             UserIndex::FamilyName => of_facet(Facet::FamilyName, FacetValue::text(value)),
@@ -284,7 +298,7 @@ impl Directory {
     /// Whether an index finds everybody who meets a condition.
     fn serves(&self, term: &Term) -> bool {
         use UserIndex as Index;
-        if term.index.facet().is_some() && !self.facets.are_complete() {
+        if term.index.facet().is_some_and(|facet| !self.facets.are_complete(facet)) {
             return false;
         }
         match (term.index, term.operator) {
@@ -293,6 +307,7 @@ impl Directory {
             // Who tells a supervisor otherwise than by id is not in the index.
             (Index::Supervisor, Operator::Equal) => term.value.parse::<UserId>().is_ok(),
             (Index::Status, Operator::Equal) => status(&term.value).is_some(),
+            (Index::Company, Operator::Equal) => indexed(&term.value).is_some(),
             (
                 Index::UserName | Index::Email | Index::DisplayName | Index::FamilyName | Index::Department,
                 Operator::Equal | Operator::StartsWith,
@@ -344,45 +359,79 @@ impl Directory {
     }
 
     /// The way over users who may meet all of some conditions: along the index that leaves the fewest of everybody, or in
-    /// the order that is asked for, `true` for the one from its end. Without both it is the order of creation. Whoever
-    /// meets the conditions is on it, others may be too.
+    /// the order that is asked for, `true` for the one from its end. Without both it is the order of creation. `within`
+    /// leaves nobody else to be met. Whoever meets the conditions is on it, others may be too.
     ///
     /// # Errors
     /// `Filling` for `sort` while the index that it needs is being made; `Store`.
-    pub async fn way_to_users(&self, terms: &[Term], sort: Option<(UserSort, bool)>) -> Result<UserWalk, Error> {
+    pub async fn way_to_users(
+        &self,
+        terms: &[Term],
+        sort: Option<(UserSort, bool)>,
+        within: Option<&Within>,
+    ) -> Result<UserWalk, Error> {
         let served = || terms.iter().filter(|term| self.serves(term));
         let best = served().min_by_key(|term| term.rank());
+        let within = within.filter(|_| self.facets.are_complete(Facet::Company)).map(|within| self.rows_within(within));
         let Some((sort, is_descending)) = sort else {
-            let Some(best) = best else {
-                let rows = Rows::all(USERS.name(), USERS.prefix(self.organisation, &()), Whose::Key);
-                return Ok(UserWalk { name: "by creation", way: Way::Rows(rows) });
-            };
-            let way = match self.rows_of(best) {
-                Some(rows) => Way::Rows(self.narrowed(rows, best.index, terms)),
-                None => Way::Few(Vec::new()),
-            };
-            // What is equal is in the order of creation, whatever else is in the order of its index.
-            return Ok(UserWalk { name: best.index.name(), way });
+            return self.unsorted(best, terms, within).await;
         };
-        if sort.facet().is_some() && !self.facets.are_complete() {
+        if sort.facet().is_some_and(|facet| !self.facets.are_complete(facet)) {
             return Err(Error::Filling { field: "sort" });
         }
         let name = sort.walk(is_descending);
         let direction = if is_descending { Direction::Descending } else { Direction::Ascending };
         if let Some(best) = best.filter(|best| best.index != sort.index()) {
             let Some(rows) = self.rows_of(best) else { return Ok(UserWalk { name, way: Way::Few(Vec::new()) }) };
-            if let Some(few) = self.few(rows, sort, is_descending).await? {
+            if let Some(few) = self.few(vec![rows], sort, is_descending).await? {
                 return Ok(UserWalk { name, way: Way::Few(few) });
             }
+        }
+        if let Some(within) = within
+            && let Some(few) = self.few(within, sort, is_descending).await?
+        {
+            return Ok(UserWalk { name, way: Way::Few(few) });
         }
         let rows = self.narrowed(self.rows_by(sort), sort.index(), terms);
         Ok(UserWalk { name, way: Way::Rows(Rows { direction, ..rows }) })
     }
 
+    /// The way where no order is asked for.
+    async fn unsorted(
+        &self,
+        best: Option<&Term>,
+        terms: &[Term],
+        within: Option<Vec<Rows>>,
+    ) -> Result<UserWalk, Error> {
+        let by_company = |within| UserWalk { name: "by companies", way: Way::Merged(within) };
+        let Some(best) = best else {
+            if let Some(within) = within {
+                return Ok(by_company(within));
+            }
+            let rows = Rows::all(USERS.name(), USERS.prefix(self.organisation, &()), Whose::Key);
+            return Ok(UserWalk { name: "by creation", way: Way::Rows(rows) });
+        };
+        // What is equal is in the order of creation, whatever else is in the order of its index.
+        let name = best.index.name();
+        let Some(rows) = self.rows_of(best) else { return Ok(UserWalk { name, way: Way::Few(Vec::new()) }) };
+        let rows = self.narrowed(rows, best.index, terms);
+        match within {
+            Some(within) if self.keys(std::slice::from_ref(&rows)).await?.is_none() => Ok(by_company(within)),
+            _ => Ok(UserWalk { name, way: Way::Rows(rows) }),
+        }
+    }
+
+    /// The rows of everybody who belongs to one of some companies; positions are ids.
+    fn rows_within(&self, within: &Within) -> Vec<Rows> {
+        let company = |company: &Scope| self.rows_equal(UserIndex::Company, company.slug(), None);
+        let own = within.own.and_then(|own| self.rows_equal(UserIndex::Id, &own.to_string(), None));
+        within.companies.iter().filter_map(company).chain(own).collect()
+    }
+
     /// The same rows without those outside of what other conditions on the same index leave.
     fn narrowed(&self, mut rows: Rows, index: UserIndex, terms: &[Term]) -> Rows {
         // Of what somebody has several of, each condition may be met by another one.
-        if matches!(index, UserIndex::Email | UserIndex::Membership | UserIndex::Role) {
+        if matches!(index, UserIndex::Company | UserIndex::Email | UserIndex::Membership | UserIndex::Role) {
             return rows;
         }
         for term in terms.iter().filter(|term| term.index == index && self.serves(term)) {
@@ -394,20 +443,32 @@ impl Directory {
         rows
     }
 
+    /// How many rows there are, where there are not too many to be sorted: the keys tell before anybody is read.
+    async fn keys(&self, all: &[Rows]) -> Result<Option<usize>, Error> {
+        let mut count = 0;
+        for rows in all {
+            let Some(range) = rows.range(None, MAX_SORTED + 1) else { continue };
+            count += self.store().range(range).await?.len();
+            if count > MAX_SORTED {
+                return Ok(None);
+            }
+        }
+        Ok(Some(count))
+    }
+
     /// Everybody on a way with their position in an order, when they are few.
     async fn few(
         &self,
-        rows: Rows,
+        mut rows: Vec<Rows>,
         sort: UserSort,
         is_descending: bool,
     ) -> Result<Option<Vec<(Vec<u8>, User)>>, Error> {
-        let Some(range) = rows.range(None, MAX_SORTED + 1) else { return Ok(Some(Vec::new())) };
-        // The keys tell whether they are few before anybody is read.
-        if self.store().range(range).await?.len() > MAX_SORTED {
+        if self.keys(&rows).await?.is_none() {
             return Ok(None);
         }
-        let walk = UserWalk { name: "few", way: Way::Rows(rows) };
-        let found = self.walk_users(&walk, None, MAX_SORTED + 1).await?;
+        let way = if rows.len() == 1 { rows.pop().map(Way::Rows) } else { Some(Way::Merged(rows)) };
+        let Some(way) = way else { return Ok(Some(Vec::new())) };
+        let found = self.walk_users(&UserWalk { name: "few", way }, None, MAX_SORTED + 1).await?;
         let place = |(_, user): (Vec<u8>, User)| (self.position(sort, &user), user);
         let mut users: Vec<(Vec<u8>, User)> = found.users.into_iter().map(place).collect();
         users.sort_by(|(a, _), (b, _)| if is_descending { b.cmp(a) } else { a.cmp(b) });

@@ -3,6 +3,7 @@
 use super::brake::{Kind, Removal};
 use super::connections::taken_over;
 use super::membership::Member;
+use super::realms::with_realm;
 use super::reconcile::{Authority, SourceRecord, UserPlan, is_of_unknown_origin, plan};
 use super::tables::{
     MEMBER_OF_COUNTS, RETIRED_NAMES, RETIRED_SUBJECTS, TOMBSTONES, TOTALS, USER_EMAILS, USER_LINKS, USER_NAMES,
@@ -463,6 +464,9 @@ impl Directory {
         {
             self.check_origin(user).await?;
         }
+        if let Some(user) = existing {
+            self.check_realm(&authority, user)?;
+        }
         let plan = plan(existing, record, &authority, UserId::new(now, &self.ids), now)?;
         self.stage_plan(change, permit, existing, plan).await
     }
@@ -480,6 +484,7 @@ impl Directory {
         stays: impl Fn(&SourceId) -> bool,
     ) -> Result<Staged, Error> {
         let (authority, now) = (self.authority(permit), self.clock.now());
+        self.check_realm(&authority, existing)?;
         let mut rid = existing.clone();
         rid.links.retain(|link| existing.owner.as_ref() == Some(&link.source) || stays(&link.source));
         let is_cut = rid.links.len() < existing.links.len();
@@ -513,8 +518,9 @@ impl Directory {
                 let user = existing.cloned().ok_or_else(|| not_found(UserId::from_bytes([0; 16])))?;
                 Ok(Staged { user, event: None })
             }
-            UserPlan::Create(user) => {
+            UserPlan::Create(mut user) => {
                 permit.demand_weighed()?;
+                self.settle_realm(&authority, &mut user);
                 self.revive(change, &user, &authority).await?;
                 self.stage_name(change, None, &user, &authority).await?;
                 self.index(change, &user, None, &authority).await?;
@@ -523,6 +529,7 @@ impl Directory {
                 change.add(&TOTALS, self.organisation, "users", 1);
                 self.count_owner(change, Kind::Users, None, user.owner.as_ref());
                 let event = permit.event(now, EventKind::UserCreated).on("user", user.id, &user.user_name);
+                let event = with_realm(event, &user);
                 Ok(Staged { user: *user, event: Some(event) })
             }
             UserPlan::Change { after, kind, fields } => {
@@ -545,7 +552,8 @@ impl Directory {
                     }
                     event = self.stage_owner(change, permit, before, &after, event).await?;
                     event = self.stage_parting(change, permit, before, &after, event).await?;
-                    if after.owner.is_none() {
+                    // Of an account that a sign-in made nobody has verified the address before.
+                    if after.owner.is_none() && (authority.source().is_none() || before.is_by_hand()) {
                         self.belongings.moved(change, before, &after, permit.circumstance()).await?;
                     }
                 }

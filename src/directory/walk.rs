@@ -1,6 +1,8 @@
 //! Walks over users in the order of an index: each page begins behind the key at which the last one ended, so that a deep
 //! page costs what the first one does.
 
+use std::collections::BTreeSet;
+
 use super::facets::{self, Facet};
 use super::search::UserSort;
 use super::tables::{FACETS, USER_EMAILS, USER_NAMES, USERS};
@@ -105,6 +107,8 @@ pub struct UserWalk {
 pub(super) enum Way {
     /// Along an index.
     Rows(Rows),
+    /// Along several at once whose positions are ids, in the order of creation; who is on many counts once.
+    Merged(Vec<Rows>),
     /// So few that they were read at once, with their positions, in order.
     Few(Vec<(Vec<u8>, User)>),
 }
@@ -134,6 +138,7 @@ impl Directory {
         let limit = limit.min(MAX_PAGE);
         match &walk.way {
             Way::Rows(rows) => self.walk_rows(rows, after, limit).await,
+            Way::Merged(all) => self.walk_merged(all, after, limit).await,
             Way::Few(users) => {
                 let is_descending = walk.name.ends_with('-');
                 let is_behind = |position: &[u8]| {
@@ -174,6 +179,24 @@ impl Directory {
             }
         }
         Ok(Found { users, next })
+    }
+
+    async fn walk_merged(&self, all: &[Rows], after: Option<&[u8]>, limit: usize) -> Result<Found, Error> {
+        let (mut ids, mut is_last) = (BTreeSet::new(), true);
+        for rows in all {
+            let Some(range) = rows.range(after, limit) else { continue };
+            let found = self.store().range(range).await?;
+            is_last &= found.len() < limit;
+            for row in &found {
+                ids.insert(rows.id(row)?);
+            }
+        }
+        // Of each index the first were read: of all together as many are right.
+        is_last &= ids.len() <= limit;
+        let ids: Vec<UserId> = ids.into_iter().take(limit).collect();
+        let next = ids.last().filter(|_| !is_last).map(|id| id.as_bytes().to_vec());
+        let users = self.users_by_id(&ids).await?;
+        Ok(Found { users: users.into_iter().map(|user: User| (user.id.as_bytes().to_vec(), user)).collect(), next })
     }
 
     /// Whether no other address of the user stands before this row in its walk.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use super::{Error, Gateway, watch};
+use super::{Error, Gateway, SeatWatch, counted, watch};
 use crate::error::Chain;
 use crate::http::operations::{self, Readiness};
 use crate::http::{self, Bind, Bound, Certificates, Hosts, ListenerSettings};
@@ -20,6 +20,8 @@ const ADMIN_SOCKET_MODE: u32 = 0o660;
 const MEASURE_EVERY: Duration = Duration::from_secs(15);
 /// How often it is looked whose seat is due.
 const SEATS_EVERY: Duration = Duration::from_secs(5);
+/// How often the sessions are counted.
+const SESSIONS_EVERY: Duration = Duration::from_secs(5 * 60);
 
 /// A gateway whose listeners accept connections.
 #[derive(Clone, Debug)]
@@ -153,6 +155,7 @@ impl Gateway {
         if self.config.seats.is_some() {
             self.count_seats();
         }
+        self.count_sessions();
         let gateway = self.clone();
         self.foundation.tasks.every("brakes", MEASURE_EVERY, move || {
             let gateway = gateway.clone();
@@ -176,15 +179,31 @@ impl Gateway {
                 tracing::warn!("the seats were not counted: {}", Chain(&error));
             }
         });
-        let access = self.access.clone();
+        let watch = self.seat_watch();
         self.foundation.tasks.every("seats", SEATS_EVERY, move || {
-            let access = access.clone();
+            let watch = watch.clone();
             async move {
-                if let Err(error) = access.settle_seats().await {
+                if let Err(error) = watch.look().await {
                     tracing::warn!("the seats were not counted: {}", Chain(&error));
                 }
             }
         });
+    }
+
+    /// What tells how many seats are taken.
+    pub fn seat_watch(&self) -> SeatWatch {
+        SeatWatch::new(&self.access, &self.ledger, &self.foundation)
+    }
+
+    /// Keeps the figure of the sessions.
+    fn count_sessions(&self) {
+        let (sessions, metrics) = (self.sessions.clone(), self.foundation.metrics.clone());
+        let count = move || {
+            let (sessions, metrics) = (sessions.clone(), metrics.clone());
+            async move { counted::count_sessions(&sessions, &metrics).await }
+        };
+        self.foundation.tasks.spawn("first-count-of-sessions", count());
+        self.foundation.tasks.every("count-sessions", SESSIONS_EVERY, count);
     }
 
     /// Pulls each directory now and then as often as its section says.

@@ -6,7 +6,7 @@ use super::Error;
 use crate::access::{self, Chosen, Pack, RoleBook, SeatLimits};
 use crate::config;
 use crate::credential::{Cost, PasswordPolicy, Rules, Unmet};
-use crate::directory::{Connection, Connections, Directory};
+use crate::directory::{Connection, Connections, Directory, Realms};
 use crate::error::Chain;
 use crate::limit::{Allowance, LimitSettings, SpraySettings};
 use crate::lockout::{BindBudget, Policy};
@@ -131,6 +131,15 @@ pub(super) fn limits(limits: &config::Limits, connections: &[config::Scim]) -> L
 pub(super) fn connections(connections: &[config::Scim]) -> Connections {
     let settings = |scim: &config::Scim| Connection { takes_over: scim.takes_over.clone(), brake: scim.brake };
     connections.iter().map(|scim| (scim.id.clone(), settings(scim))).collect()
+}
+
+/// In which realm each source and connector makes accounts.
+pub(super) fn realms(config: &config::Config) -> Realms {
+    let scim = config.scim.iter().map(|scim| (scim.id.clone(), scim.realm));
+    let ldap = config.ldap.iter().map(|ldap| (ldap.id.clone(), ldap.realm));
+    let saml = config.saml.iter().map(|saml| (saml.id.clone(), saml.realm));
+    let oidc = config.oidc.iter().map(|oidc| (oidc.id.clone(), oidc.realm));
+    scim.chain(ldap).chain(saml).chain(oidc).collect()
 }
 
 pub(super) fn lockout(lockout: &config::Lockout) -> Policy {

@@ -31,6 +31,9 @@ struct Inner {
     spray_blocks: Counter,
     lockouts: Family<KindLabel, Counter>,
     sessions_opened: Family<PathLabel, Counter>,
+    sessions_active: Gauge,
+    seats_used: Family<TypeLabel, Gauge>,
+    seats_limit: Family<TypeLabel, Gauge>,
     password_waits: Histogram,
     scim_requests: Family<ScimLabels, Counter>,
     scim_paused: Family<ClientLabel, Gauge>,
@@ -87,6 +90,11 @@ struct LimiterLabel {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct KindLabel {
     kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TypeLabel {
+    r#type: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -153,6 +161,9 @@ impl Metrics {
             spray_blocks: Counter::default(),
             lockouts: Family::default(),
             sessions_opened: Family::default(),
+            sessions_active: Gauge::default(),
+            seats_used: Family::default(),
+            seats_limit: Family::default(),
             password_waits: durations(),
             scim_requests: Family::default(),
             scim_paused: Family::default(),
@@ -273,6 +284,20 @@ impl Metrics {
         self.0.reload_time.set(at.as_seconds());
     }
 
+    /// How many sessions there were when they were counted last; those that ended by idleness count until their rows go.
+    pub fn sessions_active(&self, count: u64) {
+        self.0.sessions_active.set(signed(count));
+    }
+
+    /// How many seats of a type are taken, `*` for all together, and how many there may be.
+    pub fn seats(&self, role: &str, used: u64, limit: Option<u64>) {
+        let label = TypeLabel { r#type: role.to_owned() };
+        self.0.seats_used.get_or_create(&label).set(signed(used));
+        if let Some(limit) = limit {
+            self.0.seats_limit.get_or_create(&label).set(signed(limit));
+        }
+    }
+
     /// How large the store's file is.
     pub fn store_size(&self, bytes: u64) {
         self.0.store_size.set(signed(bytes));
@@ -365,6 +390,9 @@ impl Inner {
         );
         registry.register("mails_waiting", "Mails that wait to be sent", self.mails_waiting.clone());
         registry.register("db_size_bytes", "The store's file", self.store_size.clone());
+        registry.register("sessions_active", "Sessions when they were counted last", self.sessions_active.clone());
+        registry.register("seats_used", "Seats that are taken, by type", self.seats_used.clone());
+        registry.register("seats_limit", "Seats that there may be, by type", self.seats_limit.clone());
     }
 }
 
@@ -409,6 +437,9 @@ mod tests {
         metrics.mails_waiting(2);
         metrics.signal("okta", "done");
         metrics.signals_polled("okta", Timestamp::from_seconds(1_800_000_000));
+        metrics.sessions_active(7);
+        metrics.seats("*", 4, Some(3));
+        metrics.seats("editor", 4, None);
         let text = metrics.render();
         for line in [
             "cleargate_build_info{version=\"0.1.0\"} 1",
@@ -429,6 +460,10 @@ mod tests {
             "cleargate_mails_waiting 2",
             "cleargate_signals_total{source=\"okta\",result=\"done\"} 1",
             "cleargate_signals_last_poll_timestamp_seconds{source=\"okta\"} 1800000000",
+            "cleargate_sessions_active 7",
+            "cleargate_seats_used{type=\"*\"} 4",
+            "cleargate_seats_used{type=\"editor\"} 4",
+            "cleargate_seats_limit{type=\"*\"} 3",
         ] {
             assert!(text.lines().any(|got| got == line), "{line} is missing in\n{text}");
         }

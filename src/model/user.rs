@@ -35,6 +35,48 @@ pub struct Link {
     pub external_id: String,
 }
 
+/// Whose account it is: of those who run the organisation, or of those whom it serves. Said when the account is made, and
+/// the same for as long as there is one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Realm {
+    /// Staff.
+    #[n(0)]
+    #[default]
+    Staff,
+    /// A member, a customer or a guest: signs in to applications, and administers nothing here.
+    #[n(1)]
+    Member,
+}
+
+/// Every realm by its word.
+pub const REALMS: [(&str, Realm); 2] = [("staff", Realm::Staff), ("member", Realm::Member)];
+
+impl Realm {
+    /// Its word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Staff => "staff",
+            Self::Member => "member",
+        }
+    }
+}
+
+impl std::fmt::Display for Realm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl std::str::FromStr for Realm {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let found = REALMS.into_iter().find(|(word, _)| *word == text).map(|(_, realm)| realm);
+        found.ok_or("must be `staff` or `member`")
+    }
+}
+
 /// The companies of an account.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
@@ -92,9 +134,17 @@ pub struct User<A = Attributes> {
     /// Its companies. `None` belongs to none and sees all.
     #[n(12)]
     pub companies: Option<Companies>,
+    /// Its realm. `None` is staff.
+    #[n(13)]
+    pub realm: Option<Realm>,
 }
 
 impl<A> User<A> {
+    /// Its realm.
+    pub fn realm(&self) -> Realm {
+        self.realm.unwrap_or_default()
+    }
+
     /// Whether administrators keep it: no source owns it, and it is not there because somebody signed in. Linking it to
     /// a connector at a sign-in later does not change that.
     pub fn is_by_hand(&self) -> bool {

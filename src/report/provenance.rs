@@ -141,6 +141,7 @@ mod tests {
             by_hand: None,
             disabled_by_hand: None,
             companies: None,
+            realm: None,
         };
         let told = attribute("title", &user, &[], &Names::default());
         assert_eq!((&told["by"], &told["at"]), (&json!("okta"), &Value::Null));

@@ -189,7 +189,7 @@ fn directory_answer(error: &directory::Error) -> Answer {
             );
             answer(StatusCode::TOO_MANY_REQUESTS, None, detail)
         }
-        directory::Error::Retired | directory::Error::Ruled { .. } => {
+        directory::Error::OtherRealm { .. } | directory::Error::Retired | directory::Error::Ruled { .. } => {
             answer(StatusCode::CONFLICT, None, error.to_string())
         }
         directory::Error::Revision { .. } => {

@@ -262,7 +262,9 @@ async fn apply_batch(directory: &Directory, permit: &Permit, steps: &[PersonStep
 fn is_about_one(error: &Error) -> bool {
     match error {
         Error::Conflict { .. } | Error::Invalid { .. } | Error::NotFound { .. } | Error::Owned { .. } => true,
-        Error::Disabled | Error::Retired | Error::Revision { .. } | Error::Ruled { .. } => true,
+        Error::Disabled | Error::OtherRealm { .. } | Error::Retired | Error::Revision { .. } | Error::Ruled { .. } => {
+            true
+        }
         // A directory that is pulled is never paused.
         Error::Filling { .. } | Error::Paused { .. } | Error::Store(_) | Error::Unweighed(_) => false,
     }

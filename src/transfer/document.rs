@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::directory::Member;
 use crate::model::{
     Attributes, Companies, FactorRule, Grant, GrantId, Group, GroupId, GroupName, Link, Membership, Mode,
-    OrganisationId, Origin, Permission, Role, RoleId, Scope, SourceId, Status, Subject, User, UserId, UserName,
+    OrganisationId, Origin, Permission, Realm, Role, RoleId, Scope, SourceId, Status, Subject, User, UserId, UserName,
 };
 
 /// The version of the document that this release writes; it reads no other.
@@ -166,6 +166,9 @@ pub(super) struct UserLine {
     /// Absent: it belongs to none and sees all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     companies: Option<CompaniesLine>,
+    /// Absent: staff.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    realm: Option<Text<Realm>>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -460,6 +463,7 @@ fn user_line(user: &User, exclusive: &[bool]) -> UserLine {
             .companies
             .as_ref()
             .map(|companies| CompaniesLine { named: texts(&companies.named), sees_all: companies.sees_all }),
+        realm: user.realm.map(Text),
     }
 }
 
@@ -484,6 +488,7 @@ impl From<UserLine> for User {
             by_hand: line.by_hand,
             disabled_by_hand: line.disabled_by_hand,
             companies: line.companies.map(|line| Companies { named: values(line.named), sees_all: line.sees_all }),
+            realm: line.realm.map(|realm| realm.0),
         }
     }
 }

@@ -26,6 +26,7 @@ mod policy;
 mod policy_diff;
 mod policy_tests;
 mod rank;
+mod realms;
 mod reports;
 mod roles;
 mod ruled;

@@ -72,6 +72,7 @@ fn user(number: u8, name: &str) -> User {
         by_hand: None,
         disabled_by_hand: None,
         companies: None,
+        realm: None,
     }
 }
 

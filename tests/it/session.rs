@@ -417,6 +417,9 @@ async fn sessions_are_listed_by_user_and_in_pages() {
     assert_eq!((listed(&first), next), (ids[..2].to_vec(), Some(ids[1])));
     let (rest, next) = sessions.list_all(next, 10).await.unwrap();
     assert_eq!((listed(&rest), next), (ids[2..].to_vec(), None));
+    assert_eq!(sessions.count().await.unwrap(), 5);
+    end_all(&bench, &sessions, user(1)).await.unwrap();
+    assert_eq!(sessions.count().await.unwrap(), 2);
 }
 
 #[tokio::test]

@@ -115,7 +115,9 @@ fn of_employees() -> Vec<Operation> {
 }
 
 fn of_people() -> Vec<Operation> {
-    let create = format!("{WISH} employee?:text? role?:text? user_type?:text? scopes?:[text]? access_groups?:[text]?");
+    let create = format!(
+        "{WISH} employee?:text? role?:text? user_type?:text? scopes?:[text]? access_groups?:[text]? realm?:text? is_group?:flag?"
+    );
     let invite = format!("{create} send?:flag?");
     vec![
         Operation::get("/api/v1/me", "Who the caller is, and what they may do").answers(200, "Me"),
@@ -125,12 +127,14 @@ fn of_people() -> Vec<Operation> {
             .query("cursor", "text")
             .answers(200, HISTORY),
         Operation::get("/api/v1/users", "People")
-            .needs("`users:read`")
+            .needs("`users:read`, with `scope` in it")
             .query("filter", "text")
             .query("sort", "text")
             .query("order", "text")
             .query("signed_in", "flag")
             .query("no_access", "text")
+            .query("scope", "text")
+            .query("is_group", "flag")
             .lists("User"),
         Operation::post("/api/v1/users", "Makes an account")
             .needs("`users:create`")
@@ -156,7 +160,7 @@ fn of_people() -> Vec<Operation> {
             .query("dry_run", "flag")
             .query("partial", "flag")
             .takes(
-                "rows:Rows role?:text? user_type?:text? scopes?:[text]? access_groups?:[text]? password?:text? companies?:[text]? all_companies?:flag? \
+                "rows:Rows role?:text? user_type?:text? scopes?:[text]? access_groups?:[text]? password?:text? companies?:[text]? all_companies?:flag? realm?:text? \
                  dry_run?:flag? partial?:flag?",
             )
             .answers(200, BULK)
@@ -205,7 +209,10 @@ fn of_groups() -> Vec<Operation> {
             .query("limit", "count")
             .query("cursor", "text")
             .answers(200, HISTORY),
-        Operation::get("/api/v1/groups", "Groups").needs("`groups:read`").lists("Group"),
+        Operation::get("/api/v1/groups", "Groups")
+            .needs("`groups:read`, with `scope` in it")
+            .query("scope", "text")
+            .lists("Group"),
         Operation::get("/api/v1/groups/{id}", "One group, by id or name").needs("`groups:read`").answers(200, "Group"),
         Operation::post(
             "/api/v1/groups",

@@ -12,12 +12,12 @@ pub(super) fn shapes() -> Vec<(&'static str, Value)> {
         (
             "User",
             "id:id userName:text displayName:text? email:text? department:text? status:text active:flag source:text? \
-             companies:[text] all_companies:flag created:time changed:time revision:count signed_in?:flag sessions?:count \
-             connectors?:[text]",
+             companies:[text] all_companies:flag created:time changed:time revision:count realm?:text signed_in?:flag sessions?:count \
+             connectors?:[text] is_group?:flag",
         ),
         (
             "Group",
-            "id:id name:text slug?:text? source:text? members:count rule:text? filling?:flag companies:[text] \
+            "id:id name:text slug?:text? source:text? members:count? rule:text? filling?:flag companies:[text] \
              created:time changed:time revision:count",
         ),
         (

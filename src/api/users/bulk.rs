@@ -17,7 +17,7 @@ use crate::api::fields::{Fields, Params};
 use crate::api::sight::CompaniesWish;
 use crate::api::{Api, Error, render};
 use crate::credential::Lane;
-use crate::model::{FoldedName, Group, GroupId, RoleId, User, fold};
+use crate::model::{FoldedName, Group, GroupId, Realm, RoleId, User, fold};
 use crate::secret::Secret;
 
 /// Most rows of a request.
@@ -30,7 +30,7 @@ const MAX_AT_ONCE: usize = 2_000;
 const MAX_BELONGINGS: usize = 20_000;
 
 /// `POST /users:bulk`: `rows` (text with three columns, or objects with `first_name`, `last_name`, `email`), `role` (or
-/// `user_type`) for all, `scopes`, `access_groups`, `companies`, `all_companies`, `password`, which everybody must change, `dry_run`, `partial`.
+/// `user_type`) for all, `scopes`, `access_groups`, `companies`, `all_companies`, `realm`, `password`, which everybody must change, `dry_run`, `partial`.
 /// Nothing is written unless all rows are good, or `partial`.
 pub(in crate::api) async fn bulk(
     State(api): State<Api>,
@@ -50,6 +50,7 @@ pub(in crate::api) async fn bulk(
     let (scopes, names) = (fields.optional_list("scopes")?, fields.list("access_groups")?);
     let password = fields.text("password")?.map(Secret::new);
     let companies = CompaniesWish::take(&mut fields)?;
+    let realm: Realm = fields.parsed("realm")?.unwrap_or_default();
     let rows = fields.take("rows");
     fields.end()?;
     let create = api.permit(&caller, "users:create", None).await?;
@@ -107,6 +108,7 @@ pub(in crate::api) async fn bulk(
             grants: grants.clone(),
             password: password.clone(),
             is_invited: false,
+            realm,
         });
     }
     let joined: Vec<Group> = groups.iter().cloned().chain(ruled.into_values()).collect();

@@ -15,7 +15,9 @@ use crate::api::{Api, Error, render};
 use crate::audit::Change;
 use crate::credential::{Lane, Prepared};
 use crate::directory::{Member, SourceRecord, parse_user_name};
-use crate::model::{Attributes, Companies, Group, Mode, Person, PersonId, RoleId, Scope, Status, Subject, User, fold};
+use crate::model::{
+    Attributes, Companies, Group, Mode, Person, PersonId, Realm, RoleId, Scope, Status, Subject, User, fold,
+};
 use crate::secret::Secret;
 
 /// The role of who gets no scope where scopes were asked for.
@@ -32,6 +34,7 @@ pub(in crate::api) struct Plan {
     pub(in crate::api) password: Option<Prepared>,
     /// The account waits until its owner accepts it.
     pub(in crate::api) is_invited: bool,
+    pub(in crate::api) realm: Realm,
 }
 
 /// The permits under which accounts are made.
@@ -43,11 +46,12 @@ pub(in crate::api) struct Permits {
 
 /// What is asked of a new account.
 pub(in crate::api) struct Wanted {
-    wish: Wish,
-    role: Option<RoleId>,
+    pub(super) wish: Wish,
+    pub(super) role: Option<RoleId>,
     scopes: Option<Vec<String>>,
     employee: Option<String>,
     groups: Vec<String>,
+    realm: Realm,
 }
 
 impl Wanted {
@@ -58,7 +62,8 @@ impl Wanted {
         let scopes = fields.optional_list("scopes")?;
         let employee = fields.text("employee")?;
         let groups = fields.list("access_groups")?;
-        Ok(Self { wish, role, scopes, employee, groups })
+        let realm = fields.parsed("realm")?.unwrap_or_default();
+        Ok(Self { wish, role, scopes, employee, groups, realm })
     }
 
     /// The address to which an invitation goes. Its account has no password yet.
@@ -83,7 +88,11 @@ pub(in crate::api) async fn create(
     mut fields: Fields,
 ) -> Result<Response, Error> {
     let wanted = Wanted::take(&mut fields)?;
+    let is_group = fields.flag("is_group")?.unwrap_or(false);
     fields.end()?;
+    if is_group {
+        return api.create_group_record(&caller, wanted).await;
+    }
     let (permits, plan) = &api.plan_account(&caller, wanted, "users:create").await?;
     let (services, api_ref) = (&api.services, &api);
     let user = services
@@ -110,7 +119,7 @@ impl Api {
         wanted: Wanted,
         permission: &str,
     ) -> Result<(Permits, Plan), Error> {
-        let Wanted { mut wish, role, scopes, employee, groups } = wanted;
+        let Wanted { mut wish, role, scopes, employee, groups, realm } = wanted;
         let person = self.employee(caller, employee).await?;
         let is_form = wish.first_name.is_some() || wish.last_name.is_some();
         if let Some(person) = &person {
@@ -152,7 +161,7 @@ impl Api {
         let joined: Vec<Group> = groups.iter().chain(&ruled).cloned().collect();
         let create = self.weigh(create, &overlay_of(&[name.as_str()], &grants, &joined), false).await?;
         let person = person.map(|person| person.id);
-        let plan = Plan { record, companies, person, groups, grants, password, is_invited: false };
+        let plan = Plan { record, companies, person, groups, grants, password, is_invited: false, realm };
         Ok((Permits { create, join }, plan))
     }
 }
@@ -304,6 +313,7 @@ impl Api {
         } else {
             services.directory.create_user_in(change, &permits.create, &plan.record).await?
         };
+        let staged = services.directory.stage_realm(change, staged, plan.realm)?;
         let staged = match &plan.companies {
             Some(companies) => services.directory.stage_companies(change, &permits.create, staged, companies).await?,
             None => staged,

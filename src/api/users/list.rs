@@ -25,7 +25,7 @@ const CHUNK: usize = 500;
 /// The schema of users (RFC 7643 section 4.1).
 const CORE: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 /// Attributes that have an index, by their names here and in RFC 7643.
-const INDEXED: [(&str, UserIndex); 19] = [
+const INDEXED: [(&str, UserIndex); 20] = [
     ("id", UserIndex::Id),
     ("userName", UserIndex::UserName),
     ("externalId", UserIndex::ExternalId),
@@ -41,6 +41,7 @@ const INDEXED: [(&str, UserIndex); 19] = [
     ("groups.display", UserIndex::Membership),
     ("role", UserIndex::Role),
     ("department", UserIndex::Department),
+    ("companies", UserIndex::Company),
     ("created", UserIndex::Created),
     ("changed", UserIndex::Changed),
     ("status", UserIndex::Status),
@@ -119,9 +120,15 @@ fn sort_named(word: &str) -> Result<UserSort, Error> {
     found.ok_or_else(|| Error::unknown("sort", word, UserSort::ALL.into_iter().map(UserSort::name)))
 }
 
-/// `GET /users?filter=&sort=&order=&signed_in=&no_access=&limit=&cursor=`. A page with a filter, or for who is limited to
+/// `GET /users?scope=` and `GET /users?is_group=true` are lists of their own; else `GET /users?filter=&sort=&order=&signed_in=&no_access=&limit=&cursor=`. A page with a filter, or for who is limited to
 /// companies, may hold fewer than asked although there are more.
 pub(in crate::api) async fn list(State(api): State<Api>, caller: Caller, params: Params) -> Result<Response, Error> {
+    if params.has("scope") {
+        return api.users_within(&caller, params).await;
+    }
+    if params.has("is_group") {
+        return api.group_records(&caller, params).await;
+    }
     let wish = Wish::read(params)?;
     api.permit(&caller, "users:read", None).await?;
     let (mut items, next) =
@@ -141,11 +148,11 @@ impl Api {
             None => Vec::new(),
         };
         let directory = &self.services.directory;
-        let walk: UserWalk = directory.way_to_users(&terms, wish.sort).await?;
+        let sight = self.sight(caller).await?;
+        let walk: UserWalk = directory.way_to_users(&terms, wish.sort, sight.within().as_ref()).await?;
         let binding = wish.binding(caller, walk.name());
         let cursors = &self.services.cursors;
         let mut after = wish.cursor.as_deref().map(|text| cursors.read(&binding, text)).transpose()?;
-        let sight = self.sight(caller).await?;
         // One more than is shown tells whether there is another page.
         let (mut items, mut read, mut wanted) = (Vec::new(), 0, wish.limit.saturating_add(1).min(CHUNK));
         loop {
@@ -208,7 +215,7 @@ impl Api {
 
 /// Whether every user is shown with an attribute of this name, if only as absent.
 fn is_shown(name: &str) -> bool {
-    const SHOWN: [&str; 24] = [
+    const SHOWN: [&str; 25] = [
         "id",
         "userName",
         "displayName",
@@ -221,6 +228,7 @@ fn is_shown(name: &str) -> bool {
         "phone",
         "photo",
         "timezone",
+        "realm",
         "status",
         "active",
         "companies",

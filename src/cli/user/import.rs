@@ -29,6 +29,9 @@ pub(in crate::cli) struct Import {
     /// Group to be in, by name or slug; may be given several times
     #[arg(long = "group", value_name = "NAME")]
     groups: Vec<String>,
+    /// Whose accounts they are: staff, or member, who administers nothing here [default: staff]
+    #[arg(long, value_name = "REALM")]
+    realm: Option<String>,
     /// File with the password of all, `-` for standard input; everybody must change it
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
@@ -52,6 +55,9 @@ pub(in crate::cli) async fn run(import: Import, client: &Client, output: &Output
     members.insert("access_groups".to_owned(), json!(import.groups));
     if !import.scopes.is_empty() {
         members.insert("scopes".to_owned(), json!(import.scopes));
+    }
+    if let Some(realm) = &import.realm {
+        members.insert("realm".to_owned(), json!(realm));
     }
     if let Some(file) = &import.password_file {
         members.insert("password".to_owned(), password::read_file(file)?.expose().into());

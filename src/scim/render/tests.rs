@@ -30,6 +30,7 @@ fn user(attributes: Value) -> User {
         by_hand: None,
         disabled_by_hand: None,
         companies: None,
+        realm: None,
     }
 }
 

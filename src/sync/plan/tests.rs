@@ -61,6 +61,7 @@ pub fn applied(snapshot: &Snapshot) -> Existing {
             by_hand: Some(false),
             disabled_by_hand: None,
             companies: None,
+            realm: None,
         };
         existing.people.insert(id.clone(), user);
     }

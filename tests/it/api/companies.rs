@@ -1,6 +1,7 @@
 //! Companies: a filter over what people see, and no right.
 
 use axum::body::Body;
+use cleargate::directory::Within;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -302,4 +303,138 @@ async fn no_message_and_no_cursor_tells_of_what_is_not_seen() {
     assert!(!bytes.windows(name.len()).any(|window| window == name));
     let again = good(ground.root().get("/api/v1/users?sort=userName&limit=1").await, StatusCode::OK);
     assert_ne!(again["next"], page["next"], "nor to be compared");
+}
+
+/// Everybody on a list by login name, page by page.
+async fn everybody(client: &Client, query: &str, limit: usize) -> Vec<String> {
+    let (mut found, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = good(client.get(&format!("/api/v1/users?limit={limit}{query}{cursor}")).await, StatusCode::OK);
+        let items = page["items"].as_array().unwrap();
+        found.extend(items.iter().map(|item| item["userName"].as_str().unwrap().to_owned()));
+        match page["next"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return found,
+        }
+    }
+}
+
+#[tokio::test]
+async fn lists_by_company_and_of_who_is_limited_go_along_an_index() {
+    let ground = Ground::new().await;
+    ground.test.place(&["company:north", "company:deep < company:north", "company:south", "company:east"]).await;
+    let root = ground.root();
+    let of = |number: usize| match number % 6 {
+        0 => vec!["north"],
+        1 => vec!["south"],
+        2 => vec!["deep"],
+        3 => vec!["north", "deep", "east"],
+        4 => vec!["east"],
+        _ => vec![],
+    };
+    for number in 0..36 {
+        let named = of(number);
+        let body = match named.is_empty() {
+            true => json!({"userName": format!("u{number:02}")}),
+            false => json!({"userName": format!("u{number:02}"), "companies": named}),
+        };
+        good(root.post("/api/v1/users", body).await, StatusCode::CREATED);
+        ground.test.advance(std::time::Duration::from_millis(3));
+    }
+    let named = |keep: &dyn Fn(&[&str]) -> bool| -> Vec<String> {
+        (0..36).filter(|number| keep(&of(*number))).map(|number| format!("u{number:02}")).collect()
+    };
+    let filter = |company: &str| format!("&filter=companies%20eq%20%22{company}%22");
+    for company in ["north", "South", "deep", "east", "none"] {
+        let wanted = named(&|named: &[&str]| named.iter().any(|name| name.eq_ignore_ascii_case(company)));
+        for limit in [1, 5, 500] {
+            assert_eq!(everybody(&root, &filter(company), limit).await, wanted, "{company} by {limit}");
+        }
+    }
+    // Who sees two companies, one of them by the one above it, sees everybody of these once, and themselves.
+    ground.user("north", &["administrator"]).await;
+    good(root.patch("/api/v1/users/north", json!({"companies": ["north"]})).await, StatusCode::OK);
+    let north = ground.sign_in("north").await;
+    let mut seen = named(&|named: &[&str]| named.contains(&"north") || named.contains(&"deep"));
+    for limit in [1, 5, 500] {
+        let mut wanted = seen.clone();
+        wanted.push("north".to_owned());
+        assert_eq!(everybody(&north, "", limit).await, wanted, "by {limit}");
+        assert_eq!(everybody(&north, "&filter=active%20eq%20true", limit).await, wanted, "by {limit}");
+        wanted.reverse();
+        wanted.rotate_left(1);
+        let mut sorted = everybody(&north, "&sort=userName", limit).await;
+        sorted.sort();
+        wanted.sort();
+        assert_eq!(sorted, wanted, "by {limit}");
+    }
+    assert_eq!(
+        everybody(&north, &filter("east"), 500).await,
+        [] as [&str; 0],
+        "a company that they do not see is none"
+    );
+    // The way is along the index, whether somebody is limited or asks for a company.
+    let directory = ground.test.gateway.directory();
+    let within = Within { companies: vec!["company:north".parse().unwrap()], own: None };
+    let way = async |within| directory.way_to_users(&[], None, within).await.unwrap().name().to_owned();
+    assert_eq!((way(Some(&within)).await, way(None).await), ("by companies".to_owned(), "by creation".to_owned()));
+    // Who leaves a company, or is deleted, leaves its list.
+    good(root.patch("/api/v1/users/u00", json!({"companies": ["south"]})).await, StatusCode::OK);
+    good(root.delete("/api/v1/users/u02?confirm=u02").await, StatusCode::OK);
+    seen.retain(|name| name != "u00" && name != "u02");
+    seen.push("north".to_owned());
+    assert_eq!(everybody(&north, "", 4).await, seen);
+}
+
+#[tokio::test]
+async fn a_store_of_a_release_before_gets_the_index_of_companies() {
+    use cleargate::audit::Housekeeping;
+    use cleargate::model::OrganisationId;
+    use cleargate::store::{Key, KeyWriter, Range, Table};
+    use cleargate::tasks::Tasks;
+    struct Raw(Vec<u8>);
+    impl Key for Raw {
+        fn write(&self, out: &mut KeyWriter) {
+            out.fixed(&self.0);
+        }
+    }
+    const FACETS: Table<Raw, ()> = Table::new(0x44, "user facets");
+    const FILLED: Table<str, ()> = Table::new(0x45, "user facets filled");
+    let (ground, north) = two_companies().await;
+    let ledger = ground.test.gateway.ledger();
+    // The rows of companies are the last kind.
+    let prefix = FACETS.prefix(OrganisationId::DEFAULT, &Raw(vec![6]));
+    let rows = async || ledger.store().range(Range::prefix(prefix.clone(), 100)).await.unwrap();
+    let before: Vec<Vec<u8>> = rows().await.into_iter().map(|(key, _)| key).collect();
+    assert_eq!(before.len(), 3, "u-north, u-south, north");
+    let mut change = ledger.change();
+    let start = FACETS.prefix(OrganisationId::DEFAULT, &()).len();
+    before.iter().for_each(|key| change.delete(&FACETS, OrganisationId::DEFAULT, &Raw(key[start..].to_vec())));
+    change.delete(&FILLED, OrganisationId::DEFAULT, "companies");
+    change.commit_quietly(Housekeeping::Index).await.unwrap();
+    let directory = ground.test.gateway.directory();
+    assert!(directory.open_facets().await.unwrap(), "somebody has no rows");
+    assert_eq!(everybody(&north, "", 500).await.len(), 2, "the long way");
+    assert_eq!(everybody(&north, "&sort=created", 500).await.len(), 2, "what was there serves");
+    assert_eq!(directory.fill_facets(&Tasks::new().stopping()).await.unwrap(), 5);
+    assert!(!directory.open_facets().await.unwrap());
+    assert_eq!(rows().await.into_iter().map(|(key, _)| key).collect::<Vec<_>>(), before);
+    assert_eq!(everybody(&north, "", 500).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_company_goes_when_nothing_belongs_to_it_any_more() {
+    let (ground, _) = two_companies().await;
+    let root = ground.root();
+    for (what, path, body) in [
+        ("accounts", "/api/v1/users/u-south", json!({"companies": ["north"]})),
+        ("groups", "/api/v1/groups/g_south", json!({"companies": []})),
+        ("people", "/api/v1/people/2", json!({"companies": []})),
+    ] {
+        let reply = root.delete("/api/v1/companies/south").await;
+        refused(&reply, 409, None);
+        assert!(reply.text.contains(what), "{}", reply.text);
+        good(root.patch(path, body).await, StatusCode::OK);
+    }
+    good(root.delete("/api/v1/companies/south").await, StatusCode::OK);
 }

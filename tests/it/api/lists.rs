@@ -194,7 +194,7 @@ async fn a_list_goes_along_the_index_that_leaves_the_fewest() {
         (vec![&finance, &contains], Some((UserSort::Changed, true)), "changed-"),
     ] {
         let terms: Vec<Term> = terms.into_iter().cloned().collect();
-        assert_eq!(directory.way_to_users(&terms, sort).await.unwrap().name(), expected, "{terms:?}");
+        assert_eq!(directory.way_to_users(&terms, sort, None).await.unwrap().name(), expected, "{terms:?}");
     }
 }
 

@@ -346,3 +346,62 @@ async fn nobody_gives_below_a_place_what_is_taken_from_them_there() {
     access.grants().create(&ground.test.task(), &access.roles(), own).await.unwrap();
     refused(&browser.patch("/api/v1/departments/b", json!({"parent": "c"})).await, 403, None);
 }
+
+#[tokio::test]
+async fn a_scopes_administrator_lists_who_holds_something_there_and_nobody_else() {
+    let ground = Ground::new().await;
+    ground.test.place(&["scorecard:a", "scorecard:deep < scorecard:a", "scorecard:b"]).await;
+    let root = ground.root();
+    for name in ["direct", "below", "inside", "elsewhere", "everywhere", "nobody"] {
+        ground.user(name, &[]).await;
+    }
+    let inner = json!({"name": "Inner", "users": ["inside"]});
+    good(root.post("/api/v1/groups", inner).await, StatusCode::CREATED);
+    for group in ["Holders", "Others"] {
+        good(root.post("/api/v1/groups", json!({"name": group, "groups": ["Inner"]})).await, StatusCode::CREATED);
+    }
+    for grant in [
+        json!({"user": "direct", "role": "browser", "scope": "scorecard:a"}),
+        json!({"user": "below", "role": "browser", "scope": "scorecard:deep"}),
+        json!({"group": "Holders", "role": "browser", "scope": "scorecard:a"}),
+        json!({"user": "elsewhere", "role": "browser", "scope": "scorecard:b"}),
+        json!({"group": "Others", "role": "browser", "scope": "scorecard:b"}),
+        json!({"user": "everywhere", "role": "editor"}),
+    ] {
+        good(root.post("/api/v1/grants", grant).await, StatusCode::CREATED);
+    }
+    let role = json!({"name": "Keeper", "permissions": ["users:read", "groups:read"]});
+    let role = good(root.post("/api/v1/roles", role).await, StatusCode::CREATED)["id"].as_str().unwrap().to_owned();
+    let keeper = scoped(&ground, "keeper", &role, "scorecard:a").await;
+    let listed = async |path: &str, field: &str| {
+        let mut found = Vec::new();
+        let mut cursor = String::new();
+        loop {
+            let page = good(keeper.get(&format!("{path}&limit=2{cursor}")).await, StatusCode::OK);
+            let items = page["items"].as_array().unwrap();
+            found.extend(items.iter().map(|item| item[field].as_str().unwrap().to_owned()));
+            match page["next"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => break,
+            }
+        }
+        found.sort_unstable();
+        found
+    };
+    assert_eq!(listed("/api/v1/users?scope=scorecard:a", "userName").await, ["below", "direct", "inside", "keeper"]);
+    assert_eq!(listed("/api/v1/users?scope=scorecard:deep", "userName").await, ["below"]);
+    assert_eq!(listed("/api/v1/groups?scope=scorecard:a", "name").await, ["Holders"]);
+    for path in
+        ["/api/v1/users", "/api/v1/groups", "/api/v1/users?scope=scorecard:b", "/api/v1/groups?scope=scorecard:b"]
+    {
+        refused(&keeper.get(path).await, 403, None);
+    }
+    // What is not shown is not asked about either.
+    refused(&keeper.get("/api/v1/users?scope=scorecard:a&filter=active%20eq%20true").await, 422, Some("filter"));
+    refused(&root.get("/api/v1/users?scope=scorecard:none").await, 422, Some("scope"));
+    refused(&root.get("/api/v1/users?scope=nothing").await, 422, Some("scope"));
+    // A grant that has ended shows nobody any more.
+    let grants = good(root.get("/api/v1/grants?user=direct").await, StatusCode::OK);
+    good(root.delete(&format!("/api/v1/grants/{}", grants["items"][0]["id"].as_str().unwrap())).await, StatusCode::OK);
+    assert_eq!(listed("/api/v1/users?scope=scorecard:a", "userName").await, ["below", "inside", "keeper"]);
+}

@@ -1,6 +1,7 @@
 //! Seats and plans: how many people may have a licensed role, and what a plan has.
 
 use cleargate::access::NewGrant;
+use cleargate::audit::{Event, EventKind};
 use cleargate::config::{self, Credentials};
 use cleargate::gateway;
 use cleargate::model::Subject;
@@ -207,4 +208,34 @@ async fn a_client_of_scim_is_told_that_no_seat_is_left_and_takes_no_account_for_
     let refused = daemon.client().patch(&path).bearer(&token).json(&body).send().await;
     assert_eq!(refused.status, 403, "{}", refused.text());
     assert_eq!(daemon.run(&["doctor", "--seats"]).await["corrected"], 0);
+}
+
+#[tokio::test]
+async fn more_seats_than_there_may_be_are_told_when_it_begins_and_measured_as_long_as_it_lasts() {
+    let ground = Ground::with("[seats]\nlimit = 1\n[[seats.type]]\nrole = \"editor\"\nlimit = 1").await;
+    let watch = ground.test.gateway.seat_watch();
+    let told = async || {
+        let rows = ground.test.gateway.ledger().store().engine().log(0, 10_000).await.unwrap();
+        let events = rows.iter().map(|row| cleargate::store::decode::<Event>("log", &row.body).unwrap());
+        events.filter(|event| event.kind == EventKind::SeatsExceeded).count()
+    };
+    let figures = || ground.test.gateway.metrics().render();
+    ground.user("ada", &["editor"]).await;
+    watch.look().await.unwrap();
+    assert_eq!(told().await, 0);
+    assert!(figures().contains("cleargate_seats_used{type=\"*\"} 1"), "{}", figures());
+    // As a source brings somebody: nobody is held up, and it is told, of all seats and of the type's.
+    let bob = ground.user("bob", &["editor"]).await;
+    for _ in 0..3 {
+        watch.look().await.unwrap();
+    }
+    assert_eq!(told().await, 2);
+    assert!(figures().contains("cleargate_seats_used{type=\"editor\"} 2"), "{}", figures());
+    assert!(figures().contains("cleargate_seats_limit{type=\"editor\"} 1"), "{}", figures());
+    assert_eq!(seats(&ground).await["over"], true);
+    good(ground.root().patch("/api/v1/users/bob", json!({"active": false})).await, StatusCode::OK);
+    watch.look().await.unwrap();
+    ground.test.gateway.directory().set_active(&ground.test.task(), bob.id, true).await.unwrap();
+    watch.look().await.unwrap();
+    assert_eq!(told().await, 4, "it began again");
 }

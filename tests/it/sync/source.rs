@@ -28,6 +28,7 @@ fn section(server: &str, ca: Option<&Path>) -> Ldap {
         login: false,
         bind_attempts: None,
         bind_window: Duration::from_secs(86_400),
+        realm: cleargate::model::Realm::Staff,
         people: LdapQuery::default(),
         groups: LdapQuery::default(),
     }

@@ -1,0 +1,75 @@
+//! Lists for who administers a scope and not the organisation: the people and groups that hold something in it.
+
+use axum::response::Response;
+use serde_json::Value;
+
+use super::admit::Caller;
+use super::fields::Params;
+use super::{Api, Error, render};
+use crate::access::Holders;
+use crate::model::{GroupId, Scope, UserId};
+
+/// Most that are read for a page of somebody who does not see all of them.
+const CHUNK: usize = 500;
+
+impl Api {
+    /// `GET /users?scope=&limit=&cursor=`: everybody who holds something in a scope or below it, in the order of creation.
+    pub(super) async fn users_within(&self, caller: &Caller, mut params: Params) -> Result<Response, Error> {
+        let (scope, page) = (scope_of(&mut params)?, self.page::<UserId>(caller, "users-within", &mut params)?);
+        params.end()?;
+        let holders = self.holders(caller, "users:read", &scope).await?;
+        let sight = self.sight(caller).await?;
+        let behind = holders.users.into_iter().filter(|id| page.after.is_none_or(|after| *id > after));
+        let mut items = Vec::new();
+        for some in behind.collect::<Vec<_>>().chunks(CHUNK) {
+            for user in &self.services.directory.users_by_id::<crate::model::Attributes>(some).await? {
+                if !sight.sees_user(user) {
+                    continue;
+                }
+                if items.len() == page.limit {
+                    return self.told_page(caller, "users-within", items);
+                }
+                items.push((user.id.to_string(), sight.user(user)));
+            }
+        }
+        Ok(render::page(items.into_iter().map(|(_, shown)| shown).collect(), None))
+    }
+
+    /// `GET /groups?scope=&limit=&cursor=`: every group that holds something in a scope or below it.
+    pub(super) async fn groups_within(&self, caller: &Caller, mut params: Params) -> Result<Response, Error> {
+        let (scope, page) = (scope_of(&mut params)?, self.page::<GroupId>(caller, "groups-within", &mut params)?);
+        params.end()?;
+        let holders = self.holders(caller, "groups:read", &scope).await?;
+        let sight = self.sight(caller).await?;
+        let behind = holders.groups.into_iter().filter(|id| page.after.is_none_or(|after| *id > after));
+        let mut items = Vec::new();
+        for some in behind.collect::<Vec<_>>().chunks(CHUNK) {
+            for group in &self.services.directory.groups_by_id(some).await? {
+                if !sight.sees_group(group) {
+                    continue;
+                }
+                if items.len() == page.limit {
+                    return self.told_page(caller, "groups-within", items);
+                }
+                items.push((group.id.to_string(), self.told(&sight, group).await?));
+            }
+        }
+        Ok(render::page(items.into_iter().map(|(_, shown)| shown).collect(), None))
+    }
+
+    /// A page after which there is more, behind its last item.
+    fn told_page(&self, caller: &Caller, list: &str, items: Vec<(String, Value)>) -> Result<Response, Error> {
+        let next = self.next(caller, list, items.last().map(|(id, _)| id.clone()))?;
+        Ok(render::page(items.into_iter().map(|(_, shown)| shown).collect(), next))
+    }
+
+    async fn holders(&self, caller: &Caller, permission: &str, scope: &Scope) -> Result<Holders, Error> {
+        self.permit(caller, permission, Some(scope)).await?;
+        self.check_scope(caller, Some(scope)).await?;
+        Ok(self.services.access.holders_within(scope).await?)
+    }
+}
+
+fn scope_of(params: &mut Params) -> Result<Scope, Error> {
+    params.parsed("scope")?.ok_or_else(|| Error::invalid("scope", "is required"))
+}
