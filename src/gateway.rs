@@ -244,6 +244,7 @@ impl Gateway {
             .requiring_factor(config.factors.required)
             .requiring_sso(config.sign_in.require_sso, config.sign_in.break_glass.iter().cloned().collect())
             .inviting_for(config.invitations.lasts);
+        restore_blocks(&login).await?;
         let pruned = prune_grants(&access, directory.rules()).await?;
         if pruned > 0 {
             tracing::info!(grants = pruned, "took {pruned} roles that no mapping rule gives any more");
@@ -477,6 +478,19 @@ async fn open_facets(directory: &Directory, ledger: &Ledger, tasks: &Tasks) -> R
         });
     }
     Ok(())
+}
+
+/// Shuts out again who was shut out for spraying passwords when the program ended.
+async fn restore_blocks(login: &Login) -> Result<(), Error> {
+    match login.restore_blocks().await {
+        Ok(0) => Ok(()),
+        Ok(blocks) => {
+            tracing::info!(blocks, "networks stay shut out of sign-in by password");
+            Ok(())
+        }
+        Err(login::Error::Store(error)) => Err(Error::Store(error)),
+        Err(other) => Err(Error::configuration("store.path", other)),
+    }
 }
 
 /// Goes on with groups whose members do not follow their rules yet.

@@ -33,7 +33,7 @@ use crate::tasks::{Task, Tasks};
 use steady::Steady;
 
 pub use retry::Retry;
-pub use spray::{Block, Pattern, Spray, SpraySettings};
+pub use spray::{Block, KeptBlock, Pattern, Spray, SpraySettings};
 
 /// How many subjects each limiter tells apart.
 const BUCKETS: u64 = 1 << 20;

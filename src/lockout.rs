@@ -20,7 +20,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 pub use binds::{Bind, BindBudget};
 use devices::{COUNTS, Counts};
-pub use devices::{Device, DeviceId, LIFETIME as DEVICE_LIFETIME, MAX_DEVICES, NotADevice};
+pub use devices::{Device, DeviceId, LIFETIME as DEVICE_LIFETIME, MAX_DEVICES, NotADevice, Recognised};
 use policy::{Admission, State};
 pub use policy::{Policy, UnknownPreset};
 

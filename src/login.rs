@@ -10,6 +10,7 @@ mod account;
 mod account_factors;
 mod account_passkeys;
 mod authenticate;
+mod blocks;
 mod browser;
 mod callers;
 mod enrol;
@@ -48,7 +49,7 @@ use crate::http::Metrics;
 use crate::limit::{Limits, Retry};
 use crate::lockout::{BindBudget, Lockout};
 use crate::model::{Actor, Circumstance, FoldedName, SourceId, User};
-use crate::notify::Outbox;
+use crate::notify::{Notice, Outbox};
 use crate::secret::{IdSource, MacKey, SealKey};
 use crate::session::{Method, Sessions};
 use crate::store::{self, Retryable};
@@ -80,7 +81,8 @@ pub const LINK: &str = "link";
 /// Every table tag of this module with its table's name.
 pub fn tables() -> Vec<(u8, &'static str)> {
     let parts = [
-        &finish::TABLES[..],
+        &blocks::TABLES[..],
+        &finish::TABLES,
         &invitation::TABLES,
         &link::TABLES,
         &logout::TABLES,
@@ -136,6 +138,7 @@ impl From<directory::Error> for Error {
     fn from(error: directory::Error) -> Self {
         match error {
             directory::Error::Store(error) => Self::Store(error),
+            directory::Error::OtherRealm { .. } => Self::refused("realm", error.to_string()),
             directory::Error::Retired => Self::refused("deleted", error.to_string()),
             other => Self::refused("account", other.to_string()),
         }
@@ -390,9 +393,18 @@ impl Login {
             .detail("connector", connector)
             .detail("rule", rule)
             .detail("reason", reason);
-        if let Some(user) = target {
-            event = event.on("user", user.id, &user.user_name);
+        let Some(user) = target else { return self.services.ledger.record(event).await.map(|_| ()) };
+        event = event.on("user", user.id, &user.user_name);
+        if kind != EventKind::PasskeyCopied {
+            return self.services.ledger.record(event).await.map(|_| ());
         }
-        self.services.ledger.record(event).await.map(|_| ())
+        let (services, event) = (&self.services, &event);
+        services
+            .ledger
+            .retry(|mut change| async move {
+                services.outbox.tell_in(&mut change, user, Notice::PasskeyCopied, circumstance).await?;
+                change.commit(event.clone()).await.map(|_| ())
+            })
+            .await
     }
 }

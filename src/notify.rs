@@ -43,8 +43,19 @@ const OUTBOX: Table<(Timestamp, MessageId), Waiting> = Table::new(0x80, "mails t
 /// How many mails wait.
 const COUNT: Table<(), i64> = Table::new(0x81, "count of mails that wait");
 
+/// What was told to each account of late.
+const TOLD: Table<UserId, Told> = Table::new(0x5e, "notices of accounts");
+
 /// Most mails that wait; what is posted beyond is not.
 const MAX_WAITING: i64 = 10_000;
+/// Of these, so many places are kept for links, which people wait for.
+const KEPT_FOR_LINKS: i64 = 1_000;
+/// Most notices to one account within an hour; what would be told beyond is in the ledger only.
+const MAX_NOTICES: usize = 10;
+/// How long a notice counts for that.
+const HOUR: Duration = Duration::from_secs(60 * 60);
+/// How often an account is told of a thing that strangers can bring about again and again.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a mail that only tells is tried.
 const LASTS: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 
@@ -58,7 +69,19 @@ pub fn check(mail: &Mail) -> Result<(), Unusable> {
 
 /// Every tag of this module with its table's name.
 pub fn tables() -> Vec<(u8, &'static str)> {
-    vec![(0x80, OUTBOX.name()), (0x81, COUNT.name())]
+    vec![(0x5e, TOLD.name()), (0x80, OUTBOX.name()), (0x81, COUNT.name())]
+}
+
+/// The notices of one account.
+#[derive(Clone, Debug, Default, Encode, Decode)]
+#[cbor(map)]
+struct Told {
+    /// When each was posted, within the last hour.
+    #[n(0)]
+    at: Vec<Timestamp>,
+    /// When it was told last of a passkey that may be copied.
+    #[n(1)]
+    copied: Option<Timestamp>,
 }
 
 /// A mail that waits.
@@ -203,8 +226,9 @@ impl Outbox {
         }
         let (organisation, now) = (inner.organisation, inner.services.clock.now());
         let key = COUNT.key(organisation, &());
-        if store::counter(inner.services.ledger.store(), &key).await? >= MAX_WAITING {
-            tracing::warn!(about = letter.name(), "a mail was not posted: {MAX_WAITING} wait");
+        let most = if letter.is_link() { MAX_WAITING } else { MAX_WAITING - KEPT_FOR_LINKS };
+        if store::counter(inner.services.ledger.store(), &key).await? >= most {
+            tracing::warn!(about = letter.name(), "a mail was not posted: {most} wait");
             inner.services.metrics.mail("full");
             return Ok(false);
         }
@@ -223,13 +247,15 @@ impl Outbox {
             user: to.user,
             user_name: to.user_name.clone(),
         };
-        change.put(&OUTBOX, organisation, &(now, id), &waiting)?;
+        // Rows are in the order in which they are due: a link goes before whatever only tells.
+        let due = if letter.is_link() { now.minus(LASTS) } else { now };
+        change.put(&OUTBOX, organisation, &(due, id), &waiting)?;
         change.add(&COUNT, organisation, &(), 1);
         Ok(true)
     }
 
     /// Tells the owner of an account what was changed of it, as part of the change; nobody where there is no address or no
-    /// mail.
+    /// mail, or where the account was told ten times within the hour.
     ///
     /// # Errors
     /// `Corrupt`, `Unavailable`.
@@ -240,8 +266,23 @@ impl Outbox {
         notice: Notice,
         circumstance: &Circumstance,
     ) -> Result<(), store::Error> {
-        let Some(to) = Recipient::of(user) else { return Ok(()) };
-        let happened = Happened { at: self.0.services.clock.now(), from: circumstance.address };
+        let Some(to) = Recipient::of(user).filter(|_| self.is_open()) else { return Ok(()) };
+        let (organisation, now) = (self.0.organisation, self.0.services.clock.now());
+        let mut told = change.find(&TOLD, organisation, &user.id).await?.unwrap_or_default();
+        told.at.retain(|at| now.since(*at) < HOUR);
+        let is_again = notice == Notice::PasskeyCopied && told.copied.is_some_and(|at| now.since(at) < DAY);
+        if is_again || told.at.len() >= MAX_NOTICES {
+            tracing::warn!(user.id = %user.id, about = notice.name(), "an account was told enough for now");
+            self.0.services.metrics.mail("held back");
+            return Ok(());
+        }
+        told.at.push(now);
+        if notice == Notice::PasskeyCopied {
+            told.copied = Some(now);
+        }
+        let until = if told.copied.is_some() { now.plus(DAY) } else { now.plus(HOUR) };
+        change.put_until(&TOLD, organisation, &user.id, &told, Some(until))?;
+        let happened = Happened { at: now, from: circumstance.address };
         self.post_in(change, &to, &Letter::Notice(notice, happened)).await.map(|_| ())
     }
 }

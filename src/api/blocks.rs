@@ -8,7 +8,6 @@ use serde_json::json;
 use super::admit::Caller;
 use super::fields::Params;
 use super::{Api, Error, render};
-use crate::audit::EventKind;
 use crate::limit::Block;
 use crate::model::Network;
 
@@ -26,10 +25,6 @@ pub(super) async fn release(State(api): State<Api>, caller: Caller, mut params: 
     let text = params.take("network")?.ok_or_else(|| Error::invalid("network", "is missing"))?;
     params.end()?;
     let network = Network::read(&text).map_err(|reason| Error::invalid("network", reason))?;
-    let released = api.services.limits.spray().release(network);
-    if released {
-        let event = permit.event(api.services.clock.now(), EventKind::SprayReleased);
-        api.services.ledger.record(event.on("network", network, network)).await?;
-    }
+    let released = api.services.login.release_block(&permit, network).await?;
     Ok(render::answer(StatusCode::OK, &json!({"network": network.to_string(), "released": released})))
 }

@@ -65,6 +65,8 @@ impl directory::Belongings for Belongings {
     fn hand_over<'a>(&'a self, change: &'a mut Change, user: UserId) -> BoxFuture<'a, Result<usize, store::Error>> {
         Box::pin(async move {
             self.factors.remove_in(change, user).await?;
+            // Links to choose another one end with it.
+            self.credentials.forget_in(change, user);
             self.lockout.forget_known_in(change, user);
             self.shut(change, user).await
         })

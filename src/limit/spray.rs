@@ -3,7 +3,8 @@
 //! for a while.
 //!
 //! What is remembered is 32 bits of a keyed hash of a name, 16 of one of a password, and a minute, for each wrong try of the
-//! last ten minutes; the key is random and ends with the process. A right password takes what its name failed before out
+//! last ten minutes; the key is random and ends with the process, and what was tried with it. Blocks outlive it: who keeps them
+//! puts them back ([`Spray::restore`]). A right password takes what its name failed before out
 //! again, so that an office behind one address is no sprayer. Memory is bounded: the tally that was added to longest ago
 //! makes room.
 
@@ -71,6 +72,17 @@ pub struct Block {
     pub why: Pattern,
 }
 
+/// A block as it outlives the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeptBlock {
+    /// The block.
+    pub block: Block,
+    /// The how manieth it is of its network within a day, from 1: the next one is twice as long.
+    pub times: u32,
+    /// Until when it makes the next one longer.
+    pub remembered_until: Timestamp,
+}
+
 /// What gives a sprayer away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pattern {
@@ -87,6 +99,11 @@ impl Pattern {
             Self::Names => "many names",
             Self::Password => "one password for several names",
         }
+    }
+
+    /// The pattern of a word.
+    pub fn of_name(word: &str) -> Option<Self> {
+        [Self::Names, Self::Password].into_iter().find(|pattern| pattern.name() == word)
     }
 }
 
@@ -320,6 +337,23 @@ impl Spray {
         let released = blocks.remove(&network);
         self.0.held.store(blocks.len(), Ordering::Release);
         released.is_some_and(|held| now < held.until)
+    }
+
+    /// What is to be kept of a network's block; `None` where there is none.
+    pub fn kept(&self, network: Network) -> Option<KeptBlock> {
+        let held = self.0.blocks().get(&network).copied()?;
+        let block = Block { network, until: held.until, why: held.why };
+        Some(KeptBlock { block, times: held.times, remembered_until: held.until.plus(REMEMBERED) })
+    }
+
+    /// Puts a block in force that another process left.
+    pub fn restore(&self, kept: &KeptBlock) {
+        let KeptBlock { block, times, .. } = *kept;
+        let mut blocks = self.0.blocks();
+        if blocks.len() < MAX_BLOCKS {
+            blocks.entry(block.network).or_insert(Held { until: block.until, times, why: block.why });
+            self.0.held.store(blocks.len(), Ordering::Release);
+        }
     }
 
     /// Drops what is too old to give anything away.

@@ -29,7 +29,7 @@ pub struct BindBudget {
 
 impl Default for BindBudget {
     fn default() -> Self {
-        Self { attempts: 4, window: Duration::from_secs(24 * 60 * 60) }
+        Self { attempts: 4, window: Duration::from_secs(30 * 60) }
     }
 }
 

@@ -58,6 +58,15 @@ impl FromStr for DeviceId {
     }
 }
 
+/// The device of a sign-in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recognised {
+    /// Its id.
+    pub device: DeviceId,
+    /// Whether the account knew others before, and not this one.
+    pub is_news: bool,
+}
+
 /// A device as its owner sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Device {
@@ -162,7 +171,7 @@ impl Lockout {
         device: Option<DeviceId>,
         user_agent: Option<&str>,
         ids: &IdSource,
-    ) -> Result<Option<DeviceId>, store::Error> {
+    ) -> Result<Option<Recognised>, store::Error> {
         if !self.policy.knows_devices {
             return Ok(None);
         }
@@ -170,6 +179,7 @@ impl Lockout {
         let name = user_agent.map(|text| text.chars().filter(|c| !c.is_control()).take(MAX_NAME_CHARS).collect());
         let mut known = self.known_in(change, user.0).await?;
         let device = device.unwrap_or_else(|| DeviceId(ids.bytes()));
+        let is_news = !known.devices.is_empty() && !known.devices.iter().any(|row| *row.id == device.0);
         let since = match known.devices.iter().position(|row| *row.id == device.0) {
             Some(place) => known.devices.remove(place).since,
             None => {
@@ -183,7 +193,7 @@ impl Lockout {
         let surplus = known.devices.len().saturating_sub(MAX_DEVICES);
         known.devices.drain(..surplus);
         change.put_until(&KNOWN, self.organisation, &user.0, &known, Some(now.plus(LIFETIME)))?;
-        Ok(Some(device))
+        Ok(Some(Recognised { device, is_news }))
     }
 
     /// The devices that an account knows, the one that was used last at the end.

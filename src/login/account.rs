@@ -15,12 +15,27 @@ use crate::http::{Access, Rate, Route, Takes};
 use crate::model::{User, Words, say};
 use crate::notify::Notice;
 use crate::secret::Secret;
+use crate::upstream::Answer;
 
 /// What is said of a present password that is not right, or of an account that is locked.
 const WRONG: Words = say(
     "The present password is not right, or was tried too often.",
     "Das bisherige Passwort stimmt nicht oder wurde zu oft versucht.",
 );
+
+/// Why a form about an account is not taken.
+pub(super) enum NotOwn {
+    /// It is none, nobody is signed in, or who it is cannot be told: that is the answer.
+    Answered(Box<Response>),
+    /// Of somebody who is signed in, and not from a page of ours that this browser has: the page is shown again.
+    Stale(Box<(Parts, SignedIn)>),
+}
+
+impl NotOwn {
+    fn answered(response: Response) -> Self {
+        Self::Answered(Box::new(response))
+    }
+}
 
 /// The rows of this part.
 pub(super) fn table() -> Vec<Route<Login>> {
@@ -39,8 +54,37 @@ impl Login {
         Ok(may.map_err(|error| Error::Unavailable(error.to_string()))?.then_some(signed_in))
     }
 
+    /// A form about an account: by somebody who is signed in, and from a page of ours in this very browser. Every form of
+    /// that kind comes in here. `sign_in` is where to sign in so as to come back.
+    pub(super) async fn own_form(
+        &self,
+        request: Request,
+        sign_in: &'static str,
+        connector: &str,
+    ) -> Result<(Parts, Answer, SignedIn), NotOwn> {
+        let (parts, body) = request.into_parts();
+        let answer = form(&parts, body, MAX_FORM_BYTES).await.map_err(NotOwn::answered)?;
+        let signed_in = self.own_asker(&parts, &answer, (sign_in, connector)).await?;
+        Ok((parts, answer, signed_in))
+    }
+
+    /// The same for a form that was read already.
+    pub(super) async fn own_asker(
+        &self,
+        parts: &Parts,
+        answer: &Answer,
+        (sign_in, connector): (&str, &str),
+    ) -> Result<SignedIn, NotOwn> {
+        match self.present(parts).await {
+            Ok(Some(signed_in)) if self.is_own_form(parts, answer.single("csrf").unwrap_or_default()) => Ok(signed_in),
+            Ok(Some(signed_in)) => Err(NotOwn::Stale(Box::new((parts.clone(), signed_in)))),
+            Ok(None) => Err(NotOwn::answered(redirect(sign_in, []))),
+            Err(error) => Err(NotOwn::answered(self.failure(&error, connector, parts, &ReturnTo::home()))),
+        }
+    }
+
     /// Whether a form of somebody who is signed in is of this browser's page.
-    pub(super) fn is_own_form(&self, parts: &Parts, csrf: &str) -> bool {
+    fn is_own_form(&self, parts: &Parts, csrf: &str) -> bool {
         self.is_csrf(csrf, self.browser.session_secret(&parts.headers)) && self.browser.is_not_foreign(&parts.headers)
     }
 
@@ -122,25 +166,18 @@ async fn show_password(State(login): State<Login>, request: Request) -> Response
 }
 
 async fn change_password(State(login): State<Login>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    let form = match form(&parts, body, MAX_FORM_BYTES).await {
-        Ok(form) => form,
-        Err(response) => return response,
+    let (parts, form, signed_in) = match login.own_form(request, "/login", PASSWORD).await {
+        Ok(own) => own,
+        Err(NotOwn::Answered(response)) => return *response,
+        Err(NotOwn::Stale(own)) => {
+            let (parts, signed_in) = &*own;
+            return login.password_page(signed_in, parts, StatusCode::FORBIDDEN, &[STALE.text().to_owned()]).await;
+        }
     };
-    let (Ok(old), Ok(new), Ok(again), Ok(csrf)) =
-        (form.single("old"), form.single("new"), form.single("again"), form.single("csrf"))
-    else {
+    let (Ok(old), Ok(new), Ok(again)) = (form.single("old"), form.single("new"), form.single("again")) else {
         let text = "the form needs `old`, `new`, `again` and `csrf`, once each";
         return crate::http::problem(StatusCode::BAD_REQUEST, text);
     };
-    let signed_in = match login.present(&parts).await {
-        Ok(Some(signed_in)) => signed_in,
-        Ok(None) => return redirect("/login", []),
-        Err(error) => return login.failure(&error, PASSWORD, &parts, &ReturnTo::home()),
-    };
-    if !login.is_own_form(&parts, csrf) {
-        return login.password_page(&signed_in, &parts, StatusCode::FORBIDDEN, &[STALE.text().to_owned()]).await;
-    }
     let outcome = login.try_change(&signed_in, [old, new, again], &parts).await;
     match outcome {
         Ok(Ok(secret)) => {

@@ -10,13 +10,14 @@ use axum::response::Response;
 use http::request::Parts;
 use http::{Method as HttpMethod, StatusCode, header};
 
+use super::account::NotOwn;
 use super::account_passkeys::proof_text;
 use super::enrol::UNCONFIRMED;
 use super::factor::WRONG;
-use super::routes::{MAX_FORM_BYTES, form, page, redirect, visit};
+use super::routes::{page, redirect, visit};
 use super::steps::STALE;
 use super::{Error, FACTOR, Login, PASSWORD, ReturnTo, SignedIn, pages};
-use crate::audit::{Event, EventKind};
+use crate::audit::{Change, Event, EventKind};
 use crate::credential::{Added, Enrolment, Offer};
 use crate::http::{Access, Rate, Route, Takes};
 use crate::model::{FactorKind, Presence, Words, say};
@@ -25,6 +26,8 @@ use crate::secret::Secret;
 use crate::session::Session;
 use crate::upstream::Answer;
 
+/// Where to sign in so as to come back to the page.
+const SIGN_IN: &str = "/login?return_to=%2Faccount%2Ffactors";
 /// How long ago a sign-in may be that stands for a proof of this moment, for who has neither password nor factor here.
 pub(super) const FRESH: Duration = Duration::from_secs(10 * 60);
 /// What is said of a present password that is not right, or of an account that is locked.
@@ -57,32 +60,29 @@ enum Done {
     Offered(Box<Offer>, Option<Words>),
     /// The session has a new secret, and there are recovery codes to show.
     Codes(Secret, Vec<Secret>),
-    /// The session has a new secret, and the factor is gone.
-    Removed(Secret),
+    /// The session has a new secret, and the factor is gone; or the session has ended, since one is demanded.
+    Removed(Option<Secret>),
 }
 
 async fn show(State(login): State<Login>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     match login.present(&parts).await {
         Ok(Some(signed_in)) => login.factors_page(&signed_in, &parts, StatusCode::OK, None, None).await,
-        Ok(None) => redirect("/login?return_to=%2Faccount%2Ffactors", []),
+        Ok(None) => redirect(SIGN_IN, []),
         Err(error) => login.failure(&error, FACTOR, &parts, &ReturnTo::home()),
     }
 }
 
 async fn add(State(login): State<Login>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    login.own_change(parts, body, Kind::Add).await
+    login.own_change(request, Kind::Add).await
 }
 
 async fn confirm(State(login): State<Login>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    login.own_change(parts, body, Kind::Confirm).await
+    login.own_change(request, Kind::Confirm).await
 }
 
 async fn change(State(login): State<Login>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    login.own_change(parts, body, Kind::Change).await
+    login.own_change(request, Kind::Change).await
 }
 
 /// Which form was sent.
@@ -94,22 +94,14 @@ enum Kind {
 }
 
 impl Login {
-    async fn own_change(&self, parts: Parts, body: axum::body::Body, kind: Kind) -> Response {
-        let form = match form(&parts, body, MAX_FORM_BYTES).await {
-            Ok(form) => form,
-            Err(response) => return response,
+    async fn own_change(&self, request: Request, kind: Kind) -> Response {
+        let (parts, form, signed_in) = match self.own_form(request, SIGN_IN, FACTOR).await {
+            Ok(own) => own,
+            Err(NotOwn::Answered(response)) => return *response,
+            Err(NotOwn::Stale(own)) => {
+                return self.factors_page(&own.1, &own.0, StatusCode::FORBIDDEN, Some(STALE), None).await;
+            }
         };
-        let Ok(csrf) = form.single("csrf") else {
-            return crate::http::problem(StatusCode::BAD_REQUEST, "the form needs `csrf`, once");
-        };
-        let signed_in = match self.present(&parts).await {
-            Ok(Some(signed_in)) => signed_in,
-            Ok(None) => return redirect("/login?return_to=%2Faccount%2Ffactors", []),
-            Err(error) => return self.failure(&error, FACTOR, &parts, &ReturnTo::home()),
-        };
-        if !self.is_own_form(&parts, csrf) {
-            return self.factors_page(&signed_in, &parts, StatusCode::FORBIDDEN, Some(STALE), None).await;
-        }
         let outcome = match kind {
             Kind::Add => self.try_add(&signed_in, &form, &parts).await,
             Kind::Confirm => self.try_confirm(&signed_in, &form, &parts).await,
@@ -133,7 +125,9 @@ impl Login {
             Done::Codes(secret, codes) => {
                 (page(StatusCode::OK, pages::factor::recovery_codes(&codes, "/account/factors")), secret)
             }
-            Done::Removed(secret) => (redirect("/account/factors", []), secret),
+            Done::Removed(Some(secret)) => (redirect("/account/factors", []), secret),
+            // Who must have a second factor and has none is not signed in.
+            Done::Removed(None) => return redirect(SIGN_IN, [self.browser.forget_header()]),
         };
         if let Some(cookie) = self.browser.session_header(&secret) {
             response.headers_mut().append(header::SET_COOKIE, cookie);
@@ -235,8 +229,7 @@ impl Login {
                 };
                 let is_left = services.factors.enrolled_in(&mut change, user.id).await?.is_any();
                 let presence = if is_left { Presence::two(services.clock.now()) } else { Presence::default() };
-                let renewed = services.sessions.renew_alone_as(&mut change, &signed_in.session, presence).await;
-                let (secret, session, ended) = renewed?;
+                let (secret, session, ended) = self.renew_or_end(&mut change, signed_in, presence, is_left).await?;
                 let event = self.own_event(kind, FactorKind::Code, signed_in, &session, parts);
                 let notice = if removes { Notice::FactorRemoved } else { Notice::RecoveryMade };
                 services.outbox.tell_in(&mut change, user, notice, &visit(parts).circumstance).await?;
@@ -244,7 +237,29 @@ impl Login {
                 Ok(secret)
             })
             .await?;
-        Ok(if removes { Done::Removed(secret) } else { Done::Codes(secret, codes.codes().to_vec()) })
+        Ok(match secret {
+            Some(secret) if !removes => Done::Codes(secret, codes.codes().to_vec()),
+            secret => Done::Removed(secret),
+        })
+    }
+
+    /// Goes on with the session under a new secret, all others of the account ended; without a factor that is left and where
+    /// one is demanded, every session ends. Gives the secret if there is one, the session as it is or was, and how many
+    /// ended.
+    pub(super) async fn renew_or_end(
+        &self,
+        change: &mut Change,
+        signed_in: &SignedIn,
+        presence: Presence,
+        is_left: bool,
+    ) -> Result<(Option<Secret>, Session, usize), Error> {
+        let (sessions, user) = (&self.services.sessions, signed_in.user.id);
+        if !is_left && self.requires_factor(change, user).await? {
+            let ended = sessions.end_all(change, user).await?;
+            return Ok((None, Session::clone(&signed_in.session), ended));
+        }
+        let (secret, session, ended) = sessions.renew_alone_as(change, &signed_in.session, presence).await?;
+        Ok((Some(secret), session, ended))
     }
 
     pub(super) fn own_event(

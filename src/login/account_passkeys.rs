@@ -9,9 +9,10 @@ use http::request::Parts;
 use http::{Method as HttpMethod, StatusCode, header};
 use serde_json::json;
 
+use super::account::NotOwn;
 use super::account_factors::{FRESH, OLD, WRONG_PASSWORD};
 use super::passkey::told;
-use super::routes::{MAX_FORM_BYTES, form, page, redirect, visit};
+use super::routes::{page, redirect, visit};
 use super::steps::STALE;
 use super::{Error, FACTOR, Login, PASSWORD, ReturnTo, SignedIn, pages};
 use crate::audit::EventKind;
@@ -89,7 +90,7 @@ pub(super) fn proof_text(error: &Error) -> Words {
 async fn add(State(login): State<Login>, request: Request) -> Response {
     let (parts, form, signed_in) = match login.passkey_form(request).await {
         Ok(asked) => asked,
-        Err(response) => return response,
+        Err(response) => return *response,
     };
     match login.try_add_passkey(&signed_in, &form, &parts).await {
         Ok((secret, Some(codes))) => {
@@ -104,7 +105,7 @@ async fn add(State(login): State<Login>, request: Request) -> Response {
 async fn change(State(login): State<Login>, request: Request) -> Response {
     let (parts, form, signed_in) = match login.passkey_form(request).await {
         Ok(asked) => asked,
-        Err(response) => return response,
+        Err(response) => return *response,
     };
     let Ok(id) = form.single("id").unwrap_or_default().parse::<PasskeyId>() else { return redirect(PLACE, []) };
     let outcome = match form.single("do") {
@@ -112,7 +113,11 @@ async fn change(State(login): State<Login>, request: Request) -> Response {
             let name = form.single("name").unwrap_or_default();
             login.try_rename_passkey(&signed_in, id, name, &parts).await.map(|()| None)
         }
-        Ok("remove") => login.try_remove_passkey(&signed_in, id, &parts).await.map(Some),
+        Ok("remove") => match login.try_remove_passkey(&signed_in, id, &parts).await {
+            // Who must have a second factor and has none is not signed in.
+            Ok(None) => return redirect(SIGN_IN, [login.browser.forget_header()]),
+            removed => removed,
+        },
         _ => Err(Error::refused("form", "the form does not say what to do")),
     };
     match outcome {
@@ -123,19 +128,14 @@ async fn change(State(login): State<Login>, request: Request) -> Response {
 }
 
 impl Login {
-    /// A form of this part by somebody who is signed in, or what to answer instead.
-    async fn passkey_form(&self, request: Request) -> Result<(Parts, Form, SignedIn), Response> {
-        let (parts, body) = request.into_parts();
-        let answer = form(&parts, body, MAX_FORM_BYTES).await?;
-        match self.present(&parts).await {
-            Ok(Some(signed_in)) if self.is_own_form(&parts, answer.single("csrf").unwrap_or_default()) => {
-                Ok((parts, answer, signed_in))
+    /// A form of this part, or what to answer instead.
+    async fn passkey_form(&self, request: Request) -> Result<(Parts, Form, SignedIn), Box<Response>> {
+        match self.own_form(request, SIGN_IN, FACTOR).await {
+            Ok(own) => Ok(own),
+            Err(NotOwn::Answered(response)) => Err(response),
+            Err(NotOwn::Stale(own)) => {
+                Err(Box::new(self.factors_page(&own.1, &own.0, StatusCode::FORBIDDEN, Some(STALE), None).await))
             }
-            Ok(Some(signed_in)) => {
-                Err(self.factors_page(&signed_in, &parts, StatusCode::FORBIDDEN, Some(STALE), None).await)
-            }
-            Ok(None) => Err(redirect(SIGN_IN, [])),
-            Err(error) => Err(self.failure(&error, FACTOR, &parts, &ReturnTo::home())),
         }
     }
 
@@ -235,7 +235,13 @@ impl Login {
             .await
     }
 
-    async fn try_remove_passkey(&self, signed_in: &SignedIn, id: PasskeyId, parts: &Parts) -> Result<Secret, Error> {
+    /// The new secret of the session; `None` where it has ended, since a second factor is demanded and none is left.
+    async fn try_remove_passkey(
+        &self,
+        signed_in: &SignedIn,
+        id: PasskeyId,
+        parts: &Parts,
+    ) -> Result<Option<Secret>, Error> {
         self.check_factor_is_fresh(signed_in)?;
         let services = &self.services;
         let user = signed_in.user.id;
@@ -246,8 +252,7 @@ impl Login {
                 let name = removed.ok_or_else(|| Error::refused("factor", "the passkey was removed meanwhile"))?;
                 let is_left = services.factors.enrolled_in(&mut change, user).await?.is_any();
                 let presence = if is_left { signed_in.session.presence } else { Presence::default() };
-                let renewed = services.sessions.renew_alone_as(&mut change, &signed_in.session, presence).await;
-                let (secret, session, ended) = renewed?;
+                let (secret, session, ended) = self.renew_or_end(&mut change, signed_in, presence, is_left).await?;
                 let (kind, from) = (FactorKind::Passkey, &visit(parts).circumstance);
                 services.outbox.tell_in(&mut change, &signed_in.user, Notice::FactorRemoved, from).await?;
                 let event = self.own_event(EventKind::FactorRemoved, kind, signed_in, &session, parts);

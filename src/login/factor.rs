@@ -5,6 +5,7 @@ use axum::response::Response;
 use http::request::Parts;
 use http::{Method as HttpMethod, StatusCode};
 
+use super::account::NotOwn;
 use super::finish::{Evidence, Finished};
 use super::pages::factor::Ways;
 use super::return_to::ReturnTo;
@@ -241,17 +242,16 @@ async fn shown_again(State(login): State<Login>, request: Request) -> Response {
         Err(response) => return response,
     };
     let return_to = ReturnTo::parse(form.optional("return_to").ok().flatten());
-    let (Some(shown), Ok(csrf)) = (Shown::of(&form), form.single("csrf")) else {
+    let (Some(shown), true) = (Shown::of(&form), form.single("csrf").is_ok()) else {
         return crate::http::problem(StatusCode::BAD_REQUEST, FIELDS);
     };
-    let signed_in = match login.present(&parts).await {
-        Ok(Some(signed_in)) => signed_in,
-        Ok(None) => return redirect(&sign_in_address(&return_to), []),
-        Err(error) => return login.failure(&error, FACTOR, &parts, &return_to),
+    let signed_in = match login.own_asker(&parts, &form, (&sign_in_address(&return_to), FACTOR)).await {
+        Ok(signed_in) => signed_in,
+        Err(NotOwn::Answered(response)) => return *response,
+        Err(NotOwn::Stale(own)) => {
+            return login.step_up_page(&own.1, &return_to, &parts, StatusCode::FORBIDDEN, Some(STALE)).await;
+        }
     };
-    if !login.is_own_form(&parts, csrf) {
-        return login.step_up_page(&signed_in, &return_to, &parts, StatusCode::FORBIDDEN, Some(STALE)).await;
-    }
     match login.step_up(&signed_in, shown, &parts).await {
         Ok(secret) => redirect(return_to.as_str(), [login.browser.session_header(&secret)]),
         Err(error) => {

@@ -121,6 +121,7 @@ impl Login {
     /// gone also where it denied signing in. Whether they may sign in is asked after that, of everybody.
     pub(super) async fn finish(&self, proof: Proof, visit: &Visit, return_to: &ReturnTo) -> Result<Finished, Error> {
         if let Proof::Upstream(identity, method) = &proof {
+            self.accept_vouched(identity, visit).await?;
             let admit = |change| self.admit(change, identity, *method, visit);
             self.services.ledger.retry(admit).await?;
         }
@@ -331,8 +332,11 @@ impl Login {
         }
         let (lockout, ids) = (&self.services.lockout, &self.services.ids);
         let name = visit.user_agent.as_deref();
-        let device = lockout.know_in(change, (user.id, &user.user_name), visit.device, name, ids).await?;
-        Ok(device.map(|device| lockout.device_cookie(device)))
+        let known = lockout.know_in(change, (user.id, &user.user_name), visit.device, name, ids).await?;
+        if known.is_some_and(|known| known.is_news) {
+            self.services.outbox.tell_in(change, user, Notice::NewDevice, &visit.circumstance).await?;
+        }
+        Ok(known.map(|known| lockout.device_cookie(known.device)))
     }
 
     /// The user of a proof, if it still holds: between it and this change a password may have been set anew, a link
@@ -449,7 +453,7 @@ impl Login {
 
     /// Linking to an account that exists needs a verified address in a domain that the administrator gave to the
     /// connector, and the account must be of that address.
-    fn may_link(&self, identity: &AssertedIdentity, user: &User) -> bool {
+    pub(super) fn may_link(&self, identity: &AssertedIdentity, user: &User) -> bool {
         let Some(email) = identity.email().filter(|_| identity.email_is_verified()) else { return false };
         let folded = fold(email);
         let is_theirs =
@@ -528,7 +532,9 @@ fn record_of(identity: &AssertedIdentity, existing: Option<&User>) -> Result<Sou
     if let Some(name) = identity.display_name() {
         attributes.0.insert("displayName".to_owned(), name.into());
     }
-    if let Some(email) = identity.email() {
+    // What administrators keep is not changed by what anybody may write into a profile: letters go to that address.
+    let is_kept = existing.is_some_and(User::is_by_hand);
+    if let Some(email) = identity.email().filter(|_| identity.email_is_verified() || !is_kept) {
         let list = serde_json::json!([{ "value": email, "primary": true }]);
         attributes.0.insert("emails".to_owned(), list);
     }

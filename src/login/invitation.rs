@@ -6,6 +6,7 @@
 
 mod accept;
 mod kept;
+mod vouched;
 
 use std::time::Duration;
 
@@ -119,6 +120,9 @@ pub struct Invitation {
     /// How often a link was made.
     #[n(11)]
     pub links: u32,
+    /// When links were made again, within the last hour.
+    #[n(12)]
+    again: Option<Vec<Timestamp>>,
 }
 
 /// What an invitation is made of.
@@ -147,7 +151,25 @@ pub struct InvitationLink {
     pub is_posted: bool,
 }
 
+/// How often a link is made again within an hour.
+const MAX_AGAIN: usize = 5;
+/// The hour.
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
 impl Invitation {
+    /// Counts a link that is made again.
+    fn note_link(&mut self, now: Timestamp) -> Result<(), Error> {
+        let again = self.again.get_or_insert_default();
+        again.retain(|at| now.since(*at) < HOUR);
+        if again.len() >= MAX_AGAIN {
+            let reason =
+                format!("{MAX_AGAIN} links were made again within the hour; wait, or take the invitation back");
+            return Err(Error::refused("links", reason));
+        }
+        again.push(now);
+        Ok(())
+    }
+
     /// Whether it may be accepted at a moment.
     pub fn is_open(&self, now: Timestamp) -> bool {
         self.state == InvitationState::Open && now < self.until
@@ -218,6 +240,7 @@ impl Login {
             state: InvitationState::Open,
             invited_by: permit.actor().to_string(),
             links: 0,
+            again: None,
         };
         let id = InvitationId::new(now, &self.services.ids);
         let path = self.stage_link_of(change, id, &mut invitation)?;

@@ -8,6 +8,7 @@ use http::{HeaderMap, Method as HttpMethod, header};
 
 use super::browser::cookie_value;
 use super::pages::words;
+use super::return_to::has_secret;
 use super::routes::{query, redirect};
 use super::{Login, ReturnTo};
 use crate::http::{Access, Rate, Route};
@@ -25,7 +26,7 @@ pub(super) fn table() -> Vec<Route<Login>> {
 pub(super) async fn speak(request: Request, next: Next) -> Response {
     let is_shown_again = request.method() == HttpMethod::GET;
     let path = request.uri().path_and_query().filter(|_| is_shown_again).map(PathAndQuery::as_str);
-    let here = ReturnTo::page(path);
+    let here = if path.is_some_and(has_secret) { None } else { Some(ReturnTo::page(path)) };
     words::spoken(wanted(request.headers()), here, next.run(request)).await
 }
 

@@ -84,8 +84,9 @@ impl Login {
         self.services.outbox.tell_in(change, user, Notice::FactorEnrolled, &visit.circumstance).await?;
         Ok(())
     }
+
     /// Whether somebody must have a second factor: everybody must, or it is demanded of them, or of a role of theirs.
-    async fn requires_factor(&self, change: &mut Change, user: UserId) -> Result<bool, Error> {
+    pub(super) async fn requires_factor(&self, change: &mut Change, user: UserId) -> Result<bool, Error> {
         if self.requires_factor || self.services.factors.demands_in(change, user).await?.factor {
             return Ok(true);
         }

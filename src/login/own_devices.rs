@@ -5,8 +5,9 @@ use axum::response::Response;
 use http::request::Parts;
 use http::{Method as HttpMethod, StatusCode};
 
+use super::account::NotOwn;
 use super::pages::devices as page_of;
-use super::routes::{MAX_FORM_BYTES, form, page, redirect, visit};
+use super::routes::{page, redirect, visit};
 use super::steps::STALE;
 use super::{Login, PASSWORD, ReturnTo, SignedIn};
 use crate::audit::{Event, EventKind};
@@ -38,19 +39,13 @@ async fn show(State(login): State<Login>, request: Request) -> Response {
 }
 
 async fn forget(State(login): State<Login>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    let answer = match form(&parts, body, MAX_FORM_BYTES).await {
-        Ok(answer) => answer,
-        Err(response) => return response,
+    let (parts, answer, signed_in) = match login.own_form(request, SIGN_IN, PASSWORD).await {
+        Ok(own) => own,
+        Err(NotOwn::Answered(response)) => return *response,
+        Err(NotOwn::Stale(own)) => {
+            return login.devices_page(&own.1, &own.0, StatusCode::FORBIDDEN, Some(STALE)).await;
+        }
     };
-    let signed_in = match login.present(&parts).await {
-        Ok(Some(signed_in)) => signed_in,
-        Ok(None) => return redirect(SIGN_IN, []),
-        Err(error) => return login.failure(&error, PASSWORD, &parts, &ReturnTo::home()),
-    };
-    if !login.is_own_form(&parts, answer.single("csrf").unwrap_or_default()) {
-        return login.devices_page(&signed_in, &parts, StatusCode::FORBIDDEN, Some(STALE)).await;
-    }
     // Of somebody else's devices nothing is found, and what is no id is none of one's own.
     let Ok(id) = answer.single("id").unwrap_or_default().parse::<DeviceId>() else { return redirect(PLACE, []) };
     let (user, actor, visit) = (&signed_in.user, signed_in.actor(), visit(&parts));

@@ -5,9 +5,10 @@ use axum::response::Response;
 use http::request::Parts;
 use http::{Method as HttpMethod, StatusCode};
 
+use super::account::NotOwn;
 use super::pages::sessions as page_of;
 use super::pages::words;
-use super::routes::{MAX_FORM_BYTES, form, page, redirect, visit};
+use super::routes::{page, redirect, visit};
 use super::steps::STALE;
 use super::{Error, Login, PASSWORD, ReturnTo, SignedIn};
 use crate::audit::{Event, EventKind};
@@ -41,9 +42,9 @@ async fn show(State(login): State<Login>, request: Request) -> Response {
 }
 
 async fn end(State(login): State<Login>, request: Request) -> Response {
-    let (parts, answer, signed_in) = match login.own_form(request).await {
+    let (parts, answer, signed_in) = match login.sessions_form(request).await {
         Ok(asked) => asked,
-        Err(response) => return response,
+        Err(response) => return *response,
     };
     let Ok(id) = answer.single("id").unwrap_or_default().parse::<SessionId>() else { return redirect(PLACE, []) };
     match login.end_own(&signed_in, id, &parts).await {
@@ -54,9 +55,9 @@ async fn end(State(login): State<Login>, request: Request) -> Response {
 }
 
 async fn end_others(State(login): State<Login>, request: Request) -> Response {
-    let (parts, _, signed_in) = match login.own_form(request).await {
+    let (parts, _, signed_in) = match login.sessions_form(request).await {
         Ok(asked) => asked,
-        Err(response) => return response,
+        Err(response) => return *response,
     };
     match login.end_own_others(&signed_in, &parts).await {
         Ok(()) => redirect(PLACE, []),
@@ -65,19 +66,14 @@ async fn end_others(State(login): State<Login>, request: Request) -> Response {
 }
 
 impl Login {
-    /// A form of this page by somebody who is signed in, or what to answer instead.
-    async fn own_form(&self, request: Request) -> Result<(Parts, Answer, SignedIn), Response> {
-        let (parts, body) = request.into_parts();
-        let answer = form(&parts, body, MAX_FORM_BYTES).await?;
-        match self.present(&parts).await {
-            Ok(Some(signed_in)) if self.is_own_form(&parts, answer.single("csrf").unwrap_or_default()) => {
-                Ok((parts, answer, signed_in))
+    /// A form of this page, or what to answer instead.
+    async fn sessions_form(&self, request: Request) -> Result<(Parts, Answer, SignedIn), Box<Response>> {
+        match self.own_form(request, SIGN_IN, PASSWORD).await {
+            Ok(own) => Ok(own),
+            Err(NotOwn::Answered(response)) => Err(response),
+            Err(NotOwn::Stale(own)) => {
+                Err(Box::new(self.sessions_page(&own.1, &own.0, StatusCode::FORBIDDEN, Some(STALE)).await))
             }
-            Ok(Some(signed_in)) => {
-                Err(self.sessions_page(&signed_in, &parts, StatusCode::FORBIDDEN, Some(STALE)).await)
-            }
-            Ok(None) => Err(redirect(SIGN_IN, [])),
-            Err(error) => Err(self.failure(&error, PASSWORD, &parts, &ReturnTo::home())),
         }
     }
 

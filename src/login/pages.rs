@@ -70,7 +70,7 @@ fn page(title: Words, body: &Markup) -> Markup {
 
 /// The same page in the other languages.
 fn languages() -> Markup {
-    let here = words::here();
+    let Some(here) = words::here() else { return html! {} };
     html! {
         ul.languages {
             @for language in Language::ALL.into_iter().filter(|language| *language != words::language()) {

@@ -88,7 +88,7 @@ impl Login {
                         .on("network", block.network, block.network)
                         .detail("until", block.until)
                         .detail("why", block.why.name());
-                    self.services.ledger.record(event).await?;
+                    self.keep_block(&block, &event).await?;
                 }
             }
             Err(_) => {}

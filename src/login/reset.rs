@@ -27,7 +27,7 @@ use crate::http::{Access, Rate, Route, Takes};
 use crate::limit::Subject as Limited;
 use crate::model::{Actor, Circumstance, Id, OrganisationId, Status, User, UserId, fold};
 use crate::notify::{Letter, Recipient};
-use crate::store::{Range, Table, decode};
+use crate::store::{self, Range, Table, decode};
 
 /// Marks [`AskId`].
 pub(super) enum AskKind {}
@@ -211,8 +211,16 @@ impl Login {
         let range = Range::prefix(ASKED.prefix(OrganisationId::DEFAULT, &()), MAX_ROUND);
         let mut posted = 0;
         for (key, stored) in services.ledger.store().range(range).await? {
-            let asked: Asked = decode(ASKED.name(), &stored.value)?;
             let Some(key) = key_of(&key) else { continue };
+            let asked: Asked = match decode(ASKED.name(), &stored.value) {
+                Ok(asked) => asked,
+                // One that cannot be read keeps no other from being answered.
+                Err(error) => {
+                    tracing::error!("what somebody asked cannot be read and is dropped: {}", Chain(&error));
+                    self.answer_asking(key, &[], &Circumstance::default()).await?;
+                    continue;
+                }
+            };
             let from = Circumstance {
                 address: asked.from.as_deref().and_then(|text| text.parse().ok()),
                 request_id: asked.request.clone(),
@@ -265,8 +273,10 @@ impl Login {
         self.services
             .ledger
             .retry(|mut change| async move {
-                if change.find(&ASKED, OrganisationId::DEFAULT, &key).await?.is_none() {
-                    return Ok(0);
+                match change.find(&ASKED, OrganisationId::DEFAULT, &key).await {
+                    Ok(None) => return Ok(0),
+                    Ok(Some(_)) | Err(store::Error::Corrupt { .. }) => {}
+                    Err(error) => return Err(error.into()),
                 }
                 change.delete(&ASKED, OrganisationId::DEFAULT, &key);
                 let mut posted = 0;
@@ -307,7 +317,7 @@ impl Login {
         };
         let (path, until) = self.stage_reset(change, &user, SELF_LIFETIME).await?;
         let is_posted = services.outbox.post_in(change, &to, &Letter::Reset { path, until }).await?;
-        change.also(event);
+        change.also(event.detail("mailed", is_posted));
         Ok(is_posted)
     }
 

@@ -25,8 +25,11 @@ impl ReturnTo {
     }
 
     /// A page of ours to be shown again, pages of signing in included; else the start page.
+    ///
+    /// A page whose address has a secret in it is none: the secret would be in a second address.
     pub fn page(text: Option<&str>) -> Self {
-        text.filter(|text| is_own_path(text)).map_or_else(Self::home, |text| Self(text.to_owned()))
+        let is_page = |text: &&str| is_own_path(text) && !has_secret(text);
+        text.filter(is_page).map_or_else(Self::home, |text| Self(text.to_owned()))
     }
 
     /// The path.
@@ -39,6 +42,12 @@ impl fmt::Display for ReturnTo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// Whether an address is one of those that come in a mail or from the machine, with what lets people in.
+pub(super) fn has_secret(text: &str) -> bool {
+    let path = text.split('?').next().unwrap_or(text);
+    ["/login/invitation", "/login/link", "/login/reset"].contains(&path)
 }
 
 fn is_own_path(text: &str) -> bool {
@@ -60,6 +69,16 @@ fn is_sign_in(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_whose_address_lets_people_in_is_not_named_again() {
+        for secret in ["/login/reset?token=x", "/login/link?token=x", "/login/invitation?token=a.b"] {
+            assert_eq!(ReturnTo::page(Some(secret)), ReturnTo::home(), "{secret}");
+        }
+        for page in ["/login?return_to=%2F", "/login/forgot", "/account/sessions?x"] {
+            assert_eq!(ReturnTo::page(Some(page)).as_str(), page);
+        }
+    }
 
     #[test]
     fn only_paths_of_our_own_are_followed() {

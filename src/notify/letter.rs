@@ -53,6 +53,10 @@ pub enum Notice {
     FactorEnrolled,
     /// The second factors were removed.
     FactorRemoved,
+    /// Somebody signed in from a browser that the account did not know.
+    NewDevice,
+    /// A passkey answered as one does that was copied.
+    PasskeyCopied,
     /// Its owner changed the password.
     PasswordChanged,
     /// Somebody else, or a link, set the password.
@@ -83,6 +87,11 @@ impl Letter {
         }
     }
 
+    /// Whether somebody waits for it.
+    pub const fn is_link(&self) -> bool {
+        matches!(self, Self::Reset { .. } | Self::ResetSent { .. } | Self::Invitation { .. })
+    }
+
     /// Until when it is of use; `None` for one that tells only.
     pub const fn until(&self) -> Option<Timestamp> {
         match self {
@@ -93,11 +102,13 @@ impl Letter {
 }
 
 impl Notice {
-    const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::AddressChanged => "address-changed",
             Self::FactorEnrolled => "factor-enrolled",
             Self::FactorRemoved => "factor-removed",
+            Self::NewDevice => "new-device",
+            Self::PasskeyCopied => "passkey-copied",
             Self::PasswordChanged => "password-changed",
             Self::PasswordSet => "password-set",
             Self::RecoveryUsed => "recovery-code-used",
@@ -125,6 +136,20 @@ impl Notice {
             Self::FactorRemoved => (
                 say("Your second factor was removed", "Ihr zweiter Faktor wurde entfernt"),
                 say("A second factor of your account was removed.", "Ein zweiter Faktor Ihres Kontos wurde entfernt."),
+            ),
+            Self::NewDevice => (
+                say("A sign-in from a new browser", "Anmeldung mit einem neuen Browser"),
+                say(
+                    "Somebody signed in to your account with a browser that was not used for it before.",
+                    "Jemand hat sich mit einem Browser an Ihrem Konto angemeldet, der dafür bisher nicht benutzt wurde.",
+                ),
+            ),
+            Self::PasskeyCopied => (
+                say("A passkey of yours may have been copied", "Ein Passkey von Ihnen wurde vielleicht kopiert"),
+                say(
+                    "A passkey of your account was refused because it answered as a copy would. If this goes on, remove it and make a new one.",
+                    "Ein Passkey Ihres Kontos wurde abgewiesen, weil er wie eine Kopie geantwortet hat. Wiederholt sich das, entfernen Sie ihn und erstellen Sie einen neuen.",
+                ),
             ),
             Self::PasswordChanged => (
                 say("Your password was changed", "Ihr Passwort wurde geändert"),

@@ -121,8 +121,16 @@ impl Outbox {
         inner.services.metrics.mails_waiting(waiting);
         let mut connection = None;
         for (key, stored) in rows {
-            let waiting: Waiting = decode(OUTBOX.name(), &stored.value)?;
             let Some((due, id)) = key_of(&key) else { continue };
+            let waiting: Waiting = match decode(OUTBOX.name(), &stored.value) {
+                Ok(waiting) => waiting,
+                // One that cannot be read keeps no other from going.
+                Err(error) => {
+                    inner.drop_unreadable((due, id), &error).await?;
+                    round.given_up += 1;
+                    continue;
+                }
+            };
             let now = inner.services.clock.now();
             if due > now || stopping.is_some_and(Stopping::is_set) {
                 break;
@@ -135,7 +143,7 @@ impl Outbox {
             if !inner.pace().admits(now) {
                 break;
             }
-            let Some(due) = inner.claim((due, id), now).await? else { continue };
+            let Some((due, waiting)) = inner.claim((due, id), now).await? else { continue };
             let Some((content, message)) = inner.message(post, id, &waiting, now) else {
                 inner.give_up((due, id), &waiting, "it cannot be read").await?;
                 round.given_up += 1;
@@ -179,6 +187,10 @@ impl Outbox {
             return Some(Trial { taken, failed: Some((Step::Deliver, reason)) });
         };
         let now = inner.services.clock.now();
+        if !inner.pace().admits(now) {
+            let reason = "as many mails as may go in a minute went already, or the server is left alone for a while";
+            return Some(Trial { taken, failed: Some((Step::Connect, reason.to_owned())) });
+        }
         let written = Letter::Test.write(&inner.frame(address, language));
         let id = MessageId::new(now, &inner.services.ids);
         let attempt = async {
@@ -223,7 +235,11 @@ impl Inner {
 
     /// Counts a try before it is made, and puts the mail off until after it: a program that is cut off tries it again then.
     /// `None` when it is no longer there.
-    async fn claim(&self, key: (Timestamp, MessageId), now: Timestamp) -> Result<Option<Timestamp>, store::Error> {
+    async fn claim(
+        &self,
+        key: (Timestamp, MessageId),
+        now: Timestamp,
+    ) -> Result<Option<(Timestamp, Waiting)>, store::Error> {
         self.services
             .ledger
             .retry(|mut change| async move {
@@ -233,9 +249,19 @@ impl Inner {
                 change.delete(&OUTBOX, self.organisation, &key);
                 change.put(&OUTBOX, self.organisation, &(due, key.1), &waiting)?;
                 change.commit_quietly(Housekeeping::Mail).await?;
-                Ok(Some(due))
+                Ok(Some((due, waiting)))
             })
             .await
+    }
+
+    /// Takes a row out that is none of ours any more.
+    async fn drop_unreadable(&self, key: (Timestamp, MessageId), error: &store::Error) -> Result<(), store::Error> {
+        self.services.metrics.mail("given up");
+        tracing::error!(message.id = %key.1, "a mail that waits cannot be read and is dropped: {}", Chain(error));
+        let mut change = self.services.ledger.change();
+        change.delete(&OUTBOX, self.organisation, &key);
+        change.add(&COUNT, self.organisation, &(), -1);
+        change.commit_quietly(Housekeeping::Mail).await.map(|_| ())
     }
 
     fn message(&self, post: &Post, id: MessageId, waiting: &Waiting, now: Timestamp) -> Option<(Content, Message)> {

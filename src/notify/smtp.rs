@@ -246,8 +246,27 @@ fn client_id(host: &str) -> ClientId {
 
 /// Only what the server says of this one mail is final; what it says to us may be mended.
 fn failed(step: Step, error: &lettre::transport::smtp::Error) -> Failure {
-    let is_of_mail = error.is_permanent() || error.is_client();
-    Failure { step, reason: told_on(&Chain(error).to_string()), is_final: step == Step::Deliver && is_of_mail }
+    let said = Chain(error).to_string();
+    let code = error.status().filter(|_| error.is_permanent()).map(u16::from);
+    let is_of_mail = error.is_client() || code.is_some_and(|code| is_of_mail(code, &said));
+    Failure { step, reason: told_on(&said), is_final: step == Step::Deliver && is_of_mail }
+}
+
+/// Whether a refusal is of this one mail: of its recipient (X.1.0 to X.1.6, X.2), its content (X.6) or its size (X.3.4) by
+/// RFC 3463, and where no such code is told, by the replies to a recipient (RFC 5321 section 4.2.3). Whatever else is
+/// refused is us: our sender, our right to send, our rate.
+fn is_of_mail(code: u16, said: &str) -> bool {
+    let enhanced = said.split_ascii_whitespace().find_map(|word| {
+        let mut parts = word.trim_matches(|c: char| !c.is_ascii_digit()).split('.');
+        let numbers = [parts.next()?.parse::<u16>().ok()?, parts.next()?.parse().ok()?, parts.next()?.parse().ok()?];
+        (numbers[0] == 5 && parts.next().is_none()).then_some((numbers[1], numbers[2]))
+    });
+    match enhanced {
+        Some((1, detail)) => detail <= 6,
+        Some((2 | 6, _) | (3, 4)) => true,
+        Some(_) => false,
+        None => matches!(code, 550..=553),
+    }
 }
 
 /// Whether a connection failed for what TLS says of it.
@@ -271,6 +290,26 @@ fn told_on(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_is_said_of_the_mail_itself_is_final() {
+        for (code, said, is_final) in [
+            (550, "permanent error (550): 5.1.1 no such user", true),
+            (550, "permanent error (550): no such user", true),
+            (552, "5.2.2 mailbox full", true),
+            (552, "5.3.4 message too big", true),
+            (554, "5.6.0 bad content", true),
+            (530, "authentication required", false),
+            (535, "5.7.8 bad credentials", false),
+            (550, "5.1.8 bad sender's system address", false),
+            (550, "5.7.1 relaying denied", false),
+            (554, "transaction failed", false),
+            (554, "rejected from [192.0.2.1] 10.0.0.1", false),
+            (521, "this host takes no mail", false),
+        ] {
+            assert_eq!(is_of_mail(code, said), is_final, "{code} {said}");
+        }
+    }
 
     #[test]
     fn an_address_is_one_address_and_brings_no_header_with_it() {

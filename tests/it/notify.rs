@@ -281,3 +281,76 @@ async fn a_new_address_is_told_at_the_old_one() {
     assert_eq!((mails.len(), mails[0].to[0].as_str()), (1, "ada@example.org"));
     assert_eq!(mails[0].header("Subject"), "Your e-mail address was changed");
 }
+
+/// Changes somebody's address by hand as often as asked, which is told at the one before.
+async fn move_often(gateway: &TestGateway, name: &str, times: usize) {
+    let user = gateway.gateway.directory().find_user_by_name(name).await.unwrap().unwrap();
+    for number in 0..times {
+        let edit = move |_: &_, record: &mut cleargate::directory::SourceRecord| {
+            let emails = serde_json::json!([{"value": format!("a{number}@example.org")}]);
+            record.attributes.0.insert("emails".to_owned(), emails);
+            Ok::<_, cleargate::directory::Error>(())
+        };
+        gateway.gateway.directory().change_user(&gateway.task(), user.id, None, edit).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_account_is_told_ten_times_in_an_hour_and_links_go_before_what_only_tells() {
+    let server = MailServer::plain().await;
+    let gateway = gateway(&server).await;
+    gateway.user("ada@example.org", None).await;
+    gateway.user("bob@example.org", None).await;
+    move_often(&gateway, "ada@example.org", 15).await;
+    gateway.advance(Duration::from_secs(1));
+    assert!(post(&gateway, "grace@example.org").await, "a link is no notice");
+    move_often(&gateway, "bob@example.org", 1).await;
+    assert_eq!(round(&gateway).await, outcome(12, 0, 0), "ten, the link, and one of somebody else");
+    assert_eq!(server.mails()[0].to, ["grace@example.org"], "the link went first, although it was posted later");
+    assert_eq!(server.mails()[11].to, ["bob@example.org"]);
+    gateway.advance(Duration::from_secs(60 * 60));
+    move_often(&gateway, "ada@example.org", 1).await;
+    assert_eq!(round(&gateway).await, outcome(1, 0, 0));
+}
+
+#[tokio::test]
+async fn a_mail_that_cannot_be_read_keeps_no_other_from_going() {
+    use cleargate::store::{Key, KeyWriter, Range, Table};
+    struct Raw(Vec<u8>);
+    impl Key for Raw {
+        fn write(&self, out: &mut KeyWriter) {
+            out.fixed(&self.0);
+        }
+    }
+    const OUTBOX: Table<Raw, String> = Table::new(0x80, "mails that wait");
+    let server = MailServer::plain().await;
+    let gateway = gateway(&server).await;
+    post(&gateway, "ada@example.org").await;
+    let organisation = cleargate::model::OrganisationId::DEFAULT;
+    let prefix = OUTBOX.prefix(organisation, &());
+    let ledger = gateway.gateway.ledger();
+    let rows = ledger.store().range(Range::prefix(prefix.clone(), 10)).await.unwrap();
+    let mut change = ledger.change();
+    change.put(&OUTBOX, organisation, &Raw(rows[0].0[prefix.len()..].to_vec()), &"none of ours".to_owned()).unwrap();
+    change.commit_quietly(cleargate::audit::Housekeeping::Mail).await.unwrap();
+    gateway.advance(Duration::from_secs(1));
+    post(&gateway, "grace@example.org").await;
+    assert_eq!(round(&gateway).await, outcome(1, 0, 1));
+    assert_eq!(server.mails()[0].to, ["grace@example.org"]);
+    assert_eq!(round(&gateway).await, outcome(0, 0, 0), "it is gone");
+}
+
+#[tokio::test]
+async fn a_relay_that_refuses_us_loses_no_mail_and_tries_are_counted_as_they_are_made() {
+    let server = MailServer::plain().await;
+    let gateway = gateway(&server).await;
+    post(&gateway, "ada@example.org").await;
+    for answer in ["550 5.7.1 relaying denied", "530 authentication required"] {
+        server.behaves(Manner::Answers("RCPT", answer));
+        assert_eq!(round(&gateway).await, outcome(0, 1, 0), "{answer}");
+        gateway.advance(Duration::from_secs(120));
+    }
+    server.behaves(Manner::Takes);
+    assert_eq!(round(&gateway).await, outcome(1, 0, 0));
+    assert_eq!(detail(&events(&gateway, EventKind::MailSent).await[0], "tries"), "3");
+}

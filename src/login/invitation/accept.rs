@@ -14,7 +14,7 @@ use crate::http::{Access, Rate, Route, Takes};
 use crate::limit::Subject as Limited;
 use crate::login::finish::{Finished, Visit};
 use crate::login::pages::{self, words};
-use crate::login::pending::First;
+use crate::login::pending::{First, Pending};
 use crate::login::routes::{MAX_FORM_BYTES, form, query, visit};
 use crate::login::steps::{DIFFERENT, STALE};
 use crate::login::{Error, LINK, Login, ReturnTo};
@@ -184,10 +184,20 @@ impl Login {
             Err(credential::Error::Invalid { unmet }) => return Ok(Err(unmet.iter().map(words::lack).collect())),
             Err(error) => return Err(error.into()),
         };
-        self.accept_invitation(token, &named, &prepared, visit).await?;
         let pending = &self.pending(First::Link(user.id), "/");
+        self.check_opening(pending, user, visit).await?;
+        self.accept_invitation(token, &named, &prepared, visit).await?;
         let finished = self.services.ledger.retry(|change| self.advance(change, pending.clone(), visit)).await?;
         Ok(Ok(finished))
+    }
+
+    /// Refuses what would not open a session afterwards, so that the invitation is not used up for nothing.
+    async fn check_opening(&self, pending: &Pending, user: &User, visit: &Visit) -> Result<(), Error> {
+        let shut_out = self.services.access.shut_out(user.id, visit.circumstance.address, None).await;
+        if let Some(bound) = shut_out.map_err(|error| Error::Unavailable(error.to_string()))? {
+            return Err(Error::refused("network", format!("the address is in none of the networks of {bound}")));
+        }
+        self.check_sso(&mut self.services.ledger.change(), pending, user).await
     }
 
     /// The account is active and has its password, and the invitation is used up: one commit.

@@ -60,6 +60,9 @@ impl Login {
                 let absent = || Error::refused("inviter", "who acts cannot invite");
                 invitation.inviter = Inviter::of(permit.actor()).ok_or_else(absent)?;
                 invitation.invited_by = permit.actor().to_string();
+                // Whoever makes the link is asked at its acceptance: one that cannot be accepted replaces none.
+                self.check_inviter(&invitation, permit.circumstance()).await?;
+                invitation.note_link(self.services.clock.now())?;
                 let path = self.stage_link_of(&mut change, id, &mut invitation)?;
                 let link = self.posted(&mut change, permit, (id, invitation, path), to).await?;
                 change.commit_told().await?;

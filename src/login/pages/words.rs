@@ -14,7 +14,7 @@ use crate::session::Method;
 #[derive(Clone, Debug)]
 struct Reader {
     language: Language,
-    here: ReturnTo,
+    here: Option<ReturnTo>,
 }
 
 tokio::task_local! {
@@ -27,12 +27,13 @@ pub fn language() -> Language {
 }
 
 /// Where the reader is, to come back to it in another language.
-pub fn here() -> ReturnTo {
-    READER.try_with(|reader| reader.here.clone()).unwrap_or_else(|_| ReturnTo::home())
+/// `None` where its address is not to be told again.
+pub fn here() -> Option<ReturnTo> {
+    READER.try_with(|reader| reader.here.clone()).unwrap_or_else(|_| Some(ReturnTo::home()))
 }
 
 /// Does some work in the language of a reader who is at a page.
-pub async fn spoken<T>(language: Language, here: ReturnTo, work: impl Future<Output = T>) -> T {
+pub async fn spoken<T>(language: Language, here: Option<ReturnTo>, work: impl Future<Output = T>) -> T {
     READER.scope(Reader { language, here }, work).await
 }
 

@@ -285,3 +285,36 @@ async fn another_address_takes_the_right_to_set_a_password_where_links_go_by_mai
         good(clerk.patch(&path, json!({"displayName": "Dr"})).await, StatusCode::OK);
     }
 }
+
+#[tokio::test]
+async fn an_invitation_that_would_open_no_session_is_not_used_up() {
+    let ground = Ground::new().await;
+    let root = ground.root();
+    let (_, link) = invite(&root, json!({"email": "ada@example.org"})).await;
+    good(root.post("/api/v1/users/ada@example.org:demand", json!({"requires_sso": true})).await, StatusCode::OK);
+    assert_eq!(accept(&mut ground.test.visitor(), &link, "", CHOSEN).await.status, StatusCode::FORBIDDEN);
+    let shown = account(&ground, "ada@example.org").await;
+    assert_eq!((&shown["status"], &shown["has_password"]), (&json!("invited"), &json!(false)));
+    good(root.post("/api/v1/users/ada@example.org:demand", json!({"requires_sso": false})).await, StatusCode::OK);
+    assert_eq!(accept(&mut ground.test.visitor(), &link, "", CHOSEN).await.location(), "/");
+}
+
+#[tokio::test]
+async fn a_link_is_made_again_five_times_in_an_hour_and_by_nobody_whose_link_could_not_be_accepted() {
+    let ground = Ground::new().await;
+    let root = ground.root();
+    let (told, link) = invite(&root, json!({"email": "ada@example.org"})).await;
+    let path = format!("/api/v1/invitations/{}:resend", told["id"].as_str().unwrap());
+    // Who may make links again and not invite would replace a good link by one that is refused.
+    let resender = ground.service(&["invitations:update"]).await;
+    refused(&resender.post(&path, json!({})).await, 409, None);
+    assert_eq!(ground.test.visitor().get(&link).await.status, StatusCode::OK, "the good one is still good");
+    for _ in 0..5 {
+        good(root.post(&path, json!({})).await, StatusCode::OK);
+    }
+    let reply = root.post(&path, json!({})).await;
+    refused(&reply, 409, None);
+    assert!(reply.text.contains("within the hour"), "{}", reply.text);
+    ground.test.advance(Duration::from_secs(60 * 60));
+    good(root.post(&path, json!({})).await, StatusCode::OK);
+}

@@ -6,6 +6,7 @@ use http::StatusCode;
 
 use crate::support::authenticator::enrol;
 use crate::support::gateway::{TestGateway, Visitor};
+use crate::support::mail::MailServer;
 
 const ADA: &str = "ada@example.org";
 const BOB: &str = "bob@example.org";
@@ -208,4 +209,25 @@ async fn a_password_that_is_set_anew_ends_the_locks_of_strangers_and_of_known_br
     let event = gateway.task().event(gateway.clock.clock().now(), cleargate::audit::EventKind::PasswordSet);
     change.commit(event).await.unwrap();
     assert!(gets_in(&ada, ADA).await && gets_in(&gateway.visitor(), ADA).await);
+}
+
+#[tokio::test]
+async fn a_sign_in_from_a_browser_that_is_new_is_told_by_mail_and_the_first_one_is_not() {
+    let server = MailServer::plain().await;
+    let gateway = with_two(&server.lines()).await;
+    let sent = async || {
+        gateway.gateway.outbox().round(None).await.unwrap();
+        server.mails().len()
+    };
+    let first = known(&gateway, ADA).await;
+    assert_eq!(sent().await, 0, "nothing is to be compared with");
+    assert!(gets_in(&first, ADA).await);
+    assert_eq!(sent().await, 0, "it is known");
+    assert!(gets_in(&gateway.visitor(), ADA).await);
+    assert_eq!(sent().await, 1);
+    let mail = &server.mails()[0];
+    assert_eq!((mail.to[0].as_str(), mail.header("Subject").as_str()), (ADA, "A sign-in from a new browser"));
+    assert!(!gets_in(&gateway.visitor(), "nobody@example.org").await);
+    gateway.visitor().sign_in(ADA, "wrong").await;
+    assert_eq!(sent().await, 1, "who does not get in is no news");
 }

@@ -428,3 +428,22 @@ async fn a_deleted_account_leaves_no_factor() {
     let again = gateway.user(ADA, Some(GOOD)).await;
     assert_eq!((again.status, gateway.visitor().sign_in(ADA, GOOD).await.location()), (Status::Active, "/"));
 }
+
+#[tokio::test]
+async fn who_removes_a_factor_that_is_demanded_is_signed_out() {
+    let (gateway, app, _) = with_app("").await;
+    let ada = gateway.gateway.directory().find_user_by_name(ADA).await.unwrap().unwrap();
+    gateway.gateway.factors().demand(&gateway.task(), &ada, Some(true), None).await.unwrap();
+    let (mut browser, csrf) = asked(&gateway).await;
+    assert_eq!(show(&mut browser, &csrf, &app.code(&gateway)).await.location(), "/");
+    gateway.advance(STEP);
+    let csrf = browser.get("/account/factors").await.field("csrf");
+    let code = app.code(&gateway);
+    let fields = [("csrf", csrf.as_str()), ("code", code.as_str()), ("do", "remove")];
+    let reply = browser.post("/account/factors/change", &fields).await;
+    assert_eq!(reply.location(), "/login?return_to=%2Faccount%2Ffactors", "{}", reply.text);
+    assert_eq!(browser.get("/").await.location(), "/login");
+    let reply = browser.sign_in(ADA, GOOD).await;
+    assert_ne!(reply.location(), "/", "another one is set up before anything else");
+    assert_eq!(events(&gateway, EventKind::FactorRemoved).await.len(), 1);
+}

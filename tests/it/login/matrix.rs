@@ -74,10 +74,12 @@ enum End {
     EverybodysSessions,
     NetworkOfOrganisation,
     NetworkOfUser,
+    /// Single sign-on is demanded of her: not an end, but of every other way in.
+    SingleSignOn,
 }
 
 /// What each must refuse; everything else must go on.
-const MATRIX: [(End, &[Way]); 10] = [
+const MATRIX: [(End, &[Way]); 11] = [
     (End::Inactive, &[Password, Saml, Oidc, Link, Session, Way::Token, Made, Scim, Decision]),
     (End::Deleted, &[Password, Saml, Oidc, Link, Session, Way::Token, Made, Scim, Decision]),
     (End::RoleDenies, &[Password, Saml, Oidc, Link, Session, Way::Token, Made, Scim, Decision]),
@@ -88,6 +90,7 @@ const MATRIX: [(End, &[Way]); 10] = [
     (End::EverybodysSessions, &[Session]),
     (End::NetworkOfOrganisation, &[Password, Saml, Oidc, Link, Session, Way::Token, Made, Scim, Decision]),
     (End::NetworkOfUser, &[Password, Saml, Oidc, Link, Session, Way::Token, Made, Scim, Decision]),
+    (End::SingleSignOn, &[Password, Link]),
 ];
 
 /// An OpenID provider on loopback, which knows her.
@@ -234,6 +237,9 @@ impl Ground {
                 let mut change = services.ledger().change();
                 services.sessions().end_all(&mut change, self.ada.id).await.unwrap();
                 change.commit(task.event(gateway.clock.clock().now(), EventKind::SessionEnded)).await.unwrap();
+            }
+            End::SingleSignOn => {
+                services.factors().demand(&task, &self.ada, None, Some(true)).await.unwrap();
             }
             End::EverybodysSessions => services.end_sessions_of_backup().await.unwrap(),
             End::NetworkOfOrganisation | End::NetworkOfUser => {

@@ -44,7 +44,7 @@ async fn seen(slapd: &Slapd) -> usize {
 
 #[tokio::test]
 async fn a_directory_sees_fewer_wrong_passwords_than_lock_an_account_there_however_many_are_tried() {
-    let (gateway, slapd) = stage("").await;
+    let (gateway, slapd) = stage("bind_window = \"1d\"").await;
     let mut known = gateway.visitor();
     assert!(gets_in(&mut known).await, "signs in once");
     wrong(&mut gateway.visitor(), 12).await;

@@ -80,3 +80,48 @@ async fn what_everybody_together_may_is_asked_last() {
     // Of the first address two pass; the three that it is refused take nothing of what all may.
     assert_eq!(seen, [true, true, false, false, false, true, true, false]);
 }
+
+#[tokio::test]
+async fn a_restart_lets_no_sprayer_back_in_and_a_release_holds_across_it() {
+    use cleargate::config::{self, Credentials};
+    use cleargate::gateway::{Foundation, Gateway};
+    let test = TestGateway::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cleargate.toml");
+    let store = folder.path().join("store.redb");
+    let text = format!(
+        "public_url = \"http://127.0.0.1:8080\"\npassword.hashing.memory = \"19MiB\"\nstore.path = {store:?}\n"
+    );
+    std::fs::write(&path, text).unwrap();
+    let open = async || {
+        let foundation = Foundation { clock: test.clock.clock(), ..Foundation::system() };
+        Gateway::open(config::load(&path, &Credentials::None).unwrap(), foundation).await.unwrap()
+    };
+    let sprayer = |gateway: &Gateway| {
+        let mut browser = test.visitor().at(gateway.public_router());
+        browser.address = "203.0.113.9".parse().unwrap();
+        browser
+    };
+    {
+        let gateway = open().await;
+        for tried in 0..6 {
+            sprayer(&gateway).sign_in(&format!("user{tried}@example.org"), "Spring2026!").await;
+        }
+        let blocked = sprayer(&gateway).sign_in(ADA, "x").await;
+        assert_eq!(blocked.status, StatusCode::TOO_MANY_REQUESTS);
+    }
+    test.advance(Duration::from_secs(60));
+    {
+        let gateway = open().await;
+        let reply = sprayer(&gateway).sign_in(ADA, "x").await;
+        assert_eq!(
+            (reply.status, &reply.headers["retry-after"]),
+            (StatusCode::TOO_MANY_REQUESTS, &"840".parse().unwrap())
+        );
+        let network = "203.0.113.9/32".parse().unwrap();
+        let task = gateway.access().task_permit("test", None);
+        assert!(gateway.login().release_block(&task, network).await.unwrap());
+    }
+    let gateway = open().await;
+    assert_eq!(sprayer(&gateway).sign_in(ADA, "x").await.status, StatusCode::UNAUTHORIZED);
+}

@@ -98,6 +98,12 @@ async fn a_source_that_takes_an_account_over_leaves_nobody_in_it() {
     assert_eq!(reply.status, StatusCode::SEE_OTHER);
     assert_eq!(roles(&mut squatter).await, json!(["viewer"]));
     enrol(&stage.gateway, &mut squatter, "").await;
+    let (task, services) = (stage.gateway.task(), &stage.gateway.gateway);
+    let bob = stage.find("bob").await.unwrap();
+    // As an administrator whom the squatter talked into it.
+    let planted = cleargate::secret::Secret::new("violet anchor under seven bridges".to_owned());
+    services.credentials().set(&task, &bob, &planted, false).await.unwrap();
+    let link = services.login().reset_link(&task, &bob, None).await.unwrap();
     let (okta, bob) = (stage.gateway.connection("okta").await, stage.find("bob").await.unwrap());
     let directory = stage.gateway.gateway.directory();
     let taken = directory
@@ -111,6 +117,12 @@ async fn a_source_that_takes_an_account_over_leaves_nobody_in_it() {
     assert_eq!(squatter.get("/").await.location(), "/login", "the session has ended");
     let left = stage.gateway.gateway.factors().enrolled(bob.id).await.unwrap();
     assert!(!left.is_any() && left.recovery_codes == 0, "a factor would let the squatter in, and keep the owner out");
+    assert!(services.credentials().find(bob.id).await.unwrap().is_none(), "so would a password");
+    let mut browser = stage.gateway.visitor();
+    let page = browser.get(link.path.expose()).await;
+    let (token, csrf) = (page.field("token"), page.field("csrf"));
+    let reply = browser.post("/login/reset", &[("token", &token), ("csrf", &csrf)]).await;
+    assert_eq!(reply.status, StatusCode::FORBIDDEN, "and a link to choose one: {}", reply.text);
     let grants = stage.gateway.gateway.access().grants();
     let held = grants.list(cleargate::model::Subject::User(bob.id)).await.unwrap();
     assert_eq!(held, [], "roles that the provider's groups gave go with its link");
@@ -160,4 +172,48 @@ async fn an_address_that_nobody_vouches_for_gives_no_role() {
     let mut browser = stage.gateway.visitor();
     stage.sign_in_by("corp", &mut browser, "ada@example.org", &[]).await;
     assert_eq!(roles(&mut browser).await, json!(["viewer"]));
+}
+
+#[tokio::test]
+async fn who_was_invited_accepts_by_the_word_of_a_provider_that_is_trusted_for_the_address_and_of_no_other() {
+    let stage = stage().await;
+    let mut root = stage.gateway.visitor().at(cleargate::api::router(stage.gateway.gateway.api()));
+    let secret = {
+        let kind = cleargate::model::TokenKind::Management(vec!["*:*".parse().unwrap()], None, None);
+        stage.gateway.gateway.tokens().create(&stage.gateway.task(), "x", kind, None).await.unwrap().0
+    };
+    root.headers.insert("authorization", format!("Bearer {}", secret.expose()).parse().unwrap());
+    for address in ["ada@example.org", "eve@elsewhere.example"] {
+        let body = axum::body::Body::from(json!({"email": address, "role": "viewer"}).to_string());
+        let reply = root.send(http::Method::POST, "/api/v1/invitations", Some("application/json"), body).await;
+        assert_eq!(reply.status, StatusCode::CREATED, "{}", reply.text);
+    }
+    // `partner` vouches for no domain: nobody's account is theirs to accept.
+    assert_eq!(first(&stage, "partner", "eve@elsewhere.example").await.status, StatusCode::FORBIDDEN);
+    assert_eq!(stage.find("eve@elsewhere.example").await.unwrap().status, cleargate::model::Status::Invited);
+    let mut browser = stage.gateway.visitor();
+    let reply = stage.sign_in_by("corp", &mut browser, "ada@example.org", &[]).await;
+    assert_eq!(reply.status, StatusCode::SEE_OTHER, "{}", reply.text);
+    assert_eq!(roles(&mut browser).await, json!(["viewer"]));
+    let ada = stage.find("ada@example.org").await.unwrap();
+    assert!(ada.is_by_hand() && ada.status == cleargate::model::Status::Active);
+    assert!(stage.gateway.gateway.credentials().find(ada.id).await.unwrap().is_none());
+    let listed = root.get("/api/v1/invitations?status=accepted").await.json();
+    assert_eq!(
+        (&listed["items"][0]["email"], listed["items"].as_array().unwrap().len()),
+        (&json!("ada@example.org"), 1)
+    );
+}
+
+#[tokio::test]
+async fn a_connector_of_members_signs_in_to_no_account_of_staff() {
+    let lines =
+        CONNECTORS.replacen("domains = [\"example.org\"]", "domains = [\"example.org\"]\nrealm = \"member\"", 1);
+    let stage = Stage::with(&lines, &["corp", "partner", "tenant"]).await;
+    stage.gateway.user("ada@example.org", Some("violet anchor under seven bridges")).await;
+    assert_eq!(first(&stage, "corp", "ada@example.org").await.status, StatusCode::FORBIDDEN);
+    assert_eq!(rule(&stage).await, "realm");
+    assert_eq!(first(&stage, "corp", "mia@example.org").await.status, StatusCode::SEE_OTHER);
+    assert_eq!(stage.find("mia@example.org").await.unwrap().realm(), cleargate::model::Realm::Member);
+    assert_eq!(first(&stage, "corp", "mia@example.org").await.status, StatusCode::SEE_OTHER, "and again");
 }
