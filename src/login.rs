@@ -37,6 +37,7 @@ mod ticket;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use crate::access::Access;
@@ -69,6 +70,8 @@ pub use signals::Heard;
 
 /// How long an invitation may be accepted when nobody says.
 const INVITATIONS_LAST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// That a sign-in cannot begin is recorded at most this often.
+const RECORD_EVERY: Duration = Duration::from_secs(1);
 /// The built-in connector for passwords kept here.
 pub const PASSWORD: &str = "password";
 /// The built-in connector for passkeys without a password.
@@ -129,6 +132,14 @@ impl Retryable for Error {
 }
 
 impl Error {
+    /// What the reading of a provider's answer ends with: from outside an answer that cannot be had is one that is wrong.
+    fn of_answer(error: upstream::Error) -> Self {
+        match error {
+            upstream::Error::Unavailable { reason } => Self::Refused { rule: "unavailable", reason: cut(&reason) },
+            other => other.into(),
+        }
+    }
+
     fn refused(rule: &'static str, reason: impl Into<String>) -> Self {
         Self::Refused { rule, reason: reason.into() }
     }
@@ -273,6 +284,8 @@ pub struct Login {
     binds: Arc<BTreeMap<SourceId, Arc<dyn PasswordConnector>>>,
     bind_budgets: Arc<BTreeMap<SourceId, BindBudget>>,
     tickets: ticket::Tickets,
+    /// When it was recorded last that a sign-in cannot begin, in milliseconds.
+    begun_badly: Arc<AtomicI64>,
     browser: Browser,
     link_key: MacKey,
     csrf_key: MacKey,
@@ -315,6 +328,7 @@ impl Login {
             binds: Arc::new(binds),
             bind_budgets: Arc::default(),
             tickets,
+            begun_badly: Arc::new(AtomicI64::new(i64::MIN)),
             browser,
             link_key: key.derive("one-time link"),
             csrf_key: key.derive("anti-forgery"),
@@ -370,6 +384,31 @@ impl Login {
     /// Who is behind a browser, for the surfaces that serve browsers.
     pub fn browser(&self) -> &Browser {
         &self.browser
+    }
+
+    /// What a sign-in ends with that cannot begin: one answer, whatever is wrong with what the provider says of itself. The
+    /// cause is recorded; strangers can ask for it, so not every time.
+    async fn cannot_begin(&self, error: upstream::Error, connector: &SourceId, circumstance: &Circumstance) -> Error {
+        let (rule, reason) = match Error::of_answer(error) {
+            Error::Refused { rule, reason } => (rule, reason),
+            other => return other,
+        };
+        let now = self.services.clock.now();
+        let last = self.begun_badly.load(Ordering::Relaxed);
+        let is_due = now.minus(RECORD_EVERY).as_millis() >= last
+            && self.begun_badly.compare_exchange(last, now.as_millis(), Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        if is_due {
+            let event = Event::new(now, EventKind::ProviderRefused, &Actor::Anonymous)
+                .outcome(Outcome::Denied)
+                .within(circumstance)
+                .detail("connector", connector.as_str())
+                .detail("rule", rule)
+                .detail("reason", &reason);
+            if let Err(error) = self.services.ledger.record(event).await {
+                return Error::Store(error);
+            }
+        }
+        Error::Unavailable(format!("{rule}: {reason}"))
     }
 
     /// Records a failure. A ledger that cannot take it is an error of its own, which the caller must not swallow.

@@ -144,6 +144,7 @@ impl EventKind {
         Self::SignalRefused,
         Self::AccountBarred,
         Self::AccountReleased,
+        Self::ProviderRefused,
     ];
 
     /// What it is about, as the manual groups events.
@@ -188,6 +189,7 @@ impl EventKind {
             | Self::PasskeyRenamed
             | Self::PasswordChanged
             | Self::PasswordSet
+            | Self::ProviderRefused
             | Self::RecoveryCodesCreated
             | Self::ResetAsked
             | Self::SessionCreated
@@ -212,6 +214,7 @@ impl EventKind {
     const fn line(self) -> Kind {
         let (recording, note) = match self {
             Self::NetworkRefused => (Recording::Sampled, Some("at most one a second, so that guessing fills nothing")),
+            Self::ProviderRefused => (Recording::Sampled, Some("at most one a second, so that asking fills nothing")),
             Self::TokenRefused => (
                 Recording::Sampled,
                 Some("of provisioning tokens at most one a second, so that guessing fills nothing"),

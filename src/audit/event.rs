@@ -198,6 +198,8 @@ pub enum EventKind {
     MailTested,
     #[n(82)]
     SeatsExceeded,
+    #[n(85)]
+    ProviderRefused,
 }
 
 impl EventKind {
@@ -256,6 +258,7 @@ impl EventKind {
             Self::ResourceCreated => "resource.create",
             Self::ResourceDeleted => "resource.delete",
             Self::PolicyRefused => "policy.refuse",
+            Self::ProviderRefused => "provider.refuse",
             Self::RoleChanged => "role.update",
             Self::RoleCreated => "role.create",
             Self::RoleDeleted => "role.delete",

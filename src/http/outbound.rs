@@ -182,6 +182,14 @@ impl Outbound {
         Ok(Self(Arc::new(Shared { settings, tls: TlsConnector::from(Arc::new(config)) })))
     }
 
+    /// Whether `url` may be asked at all, by its form and its provenance; where its name leads shows when it is.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub fn may_ask(&self, url: &Url, provenance: &Provenance) -> Result<(), Error> {
+        Target::check(url, provenance, &self.0.settings.allow).map(drop)
+    }
+
     /// Reads `url`, saying that `accept` is wanted.
     ///
     /// # Errors

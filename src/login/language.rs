@@ -24,7 +24,9 @@ pub(super) fn table() -> Vec<Route<Login>> {
 
 /// Answers a request in its reader's language.
 pub(super) async fn speak(request: Request, next: Next) -> Response {
-    let is_shown_again = request.method() == HttpMethod::GET;
+    // What a provider sends somebody to is there once, and names what it was for.
+    let is_answer = ["/oidc/", "/saml/"].iter().any(|start| request.uri().path().starts_with(start));
+    let is_shown_again = request.method() == HttpMethod::GET && !is_answer;
     let path = request.uri().path_and_query().filter(|_| is_shown_again).map(PathAndQuery::as_str);
     let here = if path.is_some_and(has_secret) { None } else { Some(ReturnTo::page(path)) };
     words::spoken(wanted(request.headers()), here, next.run(request)).await

@@ -332,7 +332,7 @@ impl Login {
         let connector = self.connector(id, kind)?;
         if connector.redirect.takes_unsolicited() && !self.tickets.holds(handle).await? {
             // What came with it is no handle of ours, and never an address.
-            let identity = connector.redirect.finish_unsolicited(answer).await?;
+            let identity = connector.redirect.finish_unsolicited(answer).await.map_err(Error::of_answer)?;
             return self.finish(Proof::Upstream(Box::new(identity), kind), visit, &ReturnTo::home()).await;
         }
         let cookie = self
@@ -340,9 +340,14 @@ impl Login {
             .login_secret(headers)
             .ok_or_else(|| Error::refused("browser", "the browser that began the sign-in did not come back"))?;
         let ticket = self.tickets.redeem(handle, id, self.tickets.browser(cookie.expose())).await?;
-        let identity = connector.redirect.finish(&ticket.pending, answer).await?;
+        let identity = connector.redirect.finish(&ticket.pending, answer).await.map_err(Error::of_answer)?;
         let return_to = ReturnTo::parse(Some(&ticket.return_to));
         self.finish(Proof::Upstream(Box::new(identity), kind), visit, &return_to).await
+    }
+
+    /// The id of a connector of this kind, if there is one of this name.
+    fn way_in(&self, name: &str, kind: Method) -> Option<SourceId> {
+        name.parse().ok().filter(|id| self.connector(id, kind).is_ok())
     }
 
     fn connector(&self, id: &SourceId, kind: Method) -> Result<&Connector, Error> {
@@ -352,11 +357,14 @@ impl Login {
             .ok_or_else(|| Error::refused("connector", "there is no such connector"))
     }
 
-    async fn begin(&self, id: &SourceId, return_to: &ReturnTo, headers: &HeaderMap) -> Result<Response, Error> {
+    async fn begin(&self, id: &SourceId, return_to: &ReturnTo, parts: &Parts) -> Result<Response, Error> {
         let connector =
             self.connectors.get(id).ok_or_else(|| Error::refused("connector", "there is no such connector"))?;
-        let start = connector.redirect.start().await?;
-        let secret = self.browser.login_secret_or_new(headers, &self.services.ids);
+        let start = match connector.redirect.start().await {
+            Ok(start) => start,
+            Err(error) => return Err(self.cannot_begin(error, id, &circumstance(parts)).await),
+        };
+        let secret = self.browser.login_secret_or_new(&parts.headers, &self.services.ids);
         let browser = self.tickets.browser(secret.expose());
         self.tickets.issue(&start.handle, id, start.pending, return_to.as_str(), browser).await?;
         Ok(depart(&start.location, &start.fields, [self.browser.login_header(&secret)]))
@@ -485,7 +493,7 @@ async fn start(State(login): State<Login>, Path(connector): Path<String>, reques
         _ => return no_connector(),
     };
     let return_to = ReturnTo::parse(query(&parts).optional("return_to").ok().flatten());
-    match login.begin(&id, &return_to, &parts.headers).await {
+    match login.begin(&id, &return_to, &parts).await {
         Ok(response) => response,
         Err(error) => login.failure(&error, id.as_str(), &parts, &return_to),
     }
@@ -501,7 +509,7 @@ async fn metadata(State(login): State<Login>, Path(connector): Path<String>) -> 
 
 async fn saml_answer(State(login): State<Login>, Path(connector): Path<String>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let Ok(id) = connector.parse::<SourceId>() else { return no_connector() };
+    let Some(id) = login.way_in(&connector, Method::Saml) else { return no_connector() };
     let answer = match form(&parts, body, MAX_ANSWER_BYTES).await {
         Ok(answer) => answer,
         Err(response) => return response,
@@ -512,7 +520,7 @@ async fn saml_answer(State(login): State<Login>, Path(connector): Path<String>, 
 
 async fn oidc_answer(State(login): State<Login>, Path(connector): Path<String>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
-    let Ok(id) = connector.parse::<SourceId>() else { return no_connector() };
+    let Some(id) = login.way_in(&connector, Method::OpenIdConnect) else { return no_connector() };
     let answer = query(&parts);
     let handle = answer.single("state").unwrap_or_default().to_owned();
     login.answer(&id, Method::OpenIdConnect, &handle, &answer, &parts).await

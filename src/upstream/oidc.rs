@@ -41,7 +41,7 @@ pub use self::client_key::{ClientAlgorithm, ClientKey};
 use self::discovery::Provider;
 use self::keys::VerifyingKey;
 pub(super) use self::signed::{SignedToken, Signers, moment, object};
-use self::verify::{Expected, VerifiedClaims};
+use self::verify::{Expected, Unverified, VerifiedClaims};
 use super::{Answer, AssertedIdentity, Delivery, Error, LogoutMessage, RedirectConnector, Start};
 use crate::clock::{Clock, Timestamp};
 use crate::http::outbound::Outbound;
@@ -49,7 +49,7 @@ use crate::model::SourceId;
 use crate::secret::{IdSource, Secret};
 use crate::session::AtUpstream;
 
-/// An hour fresh, a day usable, half a minute between successful fetches, five seconds after failed ones.
+/// An hour fresh, a day usable, half a minute between fetches for a key that is not known, five seconds after failed ones.
 const CACHE: Policy = Policy {
     fresh: Duration::from_secs(3600),
     stale: Duration::from_secs(24 * 3600),
@@ -310,9 +310,6 @@ impl OidcConnector {
         let tokens = token::exchange(client, &provider, &self.outbound, code.clone(), verifier, assertion).await?;
         let by = provider.issuers.of(&tokens.id_token.claims)?;
 
-        let (kid, algorithm) = (tokens.id_token.kid.as_deref(), &tokens.id_token.algorithm);
-        let has_candidate = |keys: &Vec<VerifyingKey>| keys::candidates(keys, kid, algorithm, &by.url).next().is_some();
-        let keys = self.keys(&provider, has_candidate).await?;
         let expected = Expected {
             issuer: &by.url,
             client_id: &ClientId::new(self.settings.client_id.clone()),
@@ -324,7 +321,7 @@ impl OidcConnector {
             skew: self.settings.skew,
         };
         let sign_out = logout::known(&tokens.id_token.raw, self.settings.logout);
-        let claims = verify::verify(tokens.id_token, &keys, &expected)?;
+        let claims = self.verified(&provider, &tokens.id_token, &expected).await?;
         let issued = claims.issued_at().unwrap_or(pending.started_at);
         self.check_hosted_domain(&claims)?;
         let mut claims = match &provider.userinfo_endpoint {
@@ -346,6 +343,28 @@ impl OidcConnector {
         let subject = assertion.subject.clone();
         assertion.at_upstream = Some(AtUpstream { subject, issued, sign_out });
         Ok(AssertedIdentity::new(self.settings.id.clone(), assertion))
+    }
+
+    /// The claims of a token by the provider's keys, which are read again where none of the known ones has made it: there
+    /// may be a new one, also under the name of an old one.
+    async fn verified(
+        &self,
+        provider: &Provider,
+        token: &Unverified,
+        expected: &Expected<'_>,
+    ) -> Result<VerifiedClaims, Error> {
+        let (kid, algorithm) = (token.kid.as_deref(), &token.algorithm);
+        let has_candidate =
+            |keys: &Vec<VerifyingKey>| keys::candidates(keys, kid, algorithm, expected.issuer).next().is_some();
+        let keys = self.keys(provider, has_candidate).await?;
+        let error = match verify::verify(token, &keys, expected) {
+            Err(error @ Error::Refused { rule: verify::SIGNATURE, .. }) => error,
+            outcome => return outcome,
+        };
+        match self.keys(provider, |known| !std::ptr::eq(known, &*keys)).await {
+            Ok(others) if !Arc::ptr_eq(&others, &keys) => verify::verify(token, &others, expected),
+            _ => Err(error),
+        }
     }
 
     /// What says to the provider by our key who we are.

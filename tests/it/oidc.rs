@@ -3,6 +3,7 @@
 mod accepted;
 mod answer;
 mod claims;
+mod corpus;
 mod documents;
 mod exchange;
 mod groups;

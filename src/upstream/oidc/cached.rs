@@ -18,7 +18,7 @@ pub(super) struct Policy {
     pub fresh: Duration,
     /// A document older than this is not used, even if there is no other.
     pub stale: Duration,
-    /// Pause after a fetch that succeeded.
+    /// Pause after a fetch for something that a document which is fresh does not have.
     pub cool_down: Duration,
     /// Pause after a fetch that failed.
     pub retry: Duration,
@@ -36,6 +36,7 @@ pub(super) struct Cached<T> {
 
 struct State<T> {
     value: Option<(Arc<T>, Timestamp)>,
+    /// The last fetch, if it failed or was for something that a fresh document did not have.
     last: Option<(Timestamp, Option<Failure>)>,
 }
 
@@ -118,8 +119,9 @@ impl<T> Cached<T> {
         match outcome {
             Ok(value) => {
                 let value = Arc::new(value);
+                let was_fresh = state.value.as_ref().is_some_and(|(_, at)| now.since(*at) < self.policy.fresh);
                 state.value = Some((Arc::clone(&value), now));
-                state.last = Some((now, None));
+                state.last = was_fresh.then_some((now, None));
                 Ok(value)
             }
             Err(error) => {
@@ -179,6 +181,7 @@ mod tests {
     async fn what_is_missing_is_sought_once_per_cool_down() {
         let (clock, cached) = setup();
         assert_eq!(ask(&cached, 1, Ok(1)).await, (Ok(1), true));
+        assert_eq!(ask(&cached, 2, Ok(1)).await, (Ok(1), true), "once, however new the document is");
         assert_eq!(ask(&cached, 2, Ok(2)).await, (Ok(1), false));
         clock.advance(Duration::from_secs(30));
         assert_eq!(ask(&cached, 3, Ok(2)).await, (Ok(2), true));

@@ -73,7 +73,12 @@ pub(super) async fn fetch(outbound: &Outbound, issuer: &IssuerUrl, tenants: &[St
     let address = format!("{}/.well-known/openid-configuration", issuer.as_str().trim_end_matches('/'));
     let address: Url = address.parse().map_err(|e| unavailable(format!("`{address}` is no address: {e}")))?;
     let document = get_json(outbound, &address, &Provenance::Administrator, "discovery document").await?;
-    parse(document, issuer, tenants)
+    let provider = parse(document, issuer, tenants)?;
+    // A description that leads where nobody may be asked must not take the place of a good one.
+    for (endpoint, what) in [(provider.token_endpoint.url(), "token endpoint"), (&provider.jwks_uri, "key set")] {
+        outbound.may_ask(endpoint, &provider.provenance()).map_err(|e| not_sent(e, what))?;
+    }
+    Ok(provider)
 }
 
 /// Checks a description (Discovery section 4.3: its issuer is exactly the one that was asked, or the template of which

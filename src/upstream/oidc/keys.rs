@@ -10,6 +10,7 @@ use aws_lc_rs::signature::{
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use openidconnect::core::{CoreJsonWebKeyType, CoreJsonWebKeyUse, CoreJwsSigningAlgorithm as Algorithm};
 use openidconnect::{JsonWebKey, JsonWebKeyAlgorithm, JsonWebKeyId, SignatureVerificationError};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -113,6 +114,9 @@ struct Jwk {
     e: Option<String>,
     x: Option<String>,
     y: Option<String>,
+    /// The private half; only whether it is there is looked at.
+    #[serde(skip_serializing)]
+    d: Option<IgnoredAny>,
 }
 
 fn bytes(member: Option<&String>) -> Result<Vec<u8>, &'static str> {
@@ -133,6 +137,9 @@ impl TryFrom<Jwk> for VerifyingKey {
     type Error = &'static str;
 
     fn try_from(jwk: Jwk) -> Result<Self, &'static str> {
+        if jwk.d.is_some() {
+            return Err("it is published with its private half, so that everybody can sign");
+        }
         if jwk.usage.as_deref().is_some_and(|usage| usage != "sig") {
             return Err("it is not for signatures");
         }

@@ -10,7 +10,7 @@ use openidconnect::{
     PkceCodeVerifier, RequestTokenError, StandardErrorResponse, TokenResponse,
 };
 
-use super::discovery::{Provider, not_sent};
+use super::discovery::{Provider, check_json, not_sent};
 use super::verify::{self, Unverified};
 use super::{RelyingParty, clean, json, refused, unavailable};
 use crate::http::outbound::Outbound;
@@ -93,6 +93,7 @@ impl<'c> AsyncHttpClient<'c> for Courier<'_> {
             let sent = self.outbound.post_form(url, &self.provider.provenance(), head.headers, body.into()).await;
             let response = sent.map_err(|e| Undelivered(not_sent(e, "token endpoint")))?;
             if response.status == ::http::StatusCode::OK {
+                check_json(&response, "token endpoint's answer").map_err(Undelivered)?;
                 check_answer(&response.body).map_err(Undelivered)?;
             } else if !response.status.is_client_error() {
                 let reason = format!("the token endpoint answered with {}", response.status);

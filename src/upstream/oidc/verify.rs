@@ -23,6 +23,8 @@ use crate::upstream::Error;
 const MAX_BYTES: usize = 256 * 1024;
 /// Most keys that are tried for one token.
 pub(super) const MAX_CANDIDATES: usize = 8;
+/// The rule that a token breaks which no key has made.
+pub(super) const SIGNATURE: &str = "signature";
 /// 9999-12-31T23:59:59Z, the last moment that a claim may name.
 const LAST_SECOND: f64 = 253_402_300_799.0;
 
@@ -204,7 +206,7 @@ pub(super) fn moment(value: &Value) -> Option<Timestamp> {
 /// # Errors
 /// `Refused` by the rule that is broken.
 pub(super) fn verify(
-    token: Unverified,
+    token: &Unverified,
     keys: &[VerifyingKey],
     expected: &Expected<'_>,
 ) -> Result<VerifiedClaims, Error> {
@@ -228,7 +230,7 @@ pub(super) fn verify(
     outcome?;
     check_authorized_party(&token.claims, expected)?;
     check_times(&token.claims, expected)?;
-    Ok(VerifiedClaims(token.claims))
+    Ok(VerifiedClaims(token.claims.clone()))
 }
 
 /// The library's verifier for one key.
@@ -305,7 +307,7 @@ fn signature_refused(error: &SignatureVerificationError) -> Error {
         SignatureVerificationError::DisallowedAlg(_)
         | SignatureVerificationError::NoSignature
         | SignatureVerificationError::UnsupportedAlg(_) => "algorithm",
-        _ => "signature",
+        _ => SIGNATURE,
     };
     refused(rule, clean(&error.to_string()))
 }

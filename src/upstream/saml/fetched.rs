@@ -30,7 +30,7 @@ use crate::upstream::{
 
 /// How long after an attempt that was made for somebody who waits the next one is made.
 const COOL_DOWN: Duration = Duration::from_secs(10);
-/// How long after an attempt an unknown key leads to the next one.
+/// How long after an attempt because of an unknown key another unknown key leads to the next one.
 const KEY_COOL_DOWN: Duration = Duration::from_secs(60);
 /// How often a document is read that does not say how long it may be kept.
 const EVERY: Duration = Duration::from_secs(60 * 60);
@@ -91,6 +91,8 @@ struct Shared {
     inner: OnceLock<SamlConnector>,
     /// When the address was asked last; whoever asks holds it.
     asked: Mutex<Option<Timestamp>>,
+    /// When it was asked last because of an unknown key; whoever asks for that holds it.
+    asked_for_key: Mutex<Option<Timestamp>>,
     state: State<Known>,
 }
 
@@ -104,8 +106,9 @@ struct Known {
 impl FetchedSaml {
     /// A connector; nothing is asked yet. What was good is kept in the ledger's store.
     pub fn new(settings: FetchedSettings, outbound: Outbound, ledger: Ledger, clock: Clock, ids: IdSource) -> Self {
-        let (inner, asked, state) = (OnceLock::new(), Mutex::new(None), State::default());
-        Self(Arc::new(Shared { settings, outbound, ledger, clock, ids, inner, asked, state }))
+        let (inner, asked, asked_for_key) = (OnceLock::new(), Mutex::new(None), Mutex::new(None));
+        let state = State::default();
+        Self(Arc::new(Shared { settings, outbound, ledger, clock, ids, inner, asked, asked_for_key, state }))
     }
 
     /// Reads the metadata again, and tells whether anything in it is new.
@@ -144,7 +147,10 @@ impl FetchedSaml {
         }
         let mut asked = shared.asked.lock().await;
         let now = shared.clock.now();
-        if shared.inner.get().is_none() && asked.is_none_or(|at| now >= at.plus(COOL_DOWN)) {
+        if shared.inner.get().is_none() && asked.is_some_and(|at| now < at.plus(COOL_DOWN)) {
+            // It was asked at the start, say, and is not asked by each who comes.
+            shared.take_kept().await?;
+        } else if shared.inner.get().is_none() {
             // Marked before asking: a caller that gives up leaves the cool-down behind.
             *asked = Some(now);
             if let Err(error) = shared.refresh().await
@@ -166,14 +172,14 @@ impl FetchedSaml {
             _ => return false,
         }
         let before = self.fingerprints();
-        let mut asked = self.0.asked.lock().await;
+        let mut asked = self.0.asked_for_key.lock().await;
         let now = self.0.clock.now();
         if self.fingerprints() == before {
             if asked.is_some_and(|at| now < at.plus(KEY_COOL_DOWN)) {
                 return false;
             }
             *asked = Some(now);
-            if let Err(error) = self.0.refresh().await {
+            if let Err(error) = self.refresh().await {
                 tracing::warn!("an answer is signed by an unknown key, and metadata cannot be read again: {error}");
             }
         }

@@ -11,7 +11,7 @@ use cleargate::upstream::oidc::{OidcConnector, OidcSettings};
 use cleargate::upstream::{Error, RedirectConnector};
 use serde_json::{Value, json};
 
-use super::stage::{CLIENT_ID, Scenery, Spoil, Stage, raw, rule, silent, unavailable};
+use super::stage::{CLIENT_ID, Scenery, Spoil, Stage, raw, rewrite, rule, silent, unavailable};
 
 /// A spoil of the description.
 fn description(name: &'static str, value: Value) -> Spoil {
@@ -168,6 +168,58 @@ async fn a_rotated_key_is_fetched_once_when_a_token_names_it() {
         assert!(stage.sign_in().await.is_ok());
     }
     assert_eq!(asked.load(Ordering::SeqCst), 2);
+}
+
+/// A provider that changes its key without telling, and without a new name or under none at all.
+#[tokio::test]
+async fn a_new_key_under_an_old_name_fails_no_sign_in() {
+    for name in [Some("first"), None] {
+        let newest = move |document: &mut Value| {
+            let keys = document["keys"].as_array_mut().unwrap();
+            keys.drain(..keys.len() - 1);
+            if name.is_none() {
+                keys[0].as_object_mut().unwrap().remove("kid");
+            }
+        };
+        let change = move |endpoint, answer| if endpoint == Endpoint::Keys { rewrite(answer, &newest) } else { answer };
+        let spoil = Spoil::header(move |header| {
+            if name.is_none() {
+                header.remove("kid");
+            }
+        });
+        let (spoil, asked) = spoil.and_answer(change).counting(Endpoint::Keys);
+        let stage = Stage::spoiled(spoil).await;
+        assert!(stage.sign_in().await.is_ok());
+        stage.provider.rotate(Arc::new(SigningKey::rs256("first").unwrap()));
+        for _ in 0..3 {
+            assert!(stage.sign_in().await.is_ok(), "{name:?}");
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), 2, "{name:?}");
+        // The next change so soon after this one has to wait for half a minute.
+        stage.provider.rotate(Arc::new(SigningKey::rs256("first").unwrap()));
+        assert_eq!(rule(stage.sign_in().await), "signature");
+        stage.clock.advance(Duration::from_secs(30));
+        assert!(stage.sign_in().await.is_ok(), "{name:?}");
+    }
+}
+
+/// A description that leads elsewhere does not take the place of the good one.
+#[tokio::test]
+async fn a_description_that_leads_elsewhere_stops_nobody() {
+    for name in ["token_endpoint", "jwks_uri", "issuer"] {
+        let switch = Arc::new(AtomicBool::new(false));
+        let shared = Arc::clone(&switch);
+        let spoil = Spoil::document(Endpoint::Discovery, move |document| {
+            if shared.load(Ordering::SeqCst) {
+                document[name] = json!("https://evil.example/x");
+            }
+        });
+        let stage = Stage::spoiled(spoil).await;
+        assert!(stage.sign_in().await.is_ok());
+        switch.store(true, Ordering::SeqCst);
+        stage.clock.advance(Duration::from_secs(3601));
+        assert!(stage.sign_in().await.is_ok(), "{name}");
+    }
 }
 
 fn connector(issuer: &str) -> Result<OidcConnector, String> {

@@ -116,6 +116,12 @@ impl Spoil {
         self
     }
 
+    /// Also changes answers.
+    pub fn and_answer(mut self, change: impl Fn(Endpoint, Response) -> Response + Send + Sync + 'static) -> Self {
+        self.answer = Some(Box::new(change));
+        self
+    }
+
     /// Also changes claims.
     pub fn and_claims(mut self, change: impl Fn(&mut Map<String, Value>) + Send + Sync + 'static) -> Self {
         self.claims = Some(Box::new(change));
