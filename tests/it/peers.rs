@@ -3,6 +3,7 @@
 pub mod browser;
 pub mod oidc;
 pub mod openapi;
+pub mod providers;
 pub mod saml;
 pub mod scim_suites;
 pub mod simplesaml;

@@ -54,7 +54,13 @@ const provider = new Provider(issuer, {
   features: {
     devInteractions: { enabled: false },
     backchannelLogout: { enabled: true },
-    rpInitiatedLogout: { enabled: true, logoutSource: (context, form) => { context.body = form; } },
+    rpInitiatedLogout: {
+      enabled: true,
+      logoutSource: (context, form) => {
+        context.body = `<!doctype html><title>Sign out</title>${form}
+          <button form="op.logoutForm" name="logout" value="yes">Sign out there</button>`;
+      },
+    },
   },
   // Without its guard against addresses of the own machine, where everything is in these tests.
   fetch: (url, { dispatcher, ...options }) => globalThis.fetch(url, options),

@@ -153,7 +153,7 @@ def sign_in(query):
     inputs = "".join(
         f'<input type="hidden" name="{name}" value="{html.escape(value)}"/>' for name, value in fields.items()
     )
-    return f'<form method="post" action="{html.escape(settings["acs_url"])}">{inputs}</form>'
+    return f'<form method="post" action="{html.escape(settings["acs_url"])}">{inputs}<button>Go on</button></form>'
 
 
 class Handler(BaseHTTPRequestHandler):

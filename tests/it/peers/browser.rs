@@ -1,6 +1,7 @@
 //! The pages in a real browser: by keyboard, in light and dark, with and without scripts, by the rules of WCAG 2.2 AA.
 
 mod factors;
+mod providers;
 
 use serde_json::json;
 
