@@ -24,6 +24,7 @@ mod directory;
 mod docs;
 mod durability;
 mod filter;
+mod guides;
 mod http;
 mod ldap;
 mod limit;
