@@ -284,8 +284,8 @@ pub struct Login {
     binds: Arc<BTreeMap<SourceId, Arc<dyn PasswordConnector>>>,
     bind_budgets: Arc<BTreeMap<SourceId, BindBudget>>,
     tickets: ticket::Tickets,
-    /// When it was recorded last that a sign-in cannot begin, in milliseconds.
-    begun_badly: Arc<AtomicI64>,
+    /// When it was recorded last that a sign-in by a connector cannot begin, in milliseconds.
+    begun_badly: Arc<BTreeMap<SourceId, AtomicI64>>,
     browser: Browser,
     link_key: MacKey,
     csrf_key: MacKey,
@@ -322,13 +322,14 @@ impl Login {
             connectors.keys().chain(binds.keys()).cloned().collect(),
             public_url,
         );
+        let begun_badly = connectors.keys().map(|id| (id.clone(), AtomicI64::new(i64::MIN))).collect();
         Self {
             services,
             connectors: Arc::new(connectors),
             binds: Arc::new(binds),
             bind_budgets: Arc::default(),
             tickets,
-            begun_badly: Arc::new(AtomicI64::new(i64::MIN)),
+            begun_badly: Arc::new(begun_badly),
             browser,
             link_key: key.derive("one-time link"),
             csrf_key: key.derive("anti-forgery"),
@@ -394,9 +395,11 @@ impl Login {
             other => return other,
         };
         let now = self.services.clock.now();
-        let last = self.begun_badly.load(Ordering::Relaxed);
-        let is_due = now.minus(RECORD_EVERY).as_millis() >= last
-            && self.begun_badly.compare_exchange(last, now.as_millis(), Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        let is_due = self.begun_badly.get(connector).is_none_or(|recorded| {
+            let last = recorded.load(Ordering::Relaxed);
+            now.minus(RECORD_EVERY).as_millis() >= last
+                && recorded.compare_exchange(last, now.as_millis(), Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        });
         if is_due {
             let event = Event::new(now, EventKind::ProviderRefused, &Actor::Anonymous)
                 .outcome(Outcome::Denied)

@@ -114,9 +114,13 @@ struct Jwk {
     e: Option<String>,
     x: Option<String>,
     y: Option<String>,
-    /// The private half; only whether it is there is looked at.
+    /// The private half, and the factors that tell it (RFC 7518 section 6.3.2); only whether they are there is looked at.
     #[serde(skip_serializing)]
     d: Option<IgnoredAny>,
+    #[serde(skip_serializing)]
+    p: Option<IgnoredAny>,
+    #[serde(skip_serializing)]
+    q: Option<IgnoredAny>,
 }
 
 fn bytes(member: Option<&String>) -> Result<Vec<u8>, &'static str> {
@@ -137,7 +141,7 @@ impl TryFrom<Jwk> for VerifyingKey {
     type Error = &'static str;
 
     fn try_from(jwk: Jwk) -> Result<Self, &'static str> {
-        if jwk.d.is_some() {
+        if [&jwk.d, &jwk.p, &jwk.q].into_iter().any(Option::is_some) {
             return Err("it is published with its private half, so that everybody can sign");
         }
         if jwk.usage.as_deref().is_some_and(|usage| usage != "sig") {

@@ -271,6 +271,7 @@ pub(super) fn signatures() -> Cases {
         ("a key for another algorithm", "key", named(|jwk| jwk["alg"] = json!("PS256"))),
         ("a key of another issuer", "key", named(|jwk| jwk["issuer"] = json!("https://evil.example"))),
         ("a key whose private half is published", "key", named(|jwk| jwk["d"] = json!("AQAB"))),
+        ("a key whose factor is published", "key", named(|jwk| jwk["q"] = json!("AQAB"))),
         ("a key that lacks a half", "key", named(|jwk| drop(jwk.as_object_mut().unwrap().remove("n")))),
         ("a shared key", "key", named(|jwk| *jwk = json!({ "kty": "oct", "k": "AAAA", "kid": "second" }))),
         (
