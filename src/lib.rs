@@ -61,6 +61,7 @@
 //! - No session but by `login::finish`, and none of somebody who is not active.
 //! - No text of a SAML response that was not hashed reaches an identity.
 //! - No link of accounts by e-mail address beyond the domains that the administrator gave.
+//! - No word of a provider about people, pushed or polled, beyond what its own connector vouched for.
 //! - No way from a sign-in to an address of somebody else; no request of ours to a host that a provider's document
 //!   chose, unless the administrator allowed it.
 //! - No session, token or password that a copy of the store gives away; no secret in a log, an event or on a command

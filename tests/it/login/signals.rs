@@ -3,6 +3,7 @@
 
 mod hostile;
 mod polled;
+mod saml;
 mod stage;
 
 use std::time::Duration;
@@ -15,6 +16,7 @@ use serde_json::json;
 
 use self::stage::{ADA, AUDIENCE, CAEP, GRACE, PUSHED, RISC, SSF, Stage, detail, header, is_in, push, signed};
 use crate::oidc::stage::KEY;
+use crate::support::authenticator::App;
 
 const GOOD: &str = "violet anchor under seven bridges";
 
@@ -123,6 +125,38 @@ async fn what_was_vouched_for_before_a_signal_opens_nothing_after_it() {
     stage.advance(Duration::from_secs(1));
     let (mut ada, _) = stage.signed_in(ADA).await;
     assert!(is_in(&mut ada).await);
+}
+
+#[tokio::test]
+async fn a_sign_in_that_waits_for_a_second_factor_does_not_outlast_a_signal() {
+    let stage = Stage::new(&format!("{PUSHED}[factors]\nrequired = true\n")).await;
+    let subject = stage.person("sub-ada");
+    let session = |name: &str| json!({"format": "complex", "session": {"format": "opaque", "id": name}});
+    for (number, (event, about, is_in_after)) in [
+        (String::new(), subject.clone(), true),
+        (format!("{CAEP}/session-revoked"), session("session-2"), false),
+        (format!("{CAEP}/session-revoked"), subject.clone(), false),
+        (format!("{RISC}/account-disabled"), subject.clone(), false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        // Nobody has a second factor yet but Ada, after the first round.
+        let email = if number == 0 { GRACE } else { ADA };
+        let mut browser = stage.gateway.visitor();
+        let reply = stage.try_sign_in(&mut browser, email).await;
+        assert_eq!(reply.location(), "/login/enrol", "{event}");
+        let page = browser.get("/login/enrol").await;
+        let app = App::scan(&page);
+        if !event.is_empty() {
+            stage.tell(&number.to_string(), &event, &about).await;
+        }
+        let fields = [("code", app.code(&stage.gateway)), ("offer", page.field("offer")), ("csrf", page.field("csrf"))];
+        let fields = fields.each_ref().map(|(name, value)| (*name, value.as_str()));
+        browser.post("/login/enrol", &fields).await;
+        assert_eq!(is_in(&mut browser).await, is_in_after, "{event}");
+        stage.advance(Duration::from_secs(1));
+    }
 }
 
 #[tokio::test]
