@@ -10,6 +10,7 @@
 mod admit;
 mod audit;
 mod blocks;
+mod connectors;
 mod cursor;
 mod devices;
 mod error;

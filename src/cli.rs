@@ -8,6 +8,7 @@ mod audit;
 mod check_config;
 mod client;
 mod confirm;
+mod connector;
 mod demo;
 mod doctor;
 mod environment;
@@ -124,6 +125,9 @@ enum Command {
     /// From where people and tokens may sign in and act
     #[command(subcommand)]
     Network(network::Command),
+    /// OpenID providers that people sign in by
+    #[command(subcommand)]
+    Oidc(connector::OidcCommand),
     /// The tests of the policy, and what another policy pack would change
     #[command(subcommand)]
     Policy(policy::Command),
@@ -134,6 +138,9 @@ enum Command {
     Role(role::Command),
     /// Who is here, who has what and why, what nobody uses: as CSV or JSON
     Report(report::Arguments),
+    /// SAML providers that people sign in by
+    #[command(subcommand)]
+    Saml(connector::SamlCommand),
     /// Provisioning connections
     #[command(subcommand)]
     Scim(scim::Command),
@@ -207,10 +214,12 @@ fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Lock(command) => narrow(session::run_lock(command, Client::open(&options)?, output)),
         Command::Mail(command) => narrow(mail::run(command, Client::open(&options)?, output)),
         Command::Network(command) => narrow(network::run(command, Client::open(&options)?, output)),
+        Command::Oidc(command) => narrow(connector::run_oidc(command, &options, output)),
         Command::Policy(command) => narrow(policy::run(command, &options, output)),
         Command::Reload => narrow(status::reload(Client::open(&options)?, output)),
         Command::Role(command) => narrow(role::run(command, Client::open(&options)?, output)),
         Command::Report(arguments) => narrow(report::run(arguments, Client::open(&options)?, output)),
+        Command::Saml(command) => narrow(connector::run_saml(command, &options, output)),
         Command::Scim(command) => narrow(scim::run(command, Client::open(&options)?, output)),
         Command::Scope(command) => narrow(scope::run(command, Client::open(&options)?, output)),
         Command::Session(command) => narrow(session::run(command, Client::open(&options)?, output)),

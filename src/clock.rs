@@ -52,6 +52,14 @@ impl Timestamp {
     }
 }
 
+impl Timestamp {
+    /// The moment of a `Date` header (RFC 9110 section 5.6.7); `None` when it is none.
+    pub fn from_http_date(text: &str) -> Option<Self> {
+        let moment = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+        Some(Self(moment.as_millisecond()))
+    }
+}
+
 /// RFC 3339 in UTC with milliseconds: `2026-11-22T08:09:10.011Z`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

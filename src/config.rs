@@ -33,7 +33,7 @@ use std::path::{Path, PathBuf};
 
 pub use document::{File, Source};
 pub use factors::Factors;
-pub use form::{Domain, HostPort, Percent, Quota, parse_duration};
+pub use form::{Domain, HostPort, MailRoute, Percent, Quota, parse_duration};
 pub use limits::{Invitations, Limits, Session, Tokens};
 pub use listen::{Listen, Tls};
 pub use lockout::{Lockout, LockoutPreset};

@@ -8,6 +8,7 @@ mod policies;
 mod policy;
 mod reload;
 mod sources;
+mod trial;
 mod watch;
 
 use std::sync::Arc;
@@ -40,6 +41,7 @@ use crate::tokens::Tokens;
 pub use counted::SeatWatch;
 pub use listeners::{Listening, Ready};
 pub use reload::Reload;
+pub use trial::{Tried, examine, examine_metadata, try_captured};
 
 /// Why the gateway does not start.
 #[derive(Debug, thiserror::Error)]

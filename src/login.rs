@@ -9,10 +9,12 @@
 mod account;
 mod account_factors;
 mod account_passkeys;
+mod attempts;
 mod authenticate;
 mod blocks;
 mod browser;
 mod callers;
+mod discover;
 mod enrol;
 mod factor;
 mod finish;
@@ -34,6 +36,7 @@ mod signals;
 mod step;
 mod steps;
 mod ticket;
+mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -43,6 +46,7 @@ use std::time::Duration;
 use crate::access::Access;
 use crate::audit::{Event, EventKind, Ledger, Outcome};
 use crate::clock::Clock;
+use crate::config::MailRoute;
 use crate::credential::passkey::Party;
 use crate::credential::{Credentials, Factors};
 use crate::directory::Directory;
@@ -59,6 +63,7 @@ use crate::upstream::signals::Transmitter;
 use crate::upstream::{self, PasswordConnector, RedirectConnector};
 use crate::{credential, directory, lockout, session};
 
+pub use attempts::{Ended, MAX_ATTEMPTS, MAX_STRAYS, SignInAttempt};
 pub use browser::{Browser, SignedIn};
 pub use callers::{Callers, Turned};
 pub use finish::Opened;
@@ -67,6 +72,7 @@ pub use link::ResetLink;
 pub use return_to::ReturnTo;
 pub use routes::{routes, table};
 pub use signals::Heard;
+pub use trial::TestLink;
 
 /// How long an invitation may be accepted when nobody says.
 const INVITATIONS_LAST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -93,6 +99,7 @@ pub fn tables() -> Vec<(u8, &'static str)> {
         &reset::TABLES,
         &signals::TABLES,
         &ticket::TABLES,
+        &trial::TABLES,
     ];
     parts.concat()
 }
@@ -206,11 +213,14 @@ impl From<ticket::Error> for Error {
 /// Longest reason of a refusal that somebody outside had a hand in, in characters: it goes to the ledger and to the log.
 const MAX_REASON_CHARS: usize = 300;
 
-/// A reason fit for the ledger: what strangers send does not fill it.
+/// A reason fit for the ledger: what strangers send does not fill it, and nothing in it hides or moves what is beside it.
 fn cut(reason: &str) -> String {
-    let mut told: String =
-        reason.chars().take(MAX_REASON_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if told.len() < reason.len() {
+    let is_unseen = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    };
+    let mut told: String = reason.chars().take(MAX_REASON_CHARS).map(|c| if is_unseen(c) { ' ' } else { c }).collect();
+    if reason.chars().nth(MAX_REASON_CHARS).is_some() {
         told.push('…');
     }
     told
@@ -239,6 +249,8 @@ pub struct Connector {
     pub declares: Vec<String>,
     /// Those of them for which it is trusted to sign in to accounts that exist already.
     pub domains: Vec<String>,
+    /// The names whose owners the sign-in page sends there; with any, the page does not list it.
+    pub routes: Vec<MailRoute>,
     /// Whether it asks for second factors itself, so that none is asked for here.
     pub trusts_factors: bool,
     /// Who tells signals about its people, where somebody does.
@@ -286,12 +298,15 @@ pub struct Login {
     tickets: ticket::Tickets,
     /// When it was recorded last that a sign-in by a connector cannot begin, in milliseconds.
     begun_badly: Arc<BTreeMap<SourceId, AtomicI64>>,
+    trials: trial::Trials,
     browser: Browser,
     link_key: MacKey,
     csrf_key: MacKey,
     pending_key: MacKey,
     ask_key: SealKey,
     askers: Arc<reset::Askers>,
+    attempts: attempts::Attempts,
+    routes: Arc<discover::Routes>,
     invitation_key: MacKey,
     invitations_last: Duration,
     contact: Option<Arc<str>>,
@@ -315,6 +330,7 @@ impl Login {
         public_url: &url::Url,
     ) -> Self {
         let tickets = ticket::Tickets::new(services.ledger.clone(), services.clock.clone(), key);
+        let trials = trial::Trials::new(services.ledger.clone(), services.clock.clone(), key);
         let browser = Browser::new(
             services.access.clone(),
             services.sessions.clone(),
@@ -323,6 +339,8 @@ impl Login {
             public_url,
         );
         let begun_badly = connectors.keys().map(|id| (id.clone(), AtomicI64::new(i64::MIN))).collect();
+        let routes = Arc::new(discover::Routes::of(&connectors));
+        let kept = attempts::Attempts::of(connectors.keys());
         Self {
             services,
             connectors: Arc::new(connectors),
@@ -330,12 +348,15 @@ impl Login {
             bind_budgets: Arc::default(),
             tickets,
             begun_badly: Arc::new(begun_badly),
+            trials,
             browser,
             link_key: key.derive("one-time link"),
             csrf_key: key.derive("anti-forgery"),
             pending_key: key.derive("sign-in under way"),
             ask_key: key.seal_key("passwords that were asked for"),
             askers: Arc::default(),
+            attempts: kept,
+            routes,
             invitation_key: key.derive("invitations"),
             invitations_last: INVITATIONS_LAST,
             contact: None,

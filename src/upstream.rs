@@ -20,9 +20,11 @@ mod health;
 mod logout;
 pub mod saml;
 pub mod signals;
+mod trial;
 
 pub use health::{CertificateUse, Health, WARNING};
 pub use logout::{Delivery, LogoutAnswer, LogoutMessage, LogoutRequest};
+pub use trial::{Check, Checks, Trial, TriedIdentity, Verdict};
 
 /// What an upstream vouched for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -210,6 +212,10 @@ pub trait RedirectConnector: Send + Sync {
     fn id(&self) -> &SourceId;
     /// Begins a sign-in.
     fn start(&self) -> BoxFuture<'_, Result<Start, Error>>;
+    /// The same for who is likely to be of this name there; a protocol without a place for that does not tell it.
+    fn start_for<'a>(&'a self, _login_hint: &'a str) -> BoxFuture<'a, Result<Start, Error>> {
+        self.start()
+    }
     /// Reads the answer to a start whose `pending` was kept. The flow has checked the handle and that the ticket is
     /// used once.
     fn finish<'a>(&'a self, pending: &'a [u8], answer: &'a Answer) -> BoxFuture<'a, Result<AssertedIdentity, Error>>;
@@ -221,6 +227,27 @@ pub trait RedirectConnector: Send + Sync {
     fn finish_unsolicited<'a>(&'a self, _: &'a Answer) -> BoxFuture<'a, Result<AssertedIdentity, Error>> {
         let reason = "the upstream cannot begin a sign-in".to_owned();
         Box::pin(std::future::ready(Err(Error::Refused { rule: "in-response-to", reason })))
+    }
+    /// Reads the answer to a start as [`RedirectConnector::finish`] does, for looking only.
+    fn try_answer<'a>(&'a self, pending: &'a [u8], answer: &'a Answer) -> BoxFuture<'a, Trial> {
+        Box::pin(async move {
+            let outcome = self.finish(pending, answer).await;
+            Trial { checks: self.judge(outcome.as_ref().map(|_| ())), identity: outcome.ok().map(TriedIdentity::new) }
+        })
+    }
+    /// How the stages of an answer stand that ended so.
+    fn judge(&self, outcome: Result<(), &Error>) -> Checks {
+        trial::judged(&[trial::Stage { what: "answer", rules: &[], after: &[] }], outcome)
+    }
+    /// Looks at what can be looked at without a person: documents, keys, addresses, algorithms, clocks. Nothing that was
+    /// in force changes.
+    fn examine(&self) -> BoxFuture<'_, Checks> {
+        Box::pin(std::future::ready(Checks::default()))
+    }
+    /// Reads an answer that somebody captured, whenever it was made and whoever asked for it; `None` where the protocol's
+    /// answers say nothing by themselves.
+    fn try_captured<'a>(&'a self, _document: &'a str) -> BoxFuture<'a, Option<Trial>> {
+        Box::pin(std::future::ready(None))
     }
     /// Whether the upstream may send people to an address of ours about logout.
     fn has_logout(&self) -> bool {

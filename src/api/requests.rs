@@ -54,7 +54,7 @@ fn statuses(text: Option<&str>) -> Result<(u16, u16), Error> {
 
 impl Api {
     /// A time, or the moment so long ago.
-    fn since(&self, text: &str) -> Result<Timestamp, Error> {
+    pub(super) fn since(&self, text: &str) -> Result<Timestamp, Error> {
         match parse_duration(text) {
             Some(duration) => Ok(self.services.clock.now().minus(duration)),
             None => {

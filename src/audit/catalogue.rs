@@ -145,6 +145,8 @@ impl EventKind {
         Self::AccountBarred,
         Self::AccountReleased,
         Self::ProviderRefused,
+        Self::TestBegun,
+        Self::TestEnded,
     ];
 
     /// What it is about, as the manual groups events.
@@ -199,7 +201,9 @@ impl EventKind {
             | Self::SignalReceived
             | Self::SignalRefused
             | Self::SprayBlocked
-            | Self::SprayReleased => "sign-in",
+            | Self::SprayReleased
+            | Self::TestBegun
+            | Self::TestEnded => "sign-in",
             Self::TokenCreated
             | Self::TokenHandedOver
             | Self::TokenRefused

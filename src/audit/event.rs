@@ -200,6 +200,10 @@ pub enum EventKind {
     SeatsExceeded,
     #[n(85)]
     ProviderRefused,
+    #[n(75)]
+    TestBegun,
+    #[n(76)]
+    TestEnded,
 }
 
 impl EventKind {
@@ -277,6 +281,8 @@ impl EventKind {
             Self::SprayReleased => "spray.release",
             Self::SyncApplied => "sync.apply",
             Self::SyncRefused => "sync.refuse",
+            Self::TestBegun => "connector.test",
+            Self::TestEnded => "connector.test-end",
             Self::TokenCreated => "token.create",
             Self::TokenRefused => "token.refuse",
             Self::TokenHandedOver => "token.hand-over",

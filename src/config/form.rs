@@ -3,6 +3,7 @@
 mod duration;
 mod host;
 mod quota;
+mod route;
 mod share;
 mod size;
 
@@ -10,5 +11,6 @@ pub use duration::parse_duration;
 pub(super) use duration::render_duration;
 pub use host::{Domain, HostPort};
 pub use quota::Quota;
+pub use route::MailRoute;
 pub use share::Percent;
 pub(super) use size::{parse_size, render_size};

@@ -16,7 +16,7 @@ use super::{
 };
 
 /// Ids that mean something already, and what.
-const RESERVED: [(&str, &str); 13] = [
+const RESERVED: [(&str, &str); 14] = [
     ("change-password", "the page that asks for a new password"),
     ("enrol", "the page that sets up a second factor"),
     ("factor", "the page that asks for a second factor"),
@@ -29,6 +29,7 @@ const RESERVED: [(&str, &str); 13] = [
     ("password", "sign-in by password"),
     ("reset", "the page on which a link to choose a password is followed"),
     ("step-up", "the page that asks for a second factor again"),
+    ("trial", "test sign-ins"),
     (BY_HAND, "what administrators keep by hand"),
 ];
 

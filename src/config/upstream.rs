@@ -6,7 +6,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::factors;
-use super::form::Domain;
+use super::form::{Domain, MailRoute};
 use super::listen::Tls;
 use super::section::{Section, Size, check_url};
 use super::signals::Signals;
@@ -84,8 +84,11 @@ pub struct Saml {
     pub idp_initiated: bool,
     /// PEM file with the authorities to trust when metadata is fetched; the system's by default.
     pub ca: Option<PathBuf>,
-    /// The e-mail domains whose people it vouches for. The sign-in page sends them there.
+    /// The e-mail domains whose people it vouches for.
     pub domains: Vec<Domain>,
+    /// The domains and addresses whose people the sign-in page sends there, after asking for a name; none by default: the
+    /// page lists it.
+    pub route: Vec<MailRoute>,
     /// Whether a sign-in whose verified e-mail address is in one of `domains` may be linked to an account that exists;
     /// default yes. Never for other domains.
     pub link_existing: bool,
@@ -136,6 +139,18 @@ pub struct OidcKey {
     pub certificate: Option<PathBuf>,
 }
 
+/// Most rules that send people to one provider.
+pub const MAX_ROUTES: usize = 1_000;
+
+/// Who is sent to a provider by name.
+fn routes(section: &Section<'_>) -> Vec<MailRoute> {
+    let routes = section.list("route", Vec::new());
+    if routes.len() > MAX_ROUTES {
+        section.error("route", &format!("may have at most {MAX_ROUTES} entries"), None);
+    }
+    routes
+}
+
 /// Most tenants of one provider.
 pub const MAX_TENANTS: usize = 100;
 
@@ -170,8 +185,11 @@ pub struct Oidc {
     pub claims: OidcClaims,
     /// PEM file with the authorities to trust; the system's by default.
     pub ca: Option<PathBuf>,
-    /// The e-mail domains whose people it vouches for. The sign-in page sends them there.
+    /// The e-mail domains whose people it vouches for.
     pub domains: Vec<Domain>,
+    /// The domains and addresses whose people the sign-in page sends there, after asking for a name; none by default: the
+    /// page lists it.
+    pub route: Vec<MailRoute>,
     /// Whether a sign-in whose verified e-mail address is in one of `domains` may be linked to an account that exists;
     /// default yes. Never for other domains.
     pub link_existing: bool,
@@ -226,6 +244,7 @@ impl Saml {
         }
         let ca = section.file("ca");
         let domains = section.list("domains", Vec::new());
+        let route = routes(section);
         let link_existing = section.or("link_existing", true);
         let trusts_factors = factors::trusts(section);
         let realm = section.choice("realm", Realm::Staff, &REALMS);
@@ -260,6 +279,7 @@ impl Saml {
             idp_initiated,
             ca,
             domains,
+            route,
             link_existing,
             attributes,
             trusts_factors,
@@ -313,6 +333,7 @@ impl Oidc {
         let logout = section.or("logout", false);
         let ca = section.file("ca");
         let domains = section.list("domains", Vec::new());
+        let route = routes(section);
         let link_existing = section.or("link_existing", true);
         let trusts_factors = factors::trusts(section);
         let signals = Signals::resolve(&section.table("signals"), issuer.as_deref());
@@ -337,6 +358,7 @@ impl Oidc {
             claims,
             ca,
             domains,
+            route,
             link_existing,
             trusts_factors,
             signals,

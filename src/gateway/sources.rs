@@ -66,6 +66,22 @@ pub(super) fn connectors(
     Ok(connectors)
 }
 
+/// One of them; `None` when there is none of this id.
+pub(super) fn connector(
+    config: &Config,
+    id: &SourceId,
+    foundation: &Foundation,
+    ledger: &Ledger,
+) -> Result<Option<Connector>, Error> {
+    let saml = config.saml.iter().find(|saml| saml.id == *id);
+    let oidc = config.oidc.iter().find(|oidc| oidc.id == *id);
+    match (saml, oidc) {
+        (Some(saml), _) => saml_connector(config, saml, foundation, ledger).map(Some),
+        (_, Some(oidc)) => oidc_connector(config, oidc, foundation).map(Some),
+        (None, None) => Ok(None),
+    }
+}
+
 fn outbound(config: &Config, key: &str, ca: Option<&Path>, most: usize) -> Result<Outbound, Error> {
     let ca_pem = match ca {
         None => None,
@@ -208,6 +224,7 @@ fn saml_connector(
         method: Method::Saml,
         declares: trusted,
         domains: linked,
+        routes: saml.route.clone(),
         trusts_factors: saml.trusts_factors,
         signals,
     })
@@ -308,6 +325,7 @@ fn oidc_connector(config: &Config, oidc: &config::Oidc, foundation: &Foundation)
         method: Method::OpenIdConnect,
         declares,
         domains: linked,
+        routes: oidc.route.clone(),
         trusts_factors: oidc.trusts_factors,
         signals,
     })

@@ -1,7 +1,9 @@
 //! The one end of every sign-in: replay, account and rules in one commit; then status, roles, and either the next step or
 //! session and event in another.
 
-use serde_json::{Map, Value};
+mod preview;
+
+pub(super) use preview::{Preview, Standing};
 
 use super::pending::{FactorShown, First, Pending};
 use super::return_to::ReturnTo;
@@ -257,14 +259,7 @@ impl Login {
     pub(super) async fn advance(&self, mut change: Change, pending: Pending, visit: &Visit) -> Result<Finished, Error> {
         let user = self.proved(&mut change, &pending.first).await?;
         check_status(&user)?;
-        let may_sign_in = self.services.access.may_sign_in(user.id).await;
-        if !may_sign_in.map_err(|error| Error::Unavailable(error.to_string()))? {
-            return Err(Error::refused("no-access", "a role denies signing in"));
-        }
-        let shut_out = self.services.access.shut_out(user.id, visit.circumstance.address, None).await;
-        if let Some(bound) = shut_out.map_err(|error| Error::Unavailable(error.to_string()))? {
-            return Err(Error::refused("network", format!("the address is in none of the networks of {bound}")));
-        }
+        self.check_admitted(user.id, visit).await?;
         self.check_sso(&mut change, &pending, &user).await?;
         let Some(step) = step::next(self.needs(&mut change, &pending, &user).await?) else {
             return Ok(Finished::Opened(Box::new(self.open(change, user, &pending, visit).await?)));
@@ -272,6 +267,19 @@ impl Login {
         let secret = self.keep_pending(&mut change, &pending)?;
         change.commit_quietly(Housekeeping::Login).await?;
         Ok(Finished::Next { secret, step })
+    }
+
+    /// Whether roles and networks let somebody sign in from here.
+    async fn check_admitted(&self, user: UserId, visit: &Visit) -> Result<(), Error> {
+        let may_sign_in = self.services.access.may_sign_in(user).await;
+        if !may_sign_in.map_err(|error| Error::Unavailable(error.to_string()))? {
+            return Err(Error::refused("no-access", "a role denies signing in"));
+        }
+        let shut_out = self.services.access.shut_out(user, visit.circumstance.address, None).await;
+        match shut_out.map_err(|error| Error::Unavailable(error.to_string()))? {
+            Some(bound) => Err(Error::refused("network", format!("the address is in none of the networks of {bound}"))),
+            None => Ok(()),
+        }
     }
 
     /// Opens the session of somebody who has shown everything.
@@ -394,7 +402,7 @@ impl Login {
         if let Some(event) = staged.event {
             change.also(event);
         }
-        let facts = facts_of(identity);
+        let facts = identity.facts();
         Ok(directory.stage_sign_in_rules(change, permit, &staged.user, identity.connector(), &facts).await?)
     }
 
@@ -543,23 +551,4 @@ fn record_of(identity: &AssertedIdentity, existing: Option<&User>) -> Result<Sou
         None => parse_user_name(identity.user_name())?,
     };
     Ok(SourceRecord { external_id: Some(identity.subject().to_owned()), user_name, active: None, attributes })
-}
-
-/// Names of facts that have one meaning for all connectors; what a provider sends under them is read by the connector.
-const COMMON_FACTS: [&str; 4] = ["displayName", "email", "groups", "userName"];
-
-/// What a connector's rules see. An address is a fact only where it is verified: anybody can write one into a profile.
-fn facts_of(identity: &AssertedIdentity) -> Map<String, Value> {
-    let is_common = |name: &str| COMMON_FACTS.iter().any(|common| common.eq_ignore_ascii_case(name));
-    let sent = identity.attributes().iter().filter(|(name, _)| !is_common(name));
-    let mut facts: Map<String, Value> = sent.map(|(name, values)| (name.clone(), values.clone().into())).collect();
-    facts.insert("userName".to_owned(), identity.user_name().into());
-    facts.insert("groups".to_owned(), identity.groups().into());
-    if let Some(email) = identity.email().filter(|_| identity.email_is_verified()) {
-        facts.insert("email".to_owned(), email.into());
-    }
-    if let Some(name) = identity.display_name() {
-        facts.insert("displayName".to_owned(), name.into());
-    }
-    facts
 }

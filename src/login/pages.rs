@@ -1,6 +1,7 @@
 //! The pages of signing in and out. They work without scripts; everything that is shown is escaped by construction.
 
 pub mod devices;
+pub mod discover;
 pub mod factor;
 pub mod invitation;
 pub mod logout;
@@ -8,6 +9,7 @@ pub mod onward;
 pub mod passkey;
 pub mod reset;
 pub mod sessions;
+pub mod trial;
 pub mod words;
 
 use maud::{DOCTYPE, Markup, html};
@@ -41,6 +43,8 @@ pub struct SignIn<'a> {
     pub reference: Option<&'a str>,
     /// Whom to ask.
     pub contact: Option<&'a str>,
+    /// The name that was told already.
+    pub name: Option<&'a str>,
     /// Whether passkeys sign people in.
     pub has_passkeys: bool,
     /// Whether a forgotten password can be asked for here.
@@ -105,10 +109,10 @@ pub fn sign_in(view: &SignIn<'_>) -> Markup {
                 label for="username" { (say("User name", "Benutzername")) }
                 input #username name="username" type="text" autocapitalize="none"
                     autocomplete=(if view.has_passkeys { "username webauthn" } else { "username" })
-                    spellcheck="false" required autofocus maxlength="512";
+                    spellcheck="false" required autofocus[view.name.is_none()] value=[view.name] maxlength="512";
                 label for="password" { (say("Password", "Passwort")) }
                 input #password name="password" type="password" autocomplete="current-password" required
-                    maxlength="4096";
+                    autofocus[view.name.is_some()] maxlength="4096";
                 button type="submit" { (say("Sign in", "Anmelden")) }
             }
             @if view.has_mail { p { a href="/login/forgot" { (say("Forgot your password?", "Passwort vergessen?")) } } }
@@ -118,15 +122,7 @@ pub fn sign_in(view: &SignIn<'_>) -> Markup {
             }
             @if !view.choices.is_empty() {
                 p.or { (say("or", "oder")) }
-                ul.choices {
-                    @for choice in view.choices {
-                        li {
-                            a href={ "/login/" (choice.id.as_str()) "?" (return_query(view.return_to)) } {
-                                (say("Continue with ", "Weiter mit ")) (choice.label)
-                            }
-                        }
-                    }
-                }
+                (discover::list(view.choices, view.return_to, None))
             }
         },
     )
@@ -300,6 +296,7 @@ mod tests {
             problem: None,
             reference: Some(evil),
             contact: Some(evil),
+            name: Some(evil),
             has_passkeys: true,
             has_mail: true,
         };

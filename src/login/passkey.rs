@@ -217,7 +217,7 @@ async fn sign_in(State(login): State<Login>, request: Request) -> Response {
     let secret = login.browser.login_secret(&parts.headers);
     let secret = match secret.filter(|secret| login.is_csrf(csrf, Some(secret.clone()))) {
         Some(secret) if login.browser.is_not_foreign(&parts.headers) => secret,
-        _ => return login.sign_in_page(StatusCode::FORBIDDEN, &parts, &return_to, Some(STALE)),
+        _ => return login.sign_in_page(StatusCode::FORBIDDEN, &parts, &return_to, Some(STALE), None),
     };
     let outcome = login.sign_in_by_passkey(credential, &secret, &visit(&parts), &return_to).await;
     login.count(Method::Passkey, outcome.as_ref().err());
@@ -225,7 +225,7 @@ async fn sign_in(State(login): State<Login>, request: Request) -> Response {
         Ok(finished) => login.welcome(&finished),
         Err(error @ Error::Refused { .. }) => {
             tracing::info!(connector.id = PASSKEY, "a sign-in was refused: {error}");
-            login.sign_in_page(StatusCode::UNAUTHORIZED, &parts, &return_to, Some(FAILED))
+            login.sign_in_page(StatusCode::UNAUTHORIZED, &parts, &return_to, Some(FAILED), None)
         }
         Err(error) => login.failure(&error, PASSKEY, &parts, &return_to),
     }

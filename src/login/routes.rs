@@ -1,6 +1,7 @@
 //! The flow's addresses: `/login…`, `/logout`, `/saml/…`, `/oidc/…` and the start page.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
@@ -11,8 +12,9 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method as HttpMethod, StatusCode, header};
 use maud::Markup;
 
+use super::attempts::Seen;
 use super::finish::{Finished, Proof, Visit};
-use super::pages::{self, Choice, SignIn};
+use super::pages::{self, SignIn};
 use super::return_to::ReturnTo;
 use super::{Connector, Error, LINK, Login, PASSWORD};
 use crate::error::Chain;
@@ -51,6 +53,7 @@ pub fn table() -> Vec<Route<Login>> {
         super::account::table(),
         super::account_factors::table(),
         super::account_passkeys::table(),
+        super::discover::table(),
         super::enrol::table(),
         super::factor::table(),
         super::language::table(),
@@ -62,6 +65,7 @@ pub fn table() -> Vec<Route<Login>> {
         super::reset::table(),
         super::signals::table(),
         super::steps::table(),
+        super::trial::table(),
     ];
     parts.into_iter().flatten().collect()
 }
@@ -70,7 +74,6 @@ pub fn table() -> Vec<Route<Login>> {
 fn ways_in() -> Vec<Route<Login>> {
     vec![
         Route::new(HttpMethod::GET, "/", Access::Public, Rate::Page, home),
-        Route::new(HttpMethod::GET, "/login", Access::Public, Rate::Page, choose),
         Route::new(HttpMethod::GET, "/login/onward.js", Access::Public, Rate::Page, onward_script),
         Route::new(HttpMethod::GET, "/login/style.css", Access::Public, Rate::Page, style),
         Route::new(HttpMethod::GET, "/login/link", Access::Public, Rate::Page, show_link),
@@ -179,6 +182,14 @@ pub(super) fn query(parts: &Parts) -> Answer {
     fields(parts.uri.query().unwrap_or_default().as_bytes())
 }
 
+/// What a browser brought back from a provider.
+struct Come<'a> {
+    handle: &'a str,
+    answer: &'a Answer,
+    headers: &'a HeaderMap,
+    visit: &'a Visit,
+}
+
 impl Login {
     /// The anti-forgery value of forms shown to a browser with this pre-login or session secret.
     pub(super) fn csrf(&self, secret: &Secret) -> String {
@@ -191,16 +202,13 @@ impl Login {
         self.csrf_key.verify(secret.expose().as_bytes(), &tag)
     }
 
-    fn choices(&self) -> Vec<Choice> {
-        self.connectors.iter().map(|(id, c)| Choice { id: id.clone(), label: c.label.clone() }).collect()
-    }
-
     pub(super) fn sign_in_page(
         &self,
         status: StatusCode,
         parts: &Parts,
         return_to: &ReturnTo,
         problem: Option<Words>,
+        name: Option<&str>,
     ) -> Response {
         let secret = self.browser.login_secret_or_new(&parts.headers, &self.services.ids);
         let reference = reference(parts);
@@ -211,6 +219,7 @@ impl Login {
             problem,
             reference: problem.map(|_| reference.as_str()),
             contact: self.contact.as_deref(),
+            name,
             has_passkeys: self.party.is_some(),
             has_mail: self.services.outbox.is_open(),
         };
@@ -249,7 +258,7 @@ impl Login {
         let contact = self.contact.as_deref();
         match error {
             Error::Refused { .. } if connector == PASSWORD => {
-                self.sign_in_page(StatusCode::UNAUTHORIZED, parts, return_to, Some(FAILED))
+                self.sign_in_page(StatusCode::UNAUTHORIZED, parts, return_to, Some(FAILED), None)
             }
             Error::Refused { .. } if connector == LINK => {
                 page(StatusCode::FORBIDDEN, pages::reset::gone(&reference, contact))
@@ -306,9 +315,16 @@ impl Login {
         answer: &Answer,
         parts: &Parts,
     ) -> Response {
-        let visit = visit(parts);
-        let outcome = self.try_answer(connector, kind, handle, answer, &parts.headers, &visit).await;
+        match self.trials.holds(handle).await {
+            Ok(false) => {}
+            Ok(true) => return self.answer_trial(connector, kind, handle, answer, parts).await,
+            Err(error) => return self.failure(&Error::Store(error), connector.as_str(), parts, &ReturnTo::home()),
+        }
+        let (visit, began, mut seen) = (visit(parts), Instant::now(), Seen::default());
+        let come = Come { handle, answer, headers: &parts.headers, visit: &visit };
+        let outcome = self.try_answer(connector, kind, &come, &mut seen).await;
         self.count(kind, outcome.as_ref().err());
+        self.keep_attempt(connector, seen, outcome.as_ref(), &visit, began.elapsed()).await;
         match outcome {
             Ok(finished) => self.welcome(&finished),
             Err(error) => {
@@ -324,15 +340,15 @@ impl Login {
         &self,
         id: &SourceId,
         kind: Method,
-        handle: &str,
-        answer: &Answer,
-        headers: &HeaderMap,
-        visit: &Visit,
+        come: &Come<'_>,
+        seen: &mut Seen,
     ) -> Result<Finished, Error> {
+        let Come { handle, answer, headers, visit } = *come;
         let connector = self.connector(id, kind)?;
         if connector.redirect.takes_unsolicited() && !self.tickets.holds(handle).await? {
             // What came with it is no handle of ours, and never an address.
             let identity = connector.redirect.finish_unsolicited(answer).await.map_err(Error::of_answer)?;
+            seen.is_of(&identity);
             return self.finish(Proof::Upstream(Box::new(identity), kind), visit, &ReturnTo::home()).await;
         }
         let cookie = self
@@ -340,7 +356,9 @@ impl Login {
             .login_secret(headers)
             .ok_or_else(|| Error::refused("browser", "the browser that began the sign-in did not come back"))?;
         let ticket = self.tickets.redeem(handle, id, self.tickets.browser(cookie.expose())).await?;
+        seen.is_ours = true;
         let identity = connector.redirect.finish(&ticket.pending, answer).await.map_err(Error::of_answer)?;
+        seen.is_of(&identity);
         let return_to = ReturnTo::parse(Some(&ticket.return_to));
         self.finish(Proof::Upstream(Box::new(identity), kind), visit, &return_to).await
     }
@@ -350,17 +368,27 @@ impl Login {
         name.parse().ok().filter(|id| self.connector(id, kind).is_ok())
     }
 
-    fn connector(&self, id: &SourceId, kind: Method) -> Result<&Connector, Error> {
+    pub(super) fn connector(&self, id: &SourceId, kind: Method) -> Result<&Connector, Error> {
         self.connectors
             .get(id)
             .filter(|connector| connector.method == kind)
             .ok_or_else(|| Error::refused("connector", "there is no such connector"))
     }
 
-    async fn begin(&self, id: &SourceId, return_to: &ReturnTo, parts: &Parts) -> Result<Response, Error> {
+    async fn begin(
+        &self,
+        id: &SourceId,
+        return_to: &ReturnTo,
+        hint: Option<&str>,
+        parts: &Parts,
+    ) -> Result<Response, Error> {
         let connector =
             self.connectors.get(id).ok_or_else(|| Error::refused("connector", "there is no such connector"))?;
-        let start = match connector.redirect.start().await {
+        let begun = match hint {
+            Some(hint) => connector.redirect.start_for(hint).await,
+            None => connector.redirect.start().await,
+        };
+        let start = match begun {
             Ok(start) => start,
             Err(error) => return Err(self.cannot_begin(error, id, &circumstance(parts)).await),
         };
@@ -368,6 +396,26 @@ impl Login {
         let browser = self.tickets.browser(secret.expose());
         self.tickets.issue(&start.handle, id, start.pending, return_to.as_str(), browser).await?;
         Ok(depart(&start.location, &start.fields, [self.browser.login_header(&secret)]))
+    }
+}
+
+impl Login {
+    /// Takes a browser to a provider, or tells that it cannot.
+    pub(super) async fn leave(
+        &self,
+        id: &SourceId,
+        return_to: &ReturnTo,
+        hint: Option<&str>,
+        parts: &Parts,
+    ) -> Response {
+        let began = Instant::now();
+        match self.begin(id, return_to, hint, parts).await {
+            Ok(response) => response,
+            Err(error) => {
+                self.keep_attempt(id, Seen::default(), Err(&error), &visit(parts), began.elapsed()).await;
+                self.failure(&error, id.as_str(), parts, return_to)
+            }
+        }
     }
 }
 
@@ -418,12 +466,6 @@ async fn home(State(login): State<Login>, request: Request) -> Response {
     page(StatusCode::OK, pages::home(&signed_in.user.display_name(), &roles, &csrf, login.contact.as_deref()))
 }
 
-async fn choose(State(login): State<Login>, request: Request) -> Response {
-    let (parts, _) = request.into_parts();
-    let return_to = ReturnTo::parse(query(&parts).optional("return_to").ok().flatten());
-    login.sign_in_page(StatusCode::OK, &parts, &return_to, None)
-}
-
 async fn password(State(login): State<Login>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let form = match form(&parts, body, MAX_FORM_BYTES).await {
@@ -438,7 +480,7 @@ async fn password(State(login): State<Login>, request: Request) -> Response {
     };
     let is_ours = login.is_csrf(csrf, login.browser.login_secret(&parts.headers));
     if !is_ours || !login.browser.is_not_foreign(&parts.headers) {
-        return login.sign_in_page(StatusCode::FORBIDDEN, &parts, &return_to, Some(super::steps::STALE));
+        return login.sign_in_page(StatusCode::FORBIDDEN, &parts, &return_to, Some(super::steps::STALE), None);
     }
     let password = Secret::new(password.to_owned());
     let outcome = login.sign_in_by_password(user_name, &password, &visit(&parts), &return_to).await;
@@ -492,11 +534,10 @@ async fn start(State(login): State<Login>, Path(connector): Path<String>, reques
         Ok(id) if login.connectors.contains_key(&id) => id,
         _ => return no_connector(),
     };
-    let return_to = ReturnTo::parse(query(&parts).optional("return_to").ok().flatten());
-    match login.begin(&id, &return_to, &parts).await {
-        Ok(response) => response,
-        Err(error) => login.failure(&error, id.as_str(), &parts, &return_to),
-    }
+    let query = query(&parts);
+    let return_to = ReturnTo::parse(query.optional("return_to").ok().flatten());
+    let hint = super::discover::hint(query.optional("login_hint").ok().flatten());
+    login.leave(&id, &return_to, hint, &parts).await
 }
 
 async fn metadata(State(login): State<Login>, Path(connector): Path<String>) -> Response {

@@ -11,6 +11,7 @@ mod cached;
 mod claims;
 mod client_key;
 mod discovery;
+mod examine;
 mod issuers;
 mod json;
 mod keys;
@@ -42,7 +43,7 @@ use self::discovery::Provider;
 use self::keys::VerifyingKey;
 pub(super) use self::signed::{SignedToken, Signers, moment, object};
 use self::verify::{Expected, Unverified, VerifiedClaims};
-use super::{Answer, AssertedIdentity, Delivery, Error, LogoutMessage, RedirectConnector, Start};
+use super::{Answer, AssertedIdentity, Checks, Delivery, Error, LogoutMessage, RedirectConnector, Start};
 use crate::clock::{Clock, Timestamp};
 use crate::http::outbound::Outbound;
 use crate::model::SourceId;
@@ -271,7 +272,7 @@ impl OidcConnector {
         }
     }
 
-    async fn begin(&self) -> Result<Start, Error> {
+    async fn begin(&self, login_hint: Option<&str>) -> Result<Start, Error> {
         let provider = self.provider().await?;
         let (state, nonce, verifier) = (self.ids.token(), self.ids.token(), self.ids.token());
         let pending = Pending {
@@ -293,6 +294,10 @@ impl OidcConnector {
             .set_pkce_challenge(challenge);
         if let Some(domain) = &self.settings.hosted_domain {
             request = request.add_extra_param("hd", domain);
+        }
+        // Core section 3.1.2.1.
+        if let Some(hint) = login_hint {
+            request = request.add_extra_param("login_hint", hint);
         }
         let (location, _, _) = request.url();
         let pending = minicbor::to_vec(&pending).map_err(|e| unavailable(format!("nothing can be remembered: {e}")))?;
@@ -394,7 +399,19 @@ impl RedirectConnector for OidcConnector {
     }
 
     fn start(&self) -> BoxFuture<'_, Result<Start, Error>> {
-        Box::pin(self.begin())
+        Box::pin(self.begin(None))
+    }
+
+    fn start_for<'a>(&'a self, login_hint: &'a str) -> BoxFuture<'a, Result<Start, Error>> {
+        Box::pin(self.begin(Some(login_hint)))
+    }
+
+    fn judge(&self, outcome: Result<(), &Error>) -> Checks {
+        super::trial::judged(&examine::STAGES, outcome)
+    }
+
+    fn examine(&self) -> BoxFuture<'_, Checks> {
+        Box::pin(self.examine_provider())
     }
 
     fn finish<'a>(&'a self, pending: &'a [u8], answer: &'a Answer) -> BoxFuture<'a, Result<AssertedIdentity, Error>> {

@@ -16,8 +16,8 @@ use minicbor::{Decode, Encode};
 use tokio::sync::watch;
 
 use super::{
-    Answer, AssertedIdentity, Delivery, Departure, Error, Health, LogoutMessage, LogoutRequest, RedirectConnector,
-    Start,
+    Answer, AssertedIdentity, Checks, Delivery, Departure, Error, Health, LogoutMessage, LogoutRequest,
+    RedirectConnector, Start, Trial,
 };
 use crate::clock::{Clock, Timestamp};
 use crate::model::SourceId;
@@ -27,6 +27,7 @@ use crate::session::AtUpstream;
 mod assertion;
 pub(crate) mod canonical;
 mod encrypted;
+mod examine;
 mod fetched;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
@@ -258,6 +259,17 @@ impl SamlConnector {
         requested: Timestamp,
         answer: &Answer,
     ) -> Result<AssertedIdentity, Error> {
+        self.read_message(&decode(answer.single("SAMLResponse")?)?, request, requested, self.clock.now())
+    }
+
+    /// Reads a response as of a moment.
+    fn read_message(
+        &self,
+        message: &[u8],
+        request: Option<&str>,
+        requested: Timestamp,
+        now: Timestamp,
+    ) -> Result<AssertedIdentity, Error> {
         let idp = self.current_idp()?;
         let expected = assertion::Expected {
             issuer: idp.entity_id(),
@@ -267,11 +279,10 @@ impl SamlConnector {
             requested,
             is_forced: self.options.force_authn,
             contexts: &self.options.contexts,
-            now: self.clock.now(),
+            now,
             skew: self.clock_skew,
         };
-        let message = decode(answer.single("SAMLResponse")?)?;
-        let text = gate::check(&message, gate::MESSAGE)?;
+        let text = gate::check(message, gate::MESSAGE)?;
         let document = tree::parse(text)?;
         tree::check_response(&document)?;
         assertion::check_status(document.root_element())?;
@@ -371,6 +382,18 @@ impl RedirectConnector for SamlConnector {
 
     fn finish_unsolicited<'a>(&'a self, answer: &'a Answer) -> BoxFuture<'a, Result<AssertedIdentity, Error>> {
         Box::pin(async move { self.accept_unsolicited(answer) })
+    }
+
+    fn judge(&self, outcome: Result<(), &Error>) -> Checks {
+        super::trial::judged(&examine::STAGES, outcome)
+    }
+
+    fn examine(&self) -> BoxFuture<'_, Checks> {
+        Box::pin(std::future::ready(self.examine_metadata()))
+    }
+
+    fn try_captured<'a>(&'a self, document: &'a str) -> BoxFuture<'a, Option<Trial>> {
+        Box::pin(std::future::ready(Some(self.try_document(document))))
     }
 
     fn has_logout(&self) -> bool {

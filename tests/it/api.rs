@@ -4,6 +4,7 @@ mod accounts;
 mod attacks;
 mod bulk;
 mod companies;
+mod connectors;
 mod contact;
 mod coverage;
 mod escalation;

@@ -4,6 +4,7 @@ mod daemon;
 mod follow;
 mod init;
 mod offline;
+mod providers;
 mod trial;
 
 use std::io::Write;
@@ -81,6 +82,9 @@ const COMMANDS: &[&[&str]] = &[
     &["network"],
     &["network", "set"],
     &["network", "show"],
+    &["oidc"],
+    &["oidc", "attempts"],
+    &["oidc", "test"],
     &["policy"],
     &["policy", "diff"],
     &["policy", "import"],
@@ -96,6 +100,9 @@ const COMMANDS: &[&[&str]] = &[
     &["role", "show"],
     &["role", "update"],
     &["report"],
+    &["saml"],
+    &["saml", "attempts"],
+    &["saml", "test"],
     &["scim"],
     &["scim", "list"],
     &["scim", "log"],

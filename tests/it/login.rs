@@ -1,9 +1,11 @@
 //! The login flow through the whole gateway: passwords, lockout, sessions, providers, one-time links, forgery.
 
+mod attempts;
 mod beside_a_factor;
 mod change;
 mod counted;
 mod devices;
+mod discover;
 mod ended;
 mod enumeration;
 mod factors;
@@ -24,3 +26,4 @@ mod spared;
 mod spray;
 mod squatter;
 mod sso_only;
+mod trial;

@@ -418,6 +418,15 @@ fn of_scopes() -> Vec<Operation> {
 
 fn of_sources() -> Vec<Operation> {
     vec![
+        Operation::post("/api/v1/connectors/{id}", "`:test`: a link for a test sign-in, which opens no session")
+            .needs("`sources:update`")
+            .takes("")
+            .answers(201, "connector:text link:text expires_at:time"),
+        Operation::get("/api/v1/connectors/{id}/attempts", "The last attempts to sign in by a provider")
+            .needs("`sources:read`")
+            .query("outcome", "text")
+            .query("since", "text")
+            .lists("SignInAttempt"),
         Operation::get("/api/v1/sources", "Directories and provisioning connections")
             .needs("`sources:read`")
             .lists("Source"),

@@ -4,6 +4,10 @@ use serde_json::{Value, json};
 
 use crate::http::openapi::shape;
 
+/// An attempt to sign in by a provider.
+const ATTEMPT: &str = "number:count at:time outcome:text rule:text? reason:text? user:any asserted_name:text? \
+     ip_address:text? reference:text duration_us:count";
+
 /// Shapes by name. Members that an answer may have besides are not told.
 pub(super) fn shapes() -> Vec<(&'static str, Value)> {
     let lines = [
@@ -55,6 +59,7 @@ pub(super) fn shapes() -> Vec<(&'static str, Value)> {
             "number:count at:time request_id:text? method:text path:text status:count duration_us:count token:text \
              request:any answer:any",
         ),
+        ("SignInAttempt", ATTEMPT),
         ("EventKind", "name:text class:text recorded:text note:text?"),
         (
             "Entry",

@@ -7,7 +7,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::super::document::{Node, Value};
-use super::super::form::{Domain, HostPort, Percent, Quota, parse_duration, parse_size, render_duration, render_size};
+use super::super::form::{
+    Domain, HostPort, MailRoute, Percent, Quota, parse_duration, parse_size, render_duration, render_size,
+};
 use super::super::test::{Asked, TestSubject};
 use super::Section;
 use crate::model::{Network, RoleId, Scope, SourceId};
@@ -148,6 +150,10 @@ impl Parsed for Domain {
 
 impl Parsed for HostPort {
     const EXPECTED: &'static str = "must be HOST or HOST:PORT";
+}
+
+impl Parsed for MailRoute {
+    const EXPECTED: &'static str = "must be a domain such as \"example.com\", or an address";
 }
 
 impl Parsed for Network {

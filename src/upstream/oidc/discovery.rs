@@ -70,8 +70,7 @@ type Metadata = ProviderMetadata<
 /// # Errors
 /// `Unavailable` when it cannot be had; `Refused` when it is not this issuer's or points where it must not.
 pub(super) async fn fetch(outbound: &Outbound, issuer: &IssuerUrl, tenants: &[String]) -> Result<Provider, Error> {
-    let address = format!("{}/.well-known/openid-configuration", issuer.as_str().trim_end_matches('/'));
-    let address: Url = address.parse().map_err(|e| unavailable(format!("`{address}` is no address: {e}")))?;
+    let address = address(issuer)?;
     let document = get_json(outbound, &address, &Provenance::Administrator, "discovery document").await?;
     let provider = parse(document, issuer, tenants)?;
     // A description that leads where nobody may be asked must not take the place of a good one.
@@ -79,6 +78,12 @@ pub(super) async fn fetch(outbound: &Outbound, issuer: &IssuerUrl, tenants: &[St
         outbound.may_ask(endpoint, &provider.provenance()).map_err(|e| not_sent(e, what))?;
     }
     Ok(provider)
+}
+
+/// Where the description of `issuer` is.
+pub(super) fn address(issuer: &IssuerUrl) -> Result<Url, Error> {
+    let address = format!("{}/.well-known/openid-configuration", issuer.as_str().trim_end_matches('/'));
+    address.parse().map_err(|e| unavailable(format!("`{address}` is no address: {e}")))
 }
 
 /// Checks a description (Discovery section 4.3: its issuer is exactly the one that was asked, or the template of which
@@ -157,7 +162,12 @@ pub(super) async fn get_json(
     what: &str,
 ) -> Result<Map<String, Value>, Error> {
     let response = outbound.get(url, provenance, "application/json").await.map_err(|e| not_sent(e, what))?;
-    check_json(&response, what)?;
+    read_json(&response, what)
+}
+
+/// The JSON object of an answer.
+pub(super) fn read_json(response: &outbound::Response, what: &str) -> Result<Map<String, Value>, Error> {
+    check_json(response, what)?;
     super::json::parse_object(&response.body).map_err(|reason| unavailable(format!("the {what} is broken: {reason}")))
 }
 

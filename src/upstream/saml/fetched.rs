@@ -18,14 +18,15 @@ use super::{Addresses, AttributeNames, IdpMetadata, METADATA_TYPE, Options, Read
 use crate::audit::{Change, Event, EventKind, Housekeeping, Ledger, Outcome};
 use crate::clock::{Clock, Timestamp};
 use crate::error::Chain;
-use crate::http::outbound::{Outbound, Provenance};
+use crate::http::outbound::{self, Outbound, Provenance, Response};
 use crate::model::{Actor, OrganisationId, SourceId};
 use crate::secret::{IdSource, sha256};
 use crate::session::AtUpstream;
 use crate::store::{self, Table};
+use crate::upstream::trial::{check_clock, judged};
 use crate::upstream::{
-    Answer, AssertedIdentity, Delivery, Departure, Error, Health, LogoutMessage, LogoutRequest, RedirectConnector,
-    Start,
+    Answer, AssertedIdentity, Checks, Delivery, Departure, Error, Health, LogoutMessage, LogoutRequest,
+    RedirectConnector, Start, Trial,
 };
 
 /// How long after an attempt that was made for somebody who waits the next one is made.
@@ -236,11 +237,57 @@ impl Shared {
         }
     }
 
+    /// Asks for the document.
+    async fn ask(&self) -> Result<Response, outbound::Error> {
+        let accept = format!("{METADATA_TYPE}, application/xml;q=0.9, text/xml;q=0.8");
+        self.outbound.get(&self.settings.address, &Provenance::Administrator, &accept).await
+    }
+
+    /// Looks at the document as it is at its address now, whatever is in force.
+    async fn examine(&self) -> Checks {
+        const AFTER: [&str; 7] = ["entity", "certificates", "validity", "address", "signing", "decryption", "request"];
+        let (mut checks, address) = (Checks::default(), &self.settings.address);
+        let response = match self.ask().await {
+            Ok(response) if response.status.is_success() => response,
+            Ok(response) => {
+                checks.fail("reachable", format!("{address} answered {}", response.status));
+                checks.leave_open(&AFTER);
+                return checks;
+            }
+            Err(error) => {
+                checks.fail("reachable", format!("{address}: {}", Chain(&error)));
+                checks.leave_open(&AFTER);
+                return checks;
+            }
+        };
+        checks.pass("reachable", format!("metadata, {} bytes, at {address}", response.body.len()));
+        match address.scheme() {
+            "https" => checks.pass("tls", "the certificate is trusted"),
+            _ => checks.doubt("tls", "plain HTTP, which is for loopback only"),
+        }
+        check_clock(&mut checks, &response.headers, self.clock.now(), self.settings.clock_skew);
+        match IdpMetadata::parse_as(&response.body, &self.settings.reading) {
+            Ok(idp) => {
+                checks.pass("metadata", "complete");
+                checks.extend(self.build(idp).examine_metadata());
+            }
+            Err(error) => {
+                checks.fail("metadata", error.reason);
+                checks.leave_open(&AFTER);
+            }
+        }
+        checks
+    }
+
+    fn build(&self, idp: IdpMetadata) -> SamlConnector {
+        let FetchedSettings { id, public_url, clock_skew, attributes, domains, options, .. } = self.settings.clone();
+        let settings = Settings { id, public_url, idp, clock_skew, attributes, domains, options };
+        SamlConnector::new(settings, self.clock.clone(), self.ids.clone())
+    }
+
     /// Reads and takes the document; an error tells whether it was there and refused.
     async fn read_again(&self) -> Result<bool, (Error, bool)> {
-        let accept = format!("{METADATA_TYPE}, application/xml;q=0.9, text/xml;q=0.8");
-        let response = self.outbound.get(&self.settings.address, &Provenance::Administrator, &accept).await;
-        let response = response.map_err(|error| (unavailable(&error), false))?;
+        let response = self.ask().await.map_err(|error| (unavailable(&error), false))?;
         if !response.status.is_success() {
             let reason = format!("{} answered {}", self.settings.address, response.status);
             return Err((unavailable(&reason), false));
@@ -274,9 +321,7 @@ impl Shared {
         if let Some(connector) = self.inner.get() {
             return connector.replace_metadata(idp).map_err(|error| unavailable(&error));
         }
-        let FetchedSettings { id, public_url, clock_skew, attributes, domains, options, .. } = self.settings.clone();
-        let settings = Settings { id, public_url, idp, clock_skew, attributes, domains, options };
-        let connector = SamlConnector::new(settings, self.clock.clone(), self.ids.clone());
+        let connector = self.build(idp);
         // Somebody else may have been faster; theirs is as good.
         self.inner.get_or_init(|| connector);
         Ok(())
@@ -373,6 +418,23 @@ impl RedirectConnector for FetchedSaml {
             let result = connector.finish_unsolicited(answer).await;
             let again = self.has_new_keys(result.as_ref().err()).await;
             if again { connector.finish_unsolicited(answer).await } else { result }
+        })
+    }
+
+    fn judge(&self, outcome: Result<(), &Error>) -> Checks {
+        judged(&super::examine::STAGES, outcome)
+    }
+
+    fn examine(&self) -> BoxFuture<'_, Checks> {
+        Box::pin(self.0.examine())
+    }
+
+    fn try_captured<'a>(&'a self, document: &'a str) -> BoxFuture<'a, Option<Trial>> {
+        Box::pin(async move {
+            match self.connector().await {
+                Ok(connector) => connector.try_captured(document).await,
+                Err(error) => Some(Trial { checks: self.judge(Err(&error)), identity: None }),
+            }
         })
     }
 

@@ -27,8 +27,8 @@ const ADA: &str = "ada@example.org";
 const GRACE: &str = "grace@example.org";
 
 /// A gateway and a provider whose sessions are called `session-1`, `session-2`, … in the order of sign-ins.
-struct Stage {
-    gateway: TestGateway,
+pub(super) struct Stage {
+    pub gateway: TestGateway,
     base: String,
     sessions: Arc<AtomicU32>,
     network: Outbound,
@@ -37,7 +37,7 @@ struct Stage {
 
 impl Stage {
     /// With these lines in the provider's section.
-    async fn new(lines: &str) -> Self {
+    pub async fn new(lines: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let client = KnownClient {
@@ -77,6 +77,11 @@ impl Stage {
     /// Walks to the provider and gives the address that leads back.
     async fn answer(&self, browser: &mut Visitor, email: &str) -> String {
         let start = browser.get("/login/idp?return_to=/").await;
+        self.answer_to(&start, email).await
+    }
+
+    /// The address that leads back from the provider, to which this reply leads.
+    pub async fn answer_to(&self, start: &Reply, email: &str) -> String {
         assert_eq!(start.status, StatusCode::SEE_OTHER, "{}", start.text);
         let mut url: Url = start.location().parse().unwrap();
         url.query_pairs_mut().append_pair("login_hint", email);

@@ -62,7 +62,7 @@ impl Stage {
     }
 
     /// Walks to a provider and gives the form that comes back, unsent.
-    async fn answer_of(
+    pub async fn answer_of(
         &self,
         connector: &str,
         browser: &mut Visitor,
@@ -70,6 +70,11 @@ impl Stage {
         groups: &[&str],
     ) -> Vec<(String, String)> {
         let start = browser.get(&format!("/login/{connector}?return_to=/")).await;
+        self.answer_to(connector, &start, email, groups)
+    }
+
+    /// The form that comes back from a provider to which this reply leads, unsent.
+    pub fn answer_to(&self, connector: &str, start: &Reply, email: &str, groups: &[&str]) -> Vec<(String, String)> {
         assert_eq!(start.status, StatusCode::SEE_OTHER, "{}", start.text);
         let query = start.location().split_once('?').unwrap().1.to_owned();
         let field = |name: &str| {
@@ -110,7 +115,7 @@ impl Stage {
     }
 }
 
-async fn send_to(connector: &str, browser: &mut Visitor, form: &[(String, String)]) -> Reply {
+pub(super) async fn send_to(connector: &str, browser: &mut Visitor, form: &[(String, String)]) -> Reply {
     let fields: Vec<(&str, &str)> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     browser.post(&format!("/saml/{connector}/acs"), &fields).await
 }

@@ -1,0 +1,62 @@
+//! What a provider is seen by: its last attempts.
+
+use cleargate::clock::ManualClock;
+use cleargate::sandbox::saml::{Idp, IdpKey, KeyKind};
+use cleargate::secret::IdSource;
+use http::StatusCode;
+use serde_json::json;
+
+use super::{Ground, good, refused};
+use crate::support::gateway::START;
+
+const ATTEMPTS: &str = "/api/v1/connectors/entra/attempts";
+
+async fn ground() -> Ground {
+    let key = IdpKey::generate(KeyKind::EcdsaP256, "idp.example").unwrap();
+    let idp = Idp::new("http://127.0.0.1:7000", Vec::new(), key, ManualClock::new(START).clock(), IdSource::seeded(5));
+    let section = "[[saml]]\nid = \"entra\"\nmetadata = { file = \"entra.xml\" }\n";
+    Ground::with_files(section, &[("entra.xml", &idp.metadata())]).await
+}
+
+#[tokio::test]
+async fn attempts_are_shown_to_who_may_see_sources_and_to_nobody_else() {
+    let ground = ground().await;
+    let reader = ground.service(&["sources:read"]).await;
+    assert_eq!(good(reader.get(ATTEMPTS).await, StatusCode::OK), json!({"items": [], "next": null}));
+    let mut stranger = ground.test.visitor();
+    for _ in 0..3 {
+        stranger.post("/saml/entra/acs", &[("SAMLResponse", "AAAA")]).await;
+    }
+    let shown = good(reader.get(&format!("{ATTEMPTS}?outcome=failed&since=1h&limit=2")).await, StatusCode::OK);
+    let first = &shown["items"][0];
+    assert_eq!((&first["outcome"], &first["rule"], &first["number"]), (&json!("denied"), &json!("browser"), &json!(3)));
+    assert_eq!((&first["reference"], &first["ip_address"]), (&json!("test-request"), &json!("198.51.100.7")));
+    assert_eq!((&first["user"], &first["asserted_name"]), (&json!(null), &json!(null)));
+    let next = shown["next"].as_str().unwrap();
+    let rest = good(reader.get(&format!("{ATTEMPTS}?cursor={next}")).await, StatusCode::OK);
+    assert_eq!((rest["items"].as_array().unwrap().len(), &rest["next"]), (1, &json!(null)));
+    assert_eq!(good(reader.get(&format!("{ATTEMPTS}?outcome=success")).await, StatusCode::OK)["items"], json!([]));
+
+    refused(&reader.get(&format!("{ATTEMPTS}?outcome=perhaps")).await, 422, Some("outcome"));
+    refused(&reader.get(&format!("{ATTEMPTS}?since=soon")).await, 422, Some("since"));
+    refused(&reader.get("/api/v1/connectors/nobody/attempts").await, 404, None);
+    refused(&ground.service(&["users:read", "audit:read"]).await.get(ATTEMPTS).await, 403, None);
+    refused(&ground.nobody().get(ATTEMPTS).await, 401, None);
+}
+
+#[tokio::test]
+async fn who_may_change_sources_gets_a_link_for_a_test_and_nobody_else_does() {
+    let ground = ground().await;
+    let path = "/api/v1/connectors/entra:test";
+    let editor = ground.service(&["sources:update"]).await;
+    let made = good(editor.post(path, json!({})).await, StatusCode::CREATED);
+    assert!(made["link"].as_str().unwrap().starts_with("http://127.0.0.1:8080/login/trial?token="), "{made}");
+    assert_eq!((&made["connector"], &made["expires_at"]), (&json!("entra"), &json!("2026-11-22T08:10:00.000Z")));
+    let again = good(editor.post(path, json!({})).await, StatusCode::CREATED);
+    assert_ne!(made["link"], again["link"]);
+    refused(&editor.post(path, json!({"to": "somebody"})).await, 422, Some("to"));
+    refused(&editor.post("/api/v1/connectors/nobody:test", json!({})).await, 404, None);
+    refused(&editor.post("/api/v1/connectors/entra", json!({})).await, 404, None);
+    refused(&ground.service(&["sources:read"]).await.post(path, json!({})).await, 403, None);
+    refused(&ground.nobody().post(path, json!({})).await, 401, None);
+}

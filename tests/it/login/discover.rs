@@ -1,0 +1,199 @@
+//! Choice of a provider by the name that somebody types first.
+
+use http::StatusCode;
+
+use super::oidc;
+use super::provider::{Stage, send_to};
+use crate::support::gateway::{Reply, Visitor};
+
+const CONNECTORS: &str = r#"
+sign_in.break_glass = ["root@corp.example"]
+[[saml]]
+id = "corp"
+name = "Corp Staff"
+metadata = { file = "corp.xml" }
+route = ["corp.example", "bücher.example", "shared.example"]
+[[saml]]
+id = "other"
+name = "Other Staff"
+metadata = { file = "other.xml" }
+route = ["shared.example", "boss@corp.example"]
+[[saml]]
+id = "open"
+name = "Everybody"
+metadata = { file = "open.xml" }
+"#;
+
+const PASSWORD: &str = "violet anchors drift at noon";
+
+async fn stage() -> Stage {
+    Stage::with(CONNECTORS, &["corp", "other", "open"]).await
+}
+
+/// Types a name on the first page.
+async fn tell(browser: &mut Visitor, name: &str) -> Reply {
+    let asked = browser.get("/login?return_to=/reports").await;
+    assert_eq!(asked.status, StatusCode::OK);
+    assert!(!asked.text.contains("type=\"password\""), "the password is not asked for yet");
+    let csrf = asked.field("csrf");
+    browser.post("/login", &[("username", name), ("return_to", "/reports"), ("csrf", &csrf)]).await
+}
+
+/// To which provider a reply leads, by its port.
+fn leads_to(reply: &Reply) -> Option<&str> {
+    let rest = reply.location().strip_prefix("http://127.0.0.1:")?;
+    Some(rest.split('/').next().unwrap())
+}
+
+/// A page without what is different each time.
+fn bare(reply: &Reply, name: &str) -> String {
+    reply.text.replace(&reply.field("csrf"), "CSRF").replace(name, "NAME")
+}
+
+#[tokio::test]
+async fn a_domain_leads_to_its_provider_however_it_is_typed_and_from_there_to_a_session() {
+    let stage = stage().await;
+    for name in [
+        "ada@corp.example",
+        "ADA@CORP.Example",
+        " ada@corp.example. ",
+        "ada@bücher.example",
+        "ada@xn--bcher-kva.example",
+        "ada@BÜCHER.example",
+    ] {
+        let reply = tell(&mut stage.gateway.visitor(), name).await;
+        assert_eq!((reply.status, leads_to(&reply)), (StatusCode::SEE_OTHER, Some("7000")), "{name}");
+    }
+    let mut boss = stage.gateway.visitor();
+    let start = tell(&mut boss, "Boss@corp.example").await;
+    assert_eq!(leads_to(&start), Some("7001"), "a rule for the address goes before that of its domain");
+    let form = stage.answer_to("other", &start, "boss@corp.example", &[]);
+    let end = send_to("other", &mut boss, &form).await;
+    assert_eq!((end.status, end.location()), (StatusCode::SEE_OTHER, "/reports"));
+}
+
+#[tokio::test]
+async fn names_with_two_domains_and_domains_beside_a_known_one_lead_to_the_password() {
+    let stage = stage().await;
+    for name in [
+        "a@corp.example@evil.example",
+        "a@evil.example@corp.example",
+        "\"a@evil.example\"@corp.example",
+        "ada@sub.corp.example",
+        "ada@corp.example..",
+        "ada@notcorp.example",
+        "ada@corp%2eexample",
+        "@corp.example",
+        "corp.example",
+        "ada",
+    ] {
+        let reply = tell(&mut stage.gateway.visitor(), name).await;
+        assert_eq!(reply.status, StatusCode::OK, "{name}");
+        assert!(reply.text.contains("action=\"/login/password\""), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_name_and_one_with_a_password_here_get_the_same_page() {
+    let stage = stage().await;
+    stage.gateway.user("known@local.example", Some(PASSWORD)).await;
+    let mut browser = stage.gateway.visitor();
+    let known = tell(&mut browser, "known@local.example").await;
+    let unknown = tell(&mut browser, "stranger@nowhere.example").await;
+    assert_eq!(known.status, unknown.status);
+    assert_eq!(bare(&known, "known@local.example"), bare(&unknown, "stranger@nowhere.example"));
+    let names = |reply: &Reply| reply.headers.keys().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(names(&known), names(&unknown));
+    for page in [&known.text, &browser.get("/login").await.text, &browser.get("/login?with=password").await.text] {
+        assert!(!page.contains("Corp Staff") && !page.contains("Other Staff"), "whose people come here is not told");
+        assert!(page.contains("Everybody"), "who is sent there by no name can choose it");
+    }
+    let csrf = known.field("csrf");
+    let fields =
+        [("username", "known@local.example"), ("password", PASSWORD), ("csrf", &csrf), ("return_to", "/reports")];
+    let signed_in = browser.post("/login/password", &fields).await;
+    assert_eq!((signed_in.status, signed_in.location()), (StatusCode::SEE_OTHER, "/reports"), "{}", signed_in.text);
+}
+
+#[tokio::test]
+async fn several_connectors_of_one_domain_are_a_choice_of_those() {
+    let stage = stage().await;
+    let mut browser = stage.gateway.visitor();
+    let page = tell(&mut browser, "ada@shared.example").await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(page.text.contains("Corp Staff") && page.text.contains("Other Staff") && !page.text.contains("Everybody"));
+    let onward =
+        page.text.split("href=\"/login/other").nth(1).unwrap().split('"').next().unwrap().replace("&amp;", "&");
+    let start = browser.get(&format!("/login/other{onward}")).await;
+    assert_eq!(leads_to(&start), Some("7001"));
+}
+
+#[tokio::test]
+async fn hints_skip_the_page_and_the_password_can_always_be_asked_for() {
+    let stage = stage().await;
+    stage.gateway.user("root@corp.example", Some(PASSWORD)).await;
+    let mut browser = stage.gateway.visitor();
+    let hinted = browser.get("/login?login_hint=ada%40corp.example&return_to=/reports").await;
+    assert_eq!(hinted.location(), "/login/corp?return_to=%2Freports&login_hint=ada%40corp.example");
+    assert_eq!(leads_to(&browser.get(hinted.location()).await), Some("7000"));
+    let chosen = browser.get("/login?connector=open").await;
+    assert_eq!(chosen.location(), "/login/open?return_to=%2F");
+    let unknown = browser.get("/login?login_hint=ada%40nowhere.example").await;
+    assert!(
+        unknown.text.contains("action=\"/login/password\"") && unknown.text.contains("value=\"ada@nowhere.example\"")
+    );
+    assert!(
+        browser.get("/login?connector=nobody").await.text.contains("action=\"/login\""),
+        "a hint to nothing is none"
+    );
+    assert!(browser.get("/login?login_hint=a&login_hint=b").await.text.contains("action=\"/login\""), "two are none");
+    let address = browser.get("/login?return_to=//evil.example&login_hint=ada%40corp.example").await;
+    assert_eq!(address.location(), "/login/corp?return_to=%2F&login_hint=ada%40corp.example");
+
+    // The account for emergencies is of a domain that leads elsewhere.
+    for path in ["/login?with=password", "/login?with=password&login_hint=root%40corp.example"] {
+        let form = browser.get(path).await;
+        let csrf = form.field("csrf");
+        let fields = [("username", "root@corp.example"), ("password", PASSWORD), ("csrf", &csrf), ("return_to", "/")];
+        assert_eq!(browser.post("/login/password", &fields).await.status, StatusCode::SEE_OTHER, "{path}");
+    }
+    assert!(browser.get("/login").await.text.contains("/login?with=password"), "the page leads to it");
+}
+
+#[tokio::test]
+async fn the_form_is_of_this_browser_and_has_one_name() {
+    let stage = stage().await;
+    let mut browser = stage.gateway.visitor();
+    let forged = browser.post("/login", &[("username", "ada@corp.example"), ("csrf", "AAAA")]).await;
+    assert_eq!((forged.status, leads_to(&forged)), (StatusCode::FORBIDDEN, None));
+    let csrf = forged.field("csrf");
+    let twice = [("username", "ada@corp.example"), ("username", "eve@other.example"), ("csrf", csrf.as_str())];
+    assert_eq!(browser.post("/login", &twice).await.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn without_rules_the_page_is_as_it_was() {
+    let lines = "[[saml]]\nid = \"corp\"\nname = \"Corp Staff\"\nmetadata = { file = \"corp.xml\" }\ndomains = [\"corp.example\"]";
+    let stage = Stage::with(lines, &["corp"]).await;
+    let page = stage.gateway.visitor().get("/login").await;
+    assert!(page.text.contains("action=\"/login/password\"") && page.text.contains("Corp Staff"), "{}", page.text);
+}
+
+#[tokio::test]
+async fn the_name_goes_on_to_the_provider() {
+    let stage = oidc::Stage::new("route = [\"example.org\"]").await;
+    let mut browser = stage.gateway.visitor();
+    let start = tell(&mut browser, "ada@example.org").await;
+    let url: url::Url = start.location().parse().unwrap();
+    let hints: Vec<_> =
+        url.query_pairs().filter(|(name, _)| name == "login_hint").map(|(_, hint)| hint.into_owned()).collect();
+    assert_eq!(hints, ["ada@example.org"]);
+    // Nothing else of the request can be chosen by it.
+    let sly = browser.get("/login/idp?login_hint=x%26redirect_uri%3Dhttps%3A%2F%2Fevil.example").await;
+    let url: url::Url = sly.location().parse().unwrap();
+    let addresses: Vec<_> =
+        url.query_pairs().filter(|(name, _)| name == "redirect_uri").map(|(_, a)| a.into_owned()).collect();
+    assert_eq!(addresses, ["http://127.0.0.1:8080/oidc/idp/callback"]);
+    let without = browser.get("/login/idp?login_hint=a%0d%0ab").await;
+    assert!(!without.location().contains("login_hint"), "{}", without.location());
+}
