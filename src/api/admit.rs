@@ -25,8 +25,7 @@ impl Gate {
 
     /// Refuses members what administers, whatever they hold: that is for staff.
     async fn check_realm(&self, parts: &Parts) -> Result<(), Error> {
-        let signed_in: Option<&Box<SignedIn>> = parts.extensions.get();
-        let realm = match (signed_in, parts.extensions.get()) {
+        let realm = match (parts.extensions.get::<Box<SignedIn>>(), parts.extensions.get()) {
             (Some(signed_in), _) => signed_in.user.realm(),
             (None, Some(Actor::Token { user: Some(user), .. })) => {
                 self.1.find_ready_user(*user).await?.map(|user| user.realm()).unwrap_or_default()

@@ -49,6 +49,11 @@ impl Directory {
         Err(Error::OtherRealm { realm: existing.realm() })
     }
 
+    /// Whether a source or connector is of the account's realm.
+    pub fn is_of_realm(&self, source: &SourceId, user: &User) -> bool {
+        self.realms.0.get(source).copied().unwrap_or_default() == user.realm()
+    }
+
     /// Makes an account that is about to be made one of this realm.
     pub(crate) fn stage_realm(&self, change: &mut Change, staged: Staged, realm: Realm) -> Result<Staged, Error> {
         if staged.user.realm() == realm {

@@ -62,13 +62,15 @@ impl directory::Belongings for Belongings {
         })
     }
 
-    fn hand_over<'a>(&'a self, change: &'a mut Change, user: UserId) -> BoxFuture<'a, Result<usize, store::Error>> {
+    fn hand_over<'a>(&'a self, change: &'a mut Change, user: &'a User) -> BoxFuture<'a, Result<usize, store::Error>> {
         Box::pin(async move {
-            self.factors.remove_in(change, user).await?;
-            // Links to choose another one end with it.
-            self.credentials.forget_in(change, user);
-            self.lockout.forget_known_in(change, user);
-            self.shut(change, user).await
+            self.factors.remove_in(change, user.id).await?;
+            if !user.is_by_hand() {
+                // Links to choose another one end with it.
+                self.credentials.forget_in(change, user.id);
+            }
+            self.lockout.forget_known_in(change, user.id);
+            self.shut(change, user.id).await
         })
     }
 

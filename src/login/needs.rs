@@ -36,19 +36,35 @@ impl Login {
     /// by whatever they have.
     pub(super) async fn check_sso(&self, change: &mut Change, pending: &Pending, user: &User) -> Result<(), Error> {
         let is_sso = matches!(&pending.first, First::Upstream { method: Method::OpenIdConnect | Method::Saml, .. });
-        if is_sso || self.breaks_glass(user) {
+        if is_sso {
             return Ok(());
         }
-        let by = if self.requires_sso {
-            "the configuration"
-        } else if self.services.factors.demands_in(change, user.id).await?.sso {
-            "an administrator"
-        } else if self.services.access.requires_sso(user.id).await.map_err(|e| Error::Unavailable(e.to_string()))? {
-            "a role"
-        } else {
-            return Ok(());
-        };
-        Err(Error::refused("require-sso", format!("{by} requires single sign-on")))
+        match self.requires_sso_of(change, user).await? {
+            Some(by) => Err(Error::refused("require-sso", format!("{by} requires single sign-on"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Who requires single sign-on of somebody, in words; `None` where any way in will do.
+    ///
+    /// # Errors
+    /// `Store`, `Unavailable`.
+    pub async fn sso_demanded_by(&self, user: &User) -> Result<Option<&'static str>, Error> {
+        self.requires_sso_of(&mut self.services.ledger.change(), user).await
+    }
+
+    async fn requires_sso_of(&self, change: &mut Change, user: &User) -> Result<Option<&'static str>, Error> {
+        if self.breaks_glass(user) {
+            return Ok(None);
+        }
+        if self.requires_sso {
+            return Ok(Some("the configuration"));
+        }
+        if self.services.factors.demands_in(change, user.id).await?.sso {
+            return Ok(Some("an administrator"));
+        }
+        let by_role = self.services.access.requires_sso(user.id).await;
+        Ok(by_role.map_err(|error| Error::Unavailable(error.to_string()))?.then_some("a role"))
     }
 
     /// Whether the configuration names an account for emergencies, when single sign-on does not work.

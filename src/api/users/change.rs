@@ -135,6 +135,9 @@ pub(super) async fn reset_link(api: &Api, caller: &Caller, name: &str, mut field
     if !api.services.login.keeps_password(&user) {
         return Err(refused("the password of this account is kept by a directory; set it there"));
     }
+    if let Some(by) = api.services.login.sso_demanded_by(&user).await? {
+        return Err(refused(&format!("{by} requires single sign-on of this account: a password would not let it in")));
+    }
     let to = if is_sent { Some(api.recipient(&user)?) } else { None };
     let link = api.services.login.reset_link(&permit, &user, to.as_ref()).await?;
     if is_sent && !link.is_posted {

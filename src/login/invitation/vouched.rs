@@ -37,7 +37,7 @@ impl Login {
         let shut_out = self.services.access.shut_out(user.id, visit.circumstance.address, None).await;
         let is_shut_out = shut_out.map_err(|error| Error::Unavailable(error.to_string()))?.is_some();
         // What does not open a session uses nothing up; why it does not is told later.
-        if is_shut_out || user.external_id(connector).is_some() {
+        if is_shut_out || user.external_id(connector).is_some() || !directory.is_of_realm(connector, &user) {
             return Ok(());
         }
         let Some((id, invitation)) = self.waiting_of(user.id).await? else { return Ok(()) };

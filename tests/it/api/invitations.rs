@@ -293,6 +293,7 @@ async fn an_invitation_that_would_open_no_session_is_not_used_up() {
     let (_, link) = invite(&root, json!({"email": "ada@example.org"})).await;
     good(root.post("/api/v1/users/ada@example.org:demand", json!({"requires_sso": true})).await, StatusCode::OK);
     assert_eq!(accept(&mut ground.test.visitor(), &link, "", CHOSEN).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(ground.test.visitor().get(&link).await.status, StatusCode::OK);
     let shown = account(&ground, "ada@example.org").await;
     assert_eq!((&shown["status"], &shown["has_password"]), (&json!("invited"), &json!(false)));
     good(root.post("/api/v1/users/ada@example.org:demand", json!({"requires_sso": false})).await, StatusCode::OK);

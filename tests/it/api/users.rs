@@ -254,3 +254,15 @@ async fn an_administrator_demands_another_password_and_nothing_else_works_before
     good(ground.root().patch("/api/v1/users/ada", json!({"must_change_password": false})).await, StatusCode::OK);
     assert_eq!(ground.test.visitor().sign_in("ada", PASSWORD).await.location(), "/");
 }
+
+#[tokio::test]
+async fn no_link_to_choose_a_password_is_made_for_who_must_use_single_sign_on() {
+    let ground = Ground::new().await;
+    let root = ground.root();
+    ground.user("ada", &[]).await;
+    good(root.post("/api/v1/users/ada:reset-password", json!({})).await, StatusCode::CREATED);
+    good(root.post("/api/v1/users/ada:demand", json!({"requires_sso": true})).await, StatusCode::OK);
+    let reply = root.post("/api/v1/users/ada:reset-password", json!({})).await;
+    refused(&reply, 409, None);
+    assert!(reply.text.contains("single sign-on"), "{}", reply.text);
+}

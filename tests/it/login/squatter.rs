@@ -174,19 +174,28 @@ async fn an_address_that_nobody_vouches_for_gives_no_role() {
     assert_eq!(roles(&mut browser).await, json!(["viewer"]));
 }
 
+/// A program with every right at the management surface.
+async fn administrator(stage: &Stage) -> crate::support::gateway::Visitor {
+    let gateway = &stage.gateway;
+    let kind = cleargate::model::TokenKind::Management(vec!["*:*".parse().unwrap()], None, None);
+    let secret = gateway.gateway.tokens().create(&gateway.task(), "x", kind, None).await.unwrap().0;
+    let mut root = gateway.visitor().at(cleargate::api::router(gateway.gateway.api()));
+    root.headers.insert("authorization", format!("Bearer {}", secret.expose()).parse().unwrap());
+    root
+}
+
+async fn invite(root: &mut crate::support::gateway::Visitor, address: &str) {
+    let body = axum::body::Body::from(json!({"email": address, "role": "viewer"}).to_string());
+    let reply = root.send(http::Method::POST, "/api/v1/invitations", Some("application/json"), body).await;
+    assert_eq!(reply.status, StatusCode::CREATED, "{}", reply.text);
+}
+
 #[tokio::test]
 async fn who_was_invited_accepts_by_the_word_of_a_provider_that_is_trusted_for_the_address_and_of_no_other() {
     let stage = stage().await;
-    let mut root = stage.gateway.visitor().at(cleargate::api::router(stage.gateway.gateway.api()));
-    let secret = {
-        let kind = cleargate::model::TokenKind::Management(vec!["*:*".parse().unwrap()], None, None);
-        stage.gateway.gateway.tokens().create(&stage.gateway.task(), "x", kind, None).await.unwrap().0
-    };
-    root.headers.insert("authorization", format!("Bearer {}", secret.expose()).parse().unwrap());
+    let mut root = administrator(&stage).await;
     for address in ["ada@example.org", "eve@elsewhere.example"] {
-        let body = axum::body::Body::from(json!({"email": address, "role": "viewer"}).to_string());
-        let reply = root.send(http::Method::POST, "/api/v1/invitations", Some("application/json"), body).await;
-        assert_eq!(reply.status, StatusCode::CREATED, "{}", reply.text);
+        invite(&mut root, address).await;
     }
     // `partner` vouches for no domain: nobody's account is theirs to accept.
     assert_eq!(first(&stage, "partner", "eve@elsewhere.example").await.status, StatusCode::FORBIDDEN);
@@ -213,6 +222,9 @@ async fn a_connector_of_members_signs_in_to_no_account_of_staff() {
     stage.gateway.user("ada@example.org", Some("violet anchor under seven bridges")).await;
     assert_eq!(first(&stage, "corp", "ada@example.org").await.status, StatusCode::FORBIDDEN);
     assert_eq!(rule(&stage).await, "realm");
+    invite(&mut administrator(&stage).await, "new@example.org").await;
+    assert_eq!(first(&stage, "corp", "new@example.org").await.status, StatusCode::FORBIDDEN);
+    assert_eq!(stage.find("new@example.org").await.unwrap().status, cleargate::model::Status::Invited);
     assert_eq!(first(&stage, "corp", "mia@example.org").await.status, StatusCode::SEE_OTHER);
     assert_eq!(stage.find("mia@example.org").await.unwrap().realm(), cleargate::model::Realm::Member);
     assert_eq!(first(&stage, "corp", "mia@example.org").await.status, StatusCode::SEE_OTHER, "and again");
