@@ -349,11 +349,12 @@ async fn keys_are_followed_and_a_transmitter_that_cannot_be_asked_is_told_to_com
     let (mut ada, _) = stage.signed_in(ADA).await;
     stage.tell("1", &format!("{CAEP}/session-revoked"), &stage.person("nobody")).await;
     let second = std::sync::Arc::new(cleargate::sandbox::openid::SigningKey::es256("second").unwrap());
-    stage.provider.rotate(std::sync::Arc::clone(&second));
     let mut by_second = second.header();
     by_second.insert("typ".into(), json!("secevent+jwt"));
     let claims = stage.claims("2", &format!("{CAEP}/session-revoked"), &stage.person("sub-ada"));
     let token = signed(&second, &by_second, &claims);
+    assert_eq!(stage.push(&token).await.json()["err"], "invalid_key");
+    stage.provider.rotate(std::sync::Arc::clone(&second));
     // Unknown keys make us ask at most once in half a minute.
     assert_eq!(stage.push(&token).await.json()["err"], "invalid_key");
     stage.advance(Duration::from_secs(31));
