@@ -232,7 +232,12 @@ impl OidcConnector {
     }
 
     async fn provider(&self) -> Result<Arc<Provider>, Error> {
-        let fetch = discovery::fetch(&self.outbound, &self.issuer, &self.settings.tenants);
+        let fetch = async {
+            let provider = discovery::fetch(&self.outbound, &self.issuer, &self.settings.tenants).await?;
+            // One that we cannot use must not take the place of a good one.
+            self.client(&provider)?;
+            Ok(provider)
+        };
         self.provider.find(|_| true, fetch).await
     }
 
