@@ -342,3 +342,19 @@ fn reports_are_written_and_practice_is_looked_through() {
     assert!(code == 0 && told.contains("2 active users may give roles"), "{code} {told}{err}");
     assert_eq!(daemon.object(&["doctor", "--access"])["severe"], 0);
 }
+
+#[test]
+fn attempts_and_links_for_tests_come_from_the_daemon() {
+    let metadata = "metadata = { url = \"http://127.0.0.1:9/metadata\" }";
+    let daemon = Daemon::start(&format!("[[saml]]\nid = \"entra\"\n{metadata}"));
+    assert_eq!(daemon.list(&["saml", "attempts", "entra"]), Vec::<Value>::new());
+    assert_eq!(daemon.run(&["saml", "attempts", "nobody"]).0, 5);
+    let made = daemon.object(&["saml", "test", "entra", "--sign-in"]);
+    assert!(made["link"].as_str().unwrap().starts_with("http://127.0.0.1:8080/login/trial?token="), "{made}");
+    let (code, out, hint) = daemon.run(&["saml", "test", "entra", "--sign-in"]);
+    assert!(code == 0 && out.lines().count() == 1 && hint.contains("once"), "{out}{hint}");
+    assert_eq!(daemon.run(&["oidc", "test", "nobody", "--sign-in"]).0, 5);
+    // What is tried is the file, and the provider of this one is not there.
+    let (code, out, _) = daemon.run(&["saml", "test", "entra"]);
+    assert!(code == 1 && out.contains("FAIL  reachable"), "{out}");
+}

@@ -1,5 +1,6 @@
 //! The pages in a real browser: by keyboard, in light and dark, with and without scripts, by the rules of WCAG 2.2 AA.
 
+mod choosing;
 mod factors;
 mod providers;
 
