@@ -71,6 +71,7 @@ pub use invitation::{Invitation, InvitationId, InvitationLink, InvitationState, 
 pub use link::ResetLink;
 pub use return_to::ReturnTo;
 pub use routes::{routes, table};
+pub use signals::Barring;
 pub use signals::Heard;
 pub use trial::TestLink;
 
@@ -401,6 +402,11 @@ impl Login {
     #[must_use]
     pub fn inviting_for(self, invitations_last: Duration) -> Self {
         Self { invitations_last, ..self }
+    }
+
+    /// Whether people sign in by a provider of this id.
+    pub fn has_connector(&self, id: &SourceId) -> bool {
+        self.connectors.contains_key(id)
     }
 
     /// Who is behind a browser, for the surfaces that serve browsers.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::admit::Caller;
 use super::fields::{Fields, Params};
 use super::{Api, Error, render};
-use crate::login::{Ended, SignInAttempt};
+use crate::login::{Barring, Ended, SignInAttempt};
 use crate::model::SourceId;
 
 /// `GET /connectors/{id}/attempts?outcome=&since=&limit=&cursor=`: newest first. `outcome` is one of the words, or
@@ -27,6 +27,8 @@ pub(super) async fn attempts(
     let page = params.page::<u64>()?;
     params.end()?;
     api.permit(&caller, "sources:read", None).await?;
+    // True causes, names and addresses are told to who may read them in the ledger.
+    api.permit(&caller, "audit:read", None).await?;
     api.check_sees_all(&caller).await?;
     let missing = || Error::NotFound { what: "connector" };
     let id: SourceId = id.parse().map_err(|_| missing())?;
@@ -37,25 +39,61 @@ pub(super) async fn attempts(
 }
 
 /// `POST /connectors/{id}:test`: a link that leads once through a sign-in which opens no session, told this once.
+/// `POST /connectors/{id}:admit`: lets somebody in again of whom the provider told that the account there is disabled.
 pub(super) async fn act(
     State(api): State<Api>,
     caller: Caller,
     Path(id): Path<String>,
     fields: Fields,
 ) -> Result<Response, Error> {
+    let (id, verb) = id.split_once(':').unwrap_or((id.as_str(), ""));
+    let id: SourceId = id.parse().map_err(|_| Error::NotFound { what: "connector" })?;
+    match verb {
+        "admit" => admit(&api, &caller, &id, fields).await,
+        "test" => test(&api, &caller, &id, fields).await,
+        _ => Err(Error::NotFound { what: "address; `POST /connectors/{id}:test` and `:admit` are some" }),
+    }
+}
+
+async fn test(api: &Api, caller: &Caller, id: &SourceId, fields: Fields) -> Result<Response, Error> {
     fields.end()?;
-    let permit = api.permit(&caller, "sources:update", None).await?;
-    api.check_sees_all(&caller).await?;
-    let verb = Error::NotFound { what: "address; `POST /connectors/{id}:test` is one" };
+    let permit = api.permit(caller, "sources:update", None).await?;
+    api.check_sees_all(caller).await?;
     let missing = || Error::NotFound { what: "connector" };
-    let id: SourceId = id.strip_suffix(":test").ok_or(verb)?.parse().map_err(|_| missing())?;
-    let link = api.services.login.test_link(&permit, &id).await?.ok_or_else(missing)?;
+    let link = api.services.login.test_link(&permit, id).await?.ok_or_else(missing)?;
     let body = json!({
         "connector": id.to_string(),
         "link": format!("{}{}", api.services.public_url, link.path.expose()),
         "expires_at": link.until.to_string(),
     });
     Ok(render::answer(StatusCode::CREATED, &body))
+}
+
+/// One of `user`, an account; `name`, what the provider calls somebody; `email`, their address there.
+async fn admit(api: &Api, caller: &Caller, id: &SourceId, mut fields: Fields) -> Result<Response, Error> {
+    let named = (fields.text("user")?, fields.text("name")?, fields.text("email")?);
+    fields.end()?;
+    let permit = api.permit(caller, "sources:update", None).await?;
+    api.check_sees_all(caller).await?;
+    if !api.services.login.has_connector(id) {
+        return Err(Error::NotFound { what: "connector" });
+    }
+    let whom = match named {
+        (Some(user), None, None) => {
+            let user = api.user(caller, &user).await?;
+            if caller.signed_in.as_ref().is_some_and(|signed_in| signed_in.user.id == user.id) {
+                let detail = "what a provider told of you is for somebody else to lift".to_owned();
+                return Err(Error::Forbidden { detail });
+            }
+            api.check_rank(caller, user.id).await?;
+            Barring::Account(Box::new(user))
+        }
+        (None, Some(name), None) => Barring::Subject(name),
+        (None, None, Some(email)) => Barring::Email(email),
+        _ => return Err(Error::invalid("user", "name one: `user`, `name` or `email`")),
+    };
+    let admitted = api.services.login.lift(&permit, id, &whom).await?;
+    Ok(render::answer(StatusCode::OK, &json!({"connector": id.to_string(), "admitted": admitted})))
 }
 
 /// The ends that are asked for.

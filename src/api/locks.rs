@@ -42,12 +42,10 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller, mut params: Par
     Ok(render::page(locks.iter().filter(is_seen).map(show).collect(), next))
 }
 
-/// `DELETE /locks/{user}`: unlocks and forgets, and lets in again whom a provider told to be disabled there. An account
-/// that is not locked is no error.
+/// `DELETE /locks/{user}`: unlocks and forgets. An account that is not locked is no error.
 pub(super) async fn clear(State(api): State<Api>, caller: Caller, Path(user): Path<String>) -> Result<Response, Error> {
     let permit = api.permit(&caller, "locks:delete", None).await?;
     let user = api.user(&caller, &user).await?;
-    let is_unlocked = api.services.lockout.clear(&permit, user.id, &user.user_name).await?;
-    let cleared = api.services.login.lift(&permit, &user).await? || is_unlocked;
+    let cleared = api.services.lockout.clear(&permit, user.id, &user.user_name).await?;
     Ok(render::answer(StatusCode::OK, &json!({"user": render::brief(&user), "cleared": cleared})))
 }

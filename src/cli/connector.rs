@@ -3,7 +3,7 @@
 mod trial;
 
 use clap::{Args, Subcommand};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use super::client::{Client, path};
 use super::output::{Output, plain};
@@ -11,6 +11,11 @@ use super::{Failure, Options};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum SamlCommand {
+    /// Let somebody in again of whom the provider told that the account there is disabled or purged
+    #[command(after_help = "Undoes what signals told until now; later ones count again.\n\n\
+                            Examples:\n  cleargate saml admit entra --user ada@example.com\n  \
+                            cleargate saml admit entra --email new.hire@example.com")]
+    Admit(Admit),
     /// Show the last attempts to sign in by a SAML provider, newest first, with the true reason of those that failed
     #[command(
         after_help = "The last 100 since the daemon started, of which at most 20 are answers to nothing that was begun here.\n\
@@ -28,6 +33,11 @@ pub(super) enum SamlCommand {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum OidcCommand {
+    /// Let somebody in again of whom the provider told that the account there is disabled or purged
+    #[command(after_help = "Undoes what signals told until now; later ones count again.\n\n\
+                            Examples:\n  cleargate oidc admit okta --user ada@example.com\n  \
+                            cleargate oidc admit okta --email new.hire@example.com")]
+    Admit(Admit),
     /// Show the last attempts to sign in by an OpenID provider, newest first, with the true reason of those that failed
     #[command(
         after_help = "The last 100 since the daemon started, of which at most 20 are answers to nothing that was begun here.\n\
@@ -40,6 +50,23 @@ pub(super) enum OidcCommand {
                             Examples:\n  cleargate oidc test google\n  cleargate oidc test google --config ./new.toml --json\n  \
                             cleargate oidc test google --sign-in")]
     Test(trial::OidcTest),
+}
+
+/// Who is let in again.
+#[derive(Args, Debug)]
+#[group(id = "whom", required = true, multiple = false, args = ["user", "name", "email"])]
+pub(super) struct Admit {
+    /// The connector's id
+    connector: String,
+    /// An account here, by user name or id
+    #[arg(long)]
+    user: Option<String>,
+    /// What the provider calls the person: `sub`, `NameID`
+    #[arg(long)]
+    name: Option<String>,
+    /// The person's address at the provider, with or without an account here
+    #[arg(long)]
+    email: Option<String>,
 }
 
 /// Which attempts.
@@ -57,6 +84,7 @@ pub(super) struct Attempts {
 
 pub(super) async fn run_saml(command: SamlCommand, options: &Options, output: &Output) -> Result<(), Failure> {
     match command {
+        SamlCommand::Admit(arguments) => admit(&arguments, &Client::open(options)?, output).await,
         SamlCommand::Attempts(arguments) => attempts(&arguments, &Client::open(options)?, output).await,
         SamlCommand::Test(arguments) => trial::saml(&arguments, options, output).await,
     }
@@ -64,9 +92,24 @@ pub(super) async fn run_saml(command: SamlCommand, options: &Options, output: &O
 
 pub(super) async fn run_oidc(command: OidcCommand, options: &Options, output: &Output) -> Result<(), Failure> {
     match command {
+        OidcCommand::Admit(arguments) => admit(&arguments, &Client::open(options)?, output).await,
         OidcCommand::Attempts(arguments) => attempts(&arguments, &Client::open(options)?, output).await,
         OidcCommand::Test(arguments) => trial::oidc(&arguments, options, output).await,
     }
+}
+
+async fn admit(arguments: &Admit, client: &Client, output: &Output) -> Result<(), Failure> {
+    let whom = [("user", &arguments.user), ("name", &arguments.name), ("email", &arguments.email)];
+    let body: Map<String, Value> =
+        whom.iter().filter_map(|(key, text)| Some(((*key).to_owned(), json!(text.as_ref()?)))).collect();
+    let answer = client.post(&path("connectors", &arguments.connector, ":admit"), &Value::Object(body)).await?;
+    if output.is_json() {
+        return output.line(&answer.to_string());
+    }
+    let is_admitted = answer.get("admitted").and_then(Value::as_bool).unwrap_or(false);
+    let told = if is_admitted { "may sign in by this provider again" } else { "was not kept out by this provider" };
+    let who = whom.iter().find_map(|(_, text)| text.as_deref()).unwrap_or_default();
+    output.line(&format!("{} {told}", plain(&Value::from(who))))
 }
 
 async fn attempts(arguments: &Attempts, client: &Client, output: &Output) -> Result<(), Failure> {

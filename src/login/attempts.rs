@@ -5,7 +5,8 @@
 //! commits that are made all the same (`session.create`, `assertion.refuse`); it has no index by connector, and reading it
 //! backwards for one would be work without bound.
 //!
-//! A flood must not push out what is sought either: answers that belong to no sign-in begun here have a few places only.
+//! A flood must not push out what is sought either. Anybody can begin a sign-in and answer it with nonsense, so what a provider
+//! has vouched for gives way to nothing else, and answers that belong to no sign-in begun here have a few places only.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -22,6 +23,8 @@ use crate::upstream::AssertedIdentity;
 pub const MAX_ATTEMPTS: usize = 100;
 /// How many of them may be answers to nothing that was begun here.
 pub const MAX_STRAYS: usize = 20;
+/// How many answers to what was begun here, for which no provider vouched, are kept at least beside those for which one did.
+const MIN_BEGUN: usize = 30;
 
 /// How an attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +82,18 @@ pub struct SignInAttempt {
     pub reference: String,
     /// How long our part took.
     pub took: Duration,
-    is_stray: bool,
+    standing: Standing,
+}
+
+/// What an answer had to show for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// A browser had begun it here.
+    Begun,
+    /// Nothing.
+    Stray,
+    /// The provider's word was verified, and not for the second time.
+    Vouched,
 }
 
 /// What became known of an attempt on its way.
@@ -114,14 +128,23 @@ impl Ring {
     fn push(&mut self, mut entry: SignInAttempt) {
         self.newest += 1;
         entry.number = self.newest;
-        if entry.is_stray && self.entries.iter().filter(|kept| kept.is_stray).count() >= MAX_STRAYS {
-            let oldest = self.entries.iter().position(|kept| kept.is_stray);
-            oldest.and_then(|oldest| self.entries.remove(oldest));
-        }
         self.entries.push_back(entry);
-        if self.entries.len() > MAX_ATTEMPTS {
-            self.entries.pop_front();
+        if self.count(Standing::Stray) > MAX_STRAYS {
+            self.remove_oldest(Standing::Stray);
         }
+        if self.entries.len() > MAX_ATTEMPTS {
+            let gives_way = if self.count(Standing::Begun) > MIN_BEGUN { Standing::Begun } else { Standing::Vouched };
+            self.remove_oldest(gives_way);
+        }
+    }
+
+    fn count(&self, standing: Standing) -> usize {
+        self.entries.iter().filter(|entry| entry.standing == standing).count()
+    }
+
+    fn remove_oldest(&mut self, standing: Standing) {
+        let oldest = self.entries.iter().position(|entry| entry.standing == standing);
+        oldest.and_then(|oldest| self.entries.remove(oldest));
     }
 }
 
@@ -175,6 +198,12 @@ impl Login {
                 (Ended::Failure, Some("unavailable"), Some(cut(&error.to_string())))
             }
         };
+        let standing = match (&seen.subject, rule) {
+            (Some(_), Some("replay")) => Standing::Begun,
+            (Some(_), _) => Standing::Vouched,
+            (None, _) if seen.is_ours => Standing::Begun,
+            (None, _) => Standing::Stray,
+        };
         let entry = SignInAttempt {
             number: 0,
             at: self.services.clock.now(),
@@ -186,7 +215,7 @@ impl Login {
             address: visit.circumstance.address,
             reference: visit.circumstance.request_id.clone().unwrap_or_default(),
             took,
-            is_stray: !seen.is_ours,
+            standing,
         };
         ring.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
     }

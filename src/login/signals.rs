@@ -39,7 +39,7 @@ const CLOCKS: Duration = Duration::from_secs(300);
 /// How late a signal can come at most.
 const LATEST: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 /// Most accounts of one e-mail address that a signal reaches.
-const MAX_ACCOUNTS: usize = 50;
+const MAX_ACCOUNTS: usize = 1_000;
 
 /// How somebody stands with a connector.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
@@ -54,6 +54,9 @@ struct Standing {
     /// When that was decided there: what was decided before does not count any more.
     #[n(2)]
     decided: Option<Timestamp>,
+    /// Until when this is remembered, where nobody is barred.
+    #[n(3)]
+    until: Option<Timestamp>,
 }
 
 /// Why somebody may not sign in by a connector.
@@ -99,6 +102,17 @@ impl Name<'_> {
         };
         (connector.clone(), sha256(&bytes))
     }
+}
+
+/// Whom an administrator lets in again.
+#[derive(Clone, Debug)]
+pub enum Barring {
+    /// An account that the connector has vouched for, under all its names.
+    Account(Box<User>),
+    /// Whoever has this address at the provider, with or without an account here.
+    Email(String),
+    /// Whoever has this name at the provider.
+    Subject(String),
 }
 
 /// What became of a signal.
@@ -209,45 +223,44 @@ impl Login {
         ledger.retry(|change| self.use_up(change, connector, signal, circumstance)).await
     }
 
-    /// Lets somebody sign in again of whom a transmitter told that the account there is disabled or purged, whatever it
-    /// told until now. Tells whether there was anything to lift.
+    /// Lets somebody sign in by a connector again of whom its transmitter told that the account there is disabled or purged,
+    /// whatever it told until now. Tells whether there was anything to lift.
     ///
     /// # Errors
     /// `Store`.
-    pub async fn lift(&self, permit: &Permit, user: &User) -> Result<bool, Error> {
+    pub async fn lift(&self, permit: &Permit, connector: &SourceId, whom: &Barring) -> Result<bool, Error> {
         let now = self.services.clock.now();
+        let names: Vec<Name<'_>> = match whom {
+            Barring::Account(user) => {
+                let name = user.external_id(connector).map(Name::Subject);
+                name.into_iter().chain(user.email().map(Name::Email)).collect()
+            }
+            Barring::Email(email) => vec![Name::Email(email)],
+            Barring::Subject(name) => vec![Name::Subject(name)],
+        };
+        let keys: Vec<(SourceId, [u8; 32])> = names.iter().map(|name| name.key(connector)).collect();
+        let keys = &keys;
         self.services
             .ledger
             .retry(|mut change| async move {
-                for (connector, name) in user.links.iter().map(|link| (&link.source, &link.external_id)) {
-                    if self.transmitter(connector).is_none() {
-                        continue;
-                    }
-                    let mut is_lifted = false;
-                    for name in [Name::Subject(name)].into_iter().chain(user.email().map(Name::Email)) {
-                        let key = name.key(connector);
-                        let standing = change.find(&STANDINGS, OrganisationId::DEFAULT, &key).await?;
-                        let Some(standing) = standing.filter(|standing| standing.barred.is_some()) else { continue };
-                        let standing = Standing { barred: None, decided: Some(now), ..standing };
-                        change.put_until(
-                            &STANDINGS,
-                            OrganisationId::DEFAULT,
-                            &key,
-                            &standing,
-                            Some(now.plus(LATEST)),
-                        )?;
-                        is_lifted = true;
-                    }
-                    if is_lifted {
-                        let event = permit.event(now, EventKind::AccountReleased);
-                        change.also(event.on("user", user.id, &user.user_name).detail("connector", connector));
-                    }
+                for key in keys {
+                    let standing = change.find(&STANDINGS, OrganisationId::DEFAULT, key).await?;
+                    let Some(standing) = standing.filter(|standing| standing.barred.is_some()) else { continue };
+                    let until = Some(now.plus(LATEST));
+                    let standing = Standing { barred: None, decided: Some(now), until, ..standing };
+                    change.put_until(&STANDINGS, OrganisationId::DEFAULT, key, &standing, until)?;
                 }
-                let is_lifted = !change.is_empty();
-                if is_lifted {
-                    change.commit_told().await?;
+                if change.is_empty() {
+                    return Ok(false);
                 }
-                Ok(is_lifted)
+                let event = permit.event(now, EventKind::AccountReleased).detail("connector", connector);
+                let event = match whom {
+                    Barring::Account(user) => event.on("user", user.id, &user.user_name),
+                    Barring::Email(email) => event.detail("email", email),
+                    Barring::Subject(name) => event.detail("name", name),
+                };
+                change.commit(event).await?;
+                Ok(true)
             })
             .await
     }
@@ -271,31 +284,31 @@ impl Login {
         circumstance: &Circumstance,
     ) -> Result<(), Error> {
         let found = self.whom(&mut change, connector, subject).await?;
-        let mut keys: Vec<(SourceId, [u8; 32])> = Vec::new();
+        let mut names: Vec<Name<'_>> = Vec::new();
         match &subject.session {
-            Some(session) if found.is_anybody(subject) => keys.push(Name::Session(None, session).key(connector)),
-            Some(session) => {
-                keys.extend(found.names.iter().map(|name| Name::Session(Some(name), session).key(connector)));
-            }
+            Some(session) if found.is_anybody(subject) => names.push(Name::Session(None, session)),
+            Some(session) => names.extend(found.names.iter().map(|name| Name::Session(Some(name), session))),
             None => {
-                keys.extend(found.names.iter().map(|name| Name::Subject(name).key(connector)));
-                keys.extend(subject.emails.iter().map(|email| Name::Email(email).key(connector)));
+                names.extend(found.names.iter().map(|name| Name::Subject(name)));
+                names.extend(subject.emails.iter().map(|email| Name::Email(email)));
             }
         }
         if signal.effect == Effect::Enable {
             // Who was disabled by address may be enabled by name.
-            let emails = found.users.iter().filter_map(User::email);
-            keys.extend(emails.map(|email| Name::Email(email).key(connector)));
+            names.extend(found.users.iter().filter_map(User::email).map(Name::Email));
         }
         let (mut is_turned, mut barred) = (false, None);
-        for key in keys {
+        let lasts = signal.settled.max(signal.at.plus(REMEMBERED + CLOCKS));
+        for name in names {
+            let key = name.key(connector);
             let before = change.find(&STANDINGS, OrganisationId::DEFAULT, &key).await?.unwrap_or_default();
-            let after = after(&before, signal, subject);
+            let mut after = after(&before, signal, subject, &name);
             is_turned |= before.barred != after.barred;
             barred = barred.or(after.barred);
-            let lasts = signal.settled.max(signal.at.plus(REMEMBERED + CLOCKS));
-            let until = after.barred.is_none().then_some(lasts);
             if before != after {
+                // A late signal does not shorten what a newer one is remembered for.
+                after.until = before.until.max(Some(lasts));
+                let until = after.until.filter(|_| after.barred.is_none());
                 change.put_until(&STANDINGS, OrganisationId::DEFAULT, &key, &after, until)?;
             }
         }
@@ -348,8 +361,11 @@ impl Login {
         circumstance: &Circumstance,
     ) -> Result<usize, Error> {
         let until = match signal.effect {
-            // By now nothing is opened, whenever it was vouched for.
-            Effect::Disable | Effect::Purge if !subject.is_narrow => None,
+            // By now nothing is opened, whenever it was vouched for; unless a later word has let them in again.
+            Effect::Disable | Effect::Purge if !subject.is_narrow => {
+                let is_barred = self.is_barred(change, connector, found).await?;
+                Some(signal.at).filter(|_| !is_barred)
+            }
             Effect::EndSessions => Some(signal.at),
             _ => return Ok(0),
         };
@@ -371,6 +387,18 @@ impl Login {
         Ok(ended.len())
     }
 
+    /// Whether somebody of these may not sign in by the connector.
+    async fn is_barred(&self, change: &mut Change, connector: &SourceId, found: &Found) -> Result<bool, Error> {
+        for name in &found.names {
+            let key = Name::Subject(name).key(connector);
+            let standing = change.find(&STANDINGS, OrganisationId::DEFAULT, &key).await?;
+            if standing.is_some_and(|standing| standing.barred.is_some()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Whom a subject means: by the connector's names for them, and by address those alone whom the connector knows.
     async fn whom(&self, change: &mut Change, connector: &SourceId, subject: &SignalSubject) -> Result<Found, Error> {
         let directory = &self.services.directory;
@@ -380,6 +408,10 @@ impl Login {
         }
         for email in &subject.emails {
             let users: Vec<User> = directory.find_users_by_email(email, MAX_ACCOUNTS).await?;
+            if users.len() >= MAX_ACCOUNTS {
+                let reason = format!("more than {MAX_ACCOUNTS} accounts have the address that a signal names");
+                return Err(Error::Unavailable(reason));
+            }
             for user in users {
                 if let Some(name) = user.external_id(connector) {
                     found.names.push(name.to_owned());
@@ -434,7 +466,7 @@ fn actor() -> Actor {
 }
 
 /// How somebody stands after a signal about them.
-fn after(before: &Standing, signal: &Signal, subject: &SignalSubject) -> Standing {
+fn after(before: &Standing, signal: &Signal, subject: &SignalSubject, name: &Name<'_>) -> Standing {
     let mut after = before.clone();
     let is_later = before.decided.is_none_or(|decided| decided <= signal.at);
     // Of two decisions of one moment nobody knows which was first; the one that shuts out holds.
@@ -443,7 +475,9 @@ fn after(before: &Standing, signal: &Signal, subject: &SignalSubject) -> Standin
     match signal.effect {
         Effect::EndSessions => after.cut = before.cut.max(Some(signal.at)),
         Effect::Disable | Effect::Purge if !subject.is_narrow && is_later => {
-            let barred = if signal.effect == Effect::Purge { Barred::Purged } else { Barred::Disabled };
+            // Addresses are given out again, names are not: who comes by one next may be enabled.
+            let is_for_good = signal.effect == Effect::Purge && !matches!(name, Name::Email(_));
+            let barred = if is_for_good { Barred::Purged } else { Barred::Disabled };
             // What is gone is not disabled any more.
             after.barred = Some(if before.barred == Some(Barred::Purged) { Barred::Purged } else { barred });
             after.decided = Some(signal.at);

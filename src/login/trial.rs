@@ -3,7 +3,8 @@
 //!
 //! What is remembered of a test is in a table of its own, so that no test is ever found where a sign-in is looked for, nor
 //! the reverse. An answer to a test is read by [`RedirectConnector::try_answer`], whose [`TriedIdentity`] no end of a
-//! sign-in takes. Here alone the page shows the true reason of a failure: whoever sees it was given the link.
+//! sign-in takes. What comes under a test's handle stays a test's after its end too: sending the page again signs nobody in. Here
+//! alone the page shows the true reason of a failure: whoever sees it was given the link.
 //!
 //! [`RedirectConnector::try_answer`]: crate::upstream::RedirectConnector::try_answer
 //! [`TriedIdentity`]: crate::upstream::TriedIdentity
@@ -33,6 +34,8 @@ use crate::upstream::{Answer, Checks, Start, Trial};
 
 /// How long a link can be followed.
 const LINK_LIFETIME: Duration = Duration::from_secs(10 * 60);
+/// How long after its end a test's handle is known as one: longer than a provider's word is taken that was not asked for.
+const REMEMBERED: Duration = Duration::from_secs(60 * 60);
 /// Where links lead.
 const PATH: &str = "/login/trial";
 
@@ -55,6 +58,9 @@ struct Kept {
     /// What was begun; none of a link.
     #[n(3)]
     begun: Option<Begun>,
+    /// Whether it came back.
+    #[n(4)]
+    is_over: Option<bool>,
 }
 
 /// A test under way.
@@ -107,14 +113,14 @@ impl Trials {
         Self { ledger, clock, links, tickets, browsers }
     }
 
-    /// Whether a test is under way under a handle, in whatever browser.
+    /// Whether a handle is a test's, in whatever browser, also of one that is over: what comes under it signs nobody in.
     pub(super) async fn holds(&self, handle: &str) -> Result<bool, store::Error> {
         if handle.len() != SECRET_CHARACTERS {
             return Ok(false);
         }
         let key = self.tickets.tag(handle.as_bytes());
         let kept = self.ledger.store().find(&TRIALS, OrganisationId::DEFAULT, &key).await?;
-        Ok(kept.is_some_and(|kept| kept.begun.is_some() && kept.until > self.clock.now()))
+        Ok(kept.is_some_and(|kept| kept.begun.is_some()))
     }
 
     /// Uses a link up.
@@ -142,10 +148,11 @@ impl Trials {
         let until = self.clock.now().plus(LIFETIME);
         let browser = self.browsers.tag(cookie.expose().as_bytes());
         let begun = Some(Begun { pending: start.pending.clone(), browser });
-        let kept = Kept { connector: followed.connector.clone(), by: followed.by.clone(), until, begun };
+        let (connector, by) = (followed.connector.clone(), followed.by.clone());
+        let kept = Kept { connector, by, until, begun, is_over: None };
         let key = self.tickets.tag(start.handle.as_bytes());
         let mut change = self.ledger.change();
-        change.put_until(&TRIALS, OrganisationId::DEFAULT, &key, &kept, Some(until))?;
+        change.put_until(&TRIALS, OrganisationId::DEFAULT, &key, &kept, Some(until.plus(REMEMBERED)))?;
         change.commit_quietly(Housekeeping::Login).await?;
         Ok(())
     }
@@ -158,14 +165,17 @@ impl Trials {
         self.ledger
             .retry(|mut change| async move {
                 let kept = change.find(&TRIALS, OrganisationId::DEFAULT, &key).await?.ok_or_else(absent)?;
-                let begun = kept.begun.filter(|_| kept.until > self.clock.now()).ok_or_else(absent)?;
+                let is_open = kept.until > self.clock.now() && kept.is_over != Some(true);
+                let begun = kept.begun.clone().filter(|_| is_open).ok_or_else(absent)?;
                 // Both sides are keyed hashes: comparing them in variable time tells nothing about the cookie.
                 if begun.browser != browser || kept.connector != *connector {
                     return Err(Error::refused("ticket", "the test was started elsewhere"));
                 }
-                change.delete(&TRIALS, OrganisationId::DEFAULT, &key);
+                // The same answer once more is none to anything else.
+                let over = Kept { is_over: Some(true), ..kept };
+                change.put_until(&TRIALS, OrganisationId::DEFAULT, &key, &over, Some(over.until.plus(REMEMBERED)))?;
                 change.commit_quietly(Housekeeping::Login).await?;
-                Ok(Returned { by: kept.by, pending: begun.pending })
+                Ok(Returned { by: over.by, pending: begun.pending })
             })
             .await
     }
@@ -191,7 +201,8 @@ impl Login {
         let (secret, now) = (self.services.ids.token(), self.services.clock.now());
         let until = now.plus(LINK_LIFETIME);
         let event = permit.event(now, EventKind::TestBegun).on("connector", connector, "");
-        let kept = Kept { connector: connector.clone(), by: event.actor.clone(), until, begun: None };
+        let by = event.actor.clone();
+        let kept = Kept { connector: connector.clone(), by, until, begun: None, is_over: None };
         let key = self.trials.links.tag(secret.expose().as_bytes());
         let mut change = self.services.ledger.change();
         change.put_until(&TRIALS, OrganisationId::DEFAULT, &key, &kept, Some(until))?;

@@ -418,12 +418,16 @@ fn of_scopes() -> Vec<Operation> {
 
 fn of_sources() -> Vec<Operation> {
     vec![
-        Operation::post("/api/v1/connectors/{id}", "`:test`: a link for a test sign-in, which opens no session")
-            .needs("`sources:update`")
-            .takes("")
-            .answers(201, "connector:text link:text expires_at:time"),
+        Operation::post(
+            "/api/v1/connectors/{id}",
+            "`:test`: a link for a test sign-in, which opens no session; `:admit`: lets in again whom the provider told to be disabled",
+        )
+        .needs("`sources:update`")
+        .takes("user:text name:text email:text")
+        .answers(200, "connector:text admitted:flag")
+        .answers(201, "connector:text link:text expires_at:time"),
         Operation::get("/api/v1/connectors/{id}/attempts", "The last attempts to sign in by a provider")
-            .needs("`sources:read`")
+            .needs("`sources:read` and `audit:read`")
             .query("outcome", "text")
             .query("since", "text")
             .lists("SignInAttempt"),

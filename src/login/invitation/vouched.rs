@@ -27,13 +27,7 @@ impl Login {
         let Some(user) = user.filter(|user| user.status == Status::Invited && self.may_link(identity, user)) else {
             return Ok(());
         };
-        let mut change = self.services.ledger.change();
         let connector = identity.connector();
-        self.check_logged_out(&mut change, connector, identity.upstream_session(), identity.at_upstream()).await?;
-        if let Some(claim) = identity.claim() {
-            self.check_unclaimed(&mut change, connector, &claim.id).await?;
-        }
-        drop(change);
         let shut_out = self.services.access.shut_out(user.id, visit.circumstance.address, None).await;
         let is_shut_out = shut_out.map_err(|error| Error::Unavailable(error.to_string()))?.is_some();
         // What does not open a session uses nothing up; why it does not is told later.
@@ -80,6 +74,13 @@ impl Login {
         services
             .ledger
             .retry(|mut change| async move {
+                // What would refuse the session refuses this, and is read by the commit.
+                self.check_signalled(&mut change, identity).await?;
+                let (session, at) = (identity.upstream_session(), identity.at_upstream());
+                self.check_logged_out(&mut change, identity.connector(), session, at).await?;
+                if let Some(claim) = identity.claim() {
+                    self.check_unclaimed(&mut change, identity.connector(), &claim.id).await?;
+                }
                 let found = change.find(&INVITATIONS, OrganisationId::DEFAULT, &id).await?;
                 let user = services.directory.user_in(&mut change, waiting.id).await?;
                 let now = services.clock.now();

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use super::{Heard, Login};
 use crate::error::Chain;
+use crate::http::Rate;
+use crate::limit::Subject;
 use crate::login::Error;
 use crate::model::{Circumstance, SourceId};
 use crate::tasks::Tasks;
@@ -54,16 +56,29 @@ impl Login {
         for _ in 0..MAX_ROUNDS {
             let polled = transmitter.poll().await?;
             count += polled.sets.len();
+            let (mut put_off, mut taken) = (None, 0);
             for (id, token) in &polled.sets {
-                self.hear_one(connector, &transmitter, id, token).await?;
+                match self.hear_one(connector, &transmitter, id, token).await {
+                    Ok(is_taken) => taken += usize::from(is_taken),
+                    Err(error @ Error::Store(_)) => return Err(error),
+                    // What cannot be looked at now keeps nothing behind it waiting.
+                    Err(error) => put_off = put_off.or(Some(error)),
+                }
+            }
+            if let Some(error) = put_off {
+                return Err(error);
             }
             self.services.metrics.signals_polled(connector.as_str(), self.services.clock.now());
-            if !polled.is_more && !transmitter.owes() {
+            // Nobody who sends nothing that can be taken keeps us asking.
+            let is_useless = taken == 0 && !polled.sets.is_empty();
+            if is_useless || (!polled.is_more && !transmitter.owes()) {
                 break;
             }
         }
         Ok(count)
     }
+
+    /// Carries one token out, and tells whether it was one that could be taken.
 
     async fn hear_one(
         &self,
@@ -71,7 +86,7 @@ impl Login {
         transmitter: &Transmitter,
         id: &str,
         token: &str,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let outcome = async {
             let signal = transmitter.read(token).await?;
             if signal.claim.id != format!("signal {id}") {
@@ -83,16 +98,20 @@ impl Login {
             Ok(heard) => {
                 self.services.metrics.signal(connector.as_str(), Heard::name(heard));
                 transmitter.settle(id, None);
-                Ok(())
+                Ok(true)
             }
             Err(error @ Error::Refused { .. }) => {
                 tracing::warn!(connector.id = connector.as_str(), "a signal was not carried out: {error}");
-                self.record_signal_refused(&error, connector, &Circumstance::default()).await?;
+                // As often as what is pushed from one address: whoever answers at the transmitter's address needs no key for this.
+                let sender = Subject::Account(&format!("signals:{connector}"));
+                if self.services.limits.check(Rate::SignIn, sender).is_ok() {
+                    self.record_signal_refused(&error, connector, &Circumstance::default()).await?;
+                }
                 self.services.metrics.signal(connector.as_str(), "refused");
                 if let Error::Refused { rule, reason } = &error {
                     transmitter.settle(id, Some((rule, reason)));
                 }
-                Ok(())
+                Ok(false)
             }
             Err(error) => {
                 self.services.metrics.signal(connector.as_str(), "put off");

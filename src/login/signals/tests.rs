@@ -17,9 +17,17 @@ fn signal(effect: Effect, at: i64) -> Signal {
 /// How somebody stands after these, in this order.
 fn told(signals: &[(Effect, i64)]) -> Standing {
     let whole = SignalSubject::default();
-    signals
-        .iter()
-        .fold(Standing::default(), |standing, (effect, at)| after(&standing, &signal(effect.clone(), *at), &whole))
+    signals.iter().fold(Standing::default(), |standing, (effect, at)| {
+        after(&standing, &signal(effect.clone(), *at), &whole, &Name::Subject("ada"))
+    })
+}
+
+#[test]
+fn an_address_is_not_barred_for_good() {
+    let (whole, email) = (SignalSubject::default(), Name::Email("ada@example.org"));
+    let purged = after(&Standing::default(), &signal(Effect::Purge, 1), &whole, &email);
+    assert_eq!(purged.barred, Some(Barred::Disabled));
+    assert_eq!(after(&purged, &signal(Effect::Enable, 2), &whole, &email).barred, None);
 }
 
 #[test]
@@ -52,7 +60,10 @@ fn an_older_signal_opens_nothing_that_a_newer_one_shut() {
 fn what_is_about_less_than_an_account_disables_nobody() {
     let narrow = SignalSubject { is_narrow: true, ..SignalSubject::default() };
     for effect in [Effect::Disable, Effect::Purge, Effect::Enable] {
-        assert_eq!(after(&Standing::default(), &signal(effect, 1), &narrow), Standing::default());
+        assert_eq!(
+            after(&Standing::default(), &signal(effect, 1), &narrow, &Name::Subject("ada")),
+            Standing::default()
+        );
     }
 }
 

@@ -3,6 +3,8 @@
 //!
 //! It refuses a token without a type: what it is must be said where it is signed, since one key set signs all kinds.
 
+use std::time::Duration;
+
 use openidconnect::JsonWebKey;
 use serde_json::{Map, Value};
 use url::Url;
@@ -53,6 +55,10 @@ pub(in crate::upstream) fn object(response: &outbound::Response, what: &str) -> 
     json::parse_object(&response.body).map_err(|reason| unavailable(format!("the {what} is broken: {reason}")))
 }
 
+/// How long after it was signed a token may be of a key that is not published yet, where we look: keys are changed before every
+/// copy of the set is.
+const KEY_IS_SPREAD: Duration = Duration::from_secs(10 * 60);
+
 /// Whoever signs under an issuer's name: its published keys.
 pub(in crate::upstream) struct Signers {
     issuer: String,
@@ -62,6 +68,7 @@ pub(in crate::upstream) struct Signers {
     outbound: Outbound,
     place: Cached<Url>,
     keys: Cached<Vec<VerifyingKey>>,
+    clock: Clock,
 }
 
 impl Signers {
@@ -75,20 +82,33 @@ impl Signers {
     ) -> Self {
         let place = Cached::new("transmitter configuration", CACHE, clock.clone());
         let keys = Cached::new("key set", CACHE, clock.clone());
-        Self { issuer: issuer.to_owned(), address, jwks, outbound, place, keys }
+        Self { issuer: issuer.to_owned(), address, jwks, outbound, place, keys, clock: clock.clone() }
     }
 
     /// Checks the signature of a token.
     ///
     /// # Errors
-    /// `Refused` by `key` or `signature`; `Unavailable` when the keys cannot be had.
+    /// `Refused` by `key` or `signature`; `Unavailable` when the keys cannot be had, or not yet.
     pub(in crate::upstream) async fn verify(&self, token: &SignedToken) -> Result<(), Error> {
         let token = &token.0;
         let (kid, algorithm) = (token.kid.as_deref(), &token.algorithm);
         let has_candidate =
             |keys: &Vec<VerifyingKey>| keys::candidates(keys, kid, algorithm, &self.issuer).next().is_some();
-        let keys = self.keys.find(has_candidate, self.fetch()).await?;
+        // What is wrong with the documents around the keys is no fault of the token's, which is to come again.
+        let keys = self.keys.find(has_candidate, self.fetch()).await.map_err(|error| match error {
+            Error::Refused { rule, reason } => unavailable(format!("{rule}: {reason}")),
+            other => other,
+        })?;
+        if !has_candidate(&keys) && self.is_young(token) {
+            return Err(unavailable("the token is signed by a key that the provider has not published yet"));
+        }
         check(token, &keys, &self.issuer)
+    }
+
+    /// Whether a token says that it was signed a moment ago.
+    fn is_young(&self, token: &Unverified) -> bool {
+        let (now, signed) = (self.clock.now(), token.claims.get("iat").and_then(verify::moment));
+        signed.is_some_and(|at| at.plus(KEY_IS_SPREAD) > now && at < now.plus(KEY_IS_SPREAD))
     }
 
     async fn fetch(&self) -> Result<Vec<VerifyingKey>, Error> {

@@ -88,10 +88,13 @@ impl Transmitter {
         answers.errors.retain(|id, _| !errors.contains_key(id));
         drop(answers);
         let is_more = document.get("moreAvailable").and_then(Value::as_bool).unwrap_or(false);
+        // Who sends more than was asked for sends the rest again.
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
         let sets = match document.get("sets") {
             None | Some(Value::Null) => Vec::new(),
             Some(Value::Object(sets)) => {
-                sets.iter().map(|(id, token)| (id.clone(), token.as_str().unwrap_or_default().to_owned())).collect()
+                let sets = sets.iter().take(most);
+                sets.map(|(id, token)| (id.clone(), token.as_str().unwrap_or_default().to_owned())).collect()
             }
             Some(_) => return Err(unavailable(format!("the {WHAT} was answered with `sets` that are none"))),
         };

@@ -19,9 +19,9 @@ async fn ground() -> Ground {
 }
 
 #[tokio::test]
-async fn attempts_are_shown_to_who_may_see_sources_and_to_nobody_else() {
+async fn attempts_are_shown_to_who_may_see_sources_and_the_ledger_and_to_nobody_else() {
     let ground = ground().await;
-    let reader = ground.service(&["sources:read"]).await;
+    let reader = ground.service(&["sources:read", "audit:read"]).await;
     assert_eq!(good(reader.get(ATTEMPTS).await, StatusCode::OK), json!({"items": [], "next": null}));
     let mut stranger = ground.test.visitor();
     for _ in 0..3 {
@@ -40,7 +40,9 @@ async fn attempts_are_shown_to_who_may_see_sources_and_to_nobody_else() {
     refused(&reader.get(&format!("{ATTEMPTS}?outcome=perhaps")).await, 422, Some("outcome"));
     refused(&reader.get(&format!("{ATTEMPTS}?since=soon")).await, 422, Some("since"));
     refused(&reader.get("/api/v1/connectors/nobody/attempts").await, 404, None);
-    refused(&ground.service(&["users:read", "audit:read"]).await.get(ATTEMPTS).await, 403, None);
+    for rest in [["users:read", "audit:read"], ["users:read", "sources:read"]] {
+        refused(&ground.service(&rest).await.get(ATTEMPTS).await, 403, None);
+    }
     refused(&ground.nobody().get(ATTEMPTS).await, 401, None);
 }
 
@@ -59,4 +61,24 @@ async fn who_may_change_sources_gets_a_link_for_a_test_and_nobody_else_does() {
     refused(&editor.post("/api/v1/connectors/entra", json!({})).await, 404, None);
     refused(&ground.service(&["sources:read"]).await.post(path, json!({})).await, 403, None);
     refused(&ground.nobody().post(path, json!({})).await, 401, None);
+}
+
+#[tokio::test]
+async fn who_may_change_sources_lets_in_again_whom_a_provider_shut_out_but_not_themselves() {
+    let ground = ground().await;
+    let path = "/api/v1/connectors/entra:admit";
+    ground.user("ada", &[]).await;
+    ground.user("boss", &["administrator"]).await;
+    let editor = ground.service(&["sources:update", "users:read"]).await;
+    let nothing = json!({"connector": "entra", "admitted": false});
+    for body in [json!({"user": "ada"}), json!({"name": "sub-ada"}), json!({"email": "ada@example.org"})] {
+        assert_eq!(good(editor.post(path, body).await, StatusCode::OK), nothing);
+    }
+    for body in [json!({}), json!({"name": "sub-ada", "email": "ada@example.org"})] {
+        refused(&editor.post(path, body).await, 422, Some("user"));
+    }
+    refused(&editor.post(path, json!({"user": "nobody"})).await, 404, None);
+    refused(&editor.post(path, json!({"user": "boss"})).await, 403, None);
+    refused(&editor.post("/api/v1/connectors/nobody:admit", json!({"name": "x"})).await, 404, None);
+    refused(&ground.service(&["locks:delete", "users:read"]).await.post(path, json!({"user": "ada"})).await, 403, None);
 }

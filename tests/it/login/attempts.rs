@@ -92,6 +92,21 @@ async fn a_flood_of_answers_to_nothing_pushes_out_no_attempt_and_writes_nothing_
 }
 
 #[tokio::test]
+async fn whoever_begins_sign_ins_and_answers_with_nonsense_pushes_out_nothing_that_a_provider_vouched_for() {
+    let stage = stage().await;
+    stage.sign_in_by("entra", &mut stage.gateway.visitor(), "ada@example.org", &["staff"]).await;
+    for number in 0..MAX_ATTEMPTS + 15 {
+        let mut browser = stage.gateway.visitor();
+        browser.address = format!("198.51.{number}.7").parse().unwrap();
+        let form = stage.answer_of("entra", &mut browser, "ada@example.org", &[]).await;
+        let broken = [("SAMLResponse".to_owned(), "AAAA".to_owned()), form[1].clone()];
+        assert_eq!(send_to("entra", &mut browser, &broken).await.status, StatusCode::FORBIDDEN);
+    }
+    let kept = attempts(&stage);
+    assert_eq!((kept.len(), kept.last().unwrap().ended), (MAX_ATTEMPTS, Ended::Success));
+}
+
+#[tokio::test]
 async fn no_more_than_a_hundred_attempts_are_kept_and_pages_of_them_fit_together() {
     let stage = stage().await;
     for number in 0..MAX_ATTEMPTS + 15 {

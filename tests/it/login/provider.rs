@@ -75,6 +75,24 @@ impl Stage {
 
     /// The form that comes back from a provider to which this reply leads, unsent.
     pub fn answer_to(&self, connector: &str, start: &Reply, email: &str, groups: &[&str]) -> Vec<(String, String)> {
+        self.altered(connector, start, email, groups, |_, draft| draft)
+    }
+
+    /// The same, of a provider that does not say which request it answers.
+    pub fn unasked(&self, connector: &str, start: &Reply, email: &str) -> Vec<(String, String)> {
+        self.altered(connector, start, email, &[], |request, draft| {
+            draft.replace(&format!(" InResponseTo=\"{}\"", request.id), "")
+        })
+    }
+
+    fn altered(
+        &self,
+        connector: &str,
+        start: &Reply,
+        email: &str,
+        groups: &[&str],
+        alter: impl Fn(&Request, String) -> String,
+    ) -> Vec<(String, String)> {
         assert_eq!(start.status, StatusCode::SEE_OTHER, "{}", start.text);
         let query = start.location().split_once('?').unwrap().1.to_owned();
         let field = |name: &str| {
@@ -87,7 +105,8 @@ impl Stage {
             email: email.to_owned(),
             groups: groups.iter().map(|group| (*group).to_owned()).collect(),
         };
-        let response = BASE64_STANDARD.encode(self.idps[connector].respond(&request, &person).unwrap());
+        let idp = &self.idps[connector];
+        let response = BASE64_STANDARD.encode(idp.finish(&alter(&request, idp.draft(&request, &person))).unwrap());
         vec![("SAMLResponse".to_owned(), response), ("RelayState".to_owned(), field("RelayState"))]
     }
 

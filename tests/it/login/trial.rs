@@ -221,6 +221,19 @@ async fn what_a_test_brought_back_opens_no_session_by_any_other_way() {
 }
 
 #[tokio::test]
+async fn sending_the_page_of_a_test_again_signs_nobody_in_whatever_the_provider_may_begin() {
+    let lines = CONNECTOR.replace("domains =", "idp_initiated = true\ndomains =");
+    let stage = Stage::with(&lines, &["entra"]).await;
+    let mut browser = stage.gateway.visitor();
+    let start = follow(&mut browser, &link(&stage.gateway, "entra").await).await;
+    let form = stage.unasked("entra", &start, ADA);
+    let shown = send_to("entra", &mut browser, &form).await;
+    assert!(shown.status == StatusCode::OK && shown.text.contains("would be refused"), "{}", shown.text);
+    assert_eq!(send_to("entra", &mut browser, &form).await.status, StatusCode::FORBIDDEN);
+    nothing_came_of_it(&stage, &mut browser).await;
+}
+
+#[tokio::test]
 async fn claims_of_an_openid_provider_are_tried_too_and_the_page_speaks_german() {
     let stage = oidc::Stage::new("").await;
     let mut browser = stage.gateway.visitor();

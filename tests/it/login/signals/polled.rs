@@ -97,6 +97,38 @@ async fn a_transmitter_that_is_broken_loses_nothing() {
 }
 
 #[tokio::test]
+async fn what_is_put_off_keeps_nothing_behind_it_waiting() {
+    let stage = Stage::polled().await;
+    let (mut ada, _) = stage.signed_in(ADA).await;
+    let mut of_tomorrow = header();
+    of_tomorrow.insert("kid".into(), json!("tomorrow"));
+    stage.queue("a", signed(&KEY, &of_tomorrow, &stage.claims("a", &revoked(), &stage.person("sub-grace"))));
+    stage.queue("b", stage.token("b", &revoked(), &stage.person("sub-ada")));
+    assert!(stage.hear().await.is_err());
+    assert!(!is_in(&mut ada).await);
+    assert!(stage.hear().await.is_err());
+    assert_eq!(stage.queued(), ["a"]);
+    assert!(stage.events(EventKind::SignalRefused).await.is_empty());
+    stage.advance(Duration::from_secs(11 * 60));
+    assert_eq!(stage.hear().await, Ok(1));
+    assert_eq!(stage.rule(EventKind::SignalRefused).await, "key");
+}
+
+#[tokio::test]
+async fn whoever_answers_with_nonsense_without_end_fills_nothing() {
+    let stage = Stage::polled().await;
+    stage.transmitter.queue.lock().unwrap().broken = Some(|| {
+        let sets: serde_json::Map<String, Value> = (0..20_000).map(|id| (format!("{id}"), json!(""))).collect();
+        raw(200, json!({"sets": sets, "moreAvailable": true}).to_string())
+    });
+    for _ in 0..3 {
+        assert_eq!(stage.hear().await, Ok(50));
+    }
+    assert!(stage.events(EventKind::SignalRefused).await.len() <= 30);
+    assert!(asked(&stage).iter().all(|question| question["setErrs"].as_object().unwrap().len() <= 50));
+}
+
+#[tokio::test]
 async fn an_acknowledgement_that_is_lost_has_no_second_effect() {
     let stage = Stage::polled().await;
     let (mut ada, _) = stage.signed_in(ADA).await;

@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use cleargate::login::Barring;
 use cleargate::sandbox::saml::{Idp, IdpKey, KeyKind, Person, Request};
 use cleargate::secret::IdSource;
 use http::StatusCode;
@@ -82,5 +83,6 @@ async fn people_of_a_saml_provider_are_named_as_in_its_assertions() {
     assert_eq!(sign_in(&gateway, &idp, &mut one, ADA).await.0.status, StatusCode::FORBIDDEN);
     assert_eq!(sign_in(&gateway, &idp, &mut one, GRACE).await.0.location(), "/");
     let user = gateway.gateway.directory().find_user_by_name(ADA).await.unwrap().unwrap();
-    assert!(gateway.gateway.login().lift(&gateway.task(), &user).await.is_ok_and(|lifted| lifted));
+    let (permit, corp, ada) = (gateway.task(), "corp".parse().unwrap(), Barring::Account(Box::new(user)));
+    assert!(gateway.gateway.login().lift(&permit, &corp, &ada).await.is_ok_and(|lifted| lifted));
 }
