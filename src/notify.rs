@@ -255,7 +255,8 @@ impl Outbox {
     }
 
     /// Tells the owner of an account what was changed of it, as part of the change; nobody where there is no address or no
-    /// mail, or where the account was told ten times within the hour.
+    /// mail, or where the account was told ten times within the hour. What tells of a takeover is always told: each of it took
+    /// a proof, an administrator or a link.
     ///
     /// # Errors
     /// `Corrupt`, `Unavailable`.
@@ -271,12 +272,14 @@ impl Outbox {
         let mut told = change.find(&TOLD, organisation, &user.id).await?.unwrap_or_default();
         told.at.retain(|at| now.since(*at) < HOUR);
         let is_again = notice == Notice::PasskeyCopied && told.copied.is_some_and(|at| now.since(at) < DAY);
-        if is_again || told.at.len() >= MAX_NOTICES {
+        if is_again || (!notice.is_of_takeover() && told.at.len() >= MAX_NOTICES) {
             tracing::warn!(user.id = %user.id, about = notice.name(), "an account was told enough for now");
             self.0.services.metrics.mail("held back");
             return Ok(());
         }
-        told.at.push(now);
+        if !notice.is_of_takeover() {
+            told.at.push(now);
+        }
         if notice == Notice::PasskeyCopied {
             told.copied = Some(now);
         }

@@ -24,7 +24,7 @@ mod trial;
 
 pub use health::{CertificateUse, Health, WARNING};
 pub use logout::{Delivery, LogoutAnswer, LogoutMessage, LogoutRequest};
-pub use trial::{Check, Checks, Trial, TriedIdentity, Verdict};
+pub use trial::{Check, Checks, Rows, Trial, TriedIdentity, Verdict};
 
 /// What an upstream vouched for.
 #[derive(Clone, Debug, PartialEq, Eq)]

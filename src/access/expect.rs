@@ -97,6 +97,9 @@ pub trait Subjects: Send + Sync {
     /// A user over what a change would make of the account and of memberships; `None` when there would be none.
     fn member<'a>(&'a self, user: UserId, overlay: &'a Overlay) -> BoxFuture<'a, Result<Option<Member>, store::Error>>;
 
+    /// Whether an account is of the staff, who alone administer; one that is not there yet may be.
+    fn administers(&self, user: UserId) -> BoxFuture<'_, Result<bool, store::Error>>;
+
     /// Whether somebody does not see all companies.
     fn has_limited(&self) -> BoxFuture<'_, Result<bool, store::Error>>;
 

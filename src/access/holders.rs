@@ -20,7 +20,7 @@ pub struct Holders {
 }
 
 impl Access {
-    /// Who holds a grant in a scope or in one below it, one that has not ended. What is held in the whole organisation, or
+    /// The users and groups that hold a grant in a scope or in one below it, one that has not ended. What is held in the whole organisation, or
     /// above the scope, counts not: it is for others to see.
     ///
     /// # Errors
@@ -47,10 +47,19 @@ impl Access {
                 }
             }
         }
+        Ok(holders)
+    }
+
+    /// The same with everybody in the groups, nested ones included.
+    ///
+    /// # Errors
+    /// As [`Access::holders_within`].
+    pub async fn people_within(&self, scope: &Scope) -> Result<Holders, Error> {
+        let mut holders = self.holders_within(scope).await?;
         for group in &holders.groups {
             holders.users.extend(self.users_below(*group, MAX_HOLDERS).await?);
+            check_size(&holders)?;
         }
-        check_size(&holders)?;
         Ok(holders)
     }
 }

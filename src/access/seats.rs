@@ -319,7 +319,10 @@ impl Access {
                 after = page.last().copied();
                 let is_last = page.len() < BATCH;
                 users.extend(page);
-                if is_last || users.len() > limit {
+                if users.len() > limit {
+                    return Ok(users);
+                }
+                if is_last {
                     break;
                 }
             }

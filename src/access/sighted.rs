@@ -55,7 +55,7 @@ impl Access {
             Some(sees) => *sees,
             None => subjects.sees_all(user).await?,
         };
-        if !sees {
+        if !sees || !subjects.administers(user).await? {
             return Ok(false);
         }
         let Some(prepared) = self.prepared_over(user, overlay, subjects).await? else { return Ok(false) };

@@ -263,6 +263,9 @@ impl Look<'_> {
             );
             return Err(Error::Conflict { field: None, detail });
         }
+        if !self.subjects.administers(user).await? {
+            return Ok(());
+        }
         let Some(prepared) = self.access.prepared_over(user, self.overlay, self.subjects).await? else { return Ok(()) };
         let (question, now) = (Question::new(self.permission), self.access.now());
         if prepared.standing().status != Status::Active || !decide(&question, &prepared, now).is_allowed() {

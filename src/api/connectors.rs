@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::admit::Caller;
 use super::fields::{Fields, Params};
 use super::{Api, Error, render};
+use crate::access::Permit;
 use crate::login::{Barring, Ended, SignInAttempt};
 use crate::model::SourceId;
 
@@ -46,21 +47,21 @@ pub(super) async fn act(
     Path(id): Path<String>,
     fields: Fields,
 ) -> Result<Response, Error> {
+    let permit = api.permit(&caller, "sources:update", None).await?;
+    api.check_sees_all(&caller).await?;
     let (id, verb) = id.split_once(':').unwrap_or((id.as_str(), ""));
     let id: SourceId = id.parse().map_err(|_| Error::NotFound { what: "connector" })?;
     match verb {
-        "admit" => admit(&api, &caller, &id, fields).await,
-        "test" => test(&api, &caller, &id, fields).await,
+        "admit" => admit(&api, &caller, &permit, &id, fields).await,
+        "test" => test(&api, &permit, &id, fields).await,
         _ => Err(Error::NotFound { what: "address; `POST /connectors/{id}:test` and `:admit` are some" }),
     }
 }
 
-async fn test(api: &Api, caller: &Caller, id: &SourceId, fields: Fields) -> Result<Response, Error> {
+async fn test(api: &Api, permit: &Permit, id: &SourceId, fields: Fields) -> Result<Response, Error> {
     fields.end()?;
-    let permit = api.permit(caller, "sources:update", None).await?;
-    api.check_sees_all(caller).await?;
     let missing = || Error::NotFound { what: "connector" };
-    let link = api.services.login.test_link(&permit, id).await?.ok_or_else(missing)?;
+    let link = api.services.login.test_link(permit, id).await?.ok_or_else(missing)?;
     let body = json!({
         "connector": id.to_string(),
         "link": format!("{}{}", api.services.public_url, link.path.expose()),
@@ -70,11 +71,15 @@ async fn test(api: &Api, caller: &Caller, id: &SourceId, fields: Fields) -> Resu
 }
 
 /// One of `user`, an account; `name`, what the provider calls somebody; `email`, their address there.
-async fn admit(api: &Api, caller: &Caller, id: &SourceId, mut fields: Fields) -> Result<Response, Error> {
+async fn admit(
+    api: &Api,
+    caller: &Caller,
+    permit: &Permit,
+    id: &SourceId,
+    mut fields: Fields,
+) -> Result<Response, Error> {
     let named = (fields.text("user")?, fields.text("name")?, fields.text("email")?);
     fields.end()?;
-    let permit = api.permit(caller, "sources:update", None).await?;
-    api.check_sees_all(caller).await?;
     if !api.services.login.has_connector(id) {
         return Err(Error::NotFound { what: "connector" });
     }
@@ -92,7 +97,7 @@ async fn admit(api: &Api, caller: &Caller, id: &SourceId, mut fields: Fields) ->
         (None, None, Some(email)) => Barring::Email(email),
         _ => return Err(Error::invalid("user", "name one: `user`, `name` or `email`")),
     };
-    let admitted = api.services.login.lift(&permit, id, &whom).await?;
+    let admitted = api.services.login.lift(permit, id, &whom).await?;
     Ok(render::answer(StatusCode::OK, &json!({"connector": id.to_string(), "admitted": admitted})))
 }
 

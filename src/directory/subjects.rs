@@ -8,7 +8,7 @@ use super::standing::of_directory;
 use super::{Directory, Error, MAX_NESTING, MAX_PAGE, Member};
 use crate::access::{self, Census, Found, GroupPath, Overlay, Seeing, Subjects};
 use crate::config::TestSubject;
-use crate::model::{GroupId, Kept, Status, Subject, User, UserId, fold};
+use crate::model::{GroupId, Kept, Realm, Status, Subject, User, UserId, fold};
 use crate::store;
 
 impl Subjects for Directory {
@@ -33,6 +33,14 @@ impl Subjects for Directory {
         overlay: &'a Overlay,
     ) -> BoxFuture<'a, Result<Option<access::Member>, store::Error>> {
         Box::pin(async move { self.member_over(user, overlay).await.map_err(of_directory) })
+    }
+
+    fn administers(&self, user: UserId) -> BoxFuture<'_, Result<bool, store::Error>> {
+        Box::pin(async move {
+            let users: Vec<User<Kept>> = self.users_by_id(&[user]).await.map_err(of_directory)?;
+            // Who is about to be made is of the staff, as long as nobody says otherwise.
+            Ok(users.first().is_none_or(|user| user.realm() == Realm::Staff))
+        })
     }
 
     fn has_limited(&self) -> BoxFuture<'_, Result<bool, store::Error>> {

@@ -63,10 +63,13 @@ impl Lockout {
             .retry(|mut change| async move {
                 let now = self.clock.now();
                 let mut carried = self.carried(&mut change, user).await?;
-                carried.at.retain(|at| now < at.plus(budget.window));
+                // As directories count: what is wrong adds up until a whole window has passed without another one.
+                let over = carried.at.last().map(|last| last.plus(budget.window));
+                if over.is_some_and(|over| now >= over) {
+                    carried.at.clear();
+                }
                 if carried.at.len() >= most {
-                    let first = carried.at.iter().rev().nth(most.saturating_sub(1)).copied().unwrap_or(now);
-                    return Err(Error::Locked { until: first.plus(budget.window) });
+                    return Err(Error::Locked { until: over.unwrap_or(now) });
                 }
                 carried.at.push(now);
                 change.put_until(&BINDS, self.organisation, &user, &carried, Some(now.plus(budget.window)))?;

@@ -67,6 +67,20 @@ pub enum Notice {
     RecoveryMade,
 }
 
+impl Notice {
+    /// Whether the owner may have lost the account by it.
+    pub const fn is_of_takeover(self) -> bool {
+        match self {
+            Self::AddressChanged
+            | Self::FactorEnrolled
+            | Self::FactorRemoved
+            | Self::PasswordChanged
+            | Self::PasswordSet => true,
+            Self::NewDevice | Self::PasskeyCopied | Self::RecoveryUsed | Self::RecoveryMade => false,
+        }
+    }
+}
+
 /// When something happened, and from where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Happened {

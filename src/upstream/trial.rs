@@ -179,7 +179,7 @@ impl TriedIdentity {
 
     /// What was received, by name: `subject`, `email`, …, and then each attribute or claim by its own. Values are shortened,
     /// unless they are wanted whole; the login name and groups, which mapping rules go by, are as they came.
-    pub fn rows(&self, whole: bool) -> (Vec<(&'static str, String)>, Vec<(String, String)>) {
+    pub fn rows(&self, whole: bool) -> Rows {
         let said = &self.0;
         let text = |value: &str| if whole { printable(value, MAX_SHOWN) } else { shortened(value) };
         let mut known = vec![("subject", text(said.subject())), ("user_name", printable(said.user_name(), MAX_SHOWN))];
@@ -193,8 +193,17 @@ impl TriedIdentity {
             let values: Vec<String> = values.iter().map(|value| text(value)).collect();
             (printable(name, MAX_SHOWN), some(&values))
         };
-        (known, attributes.map(row).collect())
+        Rows { known, attributes: attributes.map(row).collect() }
     }
+}
+
+/// What was received, as it is shown.
+#[derive(Clone, Debug)]
+pub struct Rows {
+    /// What every provider says, by our names.
+    pub known: Vec<(&'static str, String)>,
+    /// The rest, by the provider's.
+    pub attributes: Vec<(String, String)>,
 }
 
 /// Longest value that is shown, in characters.

@@ -366,14 +366,21 @@ async fn an_upstream_ends_what_it_vouched_for_until_a_moment() {
     let (ada, grace) = ("ada".to_owned(), "grace".to_owned());
     let (first, second) = ("first".to_owned(), "second".to_owned());
     for (whose, left) in [
-        (Vouched { subjects: &[ada.clone()], ..Vouched::default() }, vec![2]),
-        (Vouched { subjects: &[ada.clone()], until: Some(START), ..Vouched::default() }, vec![1, 2]),
+        (Vouched { subjects: std::slice::from_ref(&ada), ..Vouched::default() }, vec![2]),
+        (Vouched { subjects: std::slice::from_ref(&ada), until: Some(START), ..Vouched::default() }, vec![1, 2]),
         (Vouched { subjects: &[ada.clone(), grace.clone()], until: Some(START), ..Vouched::default() }, vec![1]),
         (Vouched { users: &[user(1)], ..Vouched::default() }, vec![2]),
-        (Vouched { users: &[user(1)], subjects: &[grace.clone()], ..Vouched::default() }, vec![]),
-        (Vouched { names: &[first.clone()], ..Vouched::default() }, vec![1]),
-        (Vouched { names: &[first.clone()], subjects: &[grace.clone()], ..Vouched::default() }, vec![0, 1]),
-        (Vouched { names: &[second.clone()], until: Some(START), ..Vouched::default() }, vec![0, 1, 2]),
+        (Vouched { users: &[user(1)], subjects: std::slice::from_ref(&grace), ..Vouched::default() }, vec![]),
+        (Vouched { names: std::slice::from_ref(&first), ..Vouched::default() }, vec![1]),
+        (
+            Vouched {
+                names: std::slice::from_ref(&first),
+                subjects: std::slice::from_ref(&grace),
+                ..Vouched::default()
+            },
+            vec![0, 1],
+        ),
+        (Vouched { names: std::slice::from_ref(&second), until: Some(START), ..Vouched::default() }, vec![0, 1, 2]),
         (Vouched::default(), vec![0, 1, 2]),
     ] {
         let mut secrets = Vec::new();

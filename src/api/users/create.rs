@@ -48,10 +48,10 @@ pub(in crate::api) struct Permits {
 pub(in crate::api) struct Wanted {
     pub(super) wish: Wish,
     pub(super) role: Option<RoleId>,
-    scopes: Option<Vec<String>>,
+    pub(super) scopes: Option<Vec<String>>,
     employee: Option<String>,
-    groups: Vec<String>,
-    realm: Realm,
+    pub(super) groups: Vec<String>,
+    pub(super) realm: Realm,
 }
 
 impl Wanted {

@@ -13,7 +13,7 @@ use crate::api::fields::Params;
 use crate::api::sight::Sight;
 use crate::api::{Api, Error, render};
 use crate::directory::{GroupDraft, MemberChange};
-use crate::model::{Attributes, Group, GroupId, GroupName, Subject};
+use crate::model::{Attributes, Group, GroupId, GroupName, Realm, Subject};
 
 /// Marks such a group among its attributes.
 const MARK: &str = "isGroup";
@@ -28,6 +28,15 @@ fn is_record(group: &Group) -> bool {
 impl Api {
     /// `POST /users` with `is_group`: `userName`, `role`, `companies`. The answer is the record.
     pub(super) async fn create_group_record(&self, caller: &Caller, wanted: Wanted) -> Result<Response, Error> {
+        let unfit = [
+            ("scopes", wanted.scopes.is_some()),
+            ("access_groups", !wanted.groups.is_empty()),
+            ("realm", wanted.realm != Realm::default()),
+            ("all_companies", wanted.wish.companies.sees_all.is_some()),
+        ];
+        if let Some((field, _)) = unfit.into_iter().find(|(_, is_named)| *is_named) {
+            return Err(Error::invalid(field, "is nothing that a record which is a group can have"));
+        }
         let Wanted { wish, role, .. } = wanted;
         let permit = self.permit(caller, "groups:create", None).await?;
         let name = wish.user_name.ok_or_else(|| Error::invalid("userName", "is required"))?;

@@ -206,8 +206,8 @@ impl Api {
         let shown = sight.user(user);
         let Some(filter) = &wish.filter else { return Ok(Some((user.id, shown))) };
         let looked = Looked::at(filter, is_shown);
-        let groups = if looked.names("groups") { self.direct_groups(user.id).await? } else { Vec::new() };
-        let roles = if looked.names("role") { self.direct_roles(user.id).await? } else { Vec::new() };
+        let groups = if looked.names("groups") { self.direct_groups(sight, user.id).await? } else { Vec::new() };
+        let roles = if looked.names("role") { self.direct_roles(sight, user.id).await? } else { Vec::new() };
         let is_meant = filter.matches(&looked.picture(user, &shown, &groups, &roles), &NoSchema);
         Ok(is_meant.then_some((user.id, shown)))
     }
@@ -287,15 +287,19 @@ impl Api {
         Ok(terms)
     }
 
-    async fn direct_groups(&self, user: UserId) -> Result<Vec<Group>, Error> {
+    async fn direct_groups(&self, sight: &Sight, user: UserId) -> Result<Vec<Group>, Error> {
         let ids = self.services.directory.group_ids_of(Member::User(user)).await?;
-        Ok(self.services.directory.groups_by_id(&ids).await?)
+        let mut groups = self.services.directory.groups_by_id(&ids).await?;
+        // What is not seen is not found either.
+        groups.retain(|group| sight.sees_group(group));
+        Ok(groups)
     }
 
     /// The roles that were given to a user and not to a group, as an answer about the user shows them.
-    async fn direct_roles(&self, user: UserId) -> Result<Vec<String>, Error> {
+    async fn direct_roles(&self, sight: &Sight, user: UserId) -> Result<Vec<String>, Error> {
         let grants = self.services.access.grants().list(Subject::User(user)).await?;
-        let mut roles: Vec<String> = grants.iter().map(|grant| grant.role.to_string()).collect();
+        let seen = grants.iter().filter(|grant| grant.scope.as_ref().is_none_or(|scope| sight.sees_scope(scope)));
+        let mut roles: Vec<String> = seen.map(|grant| grant.role.to_string()).collect();
         roles.sort();
         roles.dedup();
         Ok(roles)

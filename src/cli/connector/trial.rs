@@ -13,7 +13,7 @@ use crate::config::{self, Config, Credentials};
 use crate::error::Chain;
 use crate::gateway::{self, Tried};
 use crate::model::SourceId;
-use crate::upstream::{Check, Checks, TriedIdentity, Verdict};
+use crate::upstream::{Check, Checks, Rows, TriedIdentity, Verdict};
 
 /// Largest captured answer, in bytes: 256 KiB of message in base64.
 const MAX_RESPONSE_BYTES: u64 = 512 * 1024;
@@ -134,7 +134,7 @@ async fn captured(
 }
 
 fn identity_of(identity: &TriedIdentity, show: bool) -> Value {
-    let (known, attributes) = identity.rows(show);
+    let Rows { known, attributes } = identity.rows(show);
     let mut object: Map<String, Value> =
         known.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
     let attributes: Map<String, Value> = attributes.into_iter().map(|(name, value)| (name, value.into())).collect();

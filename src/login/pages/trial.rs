@@ -136,7 +136,7 @@ fn account(preview: &Preview) -> Markup {
 }
 
 fn received(identity: &crate::upstream::TriedIdentity) -> Markup {
-    let (known, attributes) = identity.rows(false);
+    let crate::upstream::Rows { known, attributes } = identity.rows(false);
     html! {
         h2 { (say("What is used of it", "Was davon verwendet wird")) }
         dl { @for (name, value) in &known { dt { (label(name)) } dd { (or_none(value)) } } }

@@ -79,7 +79,6 @@ impl Login {
     }
 
     /// Carries one token out, and tells whether it was one that could be taken.
-
     async fn hear_one(
         &self,
         connector: &SourceId,

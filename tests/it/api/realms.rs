@@ -51,6 +51,9 @@ async fn members_administer_nothing_whatever_they_hold() {
     let (secret, _) = tokens.create(&ground.test.task(), "hers", kind, None).await.unwrap();
     refused(&ground.bearer(secret.expose()).get("/api/v1/users").await, 403, None);
     good(ground.bearer(secret.expose()).get("/api/v1/me").await, StatusCode::OK);
+    // So she is not the one who is left when the last administrator goes.
+    ground.user("boss", &["administrator"]).await;
+    refused(&ground.root().patch("/api/v1/users/boss", json!({"active": false})).await, 409, None);
 }
 
 #[tokio::test]
@@ -117,6 +120,17 @@ async fn user_records_that_are_groups_are_groups_of_that_name_and_let_nobody_in(
         refused(&root.post("/api/v1/users", record).await, status, Some(field));
     }
     refused(&root.post("/api/v1/users", json!({"userName": "X", "is_group": true})).await, 422, Some("role"));
+    // What an account could have and a group cannot is not dropped: the role would hold everywhere.
+    for (field, value) in [
+        ("scopes", json!(["scorecard:a"])),
+        ("access_groups", json!(["BILLING"])),
+        ("realm", json!("member")),
+        ("all_companies", json!(true)),
+    ] {
+        let mut record = json!({"userName": "WIDE", "is_group": true, "role": role});
+        record[field] = value;
+        refused(&root.post("/api/v1/users", record).await, 422, Some(field));
+    }
     // Nobody gives by it more than they have.
     let clerk = ground.service(&["groups:create", "users:create"]).await;
     let mut other = record;

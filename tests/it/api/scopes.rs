@@ -391,6 +391,12 @@ async fn a_scopes_administrator_lists_who_holds_something_there_and_nobody_else(
     assert_eq!(listed("/api/v1/users?scope=scorecard:a", "userName").await, ["below", "direct", "inside", "keeper"]);
     assert_eq!(listed("/api/v1/users?scope=scorecard:deep", "userName").await, ["below"]);
     assert_eq!(listed("/api/v1/groups?scope=scorecard:a", "name").await, ["Holders"]);
+    // Names, and nothing else of whom somebody may have put there to look at.
+    let told = good(keeper.get("/api/v1/users?scope=scorecard:deep").await, StatusCode::OK);
+    let told: Vec<&String> = told["items"][0].as_object().unwrap().keys().collect();
+    assert_eq!(told, ["id", "userName", "displayName"]);
+    let whole = good(root.get("/api/v1/users?scope=scorecard:deep").await, StatusCode::OK);
+    assert!(whole["items"][0].get("email").is_some(), "{whole}");
     for path in
         ["/api/v1/users", "/api/v1/groups", "/api/v1/users?scope=scorecard:b", "/api/v1/groups?scope=scorecard:b"]
     {

@@ -77,6 +77,22 @@ async fn the_limit_is_the_sources_own_and_an_administrator_begins_anew() {
 }
 
 #[tokio::test]
+async fn tries_that_are_spread_out_lock_nobody_in_a_directory_that_counts_from_the_last() {
+    let (gateway, slapd) = stage("").await;
+    for _ in 0..5 {
+        wrong(&mut gateway.visitor(), 1).await;
+        gateway.advance(Duration::from_secs(10 * 60));
+    }
+    assert_eq!(seen(&slapd).await, 3, "each within half an hour of the one before");
+    let (gateway, slapd) = stage("bind_window = \"1h\"").await;
+    for _ in 0..5 {
+        wrong(&mut gateway.visitor(), 1).await;
+        gateway.advance(Duration::from_secs(15 * 60));
+    }
+    assert_eq!(seen(&slapd).await, 3, "each within an hour of the one before");
+}
+
+#[tokio::test]
 async fn of_tries_at_the_same_time_no_more_are_carried_on() {
     let (gateway, slapd) = stage("").await;
     let tries = (0..20).map(|_| async { wrong(&mut gateway.visitor(), 1).await });

@@ -8,8 +8,11 @@ use serde_json::json;
 use super::super::stage::{endless, raw, rewrite};
 use super::*;
 
+/// An answer by what is wrong with it.
+type Broken = (&'static str, fn() -> Response);
+
 /// Answers that no endpoint may give: a status, what the header says, and the body.
-pub(super) fn broken() -> [(&'static str, fn() -> Response); 12] {
+pub(super) fn broken() -> [Broken; 12] {
     fn with(name: &'static str, value: String) -> Response {
         let mut answer = raw(200, "{}");
         answer.headers_mut().insert(name, value.parse().unwrap());

@@ -285,7 +285,8 @@ pub(super) fn signatures() -> Cases {
 }
 
 pub(super) fn shapes() -> Cases {
-    let shapes: [(&str, fn(String) -> String); 15] = [
+    type Shape = (&'static str, fn(String) -> String);
+    let shapes: [Shape; 15] = [
         ("four parts", |token| format!("{token}.more")),
         ("five parts, as one that is encrypted", |token| format!("{token}.a.b")),
         ("two parts", |token| token.rsplit_once('.').unwrap().0.to_owned()),
