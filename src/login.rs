@@ -39,6 +39,7 @@ mod ticket;
 mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -289,9 +290,21 @@ pub struct Services {
     pub tokens: Tokens,
 }
 
-/// The login flow. Cloning shares everything.
+/// The login flow. Cloning shares everything, and costs one count: each request does it several times.
 #[derive(Clone)]
-pub struct Login {
+pub struct Login(Arc<Flow>);
+
+impl Deref for Login {
+    type Target = Flow;
+
+    fn deref(&self) -> &Flow {
+        &self.0
+    }
+}
+
+/// What the login flow is made of.
+#[derive(Clone)]
+pub struct Flow {
     services: Services,
     connectors: Arc<BTreeMap<SourceId, Connector>>,
     binds: Arc<BTreeMap<SourceId, Arc<dyn PasswordConnector>>>,
@@ -342,7 +355,7 @@ impl Login {
         let begun_badly = connectors.keys().map(|id| (id.clone(), AtomicI64::new(i64::MIN))).collect();
         let routes = Arc::new(discover::Routes::of(&connectors));
         let kept = attempts::Attempts::of(connectors.keys());
-        Self {
+        Self(Arc::new(Flow {
             services,
             connectors: Arc::new(connectors),
             binds: Arc::new(binds),
@@ -366,31 +379,40 @@ impl Login {
             requires_factor: false,
             requires_sso: false,
             break_glass: Arc::default(),
-        }
+        }))
+    }
+
+    /// The same with this change, which is made before anybody shares it.
+    fn changed(mut self, change: impl FnOnce(&mut Flow)) -> Self {
+        change(Arc::make_mut(&mut self.0));
+        self
     }
 
     /// The same, whose pages tell whom to ask.
     #[must_use]
     pub fn with_contact(self, contact: Option<&str>) -> Self {
-        Self { contact: contact.map(Arc::from), ..self }
+        self.changed(|flow| flow.contact = contact.map(Arc::from))
     }
 
     /// The same flow, which carries no more wrong passwords to each directory than this.
     #[must_use]
     pub fn sparing(self, budgets: BTreeMap<SourceId, BindBudget>) -> Self {
-        Self { bind_budgets: Arc::new(budgets), ..self }
+        self.changed(|flow| flow.bind_budgets = Arc::new(budgets))
     }
 
     /// The same flow, which demands a second factor of everybody, or not.
     #[must_use]
     pub fn requiring_factor(self, requires_factor: bool) -> Self {
-        Self { requires_factor, ..self }
+        self.changed(|flow| flow.requires_factor = requires_factor)
     }
 
     /// The same flow, which takes nothing but single sign-on of anybody, or not; of those who `break_glass` it takes all.
     #[must_use]
     pub fn requiring_sso(self, requires_sso: bool, break_glass: BTreeSet<FoldedName>) -> Self {
-        Self { requires_sso, break_glass: Arc::new(break_glass), ..self }
+        self.changed(|flow| {
+            flow.requires_sso = requires_sso;
+            flow.break_glass = Arc::new(break_glass);
+        })
     }
 
     /// The ways in that lead elsewhere, by id.
@@ -401,7 +423,7 @@ impl Login {
     /// The same, whose invitations last so long.
     #[must_use]
     pub fn inviting_for(self, invitations_last: Duration) -> Self {
-        Self { invitations_last, ..self }
+        self.changed(|flow| flow.invitations_last = invitations_last)
     }
 
     /// Whether people sign in by a provider of this id.
