@@ -50,7 +50,7 @@ pub use connections::{Connection, Connections};
 pub use dynamic::{GroupRule, MAX_DYNAMIC_GROUPS, Moves, Preview};
 pub use groups::GroupDraft;
 pub use membership::{MAX_GROUPS_OF_MEMBER, Member, MemberChange};
-pub use names::NameRule;
+pub use names::{NameRule, RECORD_MARK, is_record};
 pub use objects::ObjectDraft;
 pub use people::PersonDraft;
 pub use realms::Realms;

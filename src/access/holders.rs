@@ -56,18 +56,19 @@ impl Access {
     /// As [`Access::holders_within`].
     pub async fn people_within(&self, scope: &Scope) -> Result<Holders, Error> {
         let mut holders = self.holders_within(scope).await?;
-        for group in &holders.groups {
-            holders.users.extend(self.users_below(*group, MAX_HOLDERS).await?);
-            check_size(&holders)?;
-        }
+        let groups = holders.groups.iter().copied().collect();
+        holders.users.extend(self.users_below(groups, MAX_HOLDERS).await?.ok_or_else(too_many)?);
+        check_size(&holders)?;
         Ok(holders)
     }
 }
 
 fn check_size(holders: &Holders) -> Result<(), Error> {
-    if holders.users.len().saturating_add(holders.groups.len()) <= MAX_HOLDERS {
-        return Ok(());
-    }
+    let size = holders.users.len().saturating_add(holders.groups.len());
+    if size <= MAX_HOLDERS { Ok(()) } else { Err(too_many()) }
+}
+
+fn too_many() -> Error {
     let detail = format!("more than {MAX_HOLDERS} people and groups hold something there; ask for a scope below it");
-    Err(Error::Conflict { field: None, detail })
+    Error::Conflict { field: None, detail }
 }

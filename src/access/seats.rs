@@ -294,7 +294,8 @@ impl Access {
                 if change.find(&DUE, self.organisation, &due).await?.is_none() {
                     return Ok(());
                 }
-                let users: Vec<UserId> = self.users_below(group, usize::MAX).await?.into_iter().collect();
+                let users = self.users_below(vec![group], usize::MAX).await?.unwrap_or_default();
+                let users: Vec<UserId> = users.into_iter().collect();
                 for batch in users.chunks(BATCH) {
                     self.settle_users(batch).await?;
                 }
@@ -305,14 +306,22 @@ impl Access {
             .await
     }
 
-    /// Everybody in a group, nested ones included; at most `limit` and one more.
-    pub(super) async fn users_below(&self, group: GroupId, limit: usize) -> Result<BTreeSet<UserId>, Error> {
-        let Some(census) = self.census() else { return Ok(BTreeSet::new()) };
+    /// Everybody in groups, nested ones included, of which each is looked at once; `None` where there are more than `limit`
+    /// people or groups.
+    pub(super) async fn users_below(
+        &self,
+        mut waiting: Vec<GroupId>,
+        limit: usize,
+    ) -> Result<Option<BTreeSet<UserId>>, Error> {
+        let Some(census) = self.census() else { return Ok(Some(BTreeSet::new())) };
         let census: &dyn Census = &*census;
-        let (mut users, mut known, mut waiting) = (BTreeSet::new(), BTreeSet::from([group]), vec![group]);
+        let (mut users, mut known) = (BTreeSet::new(), waiting.iter().copied().collect::<BTreeSet<_>>());
         while let Some(group) = waiting.pop() {
             let nested = census.nested(group).await?;
             waiting.extend(nested.into_iter().filter(|nested| known.insert(*nested)));
+            if known.len() > limit {
+                return Ok(None);
+            }
             let mut after = None;
             loop {
                 let page = census.users_in(group, after, BATCH).await?;
@@ -320,14 +329,15 @@ impl Access {
                 let is_last = page.len() < BATCH;
                 users.extend(page);
                 if users.len() > limit {
-                    return Ok(users);
+                    return Ok(None);
                 }
                 if is_last {
                     break;
                 }
             }
+            tokio::task::yield_now().await;
         }
-        Ok(users)
+        Ok(Some(users))
     }
 
     /// Counts everybody anew, and mends what is not right, with an event. How many rows were wrong.
@@ -477,19 +487,20 @@ impl Access {
         for id in &overlay.ended {
             subjects.extend(self.grants().find(*id).await?.map(|grant| grant.subject));
         }
-        let mut users = BTreeSet::new();
+        let (mut users, mut groups) = (BTreeSet::new(), BTreeSet::new());
         for subject in subjects {
             match subject {
-                Subject::User(user) => {
-                    users.insert(user);
-                }
-                Subject::Group(group) => users.extend(self.users_below(group, MAX_PEOPLE).await?),
-            }
-            if users.len() > MAX_PEOPLE {
-                let detail = format!("this concerns the seats of more than {MAX_PEOPLE} people; do it in parts");
-                return Err(Error::Conflict { field: None, detail });
-            }
+                Subject::User(user) => users.insert(user),
+                Subject::Group(group) => groups.insert(group),
+            };
         }
+        let below = self.users_below(groups.into_iter().collect(), MAX_PEOPLE).await?;
+        let below = below.filter(|below| users.len().saturating_add(below.len()) <= MAX_PEOPLE);
+        let Some(below) = below else {
+            let detail = format!("this concerns the seats of more than {MAX_PEOPLE} people; do it in parts");
+            return Err(Error::Conflict { field: None, detail });
+        };
+        users.extend(below);
         Ok(users)
     }
 }

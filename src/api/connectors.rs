@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::admit::Caller;
 use super::fields::{Fields, Params};
+use super::requests::Kept;
 use super::{Api, Error, render};
 use crate::access::Permit;
 use crate::login::{Barring, Ended, SignInAttempt};
@@ -21,12 +22,7 @@ pub(super) async fn attempts(
     mut params: Params,
 ) -> Result<Response, Error> {
     let outcomes = outcomes(params.take("outcome")?.as_deref())?;
-    let since = match params.take("since")? {
-        None => None,
-        Some(text) => Some(api.since(&text)?),
-    };
-    let page = params.page::<u64>()?;
-    params.end()?;
+    let Kept { since, page } = api.kept(params)?;
     api.permit(&caller, "sources:read", None).await?;
     // True causes, names and addresses are told to who may read them in the ledger.
     api.permit(&caller, "audit:read", None).await?;

@@ -54,7 +54,8 @@ impl Cursors {
 }
 
 impl Api {
-    /// `limit` and `cursor` of a list that is not all seen by everybody.
+    /// `limit` and `cursor` of a list that is not all seen by everybody. `list` names the question, with the group, scope or
+    /// connection that is asked about.
     pub(super) fn page<T: FromStr>(
         &self,
         caller: &Caller,

@@ -120,7 +120,10 @@ impl Api {
 pub(super) async fn who_can(State(api): State<Api>, caller: Caller, mut params: Params) -> Result<Response, Error> {
     let permission: Option<Permission> = params.parsed("permission")?;
     let scope: Option<Scope> = params.parsed("scope")?;
-    let page = api.page::<UserId>(&caller, "who-can", &mut params)?;
+    let what = permission.as_ref().map(Permission::to_string).unwrap_or_default();
+    let place = scope.as_ref().map(Scope::to_string).unwrap_or_default();
+    let list = &format!("who-can {what} in {place}");
+    let page = api.page::<UserId>(&caller, list, &mut params)?;
     params.end()?;
     api.permit(&caller, "decisions:read", scope.as_ref()).await?;
     api.permit(&caller, "users:read", scope.as_ref()).await?;
@@ -128,7 +131,7 @@ pub(super) async fn who_can(State(api): State<Api>, caller: Caller, mut params: 
     api.check_scope(&caller, scope.as_ref()).await?;
     let question = Question::new(&permission).within(scope.as_ref());
     let (able, next) = api.services.access.who_can(&question, page.after, page.limit).await?;
-    let next = api.next(&caller, "who-can", next)?;
+    let next = api.next(&caller, list, next)?;
     let ids: Vec<UserId> = able.iter().map(|able| able.user).collect();
     let mut users: Vec<User> = api.services.directory.users_by_id(&ids).await?;
     let sight = api.sight(&caller).await?;

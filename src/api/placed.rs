@@ -59,7 +59,8 @@ impl Api {
         scope: &Scope,
         mut params: Params,
     ) -> Result<Response, Error> {
-        let page = self.page::<Place>(caller, "grants-in", &mut params)?;
+        let list = &format!("grants in {scope}");
+        let page = self.page::<Place>(caller, list, &mut params)?;
         params.end()?;
         self.permit(caller, "grants:read", Some(scope)).await?;
         self.check_scope(caller, Some(scope)).await?;
@@ -67,7 +68,7 @@ impl Api {
         let after = page.after.map(|Place(subject, grant)| (subject, grant));
         let grants = self.services.access.grants().in_scope_after(scope, after, page.limit).await?;
         let next = grants.last().filter(|_| grants.len() == page.limit).map(Place::of);
-        let next = self.next(caller, "grants-in", next)?;
+        let next = self.next(caller, list, next)?;
         let mut items = Vec::with_capacity(grants.len());
         for grant in &grants {
             if !self.sees_subject(&sight, grant.subject).await? {

@@ -4,7 +4,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 
 use super::admit::Caller;
-use super::fields::Params;
+use super::fields::{PageOf, Params};
 use super::{Api, Error, render};
 use crate::clock::Timestamp;
 use crate::config::parse_duration;
@@ -19,12 +19,7 @@ pub(super) async fn list(
     mut params: Params,
 ) -> Result<Response, Error> {
     let statuses = statuses(params.take("status")?.as_deref())?;
-    let since = match params.take("since")? {
-        None => None,
-        Some(text) => Some(api.since(&text)?),
-    };
-    let page = params.page::<u64>()?;
-    params.end()?;
+    let Kept { since, page } = api.kept(params)?;
     api.permit(&caller, "sources:read", None).await?;
     api.check_sees_all(&caller).await?;
     let id: SourceId = id.parse().map_err(|_| Error::NotFound { what: "connection" })?;
@@ -52,14 +47,25 @@ fn statuses(text: Option<&str>) -> Result<(u16, u16), Error> {
     }
 }
 
+/// What is asked of a list that memory keeps, newest first.
+pub(super) struct Kept {
+    /// Nothing before it.
+    pub(super) since: Option<Timestamp>,
+    /// Before which number, and how many.
+    pub(super) page: PageOf<u64>,
+}
+
 impl Api {
-    /// A time, or the moment so long ago.
-    pub(super) fn since(&self, text: &str) -> Result<Timestamp, Error> {
-        match parse_duration(text) {
+    /// The rest of such a question: `since=&limit=&cursor=`, where `since` is a time, or how long ago.
+    pub(super) fn kept(&self, mut params: Params) -> Result<Kept, Error> {
+        let since = params.take("since")?.map(|text| match parse_duration(&text) {
             Some(duration) => Ok(self.services.clock.now().minus(duration)),
             None => {
                 text.parse().map_err(|_| Error::invalid("since", "must be a time such as 10m or 2027-01-01T00:00:00Z"))
             }
-        }
+        });
+        let page = params.page::<u64>()?;
+        params.end()?;
+        Ok(Kept { since: since.transpose()?, page })
     }
 }

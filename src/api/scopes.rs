@@ -118,6 +118,10 @@ impl Api {
             .parse()
             .map_err(|_| Error::invalid("slug", "must be lower-case letters, digits, - and _, at most 64"))?;
         self.check_place(caller, &scope, parent.as_ref()).await?;
+        if self.services.access.scopes().tree().find(&scope).is_none() {
+            // What was given a company while it was taken away is nobody's who makes one of that name later.
+            self.check_unnamed(&scope, "take another slug").await?;
+        }
         if parent.is_some() && !self.services.access.grants().in_scope(&scope, 1).await?.is_empty() {
             // Whatever stands below a place is subject to who rules there: what is held already is not drawn below it.
             self.permit(caller, &permission(kind, "create"), None).await?;
@@ -226,13 +230,14 @@ impl Api {
         Ok(render::versioned(StatusCode::OK, &render(&record), record.revision))
     }
 
-    /// Refuses to take a company away while something belongs to it: whoever made one of that name later would see it.
-    async fn check_unnamed(&self, scope: &Scope) -> Result<(), Error> {
+    /// Refuses to take a company away, or to make one, while something belongs to it: whoever made one of that name later would
+    /// see it.
+    async fn check_unnamed(&self, scope: &Scope, remedy: &str) -> Result<(), Error> {
         if scope.kind() != COMPANY {
             return Ok(());
         }
         let Some(what) = self.services.directory.belongs_to(scope).await? else { return Ok(()) };
-        let detail = format!("{what} belong to `{scope}` still; give them other companies first");
+        let detail = format!("{what} belong to `{scope}` still; {remedy}");
         Err(Error::Conflict { field: None, detail })
     }
 
@@ -241,7 +246,7 @@ impl Api {
         let permit = self.permit(caller, &permission(scope.kind(), "delete"), Some(scope)).await?;
         self.check_scope_seen(caller, scope).await?;
         self.check_unplacing(caller, scope).await?;
-        self.check_unnamed(scope).await?;
+        self.check_unnamed(scope, "give them other companies first").await?;
         let permit = self.weigh_tree(permit, |tree| tree.without(scope)).await?;
         let record = self.services.access.scopes().delete(&permit, scope, revision).await?;
         Ok(render::answer(StatusCode::OK, &render(&record)))

@@ -40,7 +40,8 @@ const WORDS: [(&str, &[&str]); 3] = [
 /// although there are more.
 pub(super) async fn list(State(api): State<Api>, caller: Caller, mut params: Params) -> Result<Response, Error> {
     let connection: Option<SourceId> = params.parsed("connection")?;
-    let page = api.page::<TokenId>(&caller, "tokens", &mut params)?;
+    let list = &connection.as_ref().map_or_else(|| "tokens".to_owned(), |source| format!("tokens of {source}"));
+    let page = api.page::<TokenId>(&caller, list, &mut params)?;
     params.end()?;
     api.permit(&caller, "tokens:read", None).await?;
     let is_shown = |token: &&Token| match (&connection, &token.kind) {
@@ -50,7 +51,7 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller, mut params: Par
     };
     let tokens = api.services.tokens.list(page.after, page.limit).await?;
     let next = tokens.last().filter(|_| tokens.len() == page.limit).map(|token| token.id);
-    let next = api.next(&caller, "tokens", next)?;
+    let next = api.next(&caller, list, next)?;
     let sight = api.sight(&caller).await?;
     let mut items = Vec::with_capacity(tokens.len());
     for token in tokens.iter().filter(is_shown) {

@@ -15,7 +15,9 @@ const CHUNK: usize = 500;
 impl Api {
     /// `GET /users?scope=&limit=&cursor=`: everybody who holds something in a scope or below it, in the order of creation.
     pub(super) async fn users_within(&self, caller: &Caller, mut params: Params) -> Result<Response, Error> {
-        let (scope, page) = (scope_of(&mut params)?, self.page::<UserId>(caller, "users-within", &mut params)?);
+        let scope = scope_of(&mut params)?;
+        let list = &format!("users within {scope}");
+        let page = self.page::<UserId>(caller, list, &mut params)?;
         params.end()?;
         self.may_list(caller, "users:read", &scope).await?;
         let holders = self.services.access.people_within(&scope).await?;
@@ -30,7 +32,7 @@ impl Api {
                     continue;
                 }
                 if items.len() == page.limit {
-                    return self.told_page(caller, "users-within", items);
+                    return self.told_page(caller, list, items);
                 }
                 let shown = if reads_everywhere { sight.user(user) } else { render::brief(user) };
                 items.push((user.id.to_string(), shown));
@@ -41,7 +43,9 @@ impl Api {
 
     /// `GET /groups?scope=&limit=&cursor=`: every group that holds something in a scope or below it.
     pub(super) async fn groups_within(&self, caller: &Caller, mut params: Params) -> Result<Response, Error> {
-        let (scope, page) = (scope_of(&mut params)?, self.page::<GroupId>(caller, "groups-within", &mut params)?);
+        let scope = scope_of(&mut params)?;
+        let list = &format!("groups within {scope}");
+        let page = self.page::<GroupId>(caller, list, &mut params)?;
         params.end()?;
         self.may_list(caller, "groups:read", &scope).await?;
         let holders = self.services.access.holders_within(&scope).await?;
@@ -55,7 +59,7 @@ impl Api {
                     continue;
                 }
                 if items.len() == page.limit {
-                    return self.told_page(caller, "groups-within", items);
+                    return self.told_page(caller, list, items);
                 }
                 let shown = if reads_everywhere {
                     self.told(&sight, group).await?

@@ -401,6 +401,7 @@ impl Directory {
             if change.find(&OWNED_GROUP_NAMES, self.organisation, &owned).await?.is_some_and(|id| id != after.id) {
                 return Err(Error::Conflict { field: "displayName".into(), value: after.name.to_string() });
             }
+            self.check_record_name(change, after).await?;
             change.put(&OWNED_GROUP_NAMES, self.organisation, &owned, &after.id)?;
             change.put(&GROUP_NAMES, self.organisation, &(name.clone(), after.id), &())?;
             if let Some(before) = before {

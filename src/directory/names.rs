@@ -5,11 +5,19 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::reconcile::Authority;
-use super::tables::USED_NAMES;
+use super::tables::{GROUPS, OWNED_GROUP_NAMES, USED_NAMES, USER_NAMES};
 use super::{Directory, Error};
 use crate::access::LoginRule;
 use crate::audit::Change;
-use crate::model::User;
+use crate::model::{Group, User};
+
+/// Marks a group that is a user record too, among its attributes; only where no source keeps the group.
+pub const RECORD_MARK: &str = "isGroup";
+
+/// Whether a group is a user record too, so that its name is one of theirs.
+pub fn is_record(group: &Group) -> bool {
+    group.owner.is_none() && group.attributes.0.get(RECORD_MARK).and_then(serde_json::Value::as_bool) == Some(true)
+}
 
 /// The rule in force. Cloning shares it.
 #[derive(Clone, Default)]
@@ -63,7 +71,22 @@ impl Directory {
                 }
             }
         }
+        let named = change.find(&OWNED_GROUP_NAMES, self.organisation, &(String::new(), name)).await?;
+        if let Some(id) = named
+            && change.find(&GROUPS, self.organisation, &id).await?.is_some_and(|group| is_record(&group))
+        {
+            let value = after.user_name.to_string();
+            return Err(Error::Conflict { field: "userName".into(), value });
+        }
         before.map_or(Ok(()), |before| self.remember_name(change, before))
+    }
+
+    /// The same for a group: one that is a user record has the name of no account.
+    pub(super) async fn check_record_name(&self, change: &mut Change, group: &Group) -> Result<(), Error> {
+        if is_record(group) && change.find(&USER_NAMES, self.organisation, &group.name.folded()).await?.is_some() {
+            return Err(Error::Conflict { field: "userName".into(), value: group.name.to_string() });
+        }
+        Ok(())
     }
 
     /// Remembers the name of an account that gives it up, where it is not to be given again.

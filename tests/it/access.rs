@@ -2,6 +2,7 @@
 
 mod explain;
 mod grants;
+mod holders;
 mod permit;
 mod scopes;
 mod warm;

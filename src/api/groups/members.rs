@@ -23,14 +23,15 @@ pub(in crate::api) async fn list(
     Path(group): Path<String>,
     mut params: Params,
 ) -> Result<Response, Error> {
-    let page = api.page::<Member>(&caller, "members", &mut params)?;
-    params.end()?;
     api.permit(&caller, "groups:read", None).await?;
     let group = api.group(&caller, &group).await?;
+    let list = &format!("members of {}", group.id);
+    let page = api.page::<Member>(&caller, list, &mut params)?;
+    params.end()?;
     let directory = &api.services.directory;
     let rows = directory.member_page(group.id, page.after, page.limit).await?;
     let next = rows.last().filter(|_| rows.len() == page.limit).map(|(member, _)| *member);
-    let next = api.next(&caller, "members", next)?;
+    let next = api.next(&caller, list, next)?;
     let ids: Vec<UserId> = rows.iter().filter_map(|(member, _)| user_of(*member)).collect();
     let users: Vec<User> = directory.users_by_id(&ids).await?;
     let ids: Vec<GroupId> = rows.iter().filter_map(|(member, _)| group_of(*member)).collect();

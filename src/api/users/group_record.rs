@@ -12,18 +12,12 @@ use crate::api::admit::Caller;
 use crate::api::fields::Params;
 use crate::api::sight::Sight;
 use crate::api::{Api, Error, render};
-use crate::directory::{GroupDraft, MemberChange};
+use crate::directory::{GroupDraft, MemberChange, RECORD_MARK, is_record};
 use crate::model::{Attributes, Group, GroupId, GroupName, Realm, Subject};
 
-/// Marks such a group among its attributes.
-const MARK: &str = "isGroup";
 /// Groups of one read, and most that one page looks at.
 const CHUNK: usize = 500;
 const MAX_READ: usize = 50_000;
-
-fn is_record(group: &Group) -> bool {
-    group.attributes.0.get(MARK) == Some(&Value::Bool(true))
-}
 
 impl Api {
     /// `POST /users` with `is_group`: `userName`, `role`, `companies`. The answer is the record.
@@ -50,7 +44,7 @@ impl Api {
         let named = vec![(grant.subject, name.folded())];
         let overlay = Overlay { named, given: vec![grant.imagined()], ..Overlay::default() };
         let permit = &self.weigh(permit, &overlay, false).await?;
-        let attributes = Attributes([(MARK.to_owned(), Value::Bool(true))].into_iter().collect());
+        let attributes = Attributes([(RECORD_MARK.to_owned(), Value::Bool(true))].into_iter().collect());
         let draft = &GroupDraft { name, external_id: None, attributes, members: MemberChange::default() };
         let (services, companies, grant) = (&self.services, &companies, &grant);
         let made = services.ledger.retry(|mut change| async move {

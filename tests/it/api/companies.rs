@@ -438,3 +438,50 @@ async fn a_company_goes_when_nothing_belongs_to_it_any_more() {
     }
     good(root.delete("/api/v1/companies/south").await, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn filters_tell_of_no_group_and_no_role_that_is_not_seen() {
+    let (ground, north) = two_companies().await;
+    let root = ground.root();
+    good(root.post("/api/v1/groups/G%20South/members", json!({"users": ["u-north"]})).await, StatusCode::OK);
+    good(root.post("/api/v1/groups/G%20North/members", json!({"users": ["u-north"]})).await, StatusCode::OK);
+    let hidden = json!({"user": "u-north", "role": "browser", "scope": "company:south"});
+    good(root.post("/api/v1/grants", hidden).await, StatusCode::CREATED);
+    let south = good(root.get("/api/v1/groups/G%20South").await, StatusCode::OK)["id"].as_str().unwrap().to_owned();
+    let found = async |client: &Client, filter: &str| {
+        let filter = form_urlencoded::byte_serialize(filter.as_bytes()).collect::<String>();
+        let page = good(client.get(&format!("/api/v1/users?filter={filter}")).await, StatusCode::OK);
+        page["items"].as_array().unwrap().len()
+    };
+    for filter in [
+        "groups.display sw \"G S\"",
+        "groups.display co \"outh\"",
+        "groups.display eq \"G South\"",
+        &format!("groups.value eq \"{south}\""),
+        &format!("groups eq \"{south}\""),
+        "role eq \"browser\"",
+        "role sw \"brow\"",
+        "companies eq \"south\"",
+    ] {
+        assert_eq!(found(&north, filter).await, 0, "{filter}");
+        assert_ne!(found(&root, filter).await, 0, "{filter}");
+    }
+    assert_eq!(found(&north, "groups.display sw \"G N\"").await, 1);
+    assert_eq!(found(&north, "role eq \"editor\"").await, 1);
+}
+
+#[tokio::test]
+async fn what_was_given_a_company_while_it_was_taken_away_is_not_whose_who_makes_it_again() {
+    let (ground, _) = two_companies().await;
+    let root = ground.root();
+    refused(&root.delete("/api/v1/companies/south").await, 409, None);
+    // As if the accounts, the group and the person had got it between the look and the deletion.
+    let grants = good(root.get("/api/v1/grants?scope=company:south").await, StatusCode::OK);
+    assert_eq!(grants["items"], json!([]));
+    let south = "company:south".parse().unwrap();
+    ground.test.gateway.access().scopes().delete(&ground.test.task(), &south, None).await.unwrap();
+    let again = root.post("/api/v1/companies", json!({"name": "South"})).await;
+    refused(&again, 409, None);
+    assert!(again.text.contains("take another slug"), "{}", again.text);
+    good(root.post("/api/v1/companies", json!({"name": "South", "slug": "south_2"})).await, StatusCode::CREATED);
+}

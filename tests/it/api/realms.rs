@@ -120,6 +120,29 @@ async fn user_records_that_are_groups_are_groups_of_that_name_and_let_nobody_in(
         refused(&root.post("/api/v1/users", record).await, status, Some(field));
     }
     refused(&root.post("/api/v1/users", json!({"userName": "X", "is_group": true})).await, 422, Some("role"));
+    // No account takes the name of a record, by whatever way it is made, nor a record that of an account.
+    let taken = json!({"userName": "Billing", "role": role, "companies": ["north"]});
+    refused(&root.post("/api/v1/users", taken).await, 409, Some("userName"));
+    let (directory, sync) = (ground.test.gateway.directory(), ground.test.sync_permit("corp"));
+    assert!(directory.create_user(&sync, &crate::support::gateway::record("billing")).await.is_err());
+    let source = crate::support::gateway::record("PAYROLL");
+    let (account, group) = tokio::join!(directory.create_user(&sync, &source), async {
+        let mut record = record.clone();
+        record["userName"] = json!("PAYROLL");
+        root.post("/api/v1/users", record).await
+    });
+    assert_eq!(account.is_ok(), group.status == StatusCode::CONFLICT, "one of them: {}", group.text);
+    // What a source writes into its groups makes none of them a record.
+    let mut marked = cleargate::directory::GroupDraft {
+        name: "Marked".parse().unwrap(),
+        external_id: None,
+        attributes: cleargate::model::Attributes::default(),
+        members: cleargate::directory::MemberChange::default(),
+    };
+    marked.attributes.0.insert("isGroup".to_owned(), json!(true));
+    directory.create_group(&sync, &marked).await.unwrap();
+    let shown = good(root.get("/api/v1/users?is_group=true").await, StatusCode::OK);
+    assert!(shown["items"].as_array().unwrap().iter().all(|item| item["userName"] != "Marked"), "{shown}");
     // What an account could have and a group cannot is not dropped: the role would hold everywhere.
     for (field, value) in [
         ("scopes", json!(["scorecard:a"])),

@@ -1,6 +1,7 @@
 //! `/departments` and its like.
 
 use cleargate::access::NewGrant;
+use cleargate::audit::{Event, EventKind};
 use cleargate::directory::{GroupDraft, Member, MemberChange};
 use cleargate::model::{Mode, Subject};
 use http::{Method, StatusCode};
@@ -391,6 +392,13 @@ async fn a_scopes_administrator_lists_who_holds_something_there_and_nobody_else(
     assert_eq!(listed("/api/v1/users?scope=scorecard:a", "userName").await, ["below", "direct", "inside", "keeper"]);
     assert_eq!(listed("/api/v1/users?scope=scorecard:deep", "userName").await, ["below"]);
     assert_eq!(listed("/api/v1/groups?scope=scorecard:a", "name").await, ["Holders"]);
+    // That they see no more of somebody is no refusal of anything that they asked.
+    let refusals = async || {
+        let rows = ground.test.gateway.ledger().store().engine().log(0, 10_000).await.unwrap();
+        let events = rows.iter().map(|row| cleargate::store::decode::<Event>("log", &row.body).unwrap());
+        events.filter(|event| event.kind == EventKind::PermissionRefused).count()
+    };
+    assert_eq!(refusals().await, 0);
     // Names, and nothing else of whom somebody may have put there to look at.
     let told = good(keeper.get("/api/v1/users?scope=scorecard:deep").await, StatusCode::OK);
     let told: Vec<&String> = told["items"][0].as_object().unwrap().keys().collect();
@@ -401,6 +409,15 @@ async fn a_scopes_administrator_lists_who_holds_something_there_and_nobody_else(
         ["/api/v1/users", "/api/v1/groups", "/api/v1/users?scope=scorecard:b", "/api/v1/groups?scope=scorecard:b"]
     {
         refused(&keeper.get(path).await, 403, None);
+    }
+    assert_eq!(refusals().await, 4, "these are");
+    // A cursor goes on in the scope for which it was given.
+    for (list, other) in [("users", "deep"), ("grants", "b")] {
+        let first = good(root.get(&format!("/api/v1/{list}?scope=scorecard:a&limit=1")).await, StatusCode::OK);
+        let next = first["next"].as_str().unwrap();
+        let elsewhere = root.get(&format!("/api/v1/{list}?scope=scorecard:{other}&cursor={next}")).await;
+        refused(&elsewhere, 422, Some("cursor"));
+        good(root.get(&format!("/api/v1/{list}?scope=scorecard:a&cursor={next}")).await, StatusCode::OK);
     }
     // What is not shown is not asked about either.
     refused(&keeper.get("/api/v1/users?scope=scorecard:a&filter=active%20eq%20true").await, 422, Some("filter"));
