@@ -197,7 +197,8 @@ impl Gateway {
         let pack = policies::pack(&config.policy).map_err(Error::Access)?;
         policies::check_plan(&config)?;
         let belongings = Belongings::new(&config, &foundation, &ledger, master)?;
-        let Belongings { credentials, factors, lockout, outbox, sessions } = belongings.clone();
+        let Belongings { credentials, factors, lockout, outbox, sessions, tokens, .. } = belongings.clone();
+        tokens.fill_people().await.map_err(|error| Error::configuration("store.path", error))?;
         let directory = Directory::new(ledger.clone(), clock.clone(), ids.clone(), rules(&config))
             .with_belongings(Arc::new(belongings))
             .with_schemas(&config.schemas)
@@ -216,7 +217,6 @@ impl Gateway {
         let access = start(access, &config, &directory).await?;
         fill_groups(&directory, &access).await?;
         tell_failing_tests(&access, &ledger, foundation.clock.now()).await?;
-        let tokens = Tokens::new(ledger.clone(), master, ids.clone(), clock.clone());
         let cursors = scim::Cursors::new(master, clock.clone());
         let places = api::Cursors::new(master, ids.clone());
         let pages = authzen::Pages::new(master, clock.clone());

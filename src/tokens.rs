@@ -6,6 +6,7 @@
 //! by the limit that the token carries. Nothing is cached: a revoked token is refused by the next request.
 
 mod client;
+mod people;
 mod refusals;
 mod rotate;
 mod text;
@@ -167,6 +168,7 @@ impl Tokens {
         let hash = self.key.tag(secret.expose().as_bytes());
         change.put(&TOKENS, self.organisation, &hash, &Record::from(token.clone()))?;
         change.put(&TOKEN_HASHES, self.organisation, &token.id, &hash.into())?;
+        self.index(change, token.id, &token.kind)?;
         Ok(secret)
     }
 
@@ -285,11 +287,12 @@ impl Tokens {
         Ok(Some(told(event, &Token::from(record)).detail("before", before)))
     }
 
-    async fn take_in(&self, change: &mut Change, id: TokenId) -> Result<Option<Token>, Error> {
+    async fn take_in(&self, change: &mut Change, id: TokenId) -> Result<Option<Token>, store::Error> {
         let Some(hash) = change.find(&TOKEN_HASHES, self.organisation, &id).await? else { return Ok(None) };
         let Some(record) = change.find(&TOKENS, self.organisation, &hash).await? else { return Ok(None) };
         change.delete(&TOKENS, self.organisation, &hash);
         change.delete(&TOKEN_HASHES, self.organisation, &id);
+        self.unindex(change, id, &record.kind);
         Ok(Some(Token::from(record)))
     }
 

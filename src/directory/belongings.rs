@@ -4,6 +4,7 @@
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 
+use crate::access::Permit;
 use crate::audit::Change;
 use crate::model::{Circumstance, User, UserId};
 use crate::store;
@@ -18,12 +19,17 @@ pub trait Belongings: Send + Sync {
     fn shut<'a>(&'a self, change: &'a mut Change, user: UserId) -> BoxFuture<'a, Result<usize, store::Error>>;
 
     /// The same, and takes away every way in that whoever had the account before may have left for themselves, second
-    /// factors and known browsers included; the password too, where no administrator keeps the account. Asked when it passes
-    /// to whom its source means by it.
+    /// factors, known browsers and management tokens included; the password too, where no administrator keeps the account,
+    /// and else its owner is told that the second factors are gone. Asked when it passes to whom its source means by it.
     ///
     /// # Errors
     /// `Corrupt`, `Unavailable`.
-    fn hand_over<'a>(&'a self, change: &'a mut Change, user: &'a User) -> BoxFuture<'a, Result<usize, store::Error>>;
+    fn hand_over<'a>(
+        &'a self,
+        change: &'a mut Change,
+        permit: &'a Permit,
+        user: &'a User,
+    ) -> BoxFuture<'a, Result<usize, store::Error>>;
 
     /// Tells the owner of an account that its address was changed, at the old one, as part of `change`. Asked when its
     /// addresses or its name have changed and nobody else keeps it.
@@ -53,7 +59,12 @@ impl Belongings for Nothing {
         ready(Ok(0)).boxed()
     }
 
-    fn hand_over<'a>(&'a self, _: &'a mut Change, _: &'a User) -> BoxFuture<'a, Result<usize, store::Error>> {
+    fn hand_over<'a>(
+        &'a self,
+        _: &'a mut Change,
+        _: &'a Permit,
+        _: &'a User,
+    ) -> BoxFuture<'a, Result<usize, store::Error>> {
         ready(Ok(0)).boxed()
     }
 

@@ -497,7 +497,7 @@ impl Directory {
         }
         let mut staged = self.stage_plan(change, permit, Some(existing), plan).await?;
         let ended = if is_cut {
-            self.belongings.hand_over(change, existing).await?
+            self.belongings.hand_over(change, permit, existing).await?
         } else {
             self.belongings.shut(change, existing.id).await?
         };
@@ -597,7 +597,7 @@ impl Directory {
         let is_left = before.status == Status::Active && after.status != Status::Active;
         let is_claimed = before.owner.is_none() && after.owner.is_some();
         if is_claimed && !before.is_by_hand() {
-            let ended = self.belongings.hand_over(change, before).await?;
+            let ended = self.belongings.hand_over(change, permit, before).await?;
             event = with_ended(event, ended);
         } else if is_left || is_claimed {
             let ended = self.belongings.shut(change, after.id).await?;

@@ -3,7 +3,9 @@
 use futures_util::future::BoxFuture;
 
 use super::{Error, Foundation, policies, sources};
-use crate::audit::{Change, Ledger};
+use crate::access::Permit;
+use crate::audit::{Change, EventKind, Ledger};
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::credential::{Credentials, Factors, Hasher};
 use crate::directory;
@@ -13,15 +15,18 @@ use crate::notify::{Notice, Outbox, Recipient};
 use crate::secret::MacKey;
 use crate::session::{self, Sessions};
 use crate::store;
+use crate::tokens::Tokens;
 
-/// Sessions and the last sign-in, the password, second factors and failed attempts.
+/// Sessions and the last sign-in, the password, second factors, failed attempts and tokens.
 #[derive(Clone)]
 pub(super) struct Belongings {
+    clock: Clock,
     pub(super) credentials: Credentials,
     pub(super) factors: Factors,
     pub(super) lockout: Lockout,
     pub(super) outbox: Outbox,
     pub(super) sessions: Sessions,
+    pub(super) tokens: Tokens,
 }
 
 impl Belongings {
@@ -40,6 +45,7 @@ impl Belongings {
             .telling(foundation.metrics.clone());
         let policy = policies::password(&config.password)?;
         let lockout = policies::lockout(&config.lockout);
+        let tokens = Tokens::new(ledger.clone(), master, ids.clone(), clock.clone());
         let factors = Factors::new(ledger.clone(), master, clock.clone(), ids.clone(), organisation);
         Ok(Self {
             credentials: Credentials::new(ledger.clone(), clock.clone(), ids.clone(), organisation, hasher, policy)
@@ -47,7 +53,9 @@ impl Belongings {
             factors,
             lockout: Lockout::new(ledger.clone(), clock.clone(), organisation, master, lockout),
             outbox,
-            sessions: Sessions::new(ledger.clone(), master, ids, clock, config.session),
+            sessions: Sessions::new(ledger.clone(), master, ids, clock.clone(), config.session),
+            tokens,
+            clock,
         })
     }
 }
@@ -62,13 +70,27 @@ impl directory::Belongings for Belongings {
         })
     }
 
-    fn hand_over<'a>(&'a self, change: &'a mut Change, user: &'a User) -> BoxFuture<'a, Result<usize, store::Error>> {
+    fn hand_over<'a>(
+        &'a self,
+        change: &'a mut Change,
+        permit: &'a Permit,
+        user: &'a User,
+    ) -> BoxFuture<'a, Result<usize, store::Error>> {
         Box::pin(async move {
-            self.factors.remove_in(change, user.id).await?;
+            if self.factors.remove_in(change, user.id).await? {
+                let event = permit.event(self.clock.now(), EventKind::FactorRemoved);
+                let event = event.on("user", user.id, &user.user_name).detail("reason", "the account passed on");
+                change.also(event);
+                if user.is_by_hand() {
+                    // The password stays, which is the weaker half.
+                    self.outbox.tell_in(change, user, Notice::FactorRemoved, permit.circumstance()).await?;
+                }
+            }
             if !user.is_by_hand() {
                 // Links to choose another one end with it.
                 self.credentials.forget_in(change, user.id);
             }
+            self.tokens.revoke_of_in(change, permit, user.id).await?;
             self.lockout.forget_known_in(change, user.id);
             self.shut(change, user.id).await
         })

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use cleargate::audit::{EventKind, Outcome};
-use cleargate::model::{Actor, Circumstance, TokenId, TokenKind, UserId};
+use cleargate::audit::{EventKind, Housekeeping, Outcome};
+use cleargate::model::{Actor, Circumstance, OrganisationId, TokenId, TokenKind, UserId};
 use cleargate::secret::MacKey;
+use cleargate::store::Table;
 use cleargate::tokens::{Error, Refused, Tokens};
 
 use crate::support::bench::{Bench, START, holds};
@@ -171,4 +172,35 @@ async fn names_that_do_not_do_and_expiries_that_have_passed_are_refused() {
     assert!(matches!(refused, Error::Invalid { field: "expires", .. }), "{refused:?}");
     assert_eq!((bench.rows().await, bench.events().await.len()), (0, 0));
     assert!(tokens.create(&bench.permit(), &"é".repeat(100), scim("okta"), None).await.is_ok());
+}
+
+#[tokio::test]
+async fn tokens_of_a_person_are_found_however_many_others_there_are_and_those_of_a_release_before_too() {
+    const OF_PEOPLE: Table<(UserId, TokenId), ()> = Table::new(0x73, "tokens of people");
+    const FILLED: Table<(), ()> = Table::new(0x74, "tokens of people filled");
+    let bench = Bench::new();
+    let tokens = tokens(&bench);
+    let [ada, bob] = [UserId::from_bytes([5; 16]), UserId::from_bytes([6; 16])];
+    let mut old = Vec::new();
+    for number in 0..600 {
+        let kind = management(Some(if number % 2 == 0 { ada } else { bob }));
+        old.push(tokens.create(&bench.permit(), "x", kind, None).await.unwrap().1.id);
+    }
+    // As a release before left them, which knew no such rows.
+    let mut change = bench.ledger.change();
+    for (number, id) in old.iter().enumerate() {
+        change.delete(&OF_PEOPLE, OrganisationId::DEFAULT, &(if number % 2 == 0 { ada } else { bob }, *id));
+    }
+    change.delete(&FILLED, OrganisationId::DEFAULT, &());
+    change.commit_quietly(Housekeeping::Index).await.unwrap();
+    for _ in 0..2 {
+        tokens.fill_people().await.unwrap();
+    }
+    tokens.revoke(&bench.permit(), old[0]).await.unwrap();
+    let mut change = bench.ledger.change();
+    tokens.revoke_of_in(&mut change, &bench.permit(), ada).await.unwrap();
+    change.commit_told().await.unwrap();
+    let left = tokens.list(None, 1_000).await.unwrap();
+    assert_eq!(left.len(), 300);
+    assert!(left.iter().all(|token| token.kind == management(Some(bob))));
 }

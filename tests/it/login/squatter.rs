@@ -1,12 +1,15 @@
 //! A connector whose provider lies: it names accounts that are not its people's, before they exist or after.
 
-use cleargate::model::{Circumstance, User};
+use cleargate::audit::{Event, EventKind};
+use cleargate::model::{Circumstance, TokenKind, User};
+use cleargate::store;
 use http::StatusCode;
 use serde_json::json;
 
 use super::provider::{Stage, roles};
 use crate::support::authenticator::enrol;
 use crate::support::gateway::{Reply, record};
+use crate::support::mail::MailServer;
 
 /// `corp` vouches for example.org, `partner` for nothing, `tenant` for tenant.example only.
 const CONNECTORS: &str = r#"
@@ -52,6 +55,12 @@ async fn rule(stage: &Stage) -> String {
     let newest = stage.gateway.gateway.ledger().tail(1).await.unwrap().entries.remove(0).event;
     assert_eq!(newest.kind, cleargate::audit::EventKind::AssertionRefused);
     newest.details.into_iter().find(|(name, _)| name == "rule").unwrap().1
+}
+
+async fn events(stage: &Stage, kind: EventKind) -> Vec<Event> {
+    let rows = stage.gateway.gateway.ledger().store().engine().log(0, 10_000).await.unwrap();
+    let events = rows.iter().map(|row| store::decode::<Event>("log", &row.body).unwrap());
+    events.filter(|event| event.kind == kind).collect()
 }
 
 fn connectors_of(user: &User) -> Vec<String> {
@@ -104,6 +113,14 @@ async fn a_source_that_takes_an_account_over_leaves_nobody_in_it() {
     let planted = cleargate::secret::Secret::new("violet anchor under seven bridges".to_owned());
     services.credentials().set(&task, &bob, &planted, false).await.unwrap();
     let link = services.login().reset_link(&task, &bob, None).await.unwrap();
+    let tokens = services.tokens();
+    let (all, other) = (vec!["*:*".parse().unwrap()], stage.gateway.user("other", None).await);
+    let token = async |name: &str, kind: TokenKind| tokens.create(&task, name, kind, None).await.unwrap().1.id;
+    let own = token("own", TokenKind::Management(all.clone(), Some(bob.id), None)).await;
+    let made = token("made", TokenKind::Management(all.clone(), None, Some(bob.id))).await;
+    let for_other = token("other", TokenKind::Management(all.clone(), Some(other.id), Some(bob.id))).await;
+    let anothers = token("another's", TokenKind::Management(all, Some(other.id), None)).await;
+    let feed = token("feed", TokenKind::Scim("okta".parse().unwrap())).await;
     let (okta, bob) = (stage.gateway.connection("okta").await, stage.find("bob").await.unwrap());
     let directory = stage.gateway.gateway.directory();
     let taken = directory
@@ -118,6 +135,18 @@ async fn a_source_that_takes_an_account_over_leaves_nobody_in_it() {
     let left = stage.gateway.gateway.factors().enrolled(bob.id).await.unwrap();
     assert!(!left.is_any() && left.recovery_codes == 0, "a factor would let the squatter in, and keep the owner out");
     assert!(services.credentials().find(bob.id).await.unwrap().is_none(), "so would a password");
+    for gone in [own, made, for_other] {
+        assert!(tokens.load(gone).await.is_err(), "whoever made it, or got it, knows it still");
+    }
+    assert!(tokens.load(anothers).await.is_ok() && tokens.load(feed).await.is_ok(), "the feed goes on");
+    let revoked = events(&stage, EventKind::TokenRevoked).await;
+    let mut named: Vec<&str> = revoked.iter().map(|event| event.target_name.as_str()).collect();
+    named.sort_unstable();
+    assert_eq!(named, ["made", "other", "own"]);
+    assert_eq!(
+        (revoked[0].actor.as_str(), events(&stage, EventKind::FactorRemoved).await.len()),
+        ("connection:okta", 1)
+    );
     let mut browser = stage.gateway.visitor();
     let page = browser.get(link.path.expose()).await;
     let (token, csrf) = (page.field("token"), page.field("csrf"));
@@ -228,4 +257,33 @@ async fn a_connector_of_members_signs_in_to_no_account_of_staff() {
     assert_eq!(first(&stage, "corp", "mia@example.org").await.status, StatusCode::SEE_OTHER);
     assert_eq!(stage.find("mia@example.org").await.unwrap().realm(), cleargate::model::Realm::Member);
     assert_eq!(first(&stage, "corp", "mia@example.org").await.status, StatusCode::SEE_OTHER, "and again");
+}
+
+#[tokio::test]
+async fn the_owner_of_an_account_kept_by_hand_is_told_that_a_cut_link_took_the_second_factors_along() {
+    let server = MailServer::plain().await;
+    let stage = Stage::with(&format!("{CONNECTORS}{}", server.lines()), &["corp", "partner", "tenant"]).await;
+    let services = &stage.gateway.gateway;
+    let ada = stage.gateway.user("ada@example.org", Some("violet anchor under seven bridges")).await;
+    let partner = services.access().sign_in_permit("partner".parse().unwrap(), Circumstance::default());
+    let edit = |_: &User, draft: &mut cleargate::directory::SourceRecord| {
+        draft.external_id = Some("ada@example.org".to_owned());
+        Ok::<_, cleargate::directory::Error>(())
+    };
+    services.directory().change_user(&partner, ada.id, None, edit).await.unwrap();
+    let mut browser = stage.gateway.visitor();
+    stage.sign_in_by("partner", &mut browser, "ada@example.org", &[]).await;
+    enrol(&stage.gateway, &mut browser, "violet anchor under seven bridges").await;
+    services.outbox().round(None).await.unwrap();
+    let before = server.mails().len();
+    let reply = first(&stage, "corp", "ada@example.org").await;
+    assert_eq!(reply.status, StatusCode::SEE_OTHER, "{}", reply.text);
+    let kept = stage.find("ada@example.org").await.unwrap();
+    assert_eq!((connectors_of(&kept), kept.is_by_hand()), (vec!["corp".to_owned()], true));
+    assert!(!services.factors().enrolled(ada.id).await.unwrap().is_any());
+    assert!(services.credentials().find(ada.id).await.unwrap().is_some(), "the administrator's to take away");
+    services.outbox().round(None).await.unwrap();
+    let mails = server.mails();
+    assert_eq!((mails.len(), mails.last().unwrap().to[0].as_str()), (before + 1, "ada@example.org"));
+    assert_eq!(events(&stage, EventKind::FactorRemoved).await.len(), 1);
 }

@@ -1,0 +1,99 @@
+//! The management tokens of a person, those that act for them and those that they made, found by rows of their own: an
+//! account that passes on is rid of them in the same commit, however many others there are.
+
+use super::{Error, TOKEN_HASHES, TOKENS, Tokens, told};
+use crate::access::Permit;
+use crate::audit::{Change, EventKind, Housekeeping};
+use crate::model::{TokenId, TokenKind, UserId};
+use crate::store::{self, Range, Table};
+
+/// Management tokens by whom they depend on.
+const OF_PEOPLE: Table<(UserId, TokenId), ()> = Table::new(0x73, "tokens of people");
+/// There once those of a release before have their rows.
+const FILLED: Table<(), ()> = Table::new(0x74, "tokens of people filled");
+/// Rows of one read, and tokens that get theirs in one commit.
+const PAGE: usize = 500;
+
+/// Whose rights a token never exceeds.
+fn people_of(kind: &TokenKind) -> impl Iterator<Item = UserId> {
+    let (user, maker) = match kind {
+        TokenKind::Management(_, user, maker) => (*user, maker.filter(|maker| Some(*maker) != *user)),
+        TokenKind::Client(_) | TokenKind::Scim(_) => (None, None),
+    };
+    user.into_iter().chain(maker)
+}
+
+impl Tokens {
+    pub(super) fn index(&self, change: &mut Change, id: TokenId, kind: &TokenKind) -> Result<(), store::Error> {
+        people_of(kind).try_for_each(|user| change.put(&OF_PEOPLE, self.organisation, &(user, id), &()))
+    }
+
+    pub(super) fn unindex(&self, change: &mut Change, id: TokenId, kind: &TokenKind) {
+        people_of(kind).for_each(|user| change.delete(&OF_PEOPLE, self.organisation, &(user, id)));
+    }
+
+    /// Revokes every management token that acts for a user or that they made, inside a change of the caller's, with an event
+    /// for each. Tokens of connections that they made stay: their rights are none of anybody's, and the connection would stop.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Unavailable`.
+    pub async fn revoke_of_in(&self, change: &mut Change, permit: &Permit, user: UserId) -> Result<(), store::Error> {
+        let mut range = Range::prefix(OF_PEOPLE.prefix(self.organisation, &user), PAGE);
+        loop {
+            let rows = change.range(range.clone()).await?;
+            for (key, _) in &rows {
+                let id = TokenId::from_bytes(OF_PEOPLE.suffix(key)?);
+                match self.take_in(change, id).await? {
+                    Some(token) => {
+                        let event = permit.event(self.clock.now(), EventKind::TokenRevoked);
+                        change.also(told(event, &token).detail("reason", "the account passed on"));
+                    }
+                    // One that a release before revoked.
+                    None => change.delete(&OF_PEOPLE, self.organisation, &(user, id)),
+                }
+            }
+            match rows.last() {
+                Some((key, _)) if rows.len() == PAGE => range = range.after(key),
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// Makes the rows of tokens that a release before made, once.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn fill_people(&self) -> Result<(), Error> {
+        if self.ledger.store().find(&FILLED, self.organisation, &()).await?.is_some() {
+            return Ok(());
+        }
+        let mut after = None;
+        loop {
+            let page = &self.list(after, PAGE).await?;
+            after = page.last().map(|token| token.id);
+            let is_last = page.len() < PAGE;
+            self.ledger
+                .retry(|mut change| async move {
+                    for token in page {
+                        // One that was revoked meanwhile gets none.
+                        if let Some(hash) = change.find(&TOKEN_HASHES, self.organisation, &token.id).await?
+                            && change.find(&TOKENS, self.organisation, &hash).await?.is_some()
+                        {
+                            self.index(&mut change, token.id, &token.kind)?;
+                        }
+                    }
+                    if is_last {
+                        change.put(&FILLED, self.organisation, &(), &())?;
+                    }
+                    if !change.is_empty() {
+                        change.commit_quietly(Housekeeping::Index).await?;
+                    }
+                    Ok::<_, Error>(())
+                })
+                .await?;
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+}
