@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use minicbor::{Decode, Encode};
 
 use crate::clock::Timestamp;
-use crate::model::{Actor, Circumstance, OrganisationId};
+use crate::model::{Actor, Circumstance, OrganisationId, UserId};
 
 /// How it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
@@ -362,6 +362,13 @@ impl Event {
     pub fn on(mut self, kind: &str, id: impl std::fmt::Display, name: impl std::fmt::Display) -> Self {
         self.target = format!("{kind}:{id}");
         self.target_name = name.to_string();
+        self
+    }
+
+    /// By somebody who has proved who they are and has no session yet.
+    #[must_use]
+    pub fn by(mut self, user: UserId) -> Self {
+        self.actor = format!("user:{user}");
         self
     }
 

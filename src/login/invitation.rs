@@ -5,6 +5,7 @@
 //! and the end of the invitation are one commit; the session follows as after any one-time link, by way of the same steps.
 
 mod accept;
+mod accepted;
 mod kept;
 mod vouched;
 
@@ -34,8 +35,10 @@ pub type InvitationId = Id<InvitationKind>;
 
 /// Invitations, in the order in which they were made.
 const INVITATIONS: Table<InvitationId, Invitation> = Table::new(0x55, "invitations");
+/// The invitation of an account that was invited.
+const INVITATION_OF: Table<UserId, InvitationId> = Table::new(0x6b, "invitations of accounts");
 /// Every tag of this module with its table's name.
-pub(super) const TABLES: [(u8, &str); 1] = [(0x55, INVITATIONS.name())];
+pub(super) const TABLES: [(u8, &str); 2] = [(0x55, INVITATIONS.name()), (0x6b, INVITATION_OF.name())];
 
 /// How long an invitation is kept after its end, for who looks back.
 const KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
@@ -264,6 +267,7 @@ impl Login {
 
     fn keep_invitation(&self, change: &mut Change, id: InvitationId, invitation: &Invitation) -> Result<(), Error> {
         let until = Some(invitation.until.plus(KEPT));
+        change.put_until(&INVITATION_OF, OrganisationId::DEFAULT, &invitation.user, &id, until)?;
         Ok(change.put_until(&INVITATIONS, OrganisationId::DEFAULT, &id, invitation, until)?)
     }
 

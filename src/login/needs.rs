@@ -93,6 +93,7 @@ impl Login {
             return Err(Error::refused("factor", "a second factor was set up meanwhile"));
         }
         let event = Event::new(self.services.clock.now(), EventKind::FactorEnrolled, &Actor::Anonymous)
+            .by(user.id)
             .within(&visit.circumstance)
             .on("user", user.id, &user.user_name)
             .detail("factor", enrolment.kind().name());

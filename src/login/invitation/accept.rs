@@ -5,8 +5,7 @@ use axum::response::Response;
 use http::request::Parts;
 use http::{Method as HttpMethod, StatusCode};
 
-use super::{INVITATIONS, Invitation, InvitationId, InvitationState};
-use crate::access::Overlay;
+use super::{INVITATIONS, Invitation, InvitationId};
 use crate::audit::{Event, EventKind, Outcome};
 use crate::credential::{self, Prepared};
 use crate::directory::SourceRecord;
@@ -212,18 +211,12 @@ impl Login {
         let services = &self.services;
         let invitation = self.find_invitation(id).await?.ok_or_else(absent)?;
         self.check_inviter(&invitation, &visit.circumstance).await?;
-        let permit = services.access.task_permit("invitation", None);
-        let overlay = Overlay { status: vec![(named.id, Some(Status::Active))], ..Overlay::default() };
-        let weighed = services.access.weigh(permit, &overlay, false).await;
-        let permit = &weighed.map_err(|error| match error {
-            crate::access::Error::Store(error) => Error::Store(error),
-            other => Error::refused("weighed", other.to_string()),
-        })?;
+        let permit = &self.weighed_acceptance(named.id).await?;
         services
             .ledger
             .retry(|mut change| async move {
                 let found = change.find(&INVITATIONS, OrganisationId::DEFAULT, &id).await?;
-                let mut now: Invitation = found.ok_or_else(absent)?;
+                let now: Invitation = found.ok_or_else(absent)?;
                 self.check_invitation(id, secret, &now)?;
                 let user = services.directory.user_in(&mut change, now.user).await?;
                 if user.status != Status::Invited {
@@ -233,20 +226,10 @@ impl Login {
                 if let Some(name) = named.attributes.0.get("displayName") {
                     attributes.0.insert("displayName".to_owned(), name.clone());
                 }
-                let user_name = user.user_name.clone();
-                let record = SourceRecord { external_id: None, user_name, active: Some(true), attributes };
-                let staged = services.directory.stage_user(&mut change, permit, Some(&user), &record).await?;
-                staged.event.into_iter().for_each(|event| change.also(event));
-                let set = services.credentials.set_in(&mut change, permit, &staged.user, prepared)?;
-                change.also(set);
-                now.state = InvitationState::Accepted;
-                self.keep_invitation(&mut change, id, &now)?;
-                let event = Event::new(services.clock.now(), EventKind::InvitationAccepted, &Actor::Anonymous)
-                    .within(&visit.circumstance)
-                    .on("user", user.id, &user.user_name)
-                    .detail("invitation", id)
-                    .detail("email", &now.email)
-                    .detail("invited_by", &now.invited_by);
+                let (invitation, account, from) = ((id, now), (&user, attributes), &visit.circumstance);
+                let (active, event) = self.stage_acceptance(&mut change, permit, invitation, account, from).await?;
+                let set = services.credentials.set_in(&mut change, permit, &active, prepared)?;
+                change.also(set.by(user.id));
                 change.commit(event).await?;
                 Ok(())
             })

@@ -1,18 +1,11 @@
 //! Invitations that a provider's word accepts: the account of somebody who was invited and comes by a connector that may link
 //! to accounts that exist is theirs, as if they had followed the link, and gets no password.
 
-use super::{INVITATIONS, Invitation, InvitationId, InvitationState};
-use crate::access::Overlay;
-use crate::audit::{Event, EventKind};
-use crate::directory::SourceRecord;
+use super::{INVITATION_OF, INVITATIONS, Invitation, InvitationId};
 use crate::login::finish::Visit;
 use crate::login::{Error, Login};
-use crate::model::{Actor, OrganisationId, Status, User, UserId};
+use crate::model::{OrganisationId, Status, User, UserId};
 use crate::upstream::AssertedIdentity;
-
-/// Invitations of one read, and most that are looked at: those of the last 90 days are kept.
-const CHUNK: usize = 500;
-const MAX_READ: usize = 50_000;
 
 impl Login {
     /// Accepts the invitation of the account that an identity may link to, where one waits: with the same questions to who
@@ -41,18 +34,10 @@ impl Login {
 
     /// The open invitation of an account.
     async fn waiting_of(&self, user: UserId) -> Result<Option<(InvitationId, Invitation)>, Error> {
-        let (mut after, mut read, now) = (None, 0, self.services.clock.now());
-        while read < MAX_READ {
-            let page = self.invitations(after, CHUNK).await?;
-            read += page.len();
-            let Some((last, _)) = page.last() else { break };
-            after = Some(*last);
-            let found = page.into_iter().find(|(_, invitation)| invitation.user == user && invitation.is_open(now));
-            if found.is_some() {
-                return Ok(found);
-            }
-        }
-        Ok(None)
+        let store = self.services.ledger.store();
+        let Some(id) = store.find(&INVITATION_OF, OrganisationId::DEFAULT, &user).await? else { return Ok(None) };
+        let found = self.find_invitation(id).await?;
+        Ok(found.filter(|found| found.is_open(self.services.clock.now())).map(|found| (id, found)))
     }
 
     /// The account is active and the invitation is used up: one commit.
@@ -64,13 +49,7 @@ impl Login {
         visit: &Visit,
     ) -> Result<(), Error> {
         let services = &self.services;
-        let permit = services.access.task_permit("invitation", None);
-        let overlay = Overlay { status: vec![(waiting.id, Some(Status::Active))], ..Overlay::default() };
-        let weighed = services.access.weigh(permit, &overlay, false).await;
-        let permit = &weighed.map_err(|error| match error {
-            crate::access::Error::Store(error) => Error::Store(error),
-            other => Error::refused("weighed", other.to_string()),
-        })?;
+        let permit = &self.weighed_acceptance(waiting.id).await?;
         services
             .ledger
             .retry(|mut change| async move {
@@ -84,23 +63,14 @@ impl Login {
                 let found = change.find(&INVITATIONS, OrganisationId::DEFAULT, &id).await?;
                 let user = services.directory.user_in(&mut change, waiting.id).await?;
                 let now = services.clock.now();
-                let Some(mut invitation) = found.filter(|found| found.is_open(now) && user.status == Status::Invited)
+                let Some(invitation) = found.filter(|found| found.is_open(now) && user.status == Status::Invited)
                 else {
                     return Ok(());
                 };
-                let (user_name, attributes) = (user.user_name.clone(), user.attributes.clone());
-                let record = SourceRecord { external_id: None, user_name, active: Some(true), attributes };
-                let staged = services.directory.stage_user(&mut change, permit, Some(&user), &record).await?;
-                staged.event.into_iter().for_each(|event| change.also(event));
-                invitation.state = InvitationState::Accepted;
-                self.keep_invitation(&mut change, id, &invitation)?;
-                let event = Event::new(now, EventKind::InvitationAccepted, &Actor::Anonymous)
-                    .within(&visit.circumstance)
-                    .on("user", user.id, &user.user_name)
-                    .detail("invitation", id)
-                    .detail("email", &invitation.email)
-                    .detail("invited_by", &invitation.invited_by)
-                    .detail("connector", identity.connector());
+                let account = (&user, user.attributes.clone());
+                let (_, event) =
+                    self.stage_acceptance(&mut change, permit, (id, invitation), account, &visit.circumstance).await?;
+                let event = event.detail("connector", identity.connector()).detail("subject", identity.subject());
                 change.commit(event).await?;
                 Ok(())
             })

@@ -432,3 +432,41 @@ async fn whoever_does_not_show_the_secret_learns_nothing_else() {
     assert_eq!(push(&mut polled.sender(), &token).await.status, StatusCode::NOT_FOUND, "nothing is pushed there");
     assert!(AUDIENCE.ends_with("/signals/idp"));
 }
+
+#[tokio::test]
+async fn who_is_disabled_at_the_provider_accepts_no_invitation_by_its_word() {
+    let stage = Stage::new(&format!("domains = [\"example.org\"]\n{PUSHED}")).await;
+    let gateway = &stage.gateway;
+    let kind = cleargate::model::TokenKind::Management(vec!["*:*".parse().unwrap()], None, None);
+    let secret = gateway.gateway.tokens().create(&gateway.task(), "x", kind, None).await.unwrap().0;
+    let mut root = gateway.visitor().at(cleargate::api::router(gateway.gateway.api()));
+    root.headers.insert("authorization", format!("Bearer {}", secret.expose()).parse().unwrap());
+    let role = root.get("/api/v1/roles").await.json()["items"][0]["id"].clone();
+    for address in [ADA, GRACE] {
+        let body = axum::body::Body::from(json!({"email": address, "role": role}).to_string());
+        let reply = root.send(http::Method::POST, "/api/v1/invitations", Some("application/json"), body).await;
+        assert_eq!(reply.status, StatusCode::CREATED, "{}", reply.text);
+    }
+    stage.tell("a", &format!("{RISC}/account-disabled"), &json!({"format": "email", "email": ADA})).await;
+    stage.tell("b", &format!("{RISC}/account-disabled"), &stage.person("sub-grace")).await;
+    let directory = gateway.gateway.directory();
+    for address in [ADA, GRACE] {
+        let reply = stage.try_sign_in(&mut gateway.visitor(), address).await;
+        assert_eq!(reply.status, StatusCode::FORBIDDEN, "{address}: {}", reply.text);
+        let user = directory.find_user_by_name(address).await.unwrap().unwrap();
+        assert_eq!(user.status, Status::Invited, "{address}");
+    }
+    assert_eq!(stage.events(EventKind::InvitationAccepted).await, []);
+    let open = root.get("/api/v1/invitations?status=open").await.json();
+    assert_eq!(open["items"].as_array().unwrap().len(), 2, "{open}");
+    // Once it is enabled again, the same invitation is accepted: by the person, whom the provider calls so.
+    stage.advance(Duration::from_secs(1));
+    stage.tell("c", &format!("{RISC}/account-enabled"), &json!({"format": "email", "email": ADA})).await;
+    stage.advance(Duration::from_secs(1));
+    stage.signed_in(ADA).await;
+    let accepted = stage.events(EventKind::InvitationAccepted).await;
+    let ada = directory.find_user_by_name(ADA).await.unwrap().unwrap();
+    assert_eq!((accepted.len(), &accepted[0].actor), (1, &format!("user:{}", ada.id)));
+    assert_eq!(detail(&accepted[0], "subject").as_deref(), Some("sub-ada"));
+    assert_eq!(detail(&accepted[0], "connector").as_deref(), Some("idp"));
+}
