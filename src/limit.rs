@@ -33,7 +33,7 @@ use crate::tasks::{Task, Tasks};
 use steady::Steady;
 
 pub use retry::Retry;
-pub use spray::{Block, KeptBlock, Pattern, Spray, SpraySettings};
+pub use spray::{Block, Blocked, KeptBlock, Pattern, Spray, SpraySettings};
 
 /// How many subjects each limiter tells apart.
 const BUCKETS: u64 = 1 << 20;
@@ -129,6 +129,8 @@ pub enum Subject<'a> {
     Connection(&'a str),
     /// A token's id.
     Token(&'a str),
+    /// The connector whose transmitter of signals is asked. Nobody types one: it shares no bucket with an account.
+    Transmitter(&'a str),
 }
 
 /// Why several requests at once are refused.
@@ -305,7 +307,7 @@ impl Inner {
             (Rate::Page, _) => &self.page,
             (Rate::Scim, Subject::Connection(id)) => self.connections.get(id).unwrap_or(&self.scim),
             (Rate::Scim, _) => &self.scim,
-            (Rate::SignIn, Subject::Account(_)) => &self.sign_in_account,
+            (Rate::SignIn, Subject::Account(_) | Subject::Transmitter(_)) => &self.sign_in_account,
             (Rate::SignIn, _) => &self.sign_in_address,
         }
     }

@@ -61,6 +61,19 @@ impl Default for SpraySettings {
     }
 }
 
+impl SpraySettings {
+    /// Whether nothing gives anybody away.
+    const fn is_off(&self) -> bool {
+        self.names == 0 && self.names_of_password == 0
+    }
+
+    /// How long the how manieth block of a network within a day lasts, from 1.
+    fn lasts(&self, times: u32) -> Duration {
+        let factor = 1_u32.checked_shl(times.saturating_sub(1)).unwrap_or(u32::MAX);
+        self.block_for.saturating_mul(factor).min(LONGEST)
+    }
+}
+
 /// A network that is shut out of sign-in by password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Block {
@@ -70,6 +83,15 @@ pub struct Block {
     pub until: Timestamp,
     /// What it did.
     pub why: Pattern,
+}
+
+/// A block that began just now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Blocked {
+    /// The block.
+    pub block: Block,
+    /// The network whose block was forgotten to make room.
+    pub displaced: Option<Network>,
 }
 
 /// A block as it outlives the process.
@@ -269,9 +291,9 @@ impl Spray {
     }
 
     /// Tells of a wrong password, and gives the networks that are blocked from now on for it.
-    pub fn wrong(&self, address: IpAddr, name: &FoldedName, password: &Secret) -> Vec<Block> {
+    pub fn wrong(&self, address: IpAddr, name: &FoldedName, password: &Secret) -> Vec<Blocked> {
         let inner = &*self.0;
-        if inner.settings.names == 0 && inner.settings.names_of_password == 0 {
+        if inner.settings.is_off() {
             return Vec::new();
         }
         let now = inner.clock.now();
@@ -346,14 +368,25 @@ impl Spray {
         Some(KeptBlock { block, times: held.times, remembered_until: held.until.plus(REMEMBERED) })
     }
 
-    /// Puts a block in force that another process left.
-    pub fn restore(&self, kept: &KeptBlock) {
-        let KeptBlock { block, times, .. } = *kept;
-        let mut blocks = self.0.blocks();
-        if blocks.len() < MAX_BLOCKS {
-            blocks.entry(block.network).or_insert(Held { until: block.until, times, why: block.why });
-            self.0.held.store(blocks.len(), Ordering::Release);
+    /// Puts blocks in force that another process left, those first that last longest, and gives how many are in force. None
+    /// lasts longer than by the settings of today, and where they are off there is none.
+    pub fn restore(&self, mut kept: Vec<KeptBlock>) -> usize {
+        let inner = &*self.0;
+        if inner.settings.is_off() {
+            return 0;
         }
+        let now = inner.clock.now();
+        kept.retain(|kept| now < kept.remembered_until);
+        kept.sort_by_key(|kept| std::cmp::Reverse(kept.block.until));
+        let mut blocks = inner.blocks();
+        let mut in_force = 0;
+        for KeptBlock { block, times, .. } in kept.into_iter().take(MAX_BLOCKS.saturating_sub(blocks.len())) {
+            let until = block.until.min(now.plus(inner.settings.lasts(times)));
+            blocks.entry(block.network).or_insert(Held { until, times, why: block.why });
+            in_force += usize::from(now < until);
+        }
+        inner.held.store(blocks.len(), Ordering::Release);
+        in_force
     }
 
     /// Drops what is too old to give anything away.
@@ -405,19 +438,19 @@ impl Inner {
         hasher.finish()
     }
 
-    fn block(&self, network: Network, why: Pattern, now: Timestamp) -> Block {
+    fn block(&self, network: Network, why: Pattern, now: Timestamp) -> Blocked {
         let mut blocks = self.blocks();
+        let mut displaced = None;
         if blocks.len() >= MAX_BLOCKS && !blocks.contains_key(&network) {
-            let first = blocks.iter().min_by_key(|(_, held)| held.until).map(|(network, _)| *network);
-            first.and_then(|first| blocks.remove(&first));
+            displaced = blocks.iter().min_by_key(|(_, held)| held.until).map(|(network, _)| *network);
+            displaced.and_then(|first| blocks.remove(&first));
         }
         let before = blocks.get(&network).filter(|held| now < held.until.plus(REMEMBERED));
-        let times = before.map_or(0, |held| held.times);
-        let factor = 1_u32.checked_shl(times).unwrap_or(u32::MAX);
-        let until = now.plus(self.settings.block_for.saturating_mul(factor).min(LONGEST));
-        blocks.insert(network, Held { until, times: times.saturating_add(1), why });
+        let times = before.map_or(0, |held| held.times).saturating_add(1);
+        let until = now.plus(self.settings.lasts(times));
+        blocks.insert(network, Held { until, times, why });
         self.held.store(blocks.len(), Ordering::Release);
-        Block { network, until, why }
+        Blocked { block: Block { network, until, why }, displaced }
     }
 }
 

@@ -4,9 +4,9 @@ use minicbor::{Decode, Encode};
 
 use super::{Error, Login};
 use crate::access::Permit;
-use crate::audit::{Change, Event, EventKind};
+use crate::audit::{Change, Event, EventKind, Housekeeping};
 use crate::clock::Timestamp;
-use crate::limit::{Block, KeptBlock, Pattern};
+use crate::limit::{Block, Blocked, KeptBlock, Pattern};
 use crate::model::{Network, OrganisationId};
 use crate::store::{Range, Row, Table, decode};
 
@@ -15,8 +15,10 @@ const BLOCKS: Table<String, Kept> = Table::new(0x5f, "blocks of sprayers");
 /// Every tag of this part with its table's name.
 pub(super) const TABLES: [(u8, &str); 1] = [(0x5f, BLOCKS.name())];
 
-/// Most blocks that a start puts back.
-const MAX_RESTORED: usize = 4096;
+/// Blocks of one read.
+const PAGE: usize = 1000;
+/// Most blocks that a start looks at; no more are kept but by accident.
+const MAX_LOOKED_AT: usize = 20_000;
 
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
@@ -48,18 +50,36 @@ impl Kept {
 }
 
 impl Login {
-    /// Records a block, and keeps it.
-    pub(super) async fn keep_block(&self, block: &Block, event: &Event) -> Result<(), Error> {
-        let kept = &self.services.limits.spray().kept(block.network);
-        self.services
+    /// Records a block, and keeps it, until somebody lets the network in again; the one that made room for it is forgotten.
+    pub(super) async fn keep_block(&self, blocked: &Blocked, event: &Event) -> Result<(), Error> {
+        let (services, Blocked { block, displaced }) = (&self.services, blocked);
+        let (spray, key) = (services.limits.spray(), &block.network.to_string());
+        services
             .ledger
             .retry(|mut change| async move {
-                if let Some(kept) = kept {
-                    let (key, until) = (block.network.to_string(), Some(kept.remembered_until));
-                    change.put_until(&BLOCKS, OrganisationId::DEFAULT, &key, &Kept::of(kept), until)?;
+                if let Some(kept) = spray.kept(block.network) {
+                    let until = Some(kept.remembered_until);
+                    change.put_until(&BLOCKS, OrganisationId::DEFAULT, key, &Kept::of(&kept), until)?;
+                }
+                if let Some(displaced) = displaced {
+                    change.delete(&BLOCKS, OrganisationId::DEFAULT, &displaced.to_string());
                 }
                 change.commit(event.clone()).await?;
-                Ok(())
+                Ok::<_, Error>(())
+            })
+            .await?;
+        if spray.kept(block.network).is_some() {
+            return Ok(());
+        }
+        // Let in again meanwhile, by who found no row to take away.
+        services
+            .ledger
+            .retry(|mut change| async move {
+                if change.find(&BLOCKS, OrganisationId::DEFAULT, key).await?.is_some() {
+                    change.delete(&BLOCKS, OrganisationId::DEFAULT, key);
+                    change.commit_quietly(Housekeeping::Login).await?;
+                }
+                Ok::<_, Error>(())
             })
             .await
     }
@@ -71,7 +91,8 @@ impl Login {
     pub async fn release_block(&self, permit: &Permit, network: Network) -> Result<bool, Error> {
         let is_released = self.services.limits.spray().release(network);
         let event = permit.event(self.services.clock.now(), EventKind::SprayReleased).on("network", network, network);
-        let event = &event;
+        // Without one in force, it is forgotten that there was one, which would have made the next one longer.
+        let event = &event.detail("in_force", is_released);
         self.services
             .ledger
             .retry(|mut change: Change| async move {
@@ -89,22 +110,21 @@ impl Login {
         Ok(is_released)
     }
 
-    /// Puts the blocks back in force that were so when the program ended.
+    /// Puts the blocks back in force that were so when the program ended, and gives how many those are.
     ///
     /// # Errors
     /// `Store`.
     pub async fn restore_blocks(&self) -> Result<usize, Error> {
-        let range = Range::prefix(BLOCKS.prefix(OrganisationId::DEFAULT, &()), MAX_RESTORED);
-        let rows: Vec<Row> = self.services.ledger.store().range(range).await?;
-        let now = self.services.clock.now();
-        let mut restored = 0;
-        for (_, stored) in &rows {
-            let Ok(kept) = decode::<Kept>(BLOCKS.name(), &stored.value) else { continue };
-            if let Some(kept) = kept.block().filter(|kept| now < kept.remembered_until) {
-                self.services.limits.spray().restore(&kept);
-                restored += usize::from(now < kept.block.until);
+        let mut range = Range::prefix(BLOCKS.prefix(OrganisationId::DEFAULT, &()), PAGE);
+        let mut kept = Vec::new();
+        loop {
+            let rows: Vec<Row> = self.services.ledger.store().range(range.clone()).await?;
+            let read = |stored: &Row| decode::<Kept>(BLOCKS.name(), &stored.1.value).ok()?.block();
+            kept.extend(rows.iter().filter_map(read));
+            match rows.last() {
+                Some((key, _)) if rows.len() == PAGE && kept.len() < MAX_LOOKED_AT => range = range.after(key),
+                _ => return Ok(self.services.limits.spray().restore(kept)),
             }
         }
-        Ok(restored)
     }
 }

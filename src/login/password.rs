@@ -79,7 +79,8 @@ impl Login {
         match outcome {
             Ok(_) => spray.right(address, name),
             Err(Error::Refused { rule, .. }) if GUESSES.contains(rule) => {
-                for block in spray.wrong(address, name, password) {
+                for blocked in spray.wrong(address, name, password) {
+                    let block = blocked.block;
                     self.services.metrics.spray_blocked();
                     tracing::warn!(until = %block.until, "{} is shut out of sign-in by password", block.network);
                     let event = Event::new(self.services.clock.now(), EventKind::SprayBlocked, &Actor::Anonymous)
@@ -88,7 +89,7 @@ impl Login {
                         .on("network", block.network, block.network)
                         .detail("until", block.until)
                         .detail("why", block.why.name());
-                    self.keep_block(&block, &event).await?;
+                    self.keep_block(&blocked, &event).await?;
                 }
             }
             Err(_) => {}

@@ -21,7 +21,7 @@ fn tries(spray: &Spray, from: IpAddr, pairs: impl Iterator<Item = (usize, usize)
         .flat_map(|(name, password)| {
             spray.wrong(from, &fold(&format!("user{name}")), &Secret::new(format!("password{password}")))
         })
-        .map(|block| format!("{} {}", block.network, block.why.name()))
+        .map(|blocked| format!("{} {}", blocked.block.network, blocked.block.why.name()))
         .collect()
 }
 
@@ -132,6 +132,54 @@ fn a_block_is_listed_and_released() {
     assert_eq!(spray.check(from).unwrap_err().after, 15 * MINUTE, "released is forgotten");
     clock.advance(15 * MINUTE);
     assert!(spray.list().is_empty() && !spray.release(block.network));
+}
+
+/// A block as another process left it.
+fn left(number: u32, until: Timestamp) -> KeptBlock {
+    let network = Network::of(IpAddr::V4(number.into()), 32);
+    let block = Block { network, until, why: Pattern::Names };
+    KeptBlock { block, times: 1, remembered_until: until.plus(REMEMBERED) }
+}
+
+#[test]
+fn of_more_blocks_than_are_held_those_in_force_come_back_first() {
+    let (spray, _) = spray();
+    let over = (0..5_000).map(|number| left(number, START.minus(MINUTE)));
+    let kept = over.chain((5_000..6_000).map(|number| left(number, START.plus(MINUTE)))).collect();
+    assert_eq!((spray.restore(kept), spray.list().len()), (1_000, 1_000));
+    assert!(spray.check(IpAddr::V4(5_999.into())).is_err() && spray.check(IpAddr::V4(0.into())).is_ok());
+    assert!(spray.0.blocks().len() <= MAX_BLOCKS);
+}
+
+#[test]
+fn what_comes_back_lasts_no_longer_than_by_the_settings_of_today_and_not_at_all_where_they_are_off() {
+    let clock = ManualClock::new(START);
+    for (settings, expected) in [
+        (SpraySettings { block_for: MINUTE, ..SpraySettings::default() }, Some(MINUTE)),
+        (SpraySettings::default(), Some(15 * MINUTE)),
+        (SpraySettings { block_for: 24 * 60 * MINUTE, ..SpraySettings::default() }, Some(60 * MINUTE)),
+        (SpraySettings { names: 0, names_of_password: 0, ..SpraySettings::default() }, None),
+    ] {
+        let spray = Spray::new(settings, &clock.clock(), &IdSource::seeded(1));
+        spray.restore(vec![left(7, START.plus(60 * MINUTE))]);
+        assert_eq!(spray.check(IpAddr::V4(7.into())).err().map(|retry| retry.after), expected, "{settings:?}");
+    }
+}
+
+#[test]
+fn a_block_that_makes_room_for_another_is_told() {
+    let (spray, _) = spray();
+    let most = u32::try_from(MAX_BLOCKS).unwrap();
+    let kept = (0..most).map(|number| left(number, START.plus(Duration::from_millis(u64::from(number) + 1)))).collect();
+    assert_eq!(spray.restore(kept), MAX_BLOCKS);
+    let mut displaced = Vec::new();
+    for n in 0..21 {
+        let password = Secret::new(format!("password{n}"));
+        displaced.extend(spray.wrong(address("198.51.100.7"), &fold(&format!("user{n}")), &password));
+    }
+    let displaced: Vec<String> =
+        displaced.iter().filter_map(|blocked| blocked.displaced).map(|n| n.to_string()).collect();
+    assert_eq!(displaced, ["0.0.0.0/32"], "the one that ends first");
 }
 
 #[test]

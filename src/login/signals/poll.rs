@@ -102,8 +102,7 @@ impl Login {
             Err(error @ Error::Refused { .. }) => {
                 tracing::warn!(connector.id = connector.as_str(), "a signal was not carried out: {error}");
                 // As often as what is pushed from one address: whoever answers at the transmitter's address needs no key for this.
-                // No folded login name has a capital, so that nobody at the sign-in page uses this allowance up.
-                let sender = Subject::Account(&format!("Signals:{connector}"));
+                let sender = Subject::Transmitter(connector.as_str());
                 if self.services.limits.check(Rate::SignIn, sender).is_ok() {
                     self.record_signal_refused(&error, connector, &Circumstance::default()).await?;
                 }

@@ -197,3 +197,24 @@ async fn the_gateway_asks_by_itself_and_stops_when_it_is_told_to() {
     assert!(text.contains("cleargate_signals_total{source=\"idp\",result=\"done\"} 1"), "{text}");
     assert!(text.contains("cleargate_signals_last_poll_timestamp_seconds{source=\"idp\"} 17953"), "{text}");
 }
+
+#[tokio::test]
+async fn nobody_at_the_sign_in_page_keeps_refused_signals_out_of_the_ledger() {
+    let stage = Stage::polled().await;
+    for name in ["idp", "Signals:idp"] {
+        for tried in 0..40_u8 {
+            let mut browser = stage.gateway.visitor();
+            browser.address = std::net::IpAddr::from([203, 0, tried, 9]);
+            browser.sign_in(name, &format!("guess number {tried} of {name}")).await;
+        }
+    }
+    stage.queue("a", "junk".to_owned());
+    assert_eq!(stage.hear().await, Ok(1));
+    assert_eq!(stage.events(EventKind::SignalRefused).await.len(), 1);
+    // It is bounded for all that.
+    for number in 0..40 {
+        stage.queue(&format!("b{number:02}"), "junk".to_owned());
+    }
+    assert_eq!(stage.hear().await, Ok(40));
+    assert_eq!(stage.events(EventKind::SignalRefused).await.len(), 30);
+}
