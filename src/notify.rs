@@ -48,8 +48,8 @@ const TOLD: Table<UserId, Told> = Table::new(0x5e, "notices of accounts");
 
 /// Most mails that wait; what is posted beyond is not.
 const MAX_WAITING: i64 = 10_000;
-/// Of these, so many places are kept for links, which people wait for.
-const KEPT_FOR_LINKS: i64 = 1_000;
+/// Of these, so many places are kept for links, which people wait for, and for word of a takeover.
+const KEPT: i64 = 1_000;
 /// Most notices to one account within an hour; what would be told beyond is in the ledger only.
 const MAX_NOTICES: usize = 10;
 /// How long a notice counts for that.
@@ -226,7 +226,7 @@ impl Outbox {
         }
         let (organisation, now) = (inner.organisation, inner.services.clock.now());
         let key = COUNT.key(organisation, &());
-        let most = if letter.is_link() { MAX_WAITING } else { MAX_WAITING - KEPT_FOR_LINKS };
+        let most = if letter.is_link() || letter.is_of_takeover() { MAX_WAITING } else { MAX_WAITING - KEPT };
         if store::counter(inner.services.ledger.store(), &key).await? >= most {
             tracing::warn!(about = letter.name(), "a mail was not posted: {most} wait");
             inner.services.metrics.mail("full");
@@ -247,7 +247,7 @@ impl Outbox {
             user: to.user,
             user_name: to.user_name.clone(),
         };
-        // Rows are in the order in which they are due: a link goes before whatever only tells.
+        // Rows are in the order in which they are due: a link goes before whatever only tells, see `rounds`.
         let due = if letter.is_link() { now.minus(LASTS) } else { now };
         change.put(&OUTBOX, organisation, &(due, id), &waiting)?;
         change.add(&COUNT, organisation, &(), 1);
@@ -269,7 +269,15 @@ impl Outbox {
     ) -> Result<(), store::Error> {
         let Some(to) = Recipient::of(user).filter(|_| self.is_open()) else { return Ok(()) };
         let (organisation, now) = (self.0.organisation, self.0.services.clock.now());
-        let mut told = change.find(&TOLD, organisation, &user.id).await?.unwrap_or_default();
+        let mut told = match change.find(&TOLD, organisation, &user.id).await {
+            Ok(told) => told.unwrap_or_default(),
+            // It only counts, and must not keep anybody from a new password or browser.
+            Err(error @ store::Error::Corrupt { .. }) => {
+                tracing::error!(user.id = %user.id, "what an account was told of late is counted anew: {error}");
+                Told::default()
+            }
+            Err(error) => return Err(error),
+        };
         told.at.retain(|at| now.since(*at) < HOUR);
         let is_again = notice == Notice::PasskeyCopied && told.copied.is_some_and(|at| now.since(at) < DAY);
         if is_again || (!notice.is_of_takeover() && told.at.len() >= MAX_NOTICES) {

@@ -2,18 +2,21 @@
 //! seats than there may be are told by an event when it begins, and by figures for as long as it lasts: what sources bring
 //! is the truth about people and is not held up, whatever a licence says.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::{Error, Foundation};
 use crate::access::{self, Access, SeatReport};
 use crate::audit::{EventKind, Ledger, Outcome};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::http::Metrics;
 use crate::session::Sessions;
 
 /// The name of all seats together among those of types; no role is called so.
 const ALL: &str = "*";
+/// What goes over its limit again is told again once it was within it for so long.
+const QUIET: Duration = Duration::from_secs(60 * 60);
 
 /// Looks at the seats now and then.
 #[derive(Clone)]
@@ -22,8 +25,8 @@ pub struct SeatWatch {
     ledger: Ledger,
     clock: Clock,
     metrics: Metrics,
-    /// Of which there were too many the last time.
-    told: Arc<Mutex<BTreeSet<String>>>,
+    /// Of which it was told that there are too many, and when there were the last time.
+    told: Arc<Mutex<BTreeMap<String, Timestamp>>>,
 }
 
 /// A type with more seats than there may be.
@@ -46,16 +49,20 @@ impl SeatWatch {
     pub async fn look(&self) -> Result<(), Error> {
         let Some(report) = self.access.seats().await.map_err(Error::Access)? else { return Ok(()) };
         self.measure(&report);
-        let excess = excess(&report);
-        let now: BTreeSet<String> = excess.iter().map(|excess| excess.name.clone()).collect();
-        let before = self.told.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        for Excess { name, used, limit } in excess.iter().filter(|excess| !before.contains(&excess.name)) {
+        let now = self.clock.now();
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // Whose count goes to and fro around its limit is told of once.
+        told.retain(|_, last| now.since(*last) < QUIET);
+        for Excess { name, used, limit } in excess(&report) {
+            if told.insert(name.clone(), now).is_some() {
+                continue;
+            }
             tracing::warn!(seats.r#type = name, used, limit, "more seats are taken than there may be");
             let permit = self.access.task_permit("seats", None);
-            let event = permit.event(self.clock.now(), EventKind::SeatsExceeded).outcome(Outcome::Failed);
+            let event = permit.event(now, EventKind::SeatsExceeded).outcome(Outcome::Failed);
             self.ledger.record(event.detail("type", name).detail("used", used).detail("limit", limit)).await?;
         }
-        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = told;
         Ok(())
     }
 

@@ -106,6 +106,11 @@ impl Letter {
         matches!(self, Self::Reset { .. } | Self::ResetSent { .. } | Self::Invitation { .. })
     }
 
+    /// Whether it tells that its owner may have lost the account.
+    pub const fn is_of_takeover(&self) -> bool {
+        matches!(self, Self::Notice(notice, _) if notice.is_of_takeover())
+    }
+
     /// Until when it is of use; `None` for one that tells only.
     pub const fn until(&self) -> Option<Timestamp> {
         match self {

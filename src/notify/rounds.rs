@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::letter::{Letter, Written};
 use super::smtp::{Connection, Failure, Post, Step, parse_address};
-use super::{COUNT, Content, Inner, MessageId, OUTBOX, Outbox, Waiting};
+use super::{COUNT, Content, Inner, LASTS, MessageId, OUTBOX, Outbox, Waiting};
 use crate::audit::{Event, EventKind, Housekeeping, Outcome};
 use crate::clock::Timestamp;
 use crate::error::Chain;
@@ -20,6 +20,8 @@ use crate::tasks::{Stopping, Task, Tasks};
 const EVERY: Duration = Duration::from_secs(2);
 /// Most mails of a round.
 const MAX_ROUND: usize = 50;
+/// Of a round that links fill, every how manieth mail is one that only tells.
+const TELLS_EVERY: usize = 4;
 /// How long a mail waits after its first failure; each further wait is twice as long.
 const FIRST_WAIT: Duration = Duration::from_secs(30);
 /// The longest wait of one mail.
@@ -115,8 +117,7 @@ impl Outbox {
         let Some(post) = &self.0.post else { return Ok(round) };
         let inner = &*self.0;
         let store = inner.services.ledger.store();
-        let range = Range::prefix(OUTBOX.prefix(inner.organisation, &()), MAX_ROUND);
-        let rows = store.range(range).await?;
+        let rows = inner.due().await?;
         let waiting = store::counter(store, &COUNT.key(inner.organisation, &())).await?;
         inner.services.metrics.mails_waiting(waiting);
         let mut connection = None;
@@ -231,6 +232,29 @@ fn next_after(taken: &[Step], post: &Post) -> Step {
 impl Inner {
     fn pace(&self) -> std::sync::MutexGuard<'_, super::Pace> {
         self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The mails of a round in their order. Links go first, and however many there are, every fourth mail is one that tells.
+    async fn due(&self) -> Result<Vec<store::Row>, store::Error> {
+        let store = self.services.ledger.store();
+        let range = Range::prefix(OUTBOX.prefix(self.organisation, &()), MAX_ROUND);
+        let mut rows = store.range(range.clone()).await?;
+        if rows.len() < MAX_ROUND {
+            return Ok(rows);
+        }
+        // A link that was not tried yet is due three days before it was posted, and nothing else is.
+        let now = self.services.clock.now();
+        let links_end = OUTBOX.key(self.organisation, &(now.minus(LASTS), MessageId::from_bytes([0xff; 16])));
+        let behind = Range { limit: MAX_ROUND / TELLS_EVERY, ..range.after(&links_end) };
+        let is_ahead = |(key, _): &store::Row| rows.iter().all(|(other, _)| other != key);
+        let tells = store.range(behind).await?.into_iter();
+        let tells: Vec<store::Row> =
+            tells.filter(|row| key_of(&row.0).is_some_and(|(due, _)| due <= now)).filter(is_ahead).collect();
+        rows.truncate(MAX_ROUND - tells.len());
+        for (number, row) in tells.into_iter().enumerate() {
+            rows.insert((number * TELLS_EVERY).saturating_add(TELLS_EVERY - 1).min(rows.len()), row);
+        }
+        Ok(rows)
     }
 
     /// Counts a try before it is made, and puts the mail off until after it: a program that is cut off tries it again then.

@@ -371,3 +371,38 @@ async fn a_relay_that_refuses_us_loses_no_mail_and_tries_are_counted_as_they_are
     assert_eq!(round(&gateway).await, outcome(1, 0, 0));
     assert_eq!(detail(&events(&gateway, EventKind::MailSent).await[0], "tries"), "3");
 }
+
+#[tokio::test]
+async fn however_many_links_wait_every_fourth_mail_is_one_that_tells() {
+    let server = MailServer::plain().await;
+    let gateway = gateway(&server).await;
+    gateway.user("ada@example.org", None).await;
+    move_often(&gateway, "ada@example.org", 1).await;
+    for number in 0..70 {
+        gateway.advance(Duration::from_millis(1));
+        assert!(post(&gateway, &format!("u{number}@example.org")).await);
+    }
+    assert_eq!(round(&gateway).await, outcome(50, 0, 0));
+    let mails = server.mails();
+    let told = mails.iter().position(|mail| mail.header("Subject") == "Your e-mail address was changed");
+    assert_eq!((told, mails.len()), (Some(3), 50), "with three links before it");
+    assert_eq!(round(&gateway).await, outcome(21, 0, 0), "and nothing is lost or sent twice");
+    let mut names: Vec<String> = server.mails().iter().map(|mail| mail.to[0].clone()).collect();
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), 71);
+}
+
+#[tokio::test]
+async fn a_count_of_notices_that_cannot_be_read_keeps_nobody_from_changing_anything() {
+    const TOLD: cleargate::store::Table<cleargate::model::UserId, String> =
+        cleargate::store::Table::new(0x5e, "notices of accounts");
+    let server = MailServer::plain().await;
+    let gateway = gateway(&server).await;
+    let ada = gateway.user("ada@example.org", None).await;
+    let mut change = gateway.gateway.ledger().change();
+    change.put(&TOLD, cleargate::model::OrganisationId::DEFAULT, &ada.id, &"none of ours".to_owned()).unwrap();
+    change.commit_quietly(cleargate::audit::Housekeeping::Mail).await.unwrap();
+    tell_often(&gateway, "ada@example.org", 15).await;
+    assert_eq!(round(&gateway).await, outcome(10, 0, 0), "it is counted anew");
+}
