@@ -8,6 +8,7 @@ pub(super) use preview::{Preview, Standing};
 use super::pending::{FactorShown, First, Pending};
 use super::return_to::ReturnTo;
 use super::step::{self, Step};
+use super::ticket::Held;
 use super::{Connector, Error, LINK, Login, PASSKEY, PASSWORD};
 use crate::access::Permit;
 use crate::audit::{Change, Event, EventKind, Housekeeping};
@@ -21,7 +22,7 @@ use crate::model::{
 use crate::notify::Notice;
 use crate::secret::Secret;
 use crate::session::{Details, Method, Session};
-use crate::store::Table;
+use crate::store::{Retryable, Table};
 use crate::upstream::AssertedIdentity;
 
 /// Assertion ids that were accepted, until they would have ended by themselves.
@@ -106,6 +107,24 @@ impl Evidence {
     }
 }
 
+/// A connector's word, and the ticket that it answers where there is one that is not used up yet.
+#[derive(Clone, Copy)]
+struct Vouch<'a> {
+    identity: &'a AssertedIdentity,
+    method: Method,
+    held: Option<&'a Held<'a>>,
+}
+
+/// How far a connector's word led by itself.
+enum Admitted {
+    /// It changed what is known of the person, and nothing more is done yet.
+    Changed,
+    /// It changed nothing, and the sign-in came so far in the same commit.
+    Finished(Finished),
+    /// It changed nothing, and the person may not sign in; nothing is committed.
+    Refused(Error),
+}
+
 /// Whom an identity stands for.
 enum Account {
     /// Somebody who has signed in by this connector before.
@@ -120,20 +139,41 @@ impl Login {
     /// Ends a sign-in: of all that can be wrong nothing is, and the session is open, unless a step must be taken before.
     ///
     /// What a connector says of the person is committed first, whatever follows: a role that the provider takes away is
-    /// gone also where it denied signing in. Whether they may sign in is asked after that, of everybody.
+    /// gone also where it denied signing in. Whether they may sign in is asked after that, of everybody. Where it says
+    /// nothing new, which is usual, there is one commit for everything.
     pub(super) async fn finish(&self, proof: Proof, visit: &Visit, return_to: &ReturnTo) -> Result<Finished, Error> {
-        if let Proof::Upstream(identity, method) = &proof {
-            self.accept_vouched(identity, visit).await?;
-            let admit = |change| self.admit(change, identity, *method, visit);
-            self.services.ledger.retry(admit).await?;
-        }
-        let pending = &mut self.pending(First::from(proof), return_to.as_str());
+        self.finish_holding(proof, None, visit, return_to).await
+    }
+
+    /// The same for what answered a ticket, which is used up by the commit that accepts it. Where nothing is accepted it
+    /// is still there.
+    pub(super) async fn finish_holding(
+        &self,
+        proof: Proof,
+        held: Option<&Held<'_>>,
+        visit: &Visit,
+        return_to: &ReturnTo,
+    ) -> Result<Finished, Error> {
+        let ledger = &self.services.ledger;
+        let mut pending = self.pending(First::from(&proof), return_to.as_str());
         if let First::Passkey(..) = &pending.first {
             // Having it is one thing, and what it verified is another.
             pending.factor = Some(FactorShown { kind: FactorKind::Passkey, at: self.services.clock.now() });
         }
-        let pending = &*pending;
-        self.services.ledger.retry(|change| self.advance(change, pending.clone(), visit)).await
+        let pending = &pending;
+        if let Proof::Upstream(identity, method) = &proof {
+            self.accept_vouched(identity, visit).await?;
+            let word = Vouch { identity, method: *method, held };
+            match ledger.retry(|change| self.admit(change, word, pending, visit)).await? {
+                Admitted::Finished(finished) => return Ok(finished),
+                Admitted::Refused(error) => {
+                    self.spend(identity).await?;
+                    return Err(error);
+                }
+                Admitted::Changed => {}
+            }
+        }
+        ledger.retry(|change| self.advance(change, pending.clone(), visit)).await
     }
 
     /// Goes on with a sign-in after a step: only with what the step that is due asks for.
@@ -228,19 +268,23 @@ impl Login {
         Ok(())
     }
 
-    /// Uses the assertion up and makes the account of its person what the provider says.
+    /// Uses the assertion up and makes the account of its person what the provider says. Where that changes nothing, the
+    /// sign-in goes on in the same change.
     async fn admit(
         &self,
         mut change: Change,
-        identity: &AssertedIdentity,
-        method: Method,
+        word: Vouch<'_>,
+        pending: &Pending,
         visit: &Visit,
-    ) -> Result<(), Error> {
+    ) -> Result<Admitted, Error> {
+        let Vouch { identity, method, held } = word;
         let permit = self.services.access.sign_in_permit(identity.connector().clone(), visit.circumstance.clone());
         let session = identity.upstream_session();
         self.check_logged_out(&mut change, identity.connector(), session, identity.at_upstream()).await?;
         self.check_signalled(&mut change, identity).await?;
-        self.claim(&mut change, identity).await?;
+        if let Some(claim) = identity.claim() {
+            self.check_unclaimed(&mut change, identity.connector(), &claim.id).await?;
+        }
         let account = self.account_of(&mut change, identity).await?;
         if let Account::Linked(user) | Account::Named(user) = &account {
             check_status(user)?;
@@ -249,10 +293,33 @@ impl Login {
         if !(matches!(account, Account::Linked(_)) && method == Method::LdapBind) {
             self.provision(&mut change, &permit, identity, &account).await?;
         }
-        if !change.is_empty() {
-            change.commit_quietly(Housekeeping::Login).await?;
+        let says_nothing_new = change.is_empty();
+        if let Some(held) = held {
+            self.tickets.redeem_in(&mut change, held).await?;
         }
-        Ok(())
+        self.claim(&mut change, identity).await?;
+        if says_nothing_new {
+            return match self.advance(change, pending.clone(), visit).await {
+                Ok(finished) => Ok(Admitted::Finished(finished)),
+                Err(error) if error.is_lost_race() => Err(error),
+                Err(error) => Ok(Admitted::Refused(error)),
+            };
+        }
+        change.commit_quietly(Housekeeping::Login).await?;
+        Ok(Admitted::Changed)
+    }
+
+    /// Uses up the assertion of somebody who may not come in by it, so that it is good for nothing later either.
+    async fn spend(&self, identity: &AssertedIdentity) -> Result<(), Error> {
+        let Some(claim) = identity.claim() else { return Ok(()) };
+        self.services
+            .ledger
+            .retry(|mut change| async move {
+                self.put_claim(&mut change, identity.connector(), &claim.id, claim.until)?;
+                change.commit_quietly(Housekeeping::Login).await?;
+                Ok(())
+            })
+            .await
     }
 
     /// Takes a sign-in as far as it goes, in a change that may have more to commit: to its next step, or to its end.
@@ -421,9 +488,12 @@ impl Login {
         until: Timestamp,
     ) -> Result<(), Error> {
         self.check_unclaimed(change, connector, id).await?;
+        self.put_claim(change, connector, id, until)
+    }
+
+    fn put_claim(&self, change: &mut Change, connector: &SourceId, id: &str, until: Timestamp) -> Result<(), Error> {
         let key = (connector.clone(), id.to_owned());
-        change.put_until(&CLAIMS, OrganisationId::DEFAULT, &key, &until, Some(until))?;
-        Ok(())
+        Ok(change.put_until(&CLAIMS, OrganisationId::DEFAULT, &key, &until, Some(until))?)
     }
 
     /// Refuses what was used before.
@@ -505,14 +575,14 @@ impl Login {
     }
 }
 
-impl From<Proof> for First {
-    fn from(proof: Proof) -> Self {
+impl From<&Proof> for First {
+    fn from(proof: &Proof) -> Self {
         match proof {
-            Proof::Passkey(user, id) => Self::Passkey(user, id),
-            Proof::Password(verified) => Self::Password(verified),
+            Proof::Passkey(user, id) => Self::Passkey(*user, *id),
+            Proof::Password(verified) => Self::Password(verified.clone()),
             Proof::Upstream(identity, method) => Self::Upstream {
                 connector: identity.connector().clone(),
-                method,
+                method: *method,
                 subject: identity.subject().to_owned(),
                 session: identity.upstream_session().map(str::to_owned),
                 groups: identity.groups().to_vec(),

@@ -15,7 +15,8 @@ use minicbor::{Decode, Encode};
 
 use super::return_to::ReturnTo;
 use super::routes::{MAX_ANSWER_BYTES, MAX_FORM_BYTES, depart, form, no_connector, page, reference};
-use super::{Connector, Error, Login, PASSWORD, pages, pending, ticket};
+use super::ticket::{self, Held};
+use super::{Connector, Error, Login, PASSWORD, pages, pending};
 use crate::audit::{Change, Event, EventKind, Housekeeping, Outcome};
 use crate::clock::Timestamp;
 use crate::http::{Access, Rate, Route, Takes, circumstance, problem};
@@ -199,7 +200,8 @@ impl Login {
         let cookie =
             cookie.ok_or_else(|| Error::refused("browser", "the browser that began the logout did not come back"))?;
         let browser = self.tickets.browser(cookie.expose());
-        let ticket = self.tickets.redeem(&ticket_handle(&answer.handle), id, browser).await?;
+        let held = Held { handle: &ticket_handle(&answer.handle), connector: id, browser };
+        let ticket = self.tickets.redeem(&held).await?;
         if ticket.pending == answer.request.as_bytes() {
             Ok(())
         } else {

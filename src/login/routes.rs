@@ -16,6 +16,7 @@ use super::attempts::Seen;
 use super::finish::{Finished, Proof, Visit};
 use super::pages::{self, SignIn};
 use super::return_to::ReturnTo;
+use super::ticket::{self, Held};
 use super::{Connector, Error, LINK, Login, PASSWORD};
 use crate::error::Chain;
 use crate::http::{Access, Admit, Attempt, Rate, RequestId, Route, Takes, circumstance, problem, router};
@@ -355,12 +356,36 @@ impl Login {
             .browser
             .login_secret(headers)
             .ok_or_else(|| Error::refused("browser", "the browser that began the sign-in did not come back"))?;
-        let ticket = self.tickets.redeem(handle, id, self.tickets.browser(cookie.expose())).await?;
+        let held = Held { handle, connector: id, browser: self.tickets.browser(cookie.expose()) };
+        if kind != Method::Saml {
+            // A code is exchanged once: the ticket goes before the provider is asked.
+            let ticket = self.tickets.redeem(&held).await?;
+            seen.is_ours = true;
+            let identity = connector.redirect.finish(&ticket.pending, answer).await.map_err(Error::of_answer)?;
+            seen.is_of(&identity);
+            let return_to = ReturnTo::parse(Some(&ticket.return_to));
+            return self.finish(Proof::Upstream(Box::new(identity), kind), visit, &return_to).await;
+        }
+        // What the message says is all there is to know, and what it opens uses the ticket up in the same commit.
+        let ticket = self.tickets.read(&held).await?;
         seen.is_ours = true;
-        let identity = connector.redirect.finish(&ticket.pending, answer).await.map_err(Error::of_answer)?;
-        seen.is_of(&identity);
-        let return_to = ReturnTo::parse(Some(&ticket.return_to));
-        self.finish(Proof::Upstream(Box::new(identity), kind), visit, &return_to).await
+        let outcome = match connector.redirect.finish(&ticket.pending, answer).await {
+            Ok(identity) => {
+                seen.is_of(&identity);
+                let return_to = ReturnTo::parse(Some(&ticket.return_to));
+                let proof = Proof::Upstream(Box::new(identity), kind);
+                self.finish_holding(proof, Some(&held), visit, &return_to).await
+            }
+            Err(error) => Err(Error::of_answer(error)),
+        };
+        if outcome.is_err() {
+            // One answer for one ticket, also for a bad one.
+            match self.tickets.redeem(&held).await {
+                Ok(_) | Err(ticket::Error::Absent | ticket::Error::Foreign) => {}
+                Err(error @ ticket::Error::Store(_)) => return Err(error.into()),
+            }
+        }
+        outcome
     }
 
     /// The id of a connector of this kind, if there is one of this name.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use minicbor::{Decode, Encode};
 
-use crate::audit::{Housekeeping, Ledger};
+use crate::audit::{Change, Housekeeping, Ledger};
 use crate::clock::{Clock, Timestamp};
 use crate::model::{OrganisationId, SourceId};
 use crate::secret::MacKey;
@@ -60,6 +60,17 @@ impl store::Retryable for Error {
     fn is_lost_race(&self) -> bool {
         matches!(self, Self::Store(error) if error.is_lost_race())
     }
+}
+
+/// What a browser brought back: it says which ticket it answers, and proves that it is the browser's.
+#[derive(Clone, Copy, Debug)]
+pub struct Held<'a> {
+    /// The handle that the upstream handed back.
+    pub handle: &'a str,
+    /// Whose answer it is.
+    pub connector: &'a SourceId,
+    /// Keyed hash of the browser's pre-login cookie.
+    pub browser: [u8; 32],
 }
 
 /// Issues and redeems tickets.
@@ -115,22 +126,44 @@ impl Tickets {
     ///
     /// # Errors
     /// `Absent`, `Foreign`, `Store`.
-    pub async fn redeem(&self, handle: &str, connector: &SourceId, browser: [u8; 32]) -> Result<Ticket, Error> {
-        let key = self.key.tag(handle.as_bytes());
+    pub async fn redeem(&self, held: &Held<'_>) -> Result<Ticket, Error> {
         self.ledger
             .retry(|mut change| async move {
-                let ticket = change.find(&TICKETS, OrganisationId::DEFAULT, &key).await?.ok_or(Error::Absent)?;
-                if ticket.until <= self.clock.now() {
-                    return Err(Error::Absent);
-                }
-                // Both sides are keyed hashes: comparing them in variable time tells nothing about the cookie.
-                if ticket.browser != browser || ticket.connector != *connector {
-                    return Err(Error::Foreign);
-                }
-                change.delete(&TICKETS, OrganisationId::DEFAULT, &key);
+                let ticket = self.redeem_in(&mut change, held).await?;
                 change.commit_quietly(Housekeeping::Login).await?;
                 Ok(ticket)
             })
             .await
+    }
+
+    /// Takes the ticket of a handle as part of `change`, which fails if somebody else takes it meanwhile.
+    ///
+    /// # Errors
+    /// `Absent`, `Foreign`, `Store`.
+    pub async fn redeem_in(&self, change: &mut Change, held: &Held<'_>) -> Result<Ticket, Error> {
+        let key = self.key.tag(held.handle.as_bytes());
+        let ticket = change.find(&TICKETS, OrganisationId::DEFAULT, &key).await?;
+        let ticket = self.belongs(ticket, held)?;
+        change.delete(&TICKETS, OrganisationId::DEFAULT, &key);
+        Ok(ticket)
+    }
+
+    /// Reads the ticket of a handle and leaves it where it is.
+    ///
+    /// # Errors
+    /// `Absent`, `Foreign`, `Store`.
+    pub async fn read(&self, held: &Held<'_>) -> Result<Ticket, Error> {
+        let key = self.key.tag(held.handle.as_bytes());
+        let ticket = self.ledger.store().find(&TICKETS, OrganisationId::DEFAULT, &key).await?;
+        self.belongs(ticket, held)
+    }
+
+    fn belongs(&self, ticket: Option<Ticket>, held: &Held<'_>) -> Result<Ticket, Error> {
+        let ticket = ticket.filter(|ticket| ticket.until > self.clock.now()).ok_or(Error::Absent)?;
+        // Both sides are keyed hashes: comparing them in variable time tells nothing about the cookie.
+        if ticket.browser != held.browser || ticket.connector != *held.connector {
+            return Err(Error::Foreign);
+        }
+        Ok(ticket)
     }
 }

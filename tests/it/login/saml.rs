@@ -1,10 +1,12 @@
 //! SAML through the whole gateway: encrypted answers, sign-ins that the provider begins, requests by a form, and logout at
 //! both ends. What is refused looks the same from outside, and nothing that was good before stops to be.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use cleargate::access::Bound;
 use cleargate::audit::{Event, EventKind};
 use cleargate::clock::Timestamp;
 use cleargate::sandbox::saml::{Encryption, Idp, IdpKey, KeyKind, Person, Request, sign};
@@ -498,4 +500,62 @@ async fn certificates_are_told_of_30_days_before_they_end() {
         let problems = cleargate::gateway::check(&load());
         assert!(problems[0].0 == "saml.corp.signing[0]" && problems[0].1.contains("does not belong"), "{problems:?}");
     }
+}
+
+impl Stage {
+    /// How many commits there were.
+    async fn commits(&self) -> u64 {
+        *self.gateway.gateway.ledger().store().engine().changes().borrow()
+    }
+}
+
+#[tokio::test]
+async fn one_answer_opens_one_session_however_often_it_comes_at_once() {
+    let stage = Stage::new("").await;
+    stage.signed_in(ADA).await;
+    let mut browser = stage.gateway.visitor();
+    let [response, handle] = stage.answer(&mut browser, &stage.idp, ADA).await;
+    let (before, mut tabs) = (stage.commits().await, vec![browser; 8]);
+    let sent = tabs.iter_mut().map(|tab| post(tab, &response, &handle));
+    let replies = futures_util::future::join_all(sent).await;
+    let taken: Vec<&Reply> = replies.iter().filter(|reply| reply.status == StatusCode::SEE_OTHER).collect();
+    assert_eq!(taken.len(), 1);
+    assert!(replies.iter().all(|reply| reply.location() == "/" || reply.status == StatusCode::FORBIDDEN));
+    assert_eq!(stage.events(EventKind::SessionCreated).await.len(), 2);
+    // The ticket, the claim, the session and the event are one, and each refusal is one.
+    assert_eq!(stage.commits().await - before, 8);
+}
+
+#[tokio::test]
+async fn a_ticket_is_good_for_one_answer_also_a_bad_one() {
+    let stage = Stage::new("").await;
+    stage.signed_in(ADA).await;
+    let mut browser = stage.gateway.visitor();
+    let [response, handle] = stage.answer(&mut browser, &stage.idp, ADA).await;
+    let forged = response.replace(ADA, "eve@example.org");
+    assert_eq!(post(&mut browser, &forged, &handle).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(post(&mut browser, &response, &handle).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(stage.rule(EventKind::AssertionRefused).await, "ticket");
+    assert!(!is_in(&mut browser).await);
+}
+
+#[tokio::test]
+async fn an_answer_by_which_somebody_may_not_come_in_is_good_for_nothing_later() {
+    let stage = Stage::new("idp_initiated = true").await;
+    stage.signed_in(ADA).await;
+    let (request, _) = stage.begin(&mut stage.gateway.visitor()).await;
+    let to = format!("InResponseTo=\"{}\"", request.id);
+    let draft = stage.idp.draft(&request, &person(ADA));
+    let draft = draft.replace(&format!(" {to}"), "").replace(&format!("{to} "), "");
+    let response = stage.idp.finish(&draft).unwrap();
+    let access = stage.gateway.gateway.access();
+    let elsewhere = BTreeMap::from([(Bound::Organisation, vec!["203.0.113.0/24".parse().unwrap()])]);
+    access.set_network_rules(&stage.gateway.task(), None, &elsewhere).await.unwrap();
+    for rule in ["network", "replay"] {
+        assert_eq!(post(&mut stage.gateway.visitor(), &response, "").await.status, StatusCode::FORBIDDEN);
+        assert_eq!(stage.rule(EventKind::AssertionRefused).await, rule);
+        let anywhere = BTreeMap::from([(Bound::Organisation, Vec::new())]);
+        access.set_network_rules(&stage.gateway.task(), None, &anywhere).await.unwrap();
+    }
+    assert_eq!(stage.sign_in_of(&mut stage.gateway.visitor(), ADA).await.location(), "/");
 }
