@@ -2,9 +2,11 @@
 //! starts and the ends.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use cleargate::clock::Clock;
+use cleargate::http::outbound::{Outbound, OutboundSettings, Provenance};
 use cleargate::sandbox::openid::{self, KnownClient, Provider, SigningKey, router};
 use cleargate::sandbox::saml::{Idp, IdpKey, KeyKind, Person, Request};
 use cleargate::secret::IdSource;
@@ -16,7 +18,7 @@ use tokio::net::TcpListener;
 use url::Url;
 
 use super::client::{Call, Connection};
-use super::measure::{Measure, Watch};
+use super::measure::{self, Measure, Watch};
 use super::signing_in::{FORM, form};
 use super::support::daemon::Daemon;
 use super::{Extent, MANY};
@@ -107,14 +109,34 @@ impl Providers {
     }
 }
 
+/// What asking the provider costs by itself: a connection, a request and an answer of the size of its tokens, by the client
+/// that the gateway has, on a thread of its own.
+async fn round_trips(providers: &Providers, count: usize) -> Measure {
+    let url = Url::parse(&format!("{}/.well-known/openid-configuration", providers.openid)).unwrap();
+    let ask = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let outbound = Outbound::new(OutboundSettings::default()).unwrap();
+        let (began, before) = (Instant::now(), measure::thread_seconds());
+        runtime.block_on(async {
+            for _ in 0..count {
+                let answer = outbound.get(&url, &Provenance::Administrator, "application/json").await.unwrap();
+                assert_eq!(answer.status, 200);
+            }
+        });
+        Measure::of(count as u64, began.elapsed(), measure::thread_seconds() - before, 0.0)
+    };
+    tokio::task::spawn_blocking(ask).await.unwrap()
+}
+
 /// Every operation by name, a measure for each round.
 pub async fn measure(daemon: &Daemon, providers: &Providers, extent: &Extent) -> Vec<(&'static str, Vec<Measure>)> {
-    let mut rows: [(&str, Vec<Measure>); 5] = [
+    let mut rows: [(&str, Vec<Measure>); 6] = [
         ("Sign-in by SAML: the start", Vec::new()),
         ("Sign-in by SAML: the answer, RSA 2048", Vec::new()),
         ("the same, 32 connections", Vec::new()),
         ("Sign-in by OpenID Connect: the callback, RSA 2048", Vec::new()),
         ("the same, 32 connections", Vec::new()),
+        ("of it asking the provider, by itself", Vec::new()),
     ];
     let (cookie, _) = form(daemon).await;
     let connect = |count: usize| -> Vec<Connection> {
@@ -128,6 +150,7 @@ pub async fn measure(daemon: &Daemon, providers: &Providers, extent: &Extent) ->
         rows[2].1.push(by_saml(daemon, providers, &mut many, extent.sign_ins * 4).await.1);
         rows[3].1.push(by_openid(daemon, providers, &mut one, extent.sign_ins).await);
         rows[4].1.push(by_openid(daemon, providers, &mut many, extent.sign_ins * 4).await);
+        rows[5].1.push(round_trips(providers, extent.sign_ins * 4).await);
     }
     rows.into()
 }

@@ -120,10 +120,12 @@ async fn main() {
     let mut by_themselves = Vec::new();
     if extent.only.as_deref().is_none_or(|word| word == "saml") {
         eprintln!("SAML by itself");
-        by_themselves = saml::measure(extent.each);
-        for (name, ours) in &by_themselves {
+        let (rows, memory) = saml::measure(extent.each, extent.sign_ins * 50);
+        for (name, ours) in &rows {
             println!("{name}: {:.0} µs, {:.0} a second", ours.cpu_us, ours.per_second);
         }
+        println!("{memory}");
+        by_themselves = rows;
     }
     if extent.only.as_deref() == Some("saml") {
         return;

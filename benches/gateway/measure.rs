@@ -83,6 +83,12 @@ fn commit_seconds(process: u32) -> f64 {
     writers.filter_map(nanoseconds).sum::<f64>() / 1e9
 }
 
+/// CPU time of the thread that asks.
+pub fn thread_seconds() -> f64 {
+    let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    text.split(' ').next().unwrap().parse::<f64>().unwrap() / 1e9
+}
+
 /// Memory of a process that is in RAM.
 pub fn resident_mib(process: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();

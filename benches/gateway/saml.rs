@@ -9,12 +9,12 @@ use cleargate::clock::ManualClock;
 use cleargate::sandbox::saml::{Encryption, Idp, IdpKey, KeyKind, Person, Request};
 use cleargate::secret::IdSource;
 use cleargate::upstream::saml::{
-    AttributeNames, DEFAULT_CLOCK_SKEW, IdpMetadata, Options, OwnKey, OwnKeys, SamlConnector, Settings,
+    AttributeNames, DEFAULT_CLOCK_SKEW, IdpMetadata, Options, OwnKey, OwnKeys, Reading, SamlConnector, Settings,
 };
 use cleargate::upstream::{Answer, RedirectConnector};
 use futures_util::FutureExt;
 
-use super::measure::Measure;
+use super::measure::{Measure, resident_mib};
 
 /// Bytes of a usual response.
 const USUAL: usize = 6 * 1024;
@@ -159,8 +159,27 @@ fn worst(draft: &str) -> Vec<String> {
     ]
 }
 
-/// Name and figure of each.
-pub fn measure(each: Duration) -> Vec<(String, Measure)> {
+/// One provider out of a federation's document of 10 MiB, as often as there is time for.
+fn aggregate(metadata: &str, each: Duration) -> Measure {
+    let entity = &metadata[metadata.find("<md:EntityDescriptor").expect("it")..];
+    let (before, after) = entity.split_once("entityID=\"").expect("a name");
+    let others = (0..10 * 1024 * 1024 / (entity.len() + 8)).map(|n| format!("{before}entityID=\"urn:{n}:{after}"));
+    let namespace = "urn:oasis:names:tc:SAML:2.0:metadata";
+    let document = format!(
+        "<md:EntitiesDescriptor xmlns:md=\"{namespace}\">{}{entity}</md:EntitiesDescriptor>",
+        others.collect::<String>()
+    );
+    let name = after.split('"').next().expect("its end").to_owned();
+    let reading = Reading { entity: Some(name), max_bytes: 16 * 1024 * 1024 };
+    median(each, || {
+        let began = Instant::now();
+        IdpMetadata::parse_as(document.as_bytes(), &reading).expect("it is there");
+        began.elapsed()
+    })
+}
+
+/// Name and figure of each, and what so many of the worst messages do to the memory of this process.
+pub fn measure(each: Duration, refusals: usize) -> (Vec<(String, Measure)>, String) {
     let bench = Bench::new();
     let draft = bench.draft(USUAL);
     let signed = bench.idp.finish(&draft).expect("signed");
@@ -190,11 +209,18 @@ pub fn measure(each: Duration) -> Vec<(String, Measure)> {
         rows.push((format!("SAML: verification up to the last check, {} bytes", ended.len()), ours));
         rows.push((format!("SAML: samael and xmlsec, {:.1} times as long", theirs.cpu_us / ours.cpu_us), theirs));
     }
+    rows.push(("SAML: one of a federation's 10 MiB (1,000,000 µs)".to_owned(), aggregate(&bench.idp.metadata(), each)));
     let hostile = worst(&unsigned).into_iter().map(|document| {
         assert!(document.len() <= LARGEST);
-        bench.measure(&document, false, each / 4)
+        (bench.measure(&document, false, each / 4), document)
     });
-    let worst = hostile.max_by(|one, other| one.cpu_us.total_cmp(&other.cpu_us)).expect("there are some");
+    let worst = hostile.max_by(|(one, _), (other, _)| one.cpu_us.total_cmp(&other.cpu_us));
+    let (worst, document) = worst.expect("there are some");
     rows.push(("SAML: the worst refusal of 256 KiB".to_owned(), worst));
-    rows
+    let before = resident_mib(std::process::id());
+    for _ in 0..refusals.div_ceil(20) {
+        bench.measure(&document, false, Duration::ZERO);
+    }
+    let grown = resident_mib(std::process::id()).saturating_sub(before);
+    (rows, format!("{refusals} of the worst messages left {grown} MiB more resident (32)."))
 }
