@@ -53,7 +53,9 @@ pub use signals::{SignalPoll, Signals};
 pub use source::{Guard, Ldap, LdapBind, LdapPreset, LdapQuery, Passwords, Scim, TakesOver};
 pub use store::Store;
 pub use test::{Asked, AskedError, PolicyTest, TestSubject};
-pub use upstream::{Oidc, OidcAlgorithm, OidcClaims, OidcKey, Saml, SamlAttributes, SamlMetadata, SamlRequests};
+pub use upstream::{
+    Oidc, OidcAlgorithm, OidcClaims, OidcKey, OidcPrompt, Saml, SamlAttributes, SamlMetadata, SamlRequests,
+};
 use url::Url;
 
 use crate::model::schema::Schemas;

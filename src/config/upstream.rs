@@ -49,7 +49,7 @@ pub enum SamlRequests {
 /// Most keys of ours of one use.
 pub const MAX_SAML_KEYS: usize = 4;
 /// Most ways to authenticate that are asked for.
-pub const MAX_SAML_CONTEXTS: usize = 8;
+pub const MAX_CONTEXTS: usize = 8;
 /// Largest metadata document that can be allowed.
 pub const MAX_METADATA_BYTES: u64 = 16 << 20;
 
@@ -139,6 +139,20 @@ pub struct OidcKey {
     pub certificate: Option<PathBuf>,
 }
 
+/// What an OpenID provider is asked to show people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OidcPrompt {
+    /// What it tells about them, to be agreed to.
+    Consent,
+    /// Its form for signing in, whether or not they are signed in there.
+    Login,
+    /// Their accounts there, of which they take one.
+    SelectAccount,
+}
+
+/// Longest time that people may be signed in at an OpenID provider where that is bounded.
+pub const LONGEST_MAX_AGE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
 /// Most rules that send people to one provider.
 pub const MAX_ROUTES: usize = 1_000;
 
@@ -179,6 +193,14 @@ pub struct Oidc {
     /// Scopes to ask for, `openid` always among them. `None`: `openid profile email`, and `groups` if the provider says
     /// that it has it.
     pub scopes: Option<Vec<String>>,
+    /// Whether people have to sign in there anew each time; default no.
+    pub force_authn: bool,
+    /// How long ago people may have signed in there, 1 minute to 30 days; any time by default.
+    pub max_age: Option<Duration>,
+    /// The ways to authenticate of which one is demanded (`acr`); none by default: any.
+    pub authn_contexts: Vec<String>,
+    /// What it is asked to show people; nothing by default.
+    pub prompt: Option<OidcPrompt>,
     /// Whether who signs out here is signed out there too; default no, because our address must be registered for that.
     pub logout: bool,
     /// Claim names.
@@ -255,10 +277,7 @@ impl Saml {
         let allow_cbc = section.or("allow_cbc", false);
         let requests = section.choice("requests", SamlRequests::Either, &REQUESTS);
         let force_authn = section.or("force_authn", false);
-        let authn_contexts = section.list("authn_contexts", Vec::<String>::new());
-        if authn_contexts.len() > MAX_SAML_CONTEXTS {
-            section.error("authn_contexts", &format!("may have at most {MAX_SAML_CONTEXTS} entries"), None);
-        }
+        let authn_contexts = contexts(section);
         let idp_initiated = section.or("idp_initiated", false);
         let signals = Signals::resolve(&section.table("signals"), None);
         let id = id?;
@@ -287,6 +306,15 @@ impl Saml {
             realm,
         })
     }
+}
+
+/// The ways to authenticate of which one is demanded.
+fn contexts(section: &Section<'_>) -> Vec<String> {
+    let contexts = section.list("authn_contexts", Vec::<String>::new());
+    if contexts.len() > MAX_CONTEXTS {
+        section.error("authn_contexts", &format!("may have at most {MAX_CONTEXTS} entries"), None);
+    }
+    contexts
 }
 
 const REQUESTS: [(&str, SamlRequests); 3] =
@@ -330,6 +358,14 @@ impl Oidc {
         let groups_endpoint = section.url("groups_endpoint", "https", "http");
         let scopes = scopes(section);
         let claims = OidcClaims::resolve(&section.table("claims"));
+        let force_authn = section.or("force_authn", false);
+        let max_age = max_age(section);
+        let authn_contexts = contexts(section);
+        // OpenID Connect Core 1.0 section 3.1.2.1: they travel in one text, with spaces between them.
+        if authn_contexts.iter().any(|context| context.contains(char::is_whitespace)) {
+            section.error("authn_contexts", "must hold names without spaces", None);
+        }
+        let prompt = section.choice("prompt", None, &PROMPTS);
         let logout = section.or("logout", false);
         let ca = section.file("ca");
         let domains = section.list("domains", Vec::new());
@@ -354,6 +390,10 @@ impl Oidc {
             hosted_domain,
             groups_endpoint,
             scopes,
+            force_authn,
+            max_age,
+            authn_contexts,
+            prompt,
             logout,
             claims,
             ca,
@@ -369,6 +409,25 @@ impl Oidc {
 
 const ALGORITHMS: [(&str, OidcAlgorithm); 3] =
     [("ES256", OidcAlgorithm::Es256), ("PS256", OidcAlgorithm::Ps256), ("RS256", OidcAlgorithm::Rs256)];
+
+const PROMPTS: [(&str, Option<OidcPrompt>); 3] = [
+    ("consent", Some(OidcPrompt::Consent)),
+    ("login", Some(OidcPrompt::Login)),
+    ("select_account", Some(OidcPrompt::SelectAccount)),
+];
+
+/// How long ago people may have signed in at the provider.
+fn max_age(section: &Section<'_>) -> Option<Duration> {
+    let age = section.optional::<Duration>("max_age")?;
+    if section.has("force_authn") {
+        section.error("max_age", "and `force_authn` exclude each other", None);
+    }
+    if age < Duration::from_secs(60) || age > LONGEST_MAX_AGE {
+        let help = "write `force_authn = true` where people are to sign in anew each time";
+        section.error("max_age", "must be from \"1m\" to \"30d\"", Some(help.to_owned()));
+    }
+    Some(age)
+}
 
 impl OidcKey {
     fn resolve(section: &Section<'_>) -> Option<Self> {

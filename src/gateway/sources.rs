@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{Error, Foundation};
 use crate::access::Access;
 use crate::audit::Ledger;
-use crate::config::{self, Config, OidcAlgorithm, OidcKey, SamlMetadata, SamlRequests, Tls};
+use crate::config::{self, Config, OidcAlgorithm, OidcKey, OidcPrompt, SamlMetadata, SamlRequests, Tls};
 use crate::directory::Directory;
 use crate::error::Chain;
 use crate::http::outbound::{Outbound, OutboundSettings};
@@ -19,9 +19,9 @@ use crate::secret::MacKey;
 use crate::session::Method;
 use crate::sync::{Source, Sync};
 use crate::upstream::bind::Bind;
-use crate::upstream::oidc::{ClientAlgorithm, ClientKey, OidcConnector, OidcSettings};
+use crate::upstream::oidc::{ClientAlgorithm, ClientKey, Demands, OidcConnector, OidcSettings, Prompt};
 use crate::upstream::saml::{
-    AttributeNames, Binding, FetchedSaml, FetchedSettings, IdpMetadata, Options, OwnKey, OwnKeys, Reading,
+    AttributeNames, Binding, FetchedSaml, FetchedSettings, IdpMetadata, Openers, Options, OwnKey, OwnKeys, Reading,
     SamlConnector, Settings,
 };
 use crate::upstream::signals::{Transmitter, TransmitterSettings};
@@ -57,8 +57,9 @@ pub(super) fn connectors(
     ledger: &Ledger,
 ) -> Result<BTreeMap<SourceId, Connector>, Error> {
     let mut connectors = BTreeMap::new();
+    let openers = Openers::default();
     for saml in &config.saml {
-        connectors.insert(saml.id.clone(), saml_connector(config, saml, foundation, ledger)?);
+        connectors.insert(saml.id.clone(), saml_connector(config, saml, foundation, ledger, &openers)?);
     }
     for oidc in &config.oidc {
         connectors.insert(oidc.id.clone(), oidc_connector(config, oidc, foundation)?);
@@ -76,7 +77,7 @@ pub(super) fn connector(
     let saml = config.saml.iter().find(|saml| saml.id == *id);
     let oidc = config.oidc.iter().find(|oidc| oidc.id == *id);
     match (saml, oidc) {
-        (Some(saml), _) => saml_connector(config, saml, foundation, ledger).map(Some),
+        (Some(saml), _) => saml_connector(config, saml, foundation, ledger, &Openers::default()).map(Some),
         (_, Some(oidc)) => oidc_connector(config, oidc, foundation).map(Some),
         (None, None) => Ok(None),
     }
@@ -155,7 +156,7 @@ fn reading(saml: &config::Saml) -> Reading {
     Reading { max_bytes, entity: saml.metadata_entity.clone() }
 }
 
-fn saml_options(saml: &config::Saml) -> Result<Options, Error> {
+fn saml_options(saml: &config::Saml, openers: &Openers) -> Result<Options, Error> {
     Ok(Options {
         keys: Arc::new(own_keys(saml)?),
         requests: match saml.requests {
@@ -167,6 +168,7 @@ fn saml_options(saml: &config::Saml) -> Result<Options, Error> {
         contexts: saml.authn_contexts.clone(),
         allow_cbc: saml.allow_cbc,
         unsolicited: saml.idp_initiated,
+        openers: openers.clone(),
     })
 }
 
@@ -175,6 +177,7 @@ fn saml_connector(
     saml: &config::Saml,
     foundation: &Foundation,
     ledger: &Ledger,
+    openers: &Openers,
 ) -> Result<Connector, Error> {
     let public_url = config.public_url.as_str().trim_end_matches('/').to_owned();
     let mut attributes = AttributeNames::default();
@@ -192,7 +195,7 @@ fn saml_connector(
     let Foundation { clock, ids, .. } = foundation;
     let id = saml.id.clone();
     let trusted = domains(&saml.domains);
-    let (options, clock_skew) = (saml_options(saml)?, saml.clock_skew);
+    let (options, clock_skew) = (saml_options(saml, openers)?, saml.clock_skew);
     let reading = reading(saml);
     let redirect: Arc<dyn crate::upstream::RedirectConnector> = match &saml.metadata {
         SamlMetadata::File(path) => {
@@ -289,6 +292,16 @@ fn client_key(section: &str, pair: &OidcKey) -> Result<ClientKey, Error> {
         .map_err(|error| Error::configuration(&key, format!("cannot be used: {error}")))
 }
 
+/// What an OpenID provider is asked to make sure of.
+fn demands(oidc: &config::Oidc) -> Demands {
+    let prompt = oidc.prompt.map(|prompt| match prompt {
+        OidcPrompt::Consent => Prompt::Consent,
+        OidcPrompt::Login => Prompt::Login,
+        OidcPrompt::SelectAccount => Prompt::SelectAccount,
+    });
+    Demands { is_anew: oidc.force_authn, max_age: oidc.max_age, contexts: oidc.authn_contexts.clone(), prompt }
+}
+
 fn oidc_connector(config: &Config, oidc: &config::Oidc, foundation: &Foundation) -> Result<Connector, Error> {
     let key = format!("oidc.{}", oidc.id);
     let outbound = outbound(config, &key, oidc.ca.as_deref(), MAX_DOCUMENT_BYTES)?;
@@ -303,6 +316,7 @@ fn oidc_connector(config: &Config, oidc: &config::Oidc, foundation: &Foundation)
     settings.tenants.clone_from(&oidc.tenants);
     settings.hosted_domain = oidc.hosted_domain.as_ref().map(|domain| domain.as_str().to_owned());
     settings.groups_endpoint.clone_from(&oidc.groups_endpoint);
+    settings.demands = demands(oidc);
     settings.logout = oidc.logout;
     settings.skew = CLOCK_SKEW;
     let connector = OidcConnector::new(settings, outbound, foundation.clock.clone(), foundation.ids.clone())

@@ -117,8 +117,18 @@ struct Grant {
     sub: String,
     redirect_uri: String,
     challenge: String,
-    nonce: Option<String>,
+    asked: Asked,
     until: Timestamp,
+}
+
+/// What the ID token is to say besides who it is.
+#[derive(Default)]
+struct Asked {
+    nonce: Option<String>,
+    /// When the person signed in, which is always just now.
+    signed_in: Option<Timestamp>,
+    /// How, which is always as it was asked for.
+    context: Option<String>,
 }
 
 impl Provider {
@@ -154,6 +164,11 @@ impl Provider {
     /// Publishes `key` besides the present ones and signs with it from now on.
     pub fn rotate(&self, key: Arc<SigningKey>) {
         self.state().keys.push(key);
+    }
+
+    /// Publishes `key` in the place of all others and signs with it from now on.
+    pub fn replace(&self, key: Arc<SigningKey>) {
+        self.state().keys = vec![key];
     }
 
     /// The people who can sign in.
@@ -198,10 +213,10 @@ impl Provider {
     }
 
     /// A code for `person`, to be redeemed once.
-    fn grant(&self, person: &Person, redirect_uri: String, challenge: String, nonce: Option<String>) -> String {
+    fn grant(&self, person: &Person, redirect_uri: String, challenge: String, asked: Asked) -> String {
         let (code, now) = (self.0.ids.token().expose().to_owned(), self.0.clock.now());
         let until = now.plus(CODE_LIFETIME);
-        let grant = Grant { sub: person.sub.clone(), redirect_uri, challenge, nonce, until };
+        let grant = Grant { sub: person.sub.clone(), redirect_uri, challenge, asked, until };
         let mut state = self.state();
         state.codes.retain(|_, grant| grant.until > now);
         state.codes.insert(code.clone(), grant);
@@ -232,7 +247,7 @@ impl Provider {
     }
 
     /// OpenID Connect Core section 2, with the claims of section 5.1.
-    fn id_token(&self, person: &Person, nonce: Option<&str>, access_token: &str) -> Result<String, SigningKeyError> {
+    fn id_token(&self, person: &Person, asked: &Asked, access_token: &str) -> Result<String, SigningKeyError> {
         let now = self.0.clock.now();
         let key = self.state().keys.last().map(Arc::clone).ok_or(SigningKeyError)?;
         let mut claims = person_claims(person);
@@ -242,8 +257,14 @@ impl Provider {
         claims.insert("exp".into(), json!(now.plus(TOKEN_LIFETIME).as_seconds()));
         claims.insert("at_hash".into(), json!(key.half_hash(access_token)));
         claims.insert("sid".into(), json!(format!("sandbox-{}", person.sub)));
-        if let Some(nonce) = nonce {
+        if let Some(nonce) = &asked.nonce {
             claims.insert("nonce".into(), json!(nonce));
+        }
+        if let Some(signed_in) = asked.signed_in {
+            claims.insert("auth_time".into(), json!(signed_in.as_seconds()));
+        }
+        if let Some(context) = &asked.context {
+            claims.insert("acr".into(), json!(context));
         }
         let mut header = key.header();
         self.0.tamper.header(&mut header);

@@ -10,6 +10,7 @@
 mod cached;
 mod claims;
 mod client_key;
+mod demands;
 mod discovery;
 mod examine;
 mod issuers;
@@ -39,6 +40,7 @@ use url::{Host, Url};
 
 use self::cached::{Cached, Policy};
 pub use self::client_key::{ClientAlgorithm, ClientKey};
+pub use self::demands::{Demands, Prompt};
 use self::discovery::Provider;
 use self::keys::VerifyingKey;
 pub(super) use self::signed::{SignedToken, Signers, moment, object};
@@ -46,7 +48,7 @@ use self::verify::{Expected, Unverified, VerifiedClaims};
 use super::{Answer, AssertedIdentity, Checks, Delivery, Error, LogoutMessage, RedirectConnector, Start};
 use crate::clock::{Clock, Timestamp};
 use crate::http::outbound::Outbound;
-use crate::model::SourceId;
+use crate::model::{SourceId, is_unseen};
 use crate::secret::{IdSource, Secret};
 use crate::session::AtUpstream;
 
@@ -116,6 +118,8 @@ pub struct OidcSettings {
     pub display_name_claim: String,
     /// The claim with the groups: a list of texts.
     pub groups_claim: String,
+    /// What is demanded besides who somebody is.
+    pub demands: Demands,
     /// Whether who signs out here is taken to the provider to sign out there, if it has an address for that.
     pub logout: bool,
     /// Our own address, without path or with the path that we are served under.
@@ -142,6 +146,7 @@ impl OidcSettings {
             email_claim: "email".into(),
             display_name_claim: "name".into(),
             groups_claim: "groups".into(),
+            demands: Demands::default(),
             logout: false,
             public_url,
             skew: Duration::from_secs(60),
@@ -289,7 +294,7 @@ impl OidcConnector {
         let handle = state.expose().to_owned();
         let scopes = self.scopes(&provider).into_iter().filter(|scope| scope != "openid");
         let client = self.client(&provider)?;
-        let mut request = client
+        let request = client
             .authorize_url(
                 CoreAuthenticationFlow::AuthorizationCode,
                 move || CsrfToken::new(state.expose().to_owned()),
@@ -297,6 +302,7 @@ impl OidcConnector {
             )
             .add_scopes(scopes.map(Scope::new))
             .set_pkce_challenge(challenge);
+        let mut request = self.settings.demands.asked(request);
         if let Some(domain) = &self.settings.hosted_domain {
             request = request.add_extra_param("hd", domain);
         }
@@ -333,6 +339,7 @@ impl OidcConnector {
         let sign_out = logout::known(&tokens.id_token.raw, self.settings.logout);
         let claims = self.verified(&provider, &tokens.id_token, &expected).await?;
         let issued = claims.issued_at().unwrap_or(pending.started_at);
+        self.settings.demands.check(&claims, pending.started_at, expected.now, self.settings.skew)?;
         self.check_hosted_domain(&claims)?;
         let mut claims = match &provider.userinfo_endpoint {
             Some(endpoint) if claims::is_thin(&claims, &self.names) => {
@@ -355,24 +362,34 @@ impl OidcConnector {
         Ok(AssertedIdentity::new(self.settings.id.clone(), assertion))
     }
 
-    /// The claims of a token by the provider's keys, which are read again where none of the known ones has made it: there
-    /// may be a new one, also under the name of an old one.
+    /// The claims of a token by the provider's keys.
     async fn verified(
         &self,
         provider: &Provider,
         token: &Unverified,
         expected: &Expected<'_>,
     ) -> Result<VerifiedClaims, Error> {
+        self.by_keys(provider, token, expected.issuer, |keys| verify::verify(token, keys, expected)).await
+    }
+
+    /// What comes of looking at a token by the provider's keys, which are read again where none of the known ones has made
+    /// it: there may be a new one, also under the name of an old one.
+    async fn by_keys<T>(
+        &self,
+        provider: &Provider,
+        token: &Unverified,
+        issuer: &str,
+        look: impl Fn(&[VerifyingKey]) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let (kid, algorithm) = (token.kid.as_deref(), &token.algorithm);
-        let has_candidate =
-            |keys: &Vec<VerifyingKey>| keys::candidates(keys, kid, algorithm, expected.issuer).next().is_some();
+        let has_candidate = |keys: &Vec<VerifyingKey>| keys::candidates(keys, kid, algorithm, issuer).next().is_some();
         let keys = self.keys(provider, has_candidate).await?;
-        let error = match verify::verify(token, &keys, expected) {
+        let error = match look(&keys) {
             Err(error @ Error::Refused { rule: verify::SIGNATURE, .. }) => error,
             outcome => return outcome,
         };
         match self.keys(provider, |known| !std::ptr::eq(known, &*keys)).await {
-            Ok(others) if !Arc::ptr_eq(&others, &keys) => verify::verify(token, &others, expected),
+            Ok(others) if !Arc::ptr_eq(&others, &keys) => look(&others),
             _ => Err(error),
         }
     }
@@ -504,11 +521,7 @@ pub(super) fn unavailable(reason: impl Into<String>) -> Error {
     Error::Unavailable { reason: reason.into() }
 }
 
-/// A text of the provider, fit for a log: without control, bidirectional and zero-width characters, cut.
+/// A text of the provider, fit for a log: without what does not show, cut.
 pub(super) fn clean(text: &str) -> String {
-    let is_invisible = |c: &char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-    };
-    text.chars().filter(|c| !is_invisible(c)).take(MAX_REASON_CHARS).collect()
+    text.chars().filter(|c| !is_unseen(*c)).take(MAX_REASON_CHARS).collect()
 }

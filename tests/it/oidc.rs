@@ -4,6 +4,7 @@ mod accepted;
 mod answer;
 mod claims;
 mod corpus;
+mod demands;
 mod documents;
 mod exchange;
 mod groups;

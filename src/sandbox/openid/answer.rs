@@ -11,7 +11,7 @@ use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 use url::{Url, form_urlencoded};
 
-use super::{Endpoint, Grant, Provider, page, person_claims};
+use super::{Asked, Endpoint, Grant, Provider, page, person_claims};
 use crate::secret::{Secret, sha256};
 
 /// The provider's routes, to be served under its issuer's path.
@@ -110,8 +110,12 @@ fn authorized(provider: &Provider, query: &str, fields: &Fields) -> Response {
         ];
         return answer(StatusCode::OK, &headers, page::choose(provider.people(), link).into_string());
     };
-    let nonce = fields.find("nonce").map(str::to_owned);
-    let code = provider.grant(person, redirect_uri.to_owned(), challenge.to_owned(), nonce);
+    let asked = Asked {
+        nonce: fields.find("nonce").map(str::to_owned),
+        signed_in: fields.find("max_age").map(|_| provider.0.clock.now()),
+        context: fields.find("acr_values").and_then(|all| all.split(' ').next()).map(str::to_owned),
+    };
+    let code = provider.grant(person, redirect_uri.to_owned(), challenge.to_owned(), asked);
     target.query_pairs_mut().append_pair("code", &code).append_pair("state", state);
     target.query_pairs_mut().append_pair("iss", &provider.0.issuer);
     redirect(&target)
@@ -139,7 +143,7 @@ fn redeemed(provider: &Provider, headers: &HeaderMap, form: &Fields) -> Response
         return refusal(StatusCode::BAD_REQUEST, "invalid_grant");
     };
     let access_token = provider.access_token(&person.sub);
-    match provider.id_token(person, grant.nonce.as_deref(), &access_token) {
+    match provider.id_token(person, &grant.asked, &access_token) {
         Ok(id_token) => json_answer(
             StatusCode::OK,
             &json!({ "access_token": access_token, "token_type": "Bearer", "expires_in": 300, "id_token": id_token }),

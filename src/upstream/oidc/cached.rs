@@ -52,6 +52,7 @@ impl Failure {
         match error {
             Error::Refused { rule, reason } => Self { rule: Some(rule), reason: reason.clone() },
             Error::Declined { reason } | Error::Unavailable { reason } => Self { rule: None, reason: reason.clone() },
+            Error::Busy => Self { rule: None, reason: error.to_string() },
         }
     }
 

@@ -74,7 +74,9 @@ pub(super) async fn fetch(outbound: &Outbound, issuer: &IssuerUrl, tenants: &[St
     let document = get_json(outbound, &address, &Provenance::Administrator, "discovery document").await?;
     let provider = parse(document, issuer, tenants)?;
     // A description that leads where nobody may be asked must not take the place of a good one.
-    for (endpoint, what) in [(provider.token_endpoint.url(), "token endpoint"), (&provider.jwks_uri, "key set")] {
+    let asked = [(provider.token_endpoint.url(), "token endpoint"), (&provider.jwks_uri, "key set")];
+    let person = provider.userinfo_endpoint.iter().map(|endpoint| (endpoint, "UserInfo"));
+    for (endpoint, what) in asked.into_iter().chain(person) {
         outbound.may_ask(endpoint, &provider.provenance()).map_err(|e| not_sent(e, what))?;
     }
     Ok(provider)

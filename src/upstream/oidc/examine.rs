@@ -20,9 +20,22 @@ const WITH_TOKENS: &[&str] = &["provider", "answer", "status", "exchange"];
 /// What was passed once the token was verified.
 const VERIFIED: &[&str] =
     &["provider", "answer", "status", "exchange", "signature", "issuer", "audience", "request", "time"];
+/// What was passed once how the person was authenticated was looked at.
+const DEMANDED: &[&str] = &[
+    "provider",
+    "answer",
+    "status",
+    "exchange",
+    "signature",
+    "issuer",
+    "audience",
+    "request",
+    "time",
+    "authentication",
+];
 
 /// The stages of an answer and the rules that refuse there.
-pub(super) const STAGES: [Stage; 11] = [
+pub(super) const STAGES: [Stage; 12] = [
     Stage { what: "provider", rules: &["unavailable", "discovery", "host", "issuer", "tenant"], after: &[] },
     Stage {
         what: "answer",
@@ -36,8 +49,9 @@ pub(super) const STAGES: [Stage; 11] = [
     Stage { what: "audience", rules: &["audience", "authorized_party"], after: WITH_TOKENS },
     Stage { what: "request", rules: &["nonce", "at_hash", "c_hash"], after: WITH_TOKENS },
     Stage { what: "time", rules: &["expiry", "issue_time", "not_before"], after: WITH_TOKENS },
-    Stage { what: "organisation", rules: &["hosted_domain"], after: VERIFIED },
-    Stage { what: "mapping", rules: &["groups", "user_name", "userinfo", "attributes", "characters"], after: VERIFIED },
+    Stage { what: "authentication", rules: &["authentication", "context"], after: VERIFIED },
+    Stage { what: "organisation", rules: &["hosted_domain"], after: DEMANDED },
+    Stage { what: "mapping", rules: &["groups", "user_name", "userinfo", "attributes", "characters"], after: DEMANDED },
 ];
 
 /// What is looked at after the description was read.
@@ -60,6 +74,7 @@ impl OidcConnector {
         checks.judge("client", self.check_client(&provider).map_err(|error| told(&error)));
         check_pkce(&mut checks, &document);
         check_algorithms(&mut checks, &document);
+        self.settings.demands.examine(&mut checks, &document);
         self.examine_keys(&mut checks, &provider).await;
         let request = self.begin(None).await;
         checks.judge("request", request.map(|_| "a sign-in can begin".to_owned()).map_err(|error| told(&error)));
@@ -153,6 +168,7 @@ fn told(error: &Error) -> String {
     match error {
         Error::Refused { rule, reason } => format!("{rule}: {reason}"),
         Error::Declined { reason } | Error::Unavailable { reason } => reason.clone(),
+        Error::Busy => error.to_string(),
     }
 }
 

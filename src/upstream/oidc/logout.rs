@@ -11,7 +11,6 @@ use url::form_urlencoded;
 
 use super::discovery::Provider;
 use super::issuers::Issuer;
-use super::keys::{self, VerifyingKey};
 use super::verify::{self, Unverified, moment, text};
 use super::{OidcConnector, clean, refused, signed};
 use crate::clock::Timestamp;
@@ -158,10 +157,7 @@ impl OidcConnector {
     }
 
     async fn check_signature(&self, token: &Unverified, provider: &Provider, by: &Issuer) -> Result<(), Error> {
-        let (kid, algorithm) = (token.kid.as_deref(), &token.algorithm);
-        let has_candidate = |keys: &Vec<VerifyingKey>| keys::candidates(keys, kid, algorithm, &by.url).next().is_some();
-        let keys = self.keys(provider, has_candidate).await?;
-        signed::check(token, &keys, &by.url)
+        self.by_keys(provider, token, &by.url, |keys| signed::check(token, keys, &by.url)).await
     }
 }
 

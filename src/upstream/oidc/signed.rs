@@ -3,6 +3,7 @@
 //!
 //! It refuses a token without a type: what it is must be said where it is signed, since one key set signs all kinds.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use openidconnect::JsonWebKey;
@@ -102,7 +103,18 @@ impl Signers {
         if !has_candidate(&keys) && self.is_young(token) {
             return Err(unavailable("the token is signed by a key that the provider has not published yet"));
         }
-        check(token, &keys, &self.issuer)
+        let error = match check(token, &keys, &self.issuer) {
+            Err(error @ Error::Refused { rule: verify::SIGNATURE, .. }) => error,
+            outcome => return outcome,
+        };
+        // There may be another key by now under the name of an old one.
+        match self.keys.find(|known| !std::ptr::eq(known, &*keys), self.fetch()).await {
+            Ok(others) if !Arc::ptr_eq(&others, &keys) => check(token, &others, &self.issuer),
+            Err(_) if self.is_young(token) => {
+                Err(unavailable("the token fits no known key, and the provider's keys cannot be read again"))
+            }
+            Ok(_) | Err(_) => Err(error),
+        }
     }
 
     /// Whether a token says that it was signed a moment ago.
@@ -157,7 +169,7 @@ pub(super) fn check(token: &Unverified, keys: &[VerifyingKey], issuer: &str) -> 
         if key.verify_signature(algorithm, message, &signature).is_ok() {
             return Ok(());
         }
-        outcome = Err(refused("signature", "the signature does not verify"));
+        outcome = Err(refused(verify::SIGNATURE, "the signature does not verify"));
     }
     outcome
 }

@@ -62,7 +62,12 @@ impl VerifiedClaims {
 
     /// `iat`.
     pub(super) fn issued_at(&self) -> Option<Timestamp> {
-        self.0.get("iat").and_then(moment)
+        self.moment("iat")
+    }
+
+    /// A claim that is a time.
+    pub(super) fn moment(&self, name: &str) -> Option<Timestamp> {
+        self.0.get(name).and_then(moment)
     }
 
     /// A claim that is a text.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cleargate::config::{
-    CharacterClass, LdapPreset, LockoutPreset, Pack, Passwords, Percent, Quota, SamlMetadata, SamlRequests,
+    CharacterClass, LdapPreset, LockoutPreset, OidcPrompt, Pack, Passwords, Percent, Quota, SamlMetadata, SamlRequests,
 };
 
 use super::{messages, print, read, read_with};
@@ -263,6 +263,32 @@ fn tenants_are_ids_and_a_client_has_a_secret_or_a_key() {
     );
     let none = messages(&oidc("client_key = { id = \"k\" }"));
     assert!(none.iter().any(|text| text.contains("oidc[0].client_key.key")), "{none:?}");
+}
+
+#[test]
+fn what_an_openid_provider_is_to_make_sure_of_is_bounded() {
+    let oidc =
+        |lines: &str| format!("[[oidc]]\nid = \"x\"\nclient_id = \"x\"\nissuer = \"https://a.example\"\n{lines}\n");
+    let plain = read_with(&oidc("")).unwrap().oidc[0].clone();
+    assert!(!plain.force_authn && plain.max_age.is_none() && plain.authn_contexts.is_empty() && plain.prompt.is_none());
+    let written = "max_age = \"8h\"\nauthn_contexts = [\"phr\", \"urn:mfa\"]\nprompt = \"select_account\"";
+    let written = read_with(&oidc(written)).unwrap().oidc[0].clone();
+    assert_eq!(written.max_age, Some(Duration::from_secs(8 * 3600)));
+    assert_eq!(written.authn_contexts, ["phr", "urn:mfa"]);
+    assert_eq!(written.prompt, Some(OidcPrompt::SelectAccount));
+    for wrong in ["0s", "59s", "31d"] {
+        let told = "6:11 `oidc[0].max_age` must be from \"1m\" to \"30d\"";
+        check(&oidc(&format!("max_age = \"{wrong}\"")), told);
+    }
+    for (wrong, told) in [
+        ("max_age = \"8h\"\nforce_authn = true", "`oidc[0].max_age` and `force_authn` exclude each other"),
+        ("authn_contexts = [\"phr urn:mfa\"]", "`oidc[0].authn_contexts` must hold names without spaces"),
+        ("authn_contexts = [\"1\",\"2\",\"3\",\"4\",\"5\",\"6\",\"7\",\"8\",\"9\"]", "may have at most 8 entries"),
+        ("prompt = \"none\"", "`oidc[0].prompt` must be one of"),
+    ] {
+        let told_us = messages(&oidc(wrong));
+        assert!(told_us.iter().any(|text| text.contains(told)), "{wrong}: {told_us:?}");
+    }
 }
 
 #[test]

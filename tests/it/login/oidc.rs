@@ -30,6 +30,7 @@ const GRACE: &str = "grace@example.org";
 pub(super) struct Stage {
     pub gateway: TestGateway,
     base: String,
+    provider: Provider,
     sessions: Arc<AtomicU32>,
     network: Outbound,
     _server: JoinSet<()>,
@@ -64,14 +65,14 @@ impl Stage {
         let ids = IdSource::seeded(7);
         let provider = Provider::new(&base, Arc::clone(&KEY), client, people, clock.clock(), ids).tampered(spoil);
         let mut server = JoinSet::new();
-        server.spawn(accept(listener, router(provider)));
+        server.spawn(accept(listener, router(provider.clone())));
         let section = format!(
             "[[oidc]]\nid = \"idp\"\nissuer = \"{base}\"\nclient_id = \"{CLIENT_ID}\"\n\
              client_secret = {{ file = \"client.secret\" }}\n{lines}\n"
         );
         let gateway = TestGateway::with_files(&section, &[("client.secret", CLIENT_SECRET)]).await;
         let network = Outbound::new(OutboundSettings::default()).unwrap();
-        Self { gateway, base, sessions, network, _server: server }
+        Self { gateway, base, provider, sessions, network, _server: server }
     }
 
     /// Walks to the provider and gives the address that leads back.
@@ -390,4 +391,20 @@ async fn unless_it_is_configured_nobody_is_taken_to_the_provider() {
     assert_eq!(page.status, StatusCode::OK);
     assert!(page.text.contains("Signed out"), "{}", page.text);
     assert!(!is_in(&mut browser).await);
+}
+
+/// A key that took another's place under its name signs people out from its first logout token on.
+#[tokio::test]
+async fn a_logout_token_by_a_key_that_changed_under_its_name_is_taken() {
+    let stage = Stage::new("").await;
+    let (mut ada, _) = stage.signed_in(ADA).await;
+    stage.provider.replace(Arc::clone(&STRANGE_KEY));
+    let about = json!({"sub": "sub-ada"});
+    let by = |key: &SigningKey, id: &str| signed(key, &header(), &stage.claims(id, &about));
+    assert_eq!(stage.send(&by(&STRANGE_KEY, "1")).await.status, StatusCode::OK);
+    assert_eq!(ada.get("/api/v1/me").await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(stage.send(&by(&KEY, "2")).await.status, StatusCode::BAD_REQUEST, "the old one is none any more");
+    // The keys were read a moment ago and are not read again for whoever sends what no key made.
+    stage.provider.replace(Arc::clone(&KEY));
+    assert_eq!(stage.send(&by(&KEY, "3")).await.status, StatusCode::BAD_REQUEST);
 }

@@ -31,6 +31,8 @@ use super::stage::{CLIENT_ID, CLIENT_SECRET, KEY, STRANGE_KEY, Spoil, accept};
 use crate::support::gateway::{Reply, START, TestGateway, Visitor};
 
 const ADA: &str = "ada@example.org";
+/// The second of the two ways to authenticate that are taken; the provider answers by the first.
+const CONTEXT: &str = "http://schemas.openid.net/pape/policies/2007/06/multi-factor";
 const NOW: i64 = START.as_seconds();
 
 /// One hostile sign-in.
@@ -171,7 +173,7 @@ impl Stage {
         for (id, base) in ["idp", "other"].iter().zip(&bases) {
             sections.push_str(&format!(
                 "[[oidc]]\nid = \"{id}\"\nissuer = \"{base}\"\nclient_id = \"{CLIENT_ID}\"\n\
-                 client_secret = {{ file = \"client.secret\" }}\n"
+                 client_secret = {{ file = \"client.secret\" }}\nmax_age = \"1h\"\nauthn_contexts = [\"phr\", \"{CONTEXT}\"]\n"
             ));
         }
         let gateway = TestGateway::with_files(&sections, &[("client.secret", CLIENT_SECRET)]).await;

@@ -1,15 +1,19 @@
 //! Tokens that are forged, altered, of another kind or about somebody who is none of the provider's: each is refused by its
 //! rule and the standard's word, ends nothing, and a good one works after all of them.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use aws_lc_rs::hmac;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
 use cleargate::audit::EventKind;
+use cleargate::sandbox::openid::SigningKey;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::stage::{ADA, AUDIENCE, CAEP, GRACE, PUSH_TOKEN, PUSHED, RISC, SSF, Stage, header, is_in, push, signed};
 use crate::oidc::stage::{CLIENT_ID, KEY, STRANGE_KEY};
-use crate::support::gateway::START;
+use crate::support::gateway::{Reply, START};
 
 type Object = Map<String, Value>;
 type Change = fn(&mut Object, &mut Object);
@@ -328,4 +332,36 @@ async fn a_transmitter_touches_nobody_who_is_not_of_its_connector() {
     assert_eq!(kept, admin);
     drop(permit);
     assert_eq!(stage.try_sign_in(&mut stage.gateway.visitor(), GRACE).await.location(), "/");
+}
+
+async fn push_by(stage: &Stage, key: &SigningKey, id: &str, sub: &str) -> Reply {
+    stage.push(&signed(key, &header(), &stage.claims(id, REVOKED, &stage.person(sub)))).await
+}
+
+/// A key that took another's place under its name: signals by it are heard, those by the old one are not any more, and nobody
+/// makes us read the keys again and again.
+#[tokio::test]
+async fn a_key_that_changed_under_its_name_is_read_again_once_in_a_while() {
+    let mut stage = Stage::pushed().await;
+    let (mut ada, _) = stage.signed_in(ADA).await;
+    assert_eq!(push_by(&stage, &KEY, "1", "nobody").await.status, StatusCode::ACCEPTED);
+    stage.provider.replace(Arc::clone(&STRANGE_KEY));
+    assert_eq!(push_by(&stage, &STRANGE_KEY, "2", "sub-ada").await.status, StatusCode::ACCEPTED);
+    assert!(!is_in(&mut ada).await);
+    assert_eq!(push_by(&stage, &KEY, "3", "nobody").await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(stage.rule(EventKind::SignalRefused).await, "signature");
+    // Back again at once: the keys were read a moment ago.
+    stage.provider.replace(Arc::clone(&KEY));
+    assert_eq!(push_by(&stage, &KEY, "4", "nobody").await.status, StatusCode::BAD_REQUEST);
+    stage.advance(Duration::from_secs(31));
+    assert_eq!(push_by(&stage, &KEY, "5", "nobody").await.status, StatusCode::ACCEPTED);
+    // Where the keys cannot be read it is not known whose fault it is: such a signal comes again.
+    stage.provider.replace(Arc::clone(&STRANGE_KEY));
+    stage.advance(Duration::from_secs(31));
+    stage.fall_silent().await;
+    let claims = stage.claims("6", REVOKED, &stage.person("nobody"));
+    let token = signed(&STRANGE_KEY, &header(), &claims);
+    assert_eq!(stage.push(&token).await.status, StatusCode::SERVICE_UNAVAILABLE);
+    stage.advance(Duration::from_secs(11 * 60));
+    assert_eq!(stage.push(&token).await.status, StatusCode::BAD_REQUEST);
 }

@@ -49,6 +49,8 @@ pub struct Queue {
     pub broken: Option<fn() -> Response>,
     /// Whether it forgets what it is told.
     pub is_deaf: bool,
+    /// Members of a question that it takes only where they are empty.
+    pub refuses: Vec<&'static str>,
 }
 
 /// The transmitter's side of polling (RFC 8936).
@@ -68,6 +70,13 @@ async fn answer(State(transmitter): State<Transmitter>, headers: HeaderMap, body
     queue.asked.push(question.clone());
     if let Some(broken) = queue.broken {
         return broken();
+    }
+    let says_something = |member: &&str| {
+        question[*member].as_object().is_some_and(|told| !told.is_empty())
+            || question[*member].as_array().is_some_and(|told| !told.is_empty())
+    };
+    if queue.refuses.iter().any(says_something) {
+        return raw(400, "{}");
     }
     if !queue.is_deaf {
         let acks: Vec<String> = serde_json::from_value(question["ack"].clone()).unwrap();
@@ -91,7 +100,7 @@ pub struct Stage {
     pub clock: ManualClock,
     sessions: Arc<AtomicU32>,
     network: Outbound,
-    _server: JoinSet<()>,
+    server: JoinSet<()>,
 }
 
 /// The section of a provider whose signals are pushed.
@@ -152,13 +161,18 @@ impl Stage {
         server.spawn(accept(listener, router(provider.clone()).merge(told)));
         let gateway = TestGateway::with_files(&section(&base, &lines.replace("BASE", &base)), &FILES).await;
         let network = Outbound::new(OutboundSettings::default()).unwrap();
-        Self { gateway, base, provider, transmitter, clock, sessions, network, _server: server }
+        Self { gateway, base, provider, transmitter, clock, sessions, network, server }
     }
 
     /// Both clocks go on.
     pub fn advance(&self, by: Duration) {
         self.gateway.advance(by);
         self.clock.advance(by);
+    }
+
+    /// From now on nobody answers at the provider's address.
+    pub async fn fall_silent(&mut self) {
+        self.server.shutdown().await;
     }
 
     /// Now, in seconds.

@@ -35,7 +35,7 @@ pub(super) fn cases() -> Cases {
 
 /// One claim with another value.
 fn values() -> Cases {
-    let table: [(&'static str, &'static str, Vec<Value>); 13] = [
+    let table: [(&'static str, &'static str, Vec<Value>); 16] = [
         ("iss", "issuer", vec![json!("https://evil.example"), json!(7), Value::Null]),
         (
             "aud",
@@ -75,7 +75,22 @@ fn values() -> Cases {
         ("at_hash", "at_hash", vec![json!("77QmUPtjPfzWtF2AnpK9RQ"), json!(""), Value::Null]),
         ("c_hash", "c_hash", vec![json!("LDktKdoQak3Pk0cnXxCltA"), json!(1)]),
         ("sid", "session", vec![json!(7), json!(["a"])]),
-        ("auth_time", "shape", vec![json!("yesterday"), json!(-5)]),
+        (
+            "auth_time",
+            "shape",
+            vec![json!("yesterday"), json!(-5), Value::Null, json!([NOW]), json!(NOW.to_string()), json!(1e300)],
+        ),
+        (
+            "auth_time",
+            "authentication",
+            vec![json!(0), json!(NOW - 3600 - 61), json!(NOW + 10_000), json!(NOW + 1_000_000)],
+        ),
+        (
+            "acr",
+            "context",
+            vec![json!("0"), json!(""), json!("PHR"), json!("phr "), json!(format!("phr {CONTEXT}")), Value::Null],
+        ),
+        ("acr", "shape", vec![json!(["phr"]), json!({ "phr": true }), json!(2), json!(true)]),
         ("groups", "groups", vec![json!(["staff", { "name": "admins" }]), json!({ "staff": true }), json!(7)]),
     ];
     let each = |(name, rule, values): (&'static str, &'static str, Vec<Value>)| {
@@ -99,6 +114,8 @@ fn missing() -> Cases {
         ("iat", "issue_time"),
         ("nonce", "nonce"),
         ("sub", "subject"),
+        ("auth_time", "authentication"),
+        ("acr", "context"),
     ];
     table.map(|(name, rule)| by_provider(format!("claim: no {name}"), rule, Spoil::without(name))).into()
 }
