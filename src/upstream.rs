@@ -26,8 +26,8 @@ pub use health::{CertificateUse, Health, WARNING};
 pub use logout::{Delivery, LogoutAnswer, LogoutMessage, LogoutRequest};
 pub use trial::{Check, Checks, Rows, Trial, TriedIdentity, Verdict};
 
-/// What an upstream vouched for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What an upstream vouched for. It is not cloned: of one that was only looked at there is no other to sign in with.
+#[derive(Debug, PartialEq, Eq)]
 pub struct AssertedIdentity {
     connector: SourceId,
     subject: String,
@@ -152,6 +152,9 @@ pub enum Error {
         /// What failed.
         reason: String,
     },
+    /// We have too much of this to do: nothing was looked at.
+    #[error("too many answers are being opened; try again")]
+    Busy,
 }
 
 /// Where a browser is sent.

@@ -162,7 +162,7 @@ impl Login {
         let outcome = connector.authenticate(user.user_name.as_str(), password).await;
         let told = match &outcome {
             Ok(_) => lockout.bind_succeeded(attempt).await,
-            Err(upstream::Error::Unavailable { .. }) => lockout.bind_released(attempt).await,
+            Err(upstream::Error::Busy | upstream::Error::Unavailable { .. }) => lockout.bind_released(attempt).await,
             // It stays counted as it was.
             Err(upstream::Error::Declined { .. } | upstream::Error::Refused { .. }) => Ok(()),
         };

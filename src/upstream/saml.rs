@@ -35,6 +35,7 @@ pub(crate) mod gate;
 mod identity;
 mod logout;
 mod metadata;
+mod openers;
 mod own;
 mod published;
 pub(crate) mod request;
@@ -48,6 +49,7 @@ pub(crate) mod tree;
 pub use fetched::{FetchedSaml, FetchedSettings, TABLES};
 pub use identity::AttributeNames;
 pub use metadata::{Certificate, IdpMetadata, LogoutService, Reading, Unusable};
+pub use openers::{Openers, Place};
 pub use own::{MAX_KEYS, OwnKey, OwnKeys, UnusableKey};
 pub use request::Binding;
 
@@ -95,6 +97,8 @@ pub struct Options {
     pub allow_cbc: bool,
     /// Whether sign-ins that the provider begins are taken.
     pub unsolicited: bool,
+    /// Where encrypted assertions are opened.
+    pub openers: Openers,
 }
 
 /// Our addresses at a connector; the first is our entity id too.
@@ -240,30 +244,30 @@ impl SamlConnector {
         })
     }
 
-    fn accept(&self, pending: &[u8], answer: &Answer) -> Result<AssertedIdentity, Error> {
+    async fn accept(&self, pending: &[u8], answer: &Answer) -> Result<AssertedIdentity, Error> {
         let pending: Pending = minicbor::decode(pending)
             .map_err(|error| refused("in-response-to", format!("what was kept of the request: {error}")))?;
-        self.accept_as(Some(&pending.request), pending.requested, answer)
+        self.accept_as(Some(&pending.request), pending.requested, answer).await
     }
 
-    fn accept_unsolicited(&self, answer: &Answer) -> Result<AssertedIdentity, Error> {
+    async fn accept_unsolicited(&self, answer: &Answer) -> Result<AssertedIdentity, Error> {
         if !self.options.unsolicited {
             return Err(refused("in-response-to", "sign-ins that the provider begins are not taken from it"));
         }
-        self.accept_as(None, self.clock.now().minus(MAX_UNSOLICITED_AGE), answer)
+        self.accept_as(None, self.clock.now().minus(MAX_UNSOLICITED_AGE), answer).await
     }
 
-    fn accept_as(
+    async fn accept_as(
         &self,
         request: Option<&str>,
         requested: Timestamp,
         answer: &Answer,
     ) -> Result<AssertedIdentity, Error> {
-        self.read_message(&decode(answer.single("SAMLResponse")?)?, request, requested, self.clock.now())
+        self.read_message(&decode(answer.single("SAMLResponse")?)?, request, requested, self.clock.now()).await
     }
 
     /// Reads a response as of a moment.
-    fn read_message(
+    async fn read_message(
         &self,
         message: &[u8],
         request: Option<&str>,
@@ -287,7 +291,7 @@ impl SamlConnector {
         tree::check_response(&document)?;
         assertion::check_status(document.root_element())?;
         let statement = if encrypted::is_encrypted(document.root_element()) {
-            self.read_encrypted(&document, &idp, &expected)?
+            self.read_encrypted(&document, &idp, &expected).await?
         } else {
             let verified = signature::verify(&document, idp.keys())?;
             let statement = assertion::read(document.root_element(), &verified, &expected)?;
@@ -302,7 +306,7 @@ impl SamlConnector {
 
     /// What an encrypted assertion says. A signature around it is verified before anything is opened, and what was
     /// opened goes the whole way from the gate on.
-    fn read_encrypted(
+    async fn read_encrypted(
         &self,
         document: &roxmltree::Document<'_>,
         idp: &IdpMetadata,
@@ -311,9 +315,7 @@ impl SamlConnector {
         let envelope = signature::verify_envelope(document, idp.keys())?;
         let hashed = envelope.as_ref().map(|envelope| tree::parse(envelope.text())).transpose()?;
         let response = hashed.as_ref().unwrap_or(document).root_element();
-        let keys = &self.options.keys.decryption;
-        let encrypted::Opened { text, is_malleable } =
-            encrypted::open(response, keys, self.options.allow_cbc, &self.ids)?;
+        let encrypted::Opened { text, is_malleable } = encrypted::open(response, &self.options, &self.ids).await?;
         let verified = || {
             let text = gate::check(text.as_bytes(), gate::MESSAGE)?;
             let opened = tree::parse(text)?;
@@ -370,10 +372,10 @@ impl RedirectConnector for SamlConnector {
         Box::pin(std::future::ready(self.begin()))
     }
 
-    /// Runs inline: the gate bounds the work to a tenth of a millisecond for real responses, ten for the largest; opening
-    /// what is encrypted costs a few private key operations besides.
+    /// Runs inline: the gate bounds the work to a tenth of a millisecond for real responses, ten for the largest. Keys of
+    /// ours open what is encrypted on other threads.
     fn finish<'a>(&'a self, pending: &'a [u8], answer: &'a Answer) -> BoxFuture<'a, Result<AssertedIdentity, Error>> {
-        Box::pin(async move { self.accept(pending, answer) })
+        Box::pin(self.accept(pending, answer))
     }
 
     fn takes_unsolicited(&self) -> bool {
@@ -381,7 +383,7 @@ impl RedirectConnector for SamlConnector {
     }
 
     fn finish_unsolicited<'a>(&'a self, answer: &'a Answer) -> BoxFuture<'a, Result<AssertedIdentity, Error>> {
-        Box::pin(async move { self.accept_unsolicited(answer) })
+        Box::pin(self.accept_unsolicited(answer))
     }
 
     fn judge(&self, outcome: Result<(), &Error>) -> Checks {
@@ -393,7 +395,7 @@ impl RedirectConnector for SamlConnector {
     }
 
     fn try_captured<'a>(&'a self, document: &'a str) -> BoxFuture<'a, Option<Trial>> {
-        Box::pin(std::future::ready(Some(self.try_document(document))))
+        Box::pin(async move { Some(self.try_document(document).await) })
     }
 
     fn has_logout(&self) -> bool {

@@ -6,6 +6,8 @@
 //! Nothing is followed: no reference to a cipher text or a key elsewhere. When no key opens the message, a random one
 //! stands for it, so that what follows costs the same, and each failure ends in the one text that people see.
 
+use std::sync::Arc;
+
 use aws_lc_rs::aead::{self, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::cipher::{AES_128, AES_256, DecryptingKey, DecryptionContext, UnboundCipherKey};
 use aws_lc_rs::iv::FixedLength;
@@ -17,9 +19,9 @@ use roxmltree::Node;
 use zeroize::Zeroizing;
 
 use super::canonical::escape_attribute;
-use super::own::OwnKey;
+use super::own::OwnKeys;
 use super::tree::{ASSERTION, DSIG, XENC, XENC11, attribute, child, children, is, printable, required, text};
-use super::{gate, refused, tree};
+use super::{Options, gate, refused, tree};
 use crate::secret::IdSource;
 use crate::upstream::Error;
 
@@ -100,23 +102,28 @@ fn open_cbc(key: UnboundCipherKey, sealed: &mut [u8]) -> Option<usize> {
 struct Sealed {
     cipher: Cipher,
     content: Zeroizing<Vec<u8>>,
-    keys: Vec<(&'static OaepAlgorithm, Vec<u8>)>,
+    keys: Vec<SealedKey>,
 }
+
+/// An encrypted key and by what it is encrypted.
+type SealedKey = (&'static OaepAlgorithm, Vec<u8>);
 
 /// The response with its encrypted assertion replaced by what was in it. `response` has passed the table.
 ///
 /// # Errors
 /// `Refused` with rule `encrypted` when there is no key of ours, the methods are not accepted, or nothing opens it; with
-/// the gate's rules when what is inside does not pass it.
-pub(super) fn open(response: Node<'_, '_>, keys: &[OwnKey], allow_cbc: bool, ids: &IdSource) -> Result<Opened, Error> {
-    if keys.is_empty() {
+/// the gate's rules when what is inside does not pass it. `Busy` when nothing was tried.
+pub(super) async fn open(response: Node<'_, '_>, options: &Options, ids: &IdSource) -> Result<Opened, Error> {
+    if options.keys.decryption.is_empty() {
         let reason = "the assertion is encrypted, and there is no key of ours to open it; \
                       write `decryption`, or switch assertion encryption off for this service";
         return Err(refused("encrypted", reason));
     }
     let place = required(response, ASSERTION, "EncryptedAssertion")?;
-    let mut sealed = Sealed::read(place, allow_cbc)?;
-    let key = sealed.transported(keys, ids);
+    let mut sealed = Sealed::read(place, options.allow_cbc)?;
+    let (own, keys, length) = (Arc::clone(&options.keys), std::mem::take(&mut sealed.keys), sealed.cipher.key_bytes());
+    let random = Zeroizing::new(ids.bytes::<32>());
+    let key = options.openers.run(move || transported(&own, &keys, length, &random)).await?;
     let header = if sealed.cipher.is_cbc() { CBC_BLOCK } else { aead::NONCE_LEN };
     let length = sealed.cipher.open(&key, &mut sealed.content);
     let plain = length.and_then(|length| sealed.content.get(header..header.checked_add(length)?));
@@ -215,21 +222,20 @@ impl Sealed {
         let content = Zeroizing::new(cipher_value(data)?);
         Ok(Self { cipher, content, keys })
     }
+}
 
-    /// The key that the message is encrypted with; a random one when none of ours opens one of its keys. Every one of
-    /// ours is tried with every one of the message's, whichever fits.
-    fn transported(&self, keys: &[OwnKey], ids: &IdSource) -> Zeroizing<Vec<u8>> {
-        let random = ids.bytes::<32>();
-        let mut key = Zeroizing::new(random.iter().copied().take(self.cipher.key_bytes()).collect::<Vec<u8>>());
-        for (algorithm, sealed) in &self.keys {
-            for own in keys {
-                if let Some(opened) = own.open(algorithm, sealed).filter(|k| k.len() == self.cipher.key_bytes()) {
-                    key = opened;
-                }
+/// The key that the message is encrypted with; `random` when none of ours opens one of its keys. Every one of ours is tried
+/// with every one of the message's, whichever fits.
+fn transported(own: &OwnKeys, keys: &[SealedKey], length: usize, random: &[u8; 32]) -> Zeroizing<Vec<u8>> {
+    let mut key = Zeroizing::new(random.iter().copied().take(length).collect::<Vec<u8>>());
+    for (algorithm, sealed) in keys {
+        for own in &own.decryption {
+            if let Some(opened) = own.open(algorithm, sealed).filter(|opened| opened.len() == length) {
+                key = opened;
             }
         }
-        key
     }
+    key
 }
 
 fn not_accepted(what: &str, uri: &str) -> Error {

@@ -136,7 +136,7 @@ impl SamlConnector {
 
     /// Reads a captured answer: XML, or its base64 as the form had it. Which request it answers is taken from itself, and
     /// the trial goes on at the moment of its making where it is too old by now.
-    pub(super) fn try_document(&self, document: &str) -> Trial {
+    pub(super) async fn try_document(&self, document: &str) -> Trial {
         let message = match document.trim_start().starts_with('<') {
             true => Ok(document.as_bytes().to_vec()),
             false => decode(document.trim()),
@@ -146,7 +146,7 @@ impl SamlConnector {
             Err(error) => return Trial { checks: judged(&STAGES, Err(&error)), identity: None },
         };
         let now = self.clock.now();
-        let first = self.read_captured(&message, now);
+        let first = self.read_captured(&message, now).await;
         let is_of_time = matches!(first, Err(Error::Refused { rule: "time", .. }));
         let made = if is_of_time { issued(&message) } else { None };
         let Some(made) = made else {
@@ -155,7 +155,7 @@ impl SamlConnector {
                 identity: first.ok().map(TriedIdentity::new),
             };
         };
-        let second = self.read_captured(&message, made);
+        let second = self.read_captured(&message, made).await;
         let mut checks = Checks::default();
         if let Err(error) = &first {
             checks.fail("time", format!("now: {error}; what follows is as of {made}"));
@@ -164,13 +164,13 @@ impl SamlConnector {
         Trial { checks, identity: second.ok().map(TriedIdentity::new) }
     }
 
-    fn read_captured(&self, message: &[u8], now: Timestamp) -> Result<AssertedIdentity, Error> {
+    async fn read_captured(&self, message: &[u8], now: Timestamp) -> Result<AssertedIdentity, Error> {
         let text = gate::check(message, gate::MESSAGE)?;
         let document = tree::parse(text)?;
         let request = tree::optional_attribute(document.root_element(), "InResponseTo").map(str::to_owned);
         // As old as it may be where nobody asked.
         let requested = now.minus(super::MAX_UNSOLICITED_AGE);
-        self.read_message(message, request.as_deref(), requested, now)
+        self.read_message(message, request.as_deref(), requested, now).await
     }
 }
 

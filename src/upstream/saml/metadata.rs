@@ -40,6 +40,7 @@ impl From<Error> for Unusable {
         match error {
             Error::Refused { rule, reason } => unusable(format!("{rule}: {reason}")),
             Error::Declined { reason } | Error::Unavailable { reason } => unusable(reason),
+            Error::Busy => unusable(error.to_string()),
         }
     }
 }

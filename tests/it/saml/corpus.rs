@@ -597,7 +597,7 @@ fn a_response_with_one_byte_changed_is_refused_or_says_the_same() {
                 _ => bytes.insert(at, bytes[at]),
             }
             let answer = Answer { fields: vec![("SAMLResponse".to_owned(), BASE64_STANDARD.encode(&bytes))] };
-            let result = stage.connector.finish(&stage.pending, &answer).now_or_never().expect("at once");
+            let result = waited(stage.connector.finish(&stage.pending, &answer));
             match result {
                 Ok(identity) => assert_eq!(identity, good, "{signs:?} {at} {kind}"),
                 // What nobody signed and nobody reads, the second verifier may be stricter about.

@@ -2,7 +2,7 @@
 
 use cleargate::sandbox::saml::Encryption;
 use cleargate::sandbox::saml::encrypt::{Cipher, KeyPlace, Transport};
-use cleargate::upstream::saml::{OwnKey, OwnKeys};
+use cleargate::upstream::saml::{Openers, OwnKey, OwnKeys};
 
 use super::*;
 
@@ -342,4 +342,43 @@ fn our_metadata_publishes_the_first_key_to_encrypt_to() {
         assert!(document.contains("use=\"encryption\"") && document.contains("xmlenc11#aes256-gcm"));
         assert_eq!(document.contains("aes256-cbc"), allow_cbc);
     }
+}
+
+/// Private keys of ours work on other threads than those that answer everybody, few at a time.
+#[test]
+fn what_is_encrypted_waits_for_a_place_and_nothing_else_does() {
+    let openers = Openers::new(1, 1);
+    let options = || Options { openers: openers.clone(), ..opening(false, vec![own(&OURS)]) };
+    let (sealed, plain) = (stage_with(RSA.clone().encrypting(to_us()), options()), stage_with(RSA.clone(), options()));
+    let response = sealed.encrypted(&sealed.draft());
+    let answer = Answer { fields: vec![("SAMLResponse".to_owned(), BASE64_STANDARD.encode(&response))] };
+    let place = waited(openers.enter()).expect("a place");
+    let _within = RUNTIME.enter();
+    let mut waiting = sealed.connector.finish(&sealed.pending, &answer);
+    assert!((&mut waiting).now_or_never().is_none());
+    assert!(matches!(sealed.finish(&response), Err(Error::Busy)), "one works, and one waits");
+    assert!(plain.finish(&plain.signed()).is_ok(), "this takes no key of ours");
+    // What is refused without a key is refused as ever.
+    let other = stage_with(RSA.clone().encrypting(Encryption { cipher: Cipher::Cbc256, ..to_us() }), options());
+    assert_eq!(other.rule(&other.encrypted(&other.draft())), "encrypted");
+    drop(place);
+    assert!(waited(waiting).is_ok());
+    assert!(sealed.finish(&response).is_ok());
+}
+
+/// Who is gone keeps nobody waiting.
+#[test]
+fn a_place_in_the_queue_is_given_back_by_who_leaves() {
+    let openers = Openers::new(1, 1);
+    let options = Options { openers: openers.clone(), ..opening(false, vec![own(&OURS)]) };
+    let stage = stage_with(RSA.clone().encrypting(to_us()), options);
+    let response = stage.encrypted(&stage.draft());
+    let answer = Answer { fields: vec![("SAMLResponse".to_owned(), BASE64_STANDARD.encode(&response))] };
+    let place = waited(openers.enter()).expect("a place");
+    let _within = RUNTIME.enter();
+    for _ in 0..5 {
+        assert!(stage.connector.finish(&stage.pending, &answer).now_or_never().is_none());
+    }
+    drop(place);
+    assert!(stage.finish(&response).is_ok());
 }
