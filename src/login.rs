@@ -54,7 +54,7 @@ use crate::directory::Directory;
 use crate::http::Metrics;
 use crate::limit::{Limits, Retry};
 use crate::lockout::{BindBudget, Lockout};
-use crate::model::{Actor, Circumstance, FoldedName, SourceId, User};
+use crate::model::{Actor, Circumstance, FoldedName, SourceId, User, is_unseen};
 use crate::notify::{Notice, Outbox};
 use crate::secret::{IdSource, MacKey, SealKey};
 use crate::session::{Method, Sessions};
@@ -217,10 +217,6 @@ const MAX_REASON_CHARS: usize = 300;
 
 /// A reason fit for the ledger: what strangers send does not fill it, and nothing in it hides or moves what is beside it.
 fn cut(reason: &str) -> String {
-    let is_unseen = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-    };
     let mut told: String = reason.chars().take(MAX_REASON_CHARS).map(|c| if is_unseen(c) { ' ' } else { c }).collect();
     if reason.chars().nth(MAX_REASON_CHARS).is_some() {
         told.push('…');
@@ -234,6 +230,7 @@ impl From<upstream::Error> for Error {
             upstream::Error::Declined { reason } => Self::Refused { rule: "declined", reason: cut(&reason) },
             upstream::Error::Refused { rule, reason } => Self::Refused { rule, reason: cut(&reason) },
             upstream::Error::Unavailable { reason } => Self::Unavailable(reason),
+            upstream::Error::Busy => Self::Busy { retry_after_s: 1 },
         }
     }
 }

@@ -17,6 +17,7 @@ mod person;
 mod role;
 pub mod schema;
 mod scope;
+mod unseen;
 mod user;
 mod value;
 
@@ -32,6 +33,7 @@ pub use permission::{Permission, PermissionError};
 pub use person::{Person, PersonId};
 pub use role::{Grant, GrantId, Mode, Origin, Role, RoleId, Subject};
 pub use scope::{Scope, ScopeError};
+pub use unseen::is_unseen;
 pub use user::{Companies, Link, REALMS, Realm, Status, User};
 pub use value::{Attributes, Kept, KeptValue, Value};
 

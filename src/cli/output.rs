@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use serde_json::Value;
 
 use super::Failure;
+use crate::model::is_unseen;
 
 /// A column of a table: its heading, and where its value is in an item, `name.formatted`.
 pub(super) type Column = (&'static str, &'static str);
@@ -110,12 +111,9 @@ pub(super) fn plain(value: &Value) -> String {
     }
 }
 
-/// The text without control characters and without those that turn the direction of writing.
+/// The text without what steers the terminal, and without what does not show there.
 fn clean(text: &str, keeps_lines: bool) -> String {
-    let steers = |c: char| {
-        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars().map(|c| if steers(c) && !(keeps_lines && c == '\n') { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if is_unseen(c) && !(keeps_lines && c == '\n') { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]

@@ -17,8 +17,9 @@ use super::return_to::ReturnTo;
 use super::routes::{MAX_FORM_BYTES, form, page, query, redirect, reference};
 use super::{Connector, Login};
 use crate::config::MailRoute;
-use crate::http::{Access, Rate, Route, Takes, problem};
-use crate::model::{SourceId, Words};
+use crate::http::{Access, Rate, Route, Takes, circumstance, problem};
+use crate::limit::Subject;
+use crate::model::{SourceId, Words, is_unseen};
 use crate::upstream::Answer;
 
 /// Longest name that is handed on to a provider, in bytes.
@@ -49,9 +50,9 @@ impl Routes {
     }
 }
 
-/// A name that may be handed on: short and printable.
+/// A name that may be handed on: short, and without what does not show.
 pub(super) fn hint(text: Option<&str>) -> Option<&str> {
-    let is_fit = |text: &&str| !text.is_empty() && text.len() <= MAX_HINT_BYTES && !text.chars().any(char::is_control);
+    let is_fit = |text: &&str| !text.is_empty() && text.len() <= MAX_HINT_BYTES && !text.chars().any(is_unseen);
     text.map(str::trim).filter(is_fit)
 }
 
@@ -88,6 +89,16 @@ impl Login {
         response
     }
 
+    /// Counts a hint at its address as a sign-in; the answer where there are too many.
+    fn count_hint(&self, parts: &Parts) -> Result<(), Box<Response>> {
+        // A request without an address comes over a socket of the machine itself.
+        let Some(address) = circumstance(parts).address else { return Ok(()) };
+        self.services.limits.check(Rate::SignIn, Subject::Address(address)).map_err(|retry| {
+            self.services.metrics.ratelimited(retry.limiter);
+            Box::new(retry.response())
+        })
+    }
+
     /// The page on which somebody takes one of the connectors of their domain.
     fn choice_page(&self, ids: &BTreeSet<SourceId>, name: &str, return_to: &ReturnTo) -> Response {
         let choice = |id: &SourceId| {
@@ -114,12 +125,18 @@ fn at_most_once<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
 }
 
 /// `GET /login?return_to=&login_hint=&connector=&with=`: `login_hint` skips the page for a name that a rule is about,
-/// `connector` in any case, `with=password` leads to the form for passwords.
+/// `connector` in any case, `with=password` leads to the form for passwords. A hint is counted as the form for it is: by the
+/// answer a rule can be found out.
 async fn choose(State(login): State<Login>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     let query = query(&parts);
     let return_to = ReturnTo::parse(at_most_once(&query, "return_to"));
     let hint = hint(at_most_once(&query, "login_hint"));
+    if hint.is_some()
+        && let Err(response) = login.count_hint(&parts)
+    {
+        return *response;
+    }
     let wanted = at_most_once(&query, "connector").and_then(|id| id.parse::<SourceId>().ok());
     if let Some(id) = wanted.filter(|id| login.connectors.contains_key(id)) {
         return redirect(&onward(&id, &return_to, hint), []);

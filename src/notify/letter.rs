@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use maud::{DOCTYPE, Markup, html};
 
 use crate::clock::Timestamp;
-use crate::model::{Language, Words, say};
+use crate::model::{Language, Words, is_unseen, say};
 use crate::secret::Secret;
 
 /// Longest name of an account that is shown, in characters.
@@ -369,11 +369,7 @@ fn moment(at: Timestamp) -> String {
 
 /// A name in one line, of bounded length, without what steers a reader's screen.
 fn shown(name: &str) -> String {
-    let steers = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-    };
-    name.chars().filter(|c| !steers(*c)).take(MAX_SHOWN).collect()
+    name.chars().filter(|c| !is_unseen(*c)).take(MAX_SHOWN).collect()
 }
 
 #[cfg(test)]

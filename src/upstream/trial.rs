@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{AssertedIdentity, Error};
 use crate::clock::Timestamp;
+use crate::model::is_unseen;
 
 /// How something stands that was looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,6 +137,7 @@ pub(super) fn judged(stages: &[Stage], outcome: Result<(), &Error>) -> Checks {
         Error::Declined { reason } => ("declined", reason.clone()),
         Error::Refused { rule, reason } => (*rule, format!("{rule}: {reason}")),
         Error::Unavailable { reason } => ("unavailable", reason.clone()),
+        Error::Busy => ("unavailable", error.to_string()),
     };
     let Some(failed) = stages.iter().find(|stage| stage.rules.contains(&rule)).or(stages.first()) else {
         return checks;
@@ -153,7 +155,7 @@ pub(super) fn judged(stages: &[Stage], outcome: Result<(), &Error>) -> Checks {
 }
 
 /// Who an answer that was tried speaks of.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct TriedIdentity(AssertedIdentity);
 
 impl TriedIdentity {
@@ -222,10 +224,6 @@ fn some(values: &[String]) -> String {
 
 /// A text without what does not show or turns the direction of writing, cut.
 fn printable(text: &str, most: usize) -> String {
-    let is_unseen = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-    };
     let mut shown: String = text.chars().take(most).map(|c| if is_unseen(c) { '\u{fffd}' } else { c }).collect();
     if text.chars().nth(most).is_some() {
         shown.push('…');
@@ -248,7 +246,7 @@ fn shortened(value: &str) -> String {
 }
 
 /// What came of trying an answer.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Trial {
     /// How each check stands.
     pub checks: Checks,

@@ -149,6 +149,19 @@ fn a_protocol_library_is_imported_in_one_place() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// What a test sign-in brought back is looked at where its preview is made, and nothing is committed there.
+#[test]
+fn who_was_tried_is_looked_at_in_the_preview_only() {
+    const PREVIEW: &str = "src/login/finish/preview.rs";
+    for (path, text) in sources("src") {
+        let path = path.to_str().unwrap().to_owned();
+        let looks = text.contains(".said()") || text.contains("TriedIdentity::said");
+        assert!(!looks || path == PREVIEW, "{path} takes what a test sign-in brought back for a sign-in");
+        let is_reached = path != PREVIEW || (looks && !text.contains("commit("));
+        assert!(is_reached, "{path} commits what a test sign-in brought back, or looks at none any more");
+    }
+}
+
 #[test]
 fn files_and_functions_stay_short() {
     let mut wrong = Vec::new();

@@ -66,7 +66,8 @@ pub fn choose(choices: &[Choice], name: &str, return_to: &str) -> Markup {
         TITLE,
         &html! {
             h1 { (say("Where do you sign in?", "Wo melden Sie sich an?")) }
-            p { (name) }
+            // The domain alone: whoever made a link to here chose what is before it.
+            @if let Some((_, domain)) = name.rsplit_once('@') { p { (domain) } }
             (list(choices, return_to, Some(name)))
             p { a href={ "/login?" (return_query(return_to)) } { (say("Back", "Zurück")) } }
         },

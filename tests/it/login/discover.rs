@@ -122,6 +122,12 @@ async fn several_connectors_of_one_domain_are_a_choice_of_those() {
     let page = tell(&mut browser, "ada@shared.example").await;
     assert_eq!(page.status, StatusCode::OK);
     assert!(page.text.contains("Corp Staff") && page.text.contains("Other Staff") && !page.text.contains("Everybody"));
+    assert!(page.text.contains("<p>shared.example</p>"), "{}", page.text);
+    // Whoever made the link wrote what is before the domain: it goes on, and is shown nowhere.
+    let told = browser.get("/login?login_hint=Call-0800-1234-now%40shared.example").await;
+    let links: String =
+        told.text.split("href=\"").map(|rest| rest.split_once('"').map_or(rest, |(_, rest)| rest)).collect();
+    assert!(told.text.contains("Corp Staff") && !links.contains("Call-0800"), "{links}");
     let onward =
         page.text.split("href=\"/login/other").nth(1).unwrap().split('"').next().unwrap().replace("&amp;", "&");
     let start = browser.get(&format!("/login/other{onward}")).await;
@@ -196,4 +202,30 @@ async fn the_name_goes_on_to_the_provider() {
     assert_eq!(addresses, ["http://127.0.0.1:8080/oidc/idp/callback"]);
     let without = browser.get("/login/idp?login_hint=a%0d%0ab").await;
     assert!(!without.location().contains("login_hint"), "{}", without.location());
+}
+
+/// By the answer to a hint a rule can be found out, so hints by a link are not more than those by the form.
+#[tokio::test]
+async fn hints_by_a_link_are_counted_as_the_form_is() {
+    let stage = Stage::with(&format!("limits.sign_in = \"5/1m\"\n{CONNECTORS}"), &["corp", "other", "open"]).await;
+    let mut browser = stage.gateway.visitor();
+    for number in 0..5 {
+        let reply = browser.get(&format!("/login?login_hint=ada{number}%40nowhere.example")).await;
+        assert_eq!(reply.status, StatusCode::OK, "{number}");
+    }
+    for hint in ["ada%40nowhere.example", "ada%40corp.example"] {
+        assert_eq!(browser.get(&format!("/login?login_hint={hint}")).await.status, StatusCode::TOO_MANY_REQUESTS);
+    }
+    assert_eq!(browser.get("/login").await.status, StatusCode::OK, "the page by itself is a page");
+}
+
+/// What does not show, or looks like nothing, is no name to hand on or to show.
+#[tokio::test]
+async fn a_hint_that_does_not_show_is_none() {
+    let stage = stage().await;
+    let mut browser = stage.gateway.visitor();
+    for c in ["%00", "%E2%80%AE", "%E2%80%8B", "%C2%AD", "%E2%A0%80", "%E3%85%A4", "%F3%A0%81%81", "%D8%9C"] {
+        let reply = browser.get(&format!("/login?login_hint=a{c}da%40corp.example")).await;
+        assert_eq!((reply.status, reply.text.contains("action=\"/login\"")), (StatusCode::OK, true), "{c}");
+    }
 }
