@@ -9,7 +9,7 @@ use super::admit::Caller;
 use super::fields::{Fields, Params};
 use super::requests::Kept;
 use super::{Api, Error, render};
-use crate::access::Permit;
+use crate::access::{Permit, Question};
 use crate::login::{Barring, Ended, SignInAttempt};
 use crate::model::SourceId;
 
@@ -49,15 +49,21 @@ pub(super) async fn act(
     let id: SourceId = id.parse().map_err(|_| Error::NotFound { what: "connector" })?;
     match verb {
         "admit" => admit(&api, &caller, &permit, &id, fields).await,
-        "test" => test(&api, &permit, &id, fields).await,
+        "test" => test(&api, &caller, &permit, &id, fields).await,
         _ => Err(Error::NotFound { what: "address; `POST /connectors/{id}:test` and `:admit` are some" }),
     }
 }
 
-async fn test(api: &Api, permit: &Permit, id: &SourceId, fields: Fields) -> Result<Response, Error> {
+async fn test(api: &Api, caller: &Caller, permit: &Permit, id: &SourceId, fields: Fields) -> Result<Response, Error> {
     fields.end()?;
     let missing = || Error::NotFound { what: "connector" };
-    let link = api.services.login.test_link(permit, id).await?.ok_or_else(missing)?;
+    // The page is seen by whoever gets the link: it tells no more than its maker may read.
+    let (acting, mut shows_accounts) = (api.acting(caller).await?, true);
+    for read in ["users:read", "roles:read"] {
+        let read = read.parse().map_err(|_| Error::Internal("a permission that is none"))?;
+        shows_accounts &= acting.may(&Question::new(&read));
+    }
+    let link = api.services.login.test_link(permit, id, shows_accounts).await?.ok_or_else(missing)?;
     let body = json!({
         "connector": id.to_string(),
         "link": format!("{}{}", api.services.public_url, link.path.expose()),

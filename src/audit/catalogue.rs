@@ -147,6 +147,7 @@ impl EventKind {
         Self::ProviderRefused,
         Self::TestBegun,
         Self::TestEnded,
+        Self::TestFollowed,
     ];
 
     /// What it is about, as the manual groups events.
@@ -203,7 +204,8 @@ impl EventKind {
             | Self::SprayBlocked
             | Self::SprayReleased
             | Self::TestBegun
-            | Self::TestEnded => "sign-in",
+            | Self::TestEnded
+            | Self::TestFollowed => "sign-in",
             Self::TokenCreated
             | Self::TokenHandedOver
             | Self::TokenRefused

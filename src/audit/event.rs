@@ -204,6 +204,8 @@ pub enum EventKind {
     TestBegun,
     #[n(76)]
     TestEnded,
+    #[n(93)]
+    TestFollowed,
 }
 
 impl EventKind {
@@ -283,6 +285,7 @@ impl EventKind {
             Self::SyncRefused => "sync.refuse",
             Self::TestBegun => "connector.test",
             Self::TestEnded => "connector.test-end",
+            Self::TestFollowed => "connector.test-follow",
             Self::TokenCreated => "token.create",
             Self::TokenRefused => "token.refuse",
             Self::TokenHandedOver => "token.hand-over",

@@ -26,7 +26,7 @@ use crate::access::Permit;
 use crate::audit::{Event, EventKind, Housekeeping, Ledger, Outcome};
 use crate::clock::{Clock, Timestamp};
 use crate::http::{Access, Rate, Route, Takes};
-use crate::model::{Actor, OrganisationId, SourceId};
+use crate::model::{Actor, Circumstance, OrganisationId, SourceId};
 use crate::secret::{MacKey, Secret};
 use crate::session::{Method, SECRET_CHARACTERS};
 use crate::store::{self, Table};
@@ -61,6 +61,9 @@ struct Kept {
     /// Whether it came back.
     #[n(4)]
     is_over: Option<bool>,
+    /// Whether who made the link may read accounts and roles, and so whoever follows it.
+    #[n(5)]
+    shows_accounts: Option<bool>,
 }
 
 /// A test under way.
@@ -75,15 +78,27 @@ struct Begun {
     browser: [u8; 32],
 }
 
+/// Whose link it was, and how much it shows.
+struct Maker {
+    by: String,
+    shows_accounts: bool,
+}
+
+impl Maker {
+    fn of(kept: &Kept) -> Self {
+        Self { by: kept.by.clone(), shows_accounts: kept.shows_accounts == Some(true) }
+    }
+}
+
 /// A link that was followed just now, and is used up.
 struct Followed {
     connector: SourceId,
-    by: String,
+    maker: Maker,
 }
 
 /// A test that has come back, and is used up.
 struct Returned {
-    by: String,
+    maker: Maker,
     pending: Vec<u8>,
 }
 
@@ -123,8 +138,8 @@ impl Trials {
         Ok(kept.is_some_and(|kept| kept.begun.is_some()))
     }
 
-    /// Uses a link up.
-    async fn follow(&self, token: &str) -> Result<Followed, Error> {
+    /// Uses a link up, with an event: a link that somebody stole is followed too.
+    async fn follow(&self, token: &str, circumstance: &Circumstance) -> Result<Followed, Error> {
         let absent = || Error::refused("link", "no such link, or it was used, or it is too old");
         if token.len() != SECRET_CHARACTERS {
             return Err(absent());
@@ -137,8 +152,12 @@ impl Trials {
                     return Err(absent());
                 }
                 change.delete(&TRIALS, OrganisationId::DEFAULT, &key);
-                change.commit_quietly(Housekeeping::Login).await?;
-                Ok(Followed { connector: kept.connector, by: kept.by })
+                let event = Event::new(self.clock.now(), EventKind::TestFollowed, &Actor::Anonymous)
+                    .within(circumstance)
+                    .on("connector", &kept.connector, "")
+                    .detail("by", &kept.by);
+                change.commit(event).await?;
+                Ok(Followed { maker: Maker::of(&kept), connector: kept.connector })
             })
             .await
     }
@@ -148,8 +167,9 @@ impl Trials {
         let until = self.clock.now().plus(LIFETIME);
         let browser = self.browsers.tag(cookie.expose().as_bytes());
         let begun = Some(Begun { pending: start.pending.clone(), browser });
-        let (connector, by) = (followed.connector.clone(), followed.by.clone());
-        let kept = Kept { connector, by, until, begun, is_over: None };
+        let (connector, by) = (followed.connector.clone(), followed.maker.by.clone());
+        let shows_accounts = Some(followed.maker.shows_accounts);
+        let kept = Kept { connector, by, until, begun, is_over: None, shows_accounts };
         let key = self.tickets.tag(start.handle.as_bytes());
         let mut change = self.ledger.change();
         change.put_until(&TRIALS, OrganisationId::DEFAULT, &key, &kept, Some(until.plus(REMEMBERED)))?;
@@ -175,7 +195,7 @@ impl Trials {
                 let over = Kept { is_over: Some(true), ..kept };
                 change.put_until(&TRIALS, OrganisationId::DEFAULT, &key, &over, Some(over.until.plus(REMEMBERED)))?;
                 change.commit_quietly(Housekeeping::Login).await?;
-                Ok(Returned { by: over.by, pending: begun.pending })
+                Ok(Returned { maker: Maker::of(&over), pending: begun.pending })
             })
             .await
     }
@@ -190,11 +210,17 @@ pub(super) fn table() -> Vec<Route<Login>> {
 }
 
 impl Login {
-    /// Makes a link for one test sign-in by a connector, good for ten minutes; `None` when there is no such connector.
+    /// Makes a link for one test sign-in by a connector, good for ten minutes; `None` when there is no such connector. What
+    /// its page tells of accounts and roles it tells where `shows_accounts`.
     ///
     /// # Errors
     /// `Store`.
-    pub async fn test_link(&self, permit: &Permit, connector: &SourceId) -> Result<Option<TestLink>, Error> {
+    pub async fn test_link(
+        &self,
+        permit: &Permit,
+        connector: &SourceId,
+        shows_accounts: bool,
+    ) -> Result<Option<TestLink>, Error> {
         if !self.connectors.contains_key(connector) {
             return Ok(None);
         }
@@ -202,7 +228,8 @@ impl Login {
         let until = now.plus(LINK_LIFETIME);
         let event = permit.event(now, EventKind::TestBegun).on("connector", connector, "");
         let by = event.actor.clone();
-        let kept = Kept { connector: connector.clone(), by, until, begun: None, is_over: None };
+        let (connector, shows_accounts) = (connector.clone(), Some(shows_accounts));
+        let kept = Kept { connector, by, until, begun: None, is_over: None, shows_accounts };
         let key = self.trials.links.tag(secret.expose().as_bytes());
         let mut change = self.services.ledger.change();
         change.put_until(&TRIALS, OrganisationId::DEFAULT, &key, &kept, Some(until))?;
@@ -212,7 +239,7 @@ impl Login {
 
     /// Takes a browser to the provider.
     async fn begin_trial(&self, token: &str, parts: &Parts) -> Result<Response, Error> {
-        let followed = self.trials.follow(token).await?;
+        let followed = self.trials.follow(token, &visit(parts).circumstance).await?;
         let Some(connector) = self.connectors.get(&followed.connector) else { return Ok(no_connector()) };
         let start = match connector.redirect.start().await {
             Ok(start) => start,
@@ -221,7 +248,7 @@ impl Login {
                 let mut checks = Checks::default();
                 checks.fail("begin", cut(&error.to_string()));
                 let trial = Trial { checks, identity: None };
-                return self.show_trial(&followed.connector, &followed.by, &trial, None, parts).await;
+                return self.show_trial(&followed.connector, &followed.maker, &trial, None, parts).await;
             }
         };
         let cookie = self.browser.login_secret_or_new(&parts.headers, &self.services.ids);
@@ -260,36 +287,70 @@ impl Login {
         let returned = self.trials.redeem(handle, id, &cookie).await?;
         let trial = connector.redirect.try_answer(&returned.pending, answer).await;
         let preview = match &trial.identity {
-            Some(identity) => Some(self.preview(identity, kind, &visit(parts)).await?),
+            Some(identity) => match self.preview(identity, kind, &visit(parts)).await {
+                Ok(preview) => Some(preview),
+                Err(error) => {
+                    let event = self.trial_event(id, &returned.maker, &trial, None, parts);
+                    let event = event.outcome(Outcome::Failed).detail("reason", cut(&error.to_string()));
+                    self.services.ledger.record(event).await?;
+                    return Err(error);
+                }
+            },
             None => None,
         };
-        self.show_trial(id, &returned.by, &trial, preview, parts).await
+        self.show_trial(id, &returned.maker, &trial, preview, parts).await
+    }
+
+    /// How a test has ended: whose link it was, whom the answer spoke of, and where a sign-in would have led.
+    fn trial_event(
+        &self,
+        id: &SourceId,
+        maker: &Maker,
+        trial: &Trial,
+        preview: Option<&Preview>,
+        parts: &Parts,
+    ) -> Event {
+        let mut event = Event::new(self.services.clock.now(), EventKind::TestEnded, &Actor::Anonymous)
+            .within(&visit(parts).circumstance)
+            .on("connector", id, "")
+            .detail("by", &maker.by);
+        if let Some(identity) = &trial.identity {
+            event = event.detail("asserted", cut(identity.user_name()));
+        }
+        if let Some(standing) = preview.and_then(|preview| preview.standing.as_ref()) {
+            event = event.detail("standing", standing.name());
+            if let Some(user) = standing.user() {
+                event = event.detail("user", user.id);
+            }
+        }
+        for check in trial.checks.iter().filter(|check| check.verdict == crate::upstream::Verdict::Failed) {
+            event = event.detail(check.what, cut(&check.told));
+        }
+        event
     }
 
     /// Records that a test has ended, and shows how.
     async fn show_trial(
         &self,
         id: &SourceId,
-        by: &str,
+        maker: &Maker,
         trial: &Trial,
         preview: Option<Preview>,
         parts: &Parts,
     ) -> Result<Response, Error> {
         let refusal = preview.as_ref().and_then(|preview| preview.refusal.as_ref());
         let is_good = trial.checks.is_good() && preview.is_some() && refusal.is_none();
-        let mut event = Event::new(self.services.clock.now(), EventKind::TestEnded, &Actor::Anonymous)
-            .outcome(if is_good { Outcome::Succeeded } else { Outcome::Failed })
-            .within(&visit(parts).circumstance)
-            .on("connector", id, "")
-            .detail("by", by);
-        for check in trial.checks.iter().filter(|check| check.verdict == crate::upstream::Verdict::Failed) {
-            event = event.detail(check.what, cut(&check.told));
-        }
+        let mut event = self.trial_event(id, maker, trial, preview.as_ref(), parts).outcome(if is_good {
+            Outcome::Succeeded
+        } else {
+            Outcome::Failed
+        });
         if let Some((rule, reason)) = refusal {
             event = event.detail("rule", rule).detail("reason", cut(reason));
         }
         self.services.ledger.record(event).await?;
-        let view = pages::trial::View { connector: id.as_str(), trial, preview: preview.as_ref(), is_good };
+        let (connector, shows_accounts) = (id.as_str(), maker.shows_accounts);
+        let view = pages::trial::View { connector, trial, preview: preview.as_ref(), is_good, shows_accounts };
         let mut response = page(StatusCode::OK, pages::trial::result(&view));
         response.headers_mut().insert(header::CACHE_CONTROL, http::HeaderValue::from_static("no-store"));
         Ok(response)

@@ -17,6 +17,25 @@ pub(in crate::login) enum Standing {
     WouldMake,
 }
 
+impl Standing {
+    /// The word in the ledger.
+    pub(in crate::login) const fn name(&self) -> &'static str {
+        match self {
+            Self::Linked(_) => "linked",
+            Self::WouldLink(_) => "would link",
+            Self::WouldMake => "would make",
+        }
+    }
+
+    /// The account, where there is one.
+    pub(in crate::login) fn user(&self) -> Option<&User> {
+        match self {
+            Self::Linked(user) | Self::WouldLink(user) => Some(user),
+            Self::WouldMake => None,
+        }
+    }
+}
+
 /// What a sign-in would do.
 pub(in crate::login) struct Preview {
     /// The account, where none was refused.

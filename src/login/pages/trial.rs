@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 
 use super::{ask as contact_line, page};
+use crate::login::cut;
 use crate::login::finish::{Preview, Standing};
 use crate::model::{Words, say};
 use crate::upstream::{Check, Trial, Verdict};
@@ -17,6 +18,8 @@ pub struct View<'a> {
     pub(in crate::login) preview: Option<&'a Preview>,
     /// Whether a sign-in would have worked.
     pub is_good: bool,
+    /// Whether which account it is, why it is refused and which roles there are may be told.
+    pub shows_accounts: bool,
 }
 
 const TITLE: Words = say("Test sign-in", "Testanmeldung");
@@ -66,7 +69,7 @@ pub fn result(view: &View<'_>) -> Markup {
             p { (say("Nobody was signed in, and nothing was changed.", "Niemand wurde angemeldet, und nichts wurde geändert.")) }
             h2 { (say("Checks", "Prüfungen")) }
             ul.checks { @for check in view.trial.checks.iter() { (line(check)) } }
-            @if let Some(preview) = view.preview { (account(preview)) }
+            @if let Some(preview) = view.preview { (account(preview, view.shows_accounts)) }
             @if let Some(identity) = &view.trial.identity {
                 (received(identity))
             }
@@ -84,7 +87,7 @@ fn line(check: &Check) -> Markup {
                 Verdict::Open => { span { (say("– not reached: ", "– nicht erreicht: ")) } }
             }
             (name(check.what))
-            @if !check.told.is_empty() { br; code lang="en" { (check.told) } }
+            @if !check.told.is_empty() { br; code lang="en" { (cut(&check.told)) } }
         }
     }
 }
@@ -114,20 +117,35 @@ fn name(what: &str) -> Words {
     }
 }
 
-fn account(preview: &Preview) -> Markup {
+/// What a test does not find out.
+const NOT_LOOKED_AT: Words = say(
+    "Not looked at: whether the answer was used before, a second factor or a new password that would be asked for next, whether somebody may sign in otherwise, and what the roles below change about who may sign in.",
+    "Nicht geprüft: ob die Antwort schon verwendet wurde, ein zweiter Faktor oder ein neues Passwort, die als Nächstes verlangt würden, ob jemand auf anderem Weg hereindarf, und was die Rollen unten daran ändern, wer sich anmelden darf.",
+);
+/// What is left out for whoever made the link.
+const NOT_SHOWN: Words = say(
+    "Not shown: whoever made this link may not read accounts and roles.",
+    "Nicht gezeigt: Wer diesen Link gemacht hat, darf Konten und Rollen nicht lesen.",
+);
+
+fn account(preview: &Preview, shows_accounts: bool) -> Markup {
     html! {
         h2 { (say("Account", "Konto")) }
+        p { (NOT_LOOKED_AT) }
         @match &preview.standing {
+            Some(Standing::Linked(_) | Standing::WouldLink(_)) if !shows_accounts => { p { (say("Leads to an account that exists.", "Führt zu einem Konto, das es gibt.")) } }
             Some(Standing::Linked(user)) => { p { (say("Leads to the account ", "Führt zum Konto ")) strong { (user.user_name.as_str()) } (say(", which is linked already.", ", das schon verknüpft ist.")) } }
             Some(Standing::WouldLink(user)) => { p { (say("Would link the account ", "Würde das Konto verknüpfen: ")) strong { (user.user_name.as_str()) } } }
             Some(Standing::WouldMake) => { p { (say("Would make a new account.", "Würde ein neues Konto anlegen.")) } }
             None => {}
         }
         @if let Some((rule, reason)) = &preview.refusal {
-            p { strong.bad { (say("✗ Would be refused: ", "✗ Würde abgelehnt: ")) } code lang="en" { (rule) ": " (reason) } }
+            p { strong.bad { (say("✗ Would be refused: ", "✗ Würde abgelehnt: ")) } code lang="en" { (rule) @if shows_accounts { ": " (cut(reason)) } } }
         }
         h2 { (say("Roles by mapping rules", "Rollen aus Zuordnungsregeln")) }
-        @if preview.roles.is_empty() {
+        @if !shows_accounts {
+            p { (NOT_SHOWN) }
+        } @else if preview.roles.is_empty() {
             p { (say("None.", "Keine.")) }
         } @else {
             ul { @for role in &preview.roles { li { (role) } } }

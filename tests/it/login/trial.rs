@@ -30,7 +30,7 @@ async fn stage() -> Stage {
 
 /// A link that an administrator made.
 async fn link(gateway: &TestGateway, connector: &str) -> String {
-    let made = gateway.gateway.login().test_link(&gateway.task(), &connector.parse().unwrap()).await.unwrap();
+    let made = gateway.gateway.login().test_link(&gateway.task(), &connector.parse().unwrap(), true).await.unwrap();
     made.unwrap().path.expose().to_owned()
 }
 
@@ -75,6 +75,7 @@ async fn a_test_shows_everything_and_signs_nobody_in() {
         "Nobody was signed in",
         "signed by a key of the provider",
         "make a new account",
+        "Not looked at",
         "viewer",
         "staff, others",
     ] {
@@ -190,7 +191,8 @@ async fn a_link_is_followed_once_within_ten_minutes_and_by_a_button_of_ours() {
     let never = follow(&mut browser, &format!("/login/trial?token={}", "A".repeat(43))).await;
     assert_eq!((too_old.status, &too_old.text), (gone.status, &gone.text), "both look the same");
     assert_eq!((never.status, &never.text), (gone.status, &gone.text), "and so does one that never was");
-    let unknown = stage.gateway.gateway.login().test_link(&stage.gateway.task(), &"nobody".parse().unwrap()).await;
+    let unknown =
+        stage.gateway.gateway.login().test_link(&stage.gateway.task(), &"nobody".parse().unwrap(), true).await;
     assert!(unknown.unwrap().is_none());
 }
 
@@ -231,6 +233,47 @@ async fn sending_the_page_of_a_test_again_signs_nobody_in_whatever_the_provider_
     assert!(shown.status == StatusCode::OK && shown.text.contains("would be refused"), "{}", shown.text);
     assert_eq!(send_to("entra", &mut browser, &form).await.status, StatusCode::FORBIDDEN);
     nothing_came_of_it(&stage, &mut browser).await;
+}
+
+fn detail<'a>(event: &'a Event, name: &str) -> Option<&'a str> {
+    event.details.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+}
+
+/// Who may read neither accounts nor roles does not read them by a link, whatever account the answer is of.
+#[tokio::test]
+async fn a_link_shows_no_more_of_accounts_than_its_maker_may_read() {
+    let stage = stage().await;
+    stage.gateway.user("ada@example.org", None).await;
+    let made = stage.gateway.gateway.login().test_link(&stage.gateway.task(), &"entra".parse().unwrap(), false).await;
+    let path = made.unwrap().unwrap().path.expose().to_owned();
+    let mut browser = stage.gateway.visitor();
+    let start = follow(&mut browser, &path).await;
+    let shown = send_to("entra", &mut browser, &stage.answer_to("entra", &start, ADA, &["staff"])).await;
+    assert_eq!(shown.status, StatusCode::OK, "{}", shown.text);
+    assert!(shown.text.contains("an account that exists") && shown.text.contains("Not shown"), "{}", shown.text);
+    assert!(!shown.text.contains("viewer") && !shown.text.contains("<strong>ada@example.org"), "{}", shown.text);
+    nothing_came_of_it(&stage, &mut browser).await;
+}
+
+/// The ledger tells who followed a link and from where, and of whom the answer was.
+#[tokio::test]
+async fn the_ledger_has_who_followed_a_link_and_of_whom_the_answer_was() {
+    let stage = stage().await;
+    let known = stage.gateway.user("ada@example.org", None).await;
+    let mut browser = stage.gateway.visitor();
+    let path = link(&stage.gateway, "entra").await;
+    let start = follow(&mut browser, &path).await;
+    let followed = events(&stage.gateway, EventKind::TestFollowed).await;
+    assert_eq!((followed.len(), followed[0].target.as_str()), (1, "connector:entra"));
+    assert!(followed[0].address.is_some() && detail(&followed[0], "by").is_some(), "{followed:?}");
+    send_to("entra", &mut browser, &stage.answer_to("entra", &start, ADA, &["staff"])).await;
+    let ended = events(&stage.gateway, EventKind::TestEnded).await;
+    assert_eq!(detail(&ended[0], "asserted"), Some(ADA), "{ended:?}");
+    assert_eq!(detail(&ended[0], "standing"), Some("would link"));
+    assert_eq!(detail(&ended[0], "user"), Some(known.id.to_string().as_str()));
+    // A link that was used is followed by nobody else.
+    assert_eq!(follow(&mut browser, &path).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(events(&stage.gateway, EventKind::TestFollowed).await.len(), 1);
 }
 
 #[tokio::test]
