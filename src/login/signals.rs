@@ -38,6 +38,8 @@ pub(super) const TABLES: [(u8, &str); 1] = [(0x5c, STANDINGS.name())];
 const CLOCKS: Duration = Duration::from_secs(300);
 /// How late a signal can come at most.
 const LATEST: Duration = Duration::from_secs(31 * 24 * 60 * 60);
+/// How long somebody stays barred who has no account here: names can be told without end.
+const STRANGERS: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 /// Most accounts of one e-mail address that a signal reaches.
 const MAX_ACCOUNTS: usize = 1_000;
 
@@ -308,7 +310,11 @@ impl Login {
             if before != after {
                 // A late signal does not shorten what a newer one is remembered for.
                 after.until = before.until.max(Some(lasts));
-                let until = after.until.filter(|_| after.barred.is_none());
+                let until = match (after.barred, found.users.is_empty()) {
+                    (None, _) => after.until,
+                    (Some(_), true) => after.until.max(Some(self.services.clock.now().plus(STRANGERS))),
+                    (Some(_), false) => None,
+                };
                 change.put_until(&STANDINGS, OrganisationId::DEFAULT, &key, &after, until)?;
             }
         }

@@ -199,6 +199,12 @@ impl Transmitter {
             Effect::Verify | Effect::Stream(_) | Effect::Nothing => None,
             _ => Some(subject::read(claims.get("sub_id"), body, &self.settings)?),
         };
+        // Nobody is disabled for a device or a session; ending is the safe side.
+        let is_narrow = subject.as_ref().is_some_and(|subject| subject.is_narrow);
+        let effect = match effect {
+            Effect::Disable | Effect::Purge if is_narrow => Effect::EndSessions,
+            other => other,
+        };
         let told = |name: &'static str| {
             let text = body.get(name)?.as_str()?;
             Some((name, clean(text).chars().take(MAX_DETAIL_CHARACTERS).collect::<String>()))

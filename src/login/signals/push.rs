@@ -99,9 +99,13 @@ impl Login {
             return (StatusCode::SERVICE_UNAVAILABLE, later).into_response();
         };
         self.services.metrics.signal(id, "refused");
-        let is_within = circumstance
-            .address
-            .is_none_or(|address| self.services.limits.check(Rate::SignIn, Subject::Address(address)).is_ok());
+        let limits = &self.services.limits;
+        let is_within =
+            circumstance.address.is_none_or(|address| limits.check(Rate::SignIn, Subject::Address(address)).is_ok());
+        // Whoever has not even the secret may come from anywhere. No id of a connector has a space.
+        let of_anybody = format!("{connector} to anybody");
+        let is_within =
+            is_within && (*rule != "bearer" || limits.check(Rate::SignIn, Subject::Transmitter(&of_anybody)).is_ok());
         if is_within && let Err(error) = self.record_signal_refused(error, connector, &circumstance).await {
             tracing::warn!(connector.id = id, "that a signal was refused is not recorded: {}", Chain(&error));
         }

@@ -8,7 +8,7 @@ use std::sync::{MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::{Transmitter, code};
@@ -19,8 +19,6 @@ use crate::upstream::oidc::{object, unavailable};
 
 /// Most tokens that are asked for at once.
 const MOST: u32 = 50;
-/// Longest id of a token that is answered, in bytes.
-const MAX_ID_BYTES: usize = 1024;
 /// What is asked for, in messages.
 const WHAT: &str = "poll for signals";
 
@@ -41,6 +39,18 @@ pub struct Polled {
     pub sets: Vec<(String, String)>,
     /// Whether there are more.
     pub is_more: bool,
+}
+
+/// Whether it is what we said that a transmitter refuses, not that we ask, or that we ask now.
+fn refuses_what_it_was_told(status: StatusCode) -> bool {
+    let of_asking = [
+        StatusCode::UNAUTHORIZED,
+        StatusCode::FORBIDDEN,
+        StatusCode::NOT_FOUND,
+        StatusCode::REQUEST_TIMEOUT,
+        StatusCode::TOO_MANY_REQUESTS,
+    ];
+    status.is_client_error() && !of_asking.contains(&status)
 }
 
 impl Transmitter {
@@ -81,6 +91,9 @@ impl Transmitter {
                 return Err(unavailable(format!("the {WHAT}: {}", Chain(&error))));
             }
         };
+        if refuses_what_it_was_told(response.status) {
+            self.tell_otherwise(&ack, &errors);
+        }
         let document = object(&response, WHAT)?;
         let mut answers = self.answers();
         answers.halved = answers.halved.saturating_sub(1);
@@ -101,11 +114,22 @@ impl Transmitter {
         Ok(Polled { sets, is_more })
     }
 
-    /// Remembers what became of a token: done, or refused by a rule for a reason.
-    pub fn settle(&self, id: &str, refusal: Option<(&str, &str)>) {
-        if id.len() > MAX_ID_BYTES {
+    /// A transmitter that does not take what it is told must not be told it for ever, and hear nothing else: what was refused is
+    /// acknowledged, and what was acknowledged is left to come again. The ledger has what became of each.
+    fn tell_otherwise(&self, ack: &BTreeSet<String>, errors: &BTreeMap<String, (&'static str, String)>) {
+        let mut answers = self.answers();
+        if errors.is_empty() {
+            answers.ack.retain(|id| !ack.contains(id));
             return;
         }
+        answers.errors.retain(|id, _| !errors.contains_key(id));
+        answers.ack.extend(errors.keys().cloned());
+        tracing::warn!(connector.id = self.settings.id.as_str(), "the transmitter does not take `setErrs`");
+    }
+
+    /// Remembers what became of a token: done, or refused by a rule for a reason. Ids are as long as their transmitter made
+    /// them, and as many as one answer held.
+    pub fn settle(&self, id: &str, refusal: Option<(&str, &str)>) {
         let mut answers = self.answers();
         match refusal {
             None => drop(answers.ack.insert(id.to_owned())),

@@ -284,10 +284,13 @@ async fn who_has_never_been_here_can_be_disabled_and_what_is_about_a_device_disa
     let device = json!({"format": "opaque", "id": "laptop"});
     let narrow = json!({"format": "complex", "user": stage.person("sub-ada"), "device": device});
     stage.tell("5", &disabled, &narrow).await;
+    assert!(!is_in(&mut ada).await && is_in(&mut grace).await);
     let narrow = json!({"format": "complex", "session": {"format": "opaque", "id": session}});
     stage.tell("6", &disabled, &narrow).await;
-    assert!(is_in(&mut ada).await && is_in(&mut grace).await);
-    assert_eq!(stage.try_sign_in(&mut stage.gateway.visitor(), ADA).await.location(), "/");
+    assert!(!is_in(&mut grace).await);
+    stage.advance(Duration::from_secs(1));
+    let (mut ada, _) = stage.signed_in(ADA).await;
+    let (mut grace, _) = stage.signed_in(GRACE).await;
     // Ending is the safe side: of whatever device, the person's sessions are over.
     let narrow = json!({"format": "complex", "user": stage.person("sub-ada"), "device": device});
     stage.tell("7", &format!("{CAEP}/session-revoked"), &narrow).await;
@@ -469,4 +472,37 @@ async fn who_is_disabled_at_the_provider_accepts_no_invitation_by_its_word() {
     assert_eq!((accepted.len(), &accepted[0].actor), (1, &format!("user:{}", ada.id)));
     assert_eq!(detail(&accepted[0], "subject").as_deref(), Some("sub-ada"));
     assert_eq!(detail(&accepted[0], "connector").as_deref(), Some("idp"));
+}
+
+/// Names of people who have no account here can be told without end; they are not kept without end.
+#[tokio::test]
+async fn who_has_no_account_here_is_not_barred_for_good() {
+    let stage = Stage::new(&format!("domains = [\"example.org\"]\n{PUSHED}")).await;
+    let disabled = format!("{RISC}/account-disabled");
+    stage.signed_in(GRACE).await;
+    stage.tell("1", &disabled, &stage.person("sub-ada")).await;
+    stage.tell("2", &disabled, &json!({"format": "email", "email": GRACE})).await;
+    for (after, ada) in [(399, StatusCode::FORBIDDEN), (2, StatusCode::SEE_OTHER)] {
+        stage.advance(Duration::from_secs(after * 24 * 60 * 60));
+        assert_eq!(stage.try_sign_in(&mut stage.gateway.visitor(), ADA).await.status, ada, "{after}");
+        let grace = stage.try_sign_in(&mut stage.gateway.visitor(), GRACE).await;
+        assert_eq!(grace.status, StatusCode::FORBIDDEN, "she has one");
+    }
+}
+
+/// Who has not the secret fills the ledger from no matter how many addresses with no more than from one.
+#[tokio::test]
+async fn strangers_without_the_secret_fill_no_ledger() {
+    let stage = Stage::pushed().await;
+    for number in 0..60u8 {
+        let mut sender = stage.gateway.visitor();
+        sender.address = format!("198.51.{number}.7").parse().unwrap();
+        assert_eq!(push(&mut sender, "junk").await.status, StatusCode::BAD_REQUEST);
+    }
+    assert!(stage.events(EventKind::SignalRefused).await.len() <= 30);
+    // What the transmitter itself sends is counted by itself.
+    let before = stage.events(EventKind::SignalRefused).await.len();
+    stage.push("junk").await;
+    assert_eq!(stage.events(EventKind::SignalRefused).await.len(), before + 1);
+    assert_eq!(stage.rule(EventKind::SignalRefused).await, "shape");
 }

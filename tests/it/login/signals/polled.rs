@@ -218,3 +218,43 @@ async fn nobody_at_the_sign_in_page_keeps_refused_signals_out_of_the_ledger() {
     assert_eq!(stage.hear().await, Ok(40));
     assert_eq!(stage.events(EventKind::SignalRefused).await.len(), 30);
 }
+
+/// A transmitter that knows no `setErrs`, or refuses what is acknowledged, is told something else, and heard on.
+#[tokio::test]
+async fn a_transmitter_that_does_not_take_what_it_is_told_is_heard_on() {
+    let stage = Stage::polled().await;
+    let (mut ada, _) = stage.signed_in(ADA).await;
+    let (mut grace, _) = stage.signed_in(GRACE).await;
+    stage.transmitter.queue.lock().unwrap().refuses = vec!["setErrs"];
+    stage.queue("a", "junk".to_owned());
+    stage.queue("b", stage.token("b", &revoked(), &stage.person("sub-ada")));
+    assert!(stage.hear().await.is_err(), "it does not take `setErrs`");
+    assert!(!is_in(&mut ada).await);
+    assert_eq!(stage.hear().await, Ok(0));
+    assert!(stage.queued().is_empty(), "what was refused is acknowledged");
+    assert_eq!(stage.events(EventKind::SignalRefused).await.len(), 1);
+    stage.transmitter.queue.lock().unwrap().refuses = vec!["setErrs", "ack"];
+    stage.queue("c", stage.token("c", "urn:unknown", &stage.person("sub-ada")));
+    assert!(stage.hear().await.is_err());
+    stage.queue("d", stage.token("d", &revoked(), &stage.person("sub-grace")));
+    assert!(stage.hear().await.is_err());
+    assert!(!is_in(&mut grace).await, "what comes again keeps nothing behind it waiting");
+    assert_eq!(stage.events(EventKind::SignalReceived).await.len(), 3, "and has one effect");
+}
+
+/// However long its id is, a token is answered, so that it does not come again and again in the place of others.
+#[tokio::test]
+async fn ids_that_are_too_long_are_answered_too() {
+    let stage = Stage::polled().await;
+    let (mut ada, _) = stage.signed_in(ADA).await;
+    for number in 0..50 {
+        let id = format!("{number:02}{}", "x".repeat(5000));
+        stage.queue(&id, stage.token(&id, &revoked(), &stage.person("sub-grace")));
+    }
+    stage.queue("y", stage.token("y", &revoked(), &stage.person("sub-ada")));
+    for _ in 0..3 {
+        stage.hear().await.unwrap();
+    }
+    assert!(stage.queued().is_empty() && !is_in(&mut ada).await);
+    assert_eq!(stage.rule(EventKind::SignalRefused).await, "token_id");
+}
