@@ -56,6 +56,13 @@ impl Guide {
         value.split('`').nth(1).unwrap_or(value).to_owned()
     }
 
+    /// That a provider is to be tried by its name before people use it, and how.
+    fn tries(&self, protocol: &str, connector: &str) {
+        for command in [format!("`cleargate {protocol} test {connector}`"), format!("test {connector} --sign-in`")] {
+            assert!(self.0.contains(&command), "{command} is not in {}", self.0);
+        }
+    }
+
     /// The path of an address that is typed into a field.
     fn path(&self, name: &str) -> String {
         let address = self.field(name);
@@ -102,6 +109,25 @@ async fn is_greeted(browser: &mut Visitor) {
 async fn is_offered(gateway: &TestGateway, button: &str) {
     let page = gateway.visitor().get("/login").await;
     assert!(page.text.contains(button), "{button} is not in {}", page.text);
+}
+
+/// Begins the test sign-in that every guide has before the first sign-in: where the browser is sent.
+async fn begin_test(gateway: &TestGateway, browser: &mut Visitor, connector: &str) -> Reply {
+    let id = connector.parse().unwrap();
+    let link = gateway.gateway.login().test_link(&gateway.task(), &id, true).await.unwrap().unwrap();
+    let asked = browser.get(link.path.expose()).await;
+    let (token, csrf) = (asked.field("token"), asked.field("csrf"));
+    browser.headers.insert(http::header::ORIGIN, HERE.parse().unwrap());
+    let start = browser.post("/login/trial", &[("token", &token), ("csrf", &csrf)]).await;
+    browser.headers.remove(http::header::ORIGIN);
+    start
+}
+
+/// The test shows what arrived, and that a sign-in like it would work; nobody is signed in.
+async fn has_passed(browser: &mut Visitor, shown: &Reply) {
+    assert_eq!(shown.status, StatusCode::OK, "{}", shown.text);
+    assert!(shown.text.contains("A sign-in like this one would work."), "{}", shown.text);
+    assert!(!is_in(browser).await);
 }
 
 async fn sign_out(browser: &mut Visitor) -> Reply {

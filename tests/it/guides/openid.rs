@@ -81,10 +81,21 @@ impl Theirs {
         Self { base, network, habit, _server: server }
     }
 
-    /// A sign-in from the button to the start page.
+    /// The test sign-in, and then one from the button to the start page.
     async fn sign_in(&self, gateway: &TestGateway, connector: &str) -> Visitor {
         let mut browser = gateway.visitor();
+        let start = begin_test(gateway, &mut browser, connector).await;
+        let shown = self.answer(&mut browser, &start).await;
+        has_passed(&mut browser, &shown).await;
         let start = browser.get(&format!("/login/{connector}?return_to=/")).await;
+        let reply = self.answer(&mut browser, &start).await;
+        is_ada(&mut browser, &reply).await;
+        is_greeted(&mut browser).await;
+        browser
+    }
+
+    /// Signs Ada in at the provider and brings back what it answers.
+    async fn answer(&self, browser: &mut Visitor, start: &Reply) -> Reply {
         assert_eq!(start.status, StatusCode::SEE_OTHER, "{}", start.text);
         let mut url: Url = start.location().parse().unwrap();
         url.query_pairs_mut().append_pair("login_hint", ADA);
@@ -95,10 +106,7 @@ impl Theirs {
             back.query_pairs().into_owned().filter(|(name, _)| self.habit.names_itself || name != "iss").collect();
         back.query_pairs_mut().clear().extend_pairs(kept);
         assert!(back.as_str().starts_with(HERE), "{back}");
-        let reply = browser.get(&format!("{}?{}", back.path(), back.query().unwrap())).await;
-        is_ada(&mut browser, &reply).await;
-        is_greeted(&mut browser).await;
-        browser
+        browser.get(&format!("{}?{}", back.path(), back.query().unwrap())).await
     }
 }
 
@@ -115,6 +123,7 @@ fn put(claims: &mut Map<String, Value>, more: Value) {
 #[tokio::test]
 async fn okta_by_openid_connect() {
     let guide = Guide::read("okta").section("## Sign-in by OpenID Connect instead");
+    guide.tries("oidc", "okta");
     let configuration = guide.configuration("[[oidc]]");
     let redirect = "https://sso.example.com/oidc/okta/callback";
     assert!(guide.0.contains(&format!("*Sign-in redirect URIs*: `{redirect}`")));
@@ -182,6 +191,7 @@ fn entra(path: &'static str, description: fn(&mut Value)) -> Habit {
 #[tokio::test]
 async fn entra_id_by_openid_connect() {
     let guide = Guide::read("entra-id").section("## OpenID Connect instead");
+    guide.tries("oidc", "entra");
     let redirect = "https://sso.example.com/oidc/entra/callback";
     assert!(guide.0.contains(&format!("`{redirect}`")));
     let configuration = guide.configuration("[[oidc]]");
@@ -215,6 +225,7 @@ async fn entra_id_of_several_organisations() {
 #[tokio::test]
 async fn google_workspace_by_openid_connect() {
     let guide = Guide::read("google-workspace");
+    guide.tries("oidc", "google");
     let configuration = guide.configuration("[[oidc]]");
     let habit = Habit {
         path: "",
@@ -269,6 +280,7 @@ fn any(has_secret: bool) -> Habit {
 #[tokio::test]
 async fn any_other_provider_by_openid_connect() {
     let guide = Guide::read("other-providers").section("## OpenID Connect");
+    guide.tries("oidc", "corp");
     let configuration = guide.configuration("[[oidc]]");
     let client_id = value(&configuration, "client_id");
     let theirs = Theirs::new(guide.field("Redirect URI"), client_id, any(true)).await;

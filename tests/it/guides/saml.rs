@@ -50,10 +50,26 @@ fn ada(groups: &[&str]) -> Person {
     Person { name: "Ada Lovelace".to_owned(), email: ADA.to_owned(), groups }
 }
 
-/// A sign-in from the button to the start page, at a provider that answers in its own way.
+/// The test sign-in, and then one from the button to the start page, at a provider that answers in its own way.
 async fn sign_in(gateway: &TestGateway, typed: &Typed, idp: &Idp, habit: impl Fn(&str) -> String) -> Visitor {
     let mut browser = gateway.visitor();
+    let start = begin_test(gateway, &mut browser, typed.connector).await;
+    let shown = answer(&mut browser, &start, typed, idp, &habit).await;
+    has_passed(&mut browser, &shown).await;
     let start = browser.get(&format!("/login/{}?return_to=/", typed.connector)).await;
+    let reply = answer(&mut browser, &start, typed, idp, &habit).await;
+    is_ada(&mut browser, &reply).await;
+    browser
+}
+
+/// Signs Ada in at the provider and brings back what it answers.
+async fn answer(
+    browser: &mut Visitor,
+    start: &Reply,
+    typed: &Typed,
+    idp: &Idp,
+    habit: impl Fn(&str) -> String,
+) -> Reply {
     let (request, handle) = match start.status {
         StatusCode::OK => (Request::parse_form(&start.field("SAMLRequest")).unwrap(), start.field("RelayState")),
         _ => {
@@ -68,9 +84,7 @@ async fn sign_in(gateway: &TestGateway, typed: &Typed, idp: &Idp, habit: impl Fn
     let response = idp.finish(&habit(&idp.draft(&request, &ada(&["Finance Analysts", "Staff"])))).unwrap();
     let fields = [("SAMLResponse", BASE64_STANDARD.encode(response)), ("RelayState", handle)];
     let fields = fields.each_ref().map(|(name, value)| (*name, value.as_str()));
-    let reply = browser.post(typed.consumer.strip_prefix(HERE).unwrap(), &fields).await;
-    is_ada(&mut browser, &reply).await;
-    browser
+    browser.post(typed.consumer.strip_prefix(HERE).unwrap(), &fields).await
 }
 
 async fn groups(browser: &mut Visitor) -> serde_json::Value {
@@ -101,6 +115,7 @@ fn okta(draft: &str) -> String {
 #[tokio::test]
 async fn okta_by_saml() {
     let (guide, theirs) = (Guide::read("okta"), Theirs::new().await);
+    guide.tries("saml", "okta");
     let idp = theirs.idp.clone().signing(Signs::Both);
     assert_eq!(guide.field("Response, Assertion Signature"), "Signed");
     assert_eq!(guide.field("Name ID format"), "EmailAddress");
@@ -161,6 +176,7 @@ fn entra(draft: &str) -> String {
 #[tokio::test]
 async fn entra_id_by_saml_without_and_with_token_encryption() {
     let (guide, theirs) = (Guide::read("entra-id"), Theirs::new().await);
+    guide.tries("saml", "entra");
     let typed = Typed {
         connector: "entra",
         consumer: guide.field("Reply URL (Assertion Consumer Service URL)"),
@@ -204,6 +220,7 @@ fn google(draft: &str) -> String {
 async fn google_workspace_by_saml_with_either_signature() {
     let (page, theirs) = (Guide::read("google-workspace"), Theirs::new().await);
     let guide = page.section("## SAML instead");
+    guide.tries("saml", "google");
     let typed = Typed { connector: "google", consumer: guide.field("ACS URL"), audience: guide.field("Entity ID") };
     assert_eq!(guide.field("Name ID format"), "EMAIL");
     assert_eq!(guide.field("First name, Last name"), "firstName");
@@ -225,6 +242,7 @@ async fn google_workspace_by_saml_with_either_signature() {
 async fn any_other_provider_by_saml() {
     let (page, theirs) = (Guide::read("other-providers"), Theirs::new().await);
     let guide = page.section("## SAML");
+    guide.tries("saml", "corp");
     let typed = Typed {
         connector: "corp",
         consumer: guide.field("Assertion Consumer Service"),

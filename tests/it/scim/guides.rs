@@ -123,6 +123,8 @@ impl Operator {
         // The names that stand for the whole of a command, and those that end what the others look at.
         let names = ["user show", "user activate", "user deactivate", "token list", "scim log", "token revoke ID"];
         lines.retain(|code| !names.contains(&code.trim_start_matches("cleargate ")) && !code.contains(" rotate ID"));
+        // Providers of sign-ins are tried where those guides are followed.
+        lines.retain(|code| !code.starts_with("cleargate saml test ") && !code.starts_with("cleargate oidc test "));
         assert!(lines.len() > 8, "{lines:?}");
         for line in lines {
             self.run(&line.replace("NAME", person)).await;
