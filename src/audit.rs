@@ -7,6 +7,7 @@
 mod catalogue;
 mod change;
 mod event;
+mod life;
 mod master;
 mod seal;
 mod search;
@@ -17,6 +18,7 @@ mod verify;
 pub use catalogue::{Kind, Recording, catalogue};
 pub use change::{Change, Follow, Housekeeping, Ledger};
 pub use event::{Event, EventKind, Outcome};
+pub use life::{Here, Life, Past};
 pub use master::{KeyError, open_master_key};
 pub use seal::Sealer;
 pub use search::{Entry, Filter, MAX_PAGE, Page};

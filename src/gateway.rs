@@ -2,6 +2,7 @@
 
 mod belongings;
 mod counted;
+mod life;
 mod listeners;
 mod management;
 mod policies;
@@ -33,7 +34,7 @@ use crate::scim;
 use crate::scim::Journal;
 use crate::secret::{IdSource, MacKey};
 use crate::session::Sessions;
-use crate::store::{self, Store, Writer};
+use crate::store;
 use crate::sync::{self, Sync};
 use crate::tasks::Tasks;
 use crate::tokens::Tokens;
@@ -165,7 +166,9 @@ impl Gateway {
         // A head that does not verify means an edited file: nothing is served from it.
         let head = store.engine().head().await?;
         store::Seal::size(&*sealer, &head).map_err(|error| Error::Ledger(error.to_string()))?;
-        Self::build(config, foundation, &master, sealer, store, writer).await
+        let ledger = Ledger::new(store, writer);
+        life::take_up(&config, &foundation, &ledger, &master, Some(&config.store.path)).await?;
+        Self::build(config, foundation, &master, sealer, ledger).await
     }
 
     /// The same over a store in memory that is gone with the process: for tests and for trying things out.
@@ -180,7 +183,7 @@ impl Gateway {
         let sealer = Arc::new(Sealer::new(&master));
         let seal: Arc<dyn store::Seal> = Arc::<Sealer>::clone(&sealer);
         let (store, writer) = store::open_memory(foundation.clock.clone(), seal);
-        Self::build(config, foundation, &master, sealer, store, writer).await
+        Self::build(config, foundation, &master, sealer, Ledger::new(store, writer)).await
     }
 
     async fn build(
@@ -188,12 +191,10 @@ impl Gateway {
         foundation: Foundation,
         master: &MacKey,
         sealer: Arc<Sealer>,
-        store: Store,
-        writer: Writer,
+        ledger: Ledger,
     ) -> Result<Self, Error> {
         let Foundation { clock, ids, .. } = foundation.clone();
         let organisation = OrganisationId::DEFAULT;
-        let ledger = Ledger::new(store, writer);
         let pack = policies::pack(&config.policy).map_err(Error::Access)?;
         policies::check_plan(&config)?;
         let belongings = Belongings::new(&config, &foundation, &ledger, master)?;
@@ -240,7 +241,9 @@ impl Gateway {
         let journal = Journal::new(kept, foundation.clock.clone());
         let connectors = sources::connectors(&config, &foundation, &ledger)?;
         let (syncs, binds) = sources::directories(&config, &foundation, &directory, &access, &ledger).await?;
-        let login = Login::new(services, connectors, binds, master, &config.public_url)
+        // What the flow gives out is good for minutes, once: none of it outlives the life of the store.
+        let key = ledger.life().key(master);
+        let login = Login::new(services, connectors, binds, &key, &config.public_url)
             .with_contact(config.contact.as_deref())
             .sparing(policies::bind_budgets(&config))
             .requiring_factor(config.factors.required)
@@ -354,22 +357,6 @@ impl Gateway {
         let event = permit.event(self.foundation.clock.now(), kind).detail("version", env!("CARGO_PKG_VERSION"));
         self.ledger.record(event).await?;
         Ok(())
-    }
-
-    /// Ends everybody's sessions, because the store is not the one that they ended in: a backup has those that ended since
-    /// it was made. Whoever puts a backup back calls this before anything is served from it.
-    ///
-    /// # Errors
-    /// `Store`.
-    pub async fn end_sessions_of_backup(&self) -> Result<(), Error> {
-        let permit = self.access.task_permit("gateway", None);
-        let event = |now| permit.event(now, audit::EventKind::SessionsEnded).detail("reason", "the store was restored");
-        self.sessions.end_everybody(event).await.map_err(|error| match error {
-            crate::session::Error::Store(error) => Error::Store(error),
-            other @ crate::session::Error::NotFound => {
-                Error::Store(store::Error::Unavailable { reason: other.to_string() })
-            }
-        })
     }
 
     /// Reads the whole ledger and says whether it is as it was written.

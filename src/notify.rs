@@ -197,10 +197,12 @@ impl Outbox {
         let host = public_url.host_str().unwrap_or("localhost").to_owned();
         let post = mail.map(|mail| Post::new(mail, &host)).transpose()?;
         let pace = Mutex::new(Pace::new(mail.map_or(0, |mail| mail.per_minute)));
+        // What waited when a backup was made has gone out since: after a restore it is not sent again.
+        let seal = services.ledger.life().key(master).seal_key("mails");
         Ok(Self(Arc::new(Inner {
             services,
             organisation,
-            seal: master.seal_key("mails"),
+            seal,
             origin: public_url.as_str().trim_end_matches('/').to_owned(),
             host,
             contact: contact.map(str::to_owned),

@@ -120,6 +120,34 @@ pub fn sha256(message: &[u8]) -> [u8; 32] {
     out
 }
 
+/// SHA-256 of a message that comes in pieces.
+pub struct Hash(digest::Context);
+
+impl Hash {
+    /// Nothing hashed yet.
+    pub fn new() -> Self {
+        Self(digest::Context::new(&digest::SHA256))
+    }
+
+    /// Takes the next piece.
+    pub fn update(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
+    /// The hash of all pieces.
+    pub fn finish(self) -> [u8; 32] {
+        let mut out = [0; 32];
+        out.copy_from_slice(self.0.finish().as_ref());
+        out
+    }
+}
+
+impl Default for Hash {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 type Fill = dyn Fn(&mut [u8]) + Send + Sync;
 
 /// Where ids and secrets come from. Cloning shares the source.

@@ -7,6 +7,7 @@
 
 pub mod engine;
 mod key;
+mod place;
 mod table;
 
 use std::path::PathBuf;
@@ -15,10 +16,11 @@ use std::sync::Arc;
 use crate::clock::Clock;
 
 pub use engine::{
-    Batch, Check, Committed, Direction, Engine, Expect, Head, Health, Leaf, LogRow, Marks, Range, Row, Seal, Seen,
-    Stored, Write,
+    Batch, Check, Checked, Committed, Copied, Direction, Engine, Expect, Head, Health, Leaf, LogRow, Marks, Range, Row,
+    Seal, Seen, Stored, Unfit, Write, check_copy,
 };
 pub use key::{Key, KeyWriter};
+pub use place::place;
 pub use table::{Table, decode, encode};
 
 /// Why the store did not do as asked.

@@ -119,6 +119,8 @@ pub struct Token {
 pub struct Tokens {
     ledger: Ledger,
     key: MacKey,
+    /// For access tokens, which end with the life of the store.
+    access_key: MacKey,
     ids: IdSource,
     clock: Clock,
     organisation: OrganisationId,
@@ -127,7 +129,9 @@ pub struct Tokens {
 impl Tokens {
     /// The tokens of the one organisation; `master` is the installation's key.
     pub fn new(ledger: Ledger, master: &MacKey, ids: IdSource, clock: Clock) -> Self {
-        Self { ledger, key: master.derive("token"), ids, clock, organisation: OrganisationId::DEFAULT }
+        let access_key = ledger.life().key(master).derive("token");
+        let (key, organisation) = (master.derive("token"), OrganisationId::DEFAULT);
+        Self { ledger, key, access_key, ids, clock, organisation }
     }
 
     /// Makes a token. Its text is told this once.
@@ -182,7 +186,7 @@ impl Tokens {
         }
         let hash = self.key.tag(presented.as_bytes());
         let Some(record) = self.ledger.store().find(&TOKENS, self.organisation, &hash).await? else {
-            return self.of_access(&hash).await;
+            return self.of_access(&self.access_key.tag(presented.as_bytes())).await;
         };
         let now = self.clock.now();
         if record.expires.is_some_and(|expires| expires <= now) {

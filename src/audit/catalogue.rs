@@ -148,6 +148,8 @@ impl EventKind {
         Self::TestBegun,
         Self::TestEnded,
         Self::TestFollowed,
+        Self::StoreBackedUp,
+        Self::StoreRestored,
     ];
 
     /// What it is about, as the manual groups events.
@@ -213,7 +215,11 @@ impl EventKind {
             | Self::TokenRotated => "tokens",
             Self::SyncApplied | Self::SyncRefused => "directories",
             Self::ConnectionPaused | Self::ConnectionReleased => "connections",
-            Self::ConfigurationReloaded | Self::GatewayStarted | Self::GatewayStopped => "the daemon",
+            Self::ConfigurationReloaded
+            | Self::GatewayStarted
+            | Self::GatewayStopped
+            | Self::StoreBackedUp
+            | Self::StoreRestored => "the daemon",
         }
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::Event;
+use super::{Event, Life};
 use crate::model::OrganisationId;
 use crate::store::{
     Batch, Check, Committed, Error, Expect, Key, Range, Retryable, Row, Store, Table, Write, Writer, decode, encode,
@@ -38,6 +38,7 @@ pub struct Ledger {
     /// otherwise lose to another one in every round until its attempts are used up.
     turns: Arc<Semaphore>,
     follower: Arc<OnceLock<Arc<dyn Follow>>>,
+    life: Arc<OnceLock<Life>>,
 }
 
 /// Why a write leaves no event.
@@ -53,6 +54,8 @@ pub enum Housekeeping {
     Index,
     /// A moment of last use.
     LastSeen,
+    /// Which run of the program writes to the store.
+    Life,
     /// A pending login, a claimed assertion id: short-lived state before anything happened.
     Login,
     /// A mail is tried: whether it was sent or given up is an event.
@@ -68,7 +71,18 @@ pub enum Housekeeping {
 impl Ledger {
     /// Takes the writing half over.
     pub fn new(store: Store, writer: Writer) -> Self {
-        Self { store, writer: Arc::new(writer), turns: Arc::new(Semaphore::new(1)), follower: Arc::default() }
+        let (turns, follower, life) = (Arc::new(Semaphore::new(1)), Arc::default(), Arc::default());
+        Self { store, writer: Arc::new(writer), turns, follower, life }
+    }
+
+    /// Says which life of the store this is, before anything is built that asks for it; the first who says so.
+    pub fn live(&self, life: Life) {
+        self.life.get_or_init(|| life);
+    }
+
+    /// Which life of the store this is.
+    pub fn life(&self) -> Life {
+        self.life.get().copied().unwrap_or_default()
     }
 
     /// Lets every commit from now on be followed; the first who asks.

@@ -206,6 +206,10 @@ pub enum EventKind {
     TestEnded,
     #[n(93)]
     TestFollowed,
+    #[n(90)]
+    StoreBackedUp,
+    #[n(91)]
+    StoreRestored,
 }
 
 impl EventKind {
@@ -281,6 +285,8 @@ impl EventKind {
             Self::SignalRefused => "signal.refuse",
             Self::SprayBlocked => "spray.block",
             Self::SprayReleased => "spray.release",
+            Self::StoreBackedUp => "store.back-up",
+            Self::StoreRestored => "store.restore",
             Self::SyncApplied => "sync.apply",
             Self::SyncRefused => "sync.refuse",
             Self::TestBegun => "connector.test",

@@ -12,12 +12,14 @@ const FORMAT: u8 = 1;
 pub struct Sealer {
     head: MacKey,
     entry: MacKey,
+    copy: MacKey,
 }
 
 impl Sealer {
     /// A sealer with keys derived from the installation's master key.
     pub fn new(master: &MacKey) -> Self {
-        Self { head: master.derive("ledger head"), entry: master.derive("ledger entry") }
+        let copy = master.derive("copy of the store");
+        Self { head: master.derive("ledger head"), entry: master.derive("ledger entry"), copy }
     }
 
     /// The tree that a head stands for. No bytes are no head: who empties the log cannot make one for it.
@@ -82,5 +84,9 @@ impl Seal for Sealer {
 
     fn size(&self, head: &[u8]) -> Result<u64, Error> {
         self.open(head).map(|tree| tree.size())
+    }
+
+    fn copy(&self, content: &[u8; 32]) -> [u8; 32] {
+        self.copy.tag(content)
     }
 }

@@ -30,7 +30,7 @@ const MAX_MEMORY_KIB: u32 = 64 * 1024;
 /// The role of the first administrator.
 const ADMINISTRATOR: &str = "administrator";
 /// What is made in the folder of the data.
-const MADE: [&str; 2] = ["cleargate.key", "cleargate.redb"];
+const MADE: [&str; 3] = ["cleargate.key", "cleargate.redb", "cleargate.redb.run"];
 /// The user as whom the unit runs the daemon.
 const DAEMON: &str = "cleargate";
 /// How long the daemon's files take to be closed.

@@ -15,8 +15,8 @@ use zeroize::Zeroizing;
 
 use super::passkey::{self, Challenges};
 use super::recovery;
-use super::totp::{SEED_BYTES, Seed};
-use crate::audit::{Change, Event, EventKind, Housekeeping, Ledger};
+use super::totp::{self, SEED_BYTES, Seed};
+use crate::audit::{Change, Event, EventKind, Housekeeping, Ledger, Life};
 use crate::clock::{Clock, Timestamp};
 use crate::model::{Actor, Circumstance, FactorKind, OrganisationId, User, UserId};
 use crate::secret::{IdSource, MacKey, SealKey, Secret};
@@ -164,22 +164,31 @@ pub struct Factors {
     codes: MacKey,
     pub(super) challenges: Challenges,
     pub(super) credentials: MacKey,
+    life: Life,
 }
 
 impl Factors {
     /// Factors under keys derived from the installation's.
     pub fn new(ledger: Ledger, master: &MacKey, clock: Clock, ids: IdSource, organisation: OrganisationId) -> Self {
+        let life = ledger.life();
         Self {
             ledger,
             clock,
             ids,
             organisation,
             seeds: master.seal_key("one-time code seeds"),
-            offers: master.seal_key("offers of one-time code seeds"),
+            offers: life.key(master).seal_key("offers of one-time code seeds"),
             codes: master.derive("recovery codes"),
-            challenges: Challenges::new(master),
+            challenges: Challenges::new(&life.key(master)),
             credentials: master.derive("passkeys by credential"),
+            life,
         }
+    }
+
+    /// The recovery codes of a person, unless some of them may have been used after the copy was made that is the store now.
+    async fn recovery_in(&self, change: &mut Change, user: UserId) -> Result<Option<RecoveryRow>, store::Error> {
+        let row: Option<RecoveryRow> = change.find(&RECOVERY, self.organisation, &user).await?;
+        Ok(row.filter(|row| !self.life.voids(row.created)))
     }
 
     /// What a person has enrolled.
@@ -196,7 +205,7 @@ impl Factors {
     /// `Corrupt`, `Unavailable`.
     pub async fn enrolled_in(&self, change: &mut Change, user: UserId) -> Result<Enrolled, store::Error> {
         let seed: Option<SeedRow> = change.find(&SEEDS, self.organisation, &user).await?;
-        let recovery: Option<RecoveryRow> = change.find(&RECOVERY, self.organisation, &user).await?;
+        let recovery = self.recovery_in(change, user).await?;
         Ok(Enrolled {
             code: seed.map(|row| row.created),
             passkeys: self.count_passkeys_in(change, user).await?,
@@ -240,7 +249,9 @@ impl Factors {
     ) -> Result<Option<FactorKind>, store::Error> {
         let Some(row) = change.find(&SEEDS, self.organisation, &user).await? else { return Ok(None) };
         let seed = self.open(user, &row)?;
-        let Some(step) = seed.step_of(digits, self.clock.now(), Some(row.last_step)) else { return Ok(None) };
+        // Which steps were taken after the copy was made that is the store now, nobody knows.
+        let last = row.last_step.max(self.life.since().map_or(0, totp::last_of));
+        let Some(step) = seed.step_of(digits, self.clock.now(), Some(last)) else { return Ok(None) };
         change.put(&SEEDS, self.organisation, &user, &SeedRow { last_step: step, ..row })?;
         change.commit_quietly(Housekeeping::Factor).await?;
         Ok(Some(FactorKind::Code))
@@ -253,8 +264,7 @@ impl Factors {
         hash: &ByteArray<32>,
         circumstance: &Circumstance,
     ) -> Result<Option<FactorKind>, store::Error> {
-        let row: Option<RecoveryRow> = change.find(&RECOVERY, self.organisation, &user.id).await?;
-        let Some(mut row) = row else { return Ok(None) };
+        let Some(mut row) = self.recovery_in(&mut change, user.id).await? else { return Ok(None) };
         let before = row.hashes.len();
         row.hashes.retain(|kept| kept != hash);
         if row.hashes.len() == before {
@@ -330,7 +340,7 @@ impl Factors {
                 if !self.add_in(change, user, record).await? {
                     return Ok(Added::Not);
                 }
-                if change.find(&RECOVERY, self.organisation, &user).await?.is_some() {
+                if self.recovery_in(change, user).await?.is_some() {
                     return Ok(Added::Alone);
                 }
             }

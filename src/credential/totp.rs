@@ -68,6 +68,11 @@ impl Seed {
     }
 }
 
+/// The last step whose code is taken at a moment.
+pub(super) fn last_of(moment: Timestamp) -> u64 {
+    u64::try_from(moment.as_seconds().div_euclid(STEP_S)).unwrap_or(0).saturating_add(WINDOW)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,6 +3,8 @@
 
 mod preview;
 
+use std::time::Duration;
+
 pub(super) use preview::{Preview, Standing};
 
 use super::pending::{FactorShown, First, Pending};
@@ -29,6 +31,9 @@ use crate::upstream::AssertedIdentity;
 const CLAIMS: Table<(SourceId, String), Timestamp> = Table::new(0x51, "claimed assertions");
 /// Every tag of this module with its table's name.
 pub(super) const TABLES: [(u8, &str); 1] = [(0x51, CLAIMS.name())];
+
+/// How far a provider's clock may be ahead of ours.
+const MAX_SKEW: Duration = Duration::from_secs(5 * 60);
 
 /// What has proved who somebody is.
 pub(super) enum Proof {
@@ -471,6 +476,17 @@ impl Login {
         }
         let facts = identity.facts();
         Ok(directory.stage_sign_in_rules(change, permit, &staged.user, identity.connector(), &facts).await?)
+    }
+
+    /// Refuses what nobody asked for and a provider vouched for before the store was put back: whether it was used by then
+    /// is not known. What was asked for answers a ticket, of which none lives on.
+    pub(super) fn check_life(&self, identity: &AssertedIdentity) -> Result<(), Error> {
+        let Some(since) = self.services.ledger.life().since() else { return Ok(()) };
+        // By the provider's clock, which may be ahead of ours by as much as a configuration allows.
+        if identity.at_upstream().is_none_or(|at| at.issued <= since.plus(MAX_SKEW)) {
+            return Err(Error::refused("restored", "it was issued before the store was put back, or shortly after"));
+        }
+        Ok(())
     }
 
     /// Accepts an assertion's id once.

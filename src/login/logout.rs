@@ -136,6 +136,10 @@ impl Login {
     ) -> Result<Vec<Session>, Error> {
         let services = &self.services;
         let event = |kind| Event::new(services.clock.now(), kind, &Actor::Anonymous).within(circumstance);
+        if services.ledger.life().voids(request.issued) {
+            // Whether it was carried out by then is not known; the sessions that it could mean have ended all the same.
+            return Err(Error::refused("restored", "it was issued before the store was put back"));
+        }
         let shut_out = |mut change: Change| async move {
             self.check_unclaimed(&mut change, connector, &request.claim.id).await?;
             let sessions = request.sessions.iter().map(|session| Some(session.as_str()));

@@ -350,6 +350,7 @@ impl Login {
             // What came with it is no handle of ours, and never an address.
             let identity = connector.redirect.finish_unsolicited(answer).await.map_err(Error::of_answer)?;
             seen.is_of(&identity);
+            self.check_life(&identity)?;
             return self.finish(Proof::Upstream(Box::new(identity), kind), visit, &ReturnTo::home()).await;
         }
         let cookie = self

@@ -69,8 +69,6 @@ impl Sessions {
     /// opened under an older one is over. A sign-in that is committed at the same moment is run again and opens under the
     /// new one. `event` is given the moment and makes the event.
     ///
-    /// This is also what the restore of a backup needs: the sessions that had ended since it was made are in it.
-    ///
     /// # Errors
     /// `Store`.
     pub async fn end_everybody(&self, event: impl Fn(Timestamp) -> Event) -> Result<(), Error> {
@@ -78,13 +76,22 @@ impl Sessions {
             .retry(|mut change| {
                 let event = &event;
                 async move {
-                    let generation = change.find(&GENERATIONS, self.organisation, &EVERYBODY).await?.unwrap_or(0);
-                    change.put(&GENERATIONS, self.organisation, &EVERYBODY, &generation.saturating_add(1))?;
+                    self.end_everybody_in(&mut change).await?;
                     change.commit(event(self.clock.now())).await?;
                     Ok(())
                 }
             })
             .await
+    }
+
+    /// The same as part of a change: of one that takes a restored store up, in which there are sessions that ended since it
+    /// was copied.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn end_everybody_in(&self, change: &mut Change) -> Result<(), Error> {
+        let generation = change.find(&GENERATIONS, self.organisation, &EVERYBODY).await?.unwrap_or(0);
+        Ok(change.put(&GENERATIONS, self.organisation, &EVERYBODY, &generation.saturating_add(1))?)
     }
 
     /// Ends all sessions of a user but one, which goes on under a new id and a new secret, as part of `change`: what rights

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use super::Error;
 use crate::clock::Timestamp;
 
-pub use embedded::Embedded;
+pub use embedded::{Checked, Embedded, Unfit, check_copy};
 pub use marks::{MARKED_BYTES, Marks, Seen};
 pub use memory::Memory;
 
@@ -225,6 +225,20 @@ pub trait Seal: Send + Sync {
     /// # Errors
     /// `Corrupt` as above.
     fn size(&self, head: &[u8]) -> Result<u64, Error>;
+    /// What marks a copy of a whole store by the hash of its content: a keyed hash, so that who edits a copy without the
+    /// key is found out.
+    fn copy(&self, content: &[u8; 32]) -> [u8; 32];
+}
+
+/// A copy of a whole store.
+#[derive(Debug)]
+pub struct Copied {
+    /// Its file, read from its beginning; it has no name any more and is gone once it is closed.
+    pub file: std::fs::File,
+    /// Its size, in bytes.
+    pub size: u64,
+    /// The log's head of the moment that was copied.
+    pub head: Head,
 }
 
 /// How the engine is.
@@ -260,8 +274,9 @@ pub trait Engine: Send + Sync {
     fn head(&self) -> BoxFuture<'_, Result<Head, Error>>;
     /// Tells the version of the newest commit; a receiver sees every later one, perhaps several as one.
     fn changes(&self) -> watch::Receiver<u64>;
-    /// Writes a consistent copy to a new file at `path`, which must not exist.
-    fn export<'a>(&'a self, path: &'a std::path::Path) -> BoxFuture<'a, Result<(), Error>>;
+    /// Makes a copy of one state, with these rows (key, value) put into it, while writers go on: one copy at a time, made
+    /// beside the store, where there must be room for it.
+    fn copy(&self, beside: Vec<(Vec<u8>, Vec<u8>)>) -> BoxFuture<'_, Result<Copied, Error>>;
     /// Deletes at most `limit` rows that have expired and tells how many. Readers do not see a difference, so it is no
     /// commit: neither the version nor the log moves.
     fn sweep(&self, limit: usize) -> BoxFuture<'_, Result<u64, Error>>;

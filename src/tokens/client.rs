@@ -66,7 +66,7 @@ impl Tokens {
             let expires = record.expires.map_or(full, |expires| expires.min(full));
             let token = text::render(text::ACCESS, &self.ids.token());
             let row = Access { client: hash.into(), expires };
-            let key = self.key.tag(token.expose().as_bytes());
+            let key = self.access_key.tag(token.expose().as_bytes());
             change.put_until(&ACCESS, self.organisation, &key, &row, Some(expires))?;
             if self.is_use_due(&record, now) {
                 change.put(&TOKENS, self.organisation, &hash, &Record { last_used: Some(now), ..record })?;

@@ -8,6 +8,8 @@
 //! that commit reached the disk is not known before. When it failed for another reason than a full disk, the engine stays
 //! read-only until the program is started again.
 
+mod copy;
+
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -28,9 +30,11 @@ use tokio::sync::watch;
 
 use super::apply::{self, Group, Kept, State};
 use super::queue::{Queue, Storage};
-use super::{Batch, Committed, Direction, Engine, Head, Health, Leaf, LogRow, Marks, Range, Row, Seal, Stored};
+use super::{Batch, Committed, Copied, Direction, Engine, Head, Health, Leaf, LogRow, Marks, Range, Row, Seal, Stored};
 use crate::clock::{Clock, Timestamp};
 use crate::store::{Error, OpenError, Settings};
+
+pub use copy::{Checked, Unfit, check as check_copy};
 
 /// The file format that this release writes; it reads no newer one. Whoever adds what an older release would not keep, an
 /// index or a field of a record, raises it.
@@ -41,8 +45,6 @@ const FORMER_FORMAT: u32 = 1;
 const INLINE_ROWS: usize = 1_000;
 /// As many rows are passed over in the time in which one is returned.
 const SKIPPED_FOR_ONE: usize = 8;
-/// Rows per transaction of a copy.
-const COPY_ROWS: usize = 20_000;
 
 const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("rows");
 const EXPIRIES: TableDefinition<'_, &[u8], ()> = TableDefinition::new("expiries");
@@ -51,6 +53,8 @@ const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 const META_FORMAT: &str = "format";
 const META_HEAD: &str = "head";
 const META_VERSION: &str = "version";
+/// What marks the content of a copy; gone with the first commit.
+const META_SEAL: &str = "seal";
 
 type Rows = ReadOnlyTable<&'static [u8], &'static [u8]>;
 type Opener = dyn Fn() -> Result<Database, DatabaseError> + Send + Sync;
@@ -72,7 +76,11 @@ impl Embedded {
         create_file(&path).map_err(storage)?;
         let cache_bytes = settings.cache_bytes;
         let target = path.clone();
-        Self::start(path, Box::new(move || Builder::new().set_cache_size(cache_bytes).create(&target)), clock, seal)
+        let left = copy::place(&path);
+        let opener = move || Builder::new().set_cache_size(cache_bytes).create(&target);
+        let opened = Self::start(path, Box::new(opener), clock, seal)?;
+        copy::clear(&left);
+        Ok(opened)
     }
 
     fn start(path: PathBuf, opener: Box<Opener>, clock: Clock, seal: Arc<dyn Seal>) -> Result<Self, OpenError> {
@@ -87,6 +95,8 @@ impl Embedded {
             newest: RwLock::new(None),
             failure: Mutex::new(None),
             is_doubtful: AtomicBool::new(false),
+            is_sealed: AtomicBool::new(false),
+            copying: Mutex::new(()),
             transactions: AtomicU64::new(0),
             changes: watch::Sender::new(0),
             marks: Marks::default(),
@@ -116,6 +126,10 @@ struct Disk {
     /// They are until the program is started again: what a commit wrote may be in memory of the system and not on the
     /// disk, and no read tells.
     is_doubtful: AtomicBool,
+    /// The file is a copy that nothing was written to yet.
+    is_sealed: AtomicBool,
+    /// Held while a copy is made.
+    copying: Mutex<()>,
     transactions: AtomicU64,
     changes: watch::Sender<u64>,
     marks: Marks,
@@ -206,6 +220,7 @@ impl Disk {
         let transaction = database.begin_read().map_err(failed)?;
         let meta = transaction.open_table(META).map_err(failed)?;
         let group = Group::start(&*self.seal, self.clock.now(), version_of(&meta)?, head_of(&meta)?)?;
+        self.is_sealed.store(meta_of(&meta, META_SEAL)?.is_some(), Ordering::SeqCst);
         check_log(&transaction.open_table(LOG).map_err(failed)?, group.size())?;
         Ok(group.version)
     }
@@ -229,9 +244,13 @@ impl Disk {
             transaction.set_quick_repair(true);
             match work(&transaction)? {
                 Some(value) => {
+                    if self.is_sealed.load(Ordering::SeqCst) {
+                        transaction.open_table(META).map_err(failed)?.remove(META_SEAL).map_err(failed)?;
+                    }
                     let committed = transaction.commit().map_err(|error| self.commit_failed(error));
                     self.renew(committed.is_ok().then_some(database));
                     committed?;
+                    self.is_sealed.store(false, Ordering::SeqCst);
                     self.transactions.fetch_add(1, Ordering::Relaxed);
                     Ok(Some(value))
                 }
@@ -418,9 +437,9 @@ impl Engine for Embedded {
         self.disk.changes.subscribe()
     }
 
-    fn export<'a>(&'a self, path: &'a Path) -> BoxFuture<'a, Result<(), Error>> {
-        let (disk, path) = (Arc::clone(&self.disk), path.to_owned());
-        blocking(move || copy(&disk.reading()?, &path)).boxed()
+    fn copy(&self, beside: Vec<(Vec<u8>, Vec<u8>)>) -> BoxFuture<'_, Result<Copied, Error>> {
+        let disk = Arc::clone(&self.disk);
+        blocking(move || copy::make(&disk, &beside)).boxed()
     }
 
     fn sweep(&self, limit: usize) -> BoxFuture<'_, Result<u64, Error>> {
@@ -630,47 +649,6 @@ fn write_format(database: &Database, head: Option<&[u8]>) -> Result<(), Error> {
     }
     drop(tables);
     transaction.commit().map_err(failed)
-}
-
-/// Copies all tables of one state into a new file.
-fn copy(from: &ReadTransaction, path: &Path) -> Result<(), Error> {
-    let refused = |error: std::io::Error| Error::Unavailable { reason: format!("`{}`: {error}", path.display()) };
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(refused)?;
-    let copied = Database::create(path).map_err(failed).and_then(|to| {
-        copy_table(from, &to, ROWS)?;
-        copy_table(from, &to, EXPIRIES)?;
-        copy_table(from, &to, LOG)?;
-        // Last, so that a copy that was cut off does not look like a store.
-        copy_table(from, &to, META)
-    });
-    if copied.is_err()
-        && let Err(error) = std::fs::remove_file(path)
-    {
-        tracing::warn!(path = %path.display(), error = %error, "an unfinished copy could not be removed");
-    }
-    copied
-}
-
-fn copy_table<K: redb::Key + 'static, V: redb::Value + 'static>(
-    from: &ReadTransaction,
-    to: &Database,
-    definition: TableDefinition<'_, K, V>,
-) -> Result<(), Error> {
-    let source = from.open_table(definition).map_err(failed)?;
-    let mut rows = source.iter().map_err(failed)?.peekable();
-    loop {
-        let transaction = to.begin_write().map_err(failed)?;
-        let mut target = transaction.open_table(definition).map_err(failed)?;
-        for row in rows.by_ref().take(COPY_ROWS) {
-            let (key, value) = row.map_err(failed)?;
-            target.insert(key.value(), value.value()).map_err(failed)?;
-        }
-        drop(target);
-        transaction.commit().map_err(failed)?;
-        if rows.peek().is_none() {
-            return Ok(());
-        }
-    }
 }
 
 fn corrupt(table: &'static str, reason: &str) -> Error {

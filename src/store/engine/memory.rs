@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
-use std::path::Path;
 use std::sync::{Arc, RwLock, RwLockReadGuard};
 
 use futures_util::FutureExt;
@@ -10,7 +9,7 @@ use futures_util::future::{BoxFuture, ready};
 use tokio::sync::watch;
 
 use super::apply::{self, Group, Kept, State};
-use super::{Batch, Committed, Direction, Engine, Head, Health, LogRow, Marks, Range, Row, Seal, Stored};
+use super::{Batch, Committed, Copied, Direction, Engine, Head, Health, LogRow, Marks, Range, Row, Seal, Stored};
 use crate::clock::{Clock, Timestamp};
 use crate::store::Error;
 
@@ -160,7 +159,7 @@ impl Engine for Memory {
         self.changes.subscribe()
     }
 
-    fn export<'a>(&'a self, _: &'a Path) -> BoxFuture<'a, Result<(), Error>> {
+    fn copy(&self, _: Vec<(Vec<u8>, Vec<u8>)>) -> BoxFuture<'_, Result<Copied, Error>> {
         ready(Err(Error::Unavailable { reason: "a store in memory has no file to copy".to_owned() })).boxed()
     }
 

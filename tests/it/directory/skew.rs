@@ -1,7 +1,6 @@
 //! Two changes that each read what the other writes: every way in which their steps can fall between each other.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use cleargate::access::{Access, Memberships, Pack, Permit};
@@ -43,8 +42,8 @@ impl Engine for Polite {
     fn changes(&self) -> watch::Receiver<u64> {
         self.0.changes()
     }
-    fn export<'a>(&'a self, path: &'a Path) -> BoxFuture<'a, Result<(), store::Error>> {
-        self.0.export(path)
+    fn copy(&self, beside: Vec<(Vec<u8>, Vec<u8>)>) -> BoxFuture<'_, Result<store::Copied, store::Error>> {
+        self.0.copy(beside)
     }
     fn sweep(&self, limit: usize) -> BoxFuture<'_, Result<u64, store::Error>> {
         self.0.sweep(limit)

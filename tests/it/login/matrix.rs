@@ -241,7 +241,9 @@ impl Ground {
             End::SingleSignOn => {
                 services.factors().demand(&task, &self.ada, None, Some(true)).await.unwrap();
             }
-            End::EverybodysSessions => services.end_sessions_of_backup().await.unwrap(),
+            End::EverybodysSessions => {
+                services.sessions().end_everybody(|now| task.event(now, EventKind::SessionsEnded)).await.unwrap();
+            }
             End::NetworkOfOrganisation | End::NetworkOfUser => {
                 let bound = match end {
                     End::NetworkOfUser => Bound::User(self.ada.id),

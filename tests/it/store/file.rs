@@ -4,10 +4,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use cleargate::clock::ManualClock;
-use cleargate::store::{self, Error, OpenError, Range};
+use cleargate::store::{self, Error, OpenError, Range, Unfit, check_copy};
 use redb::{Database, ReadableDatabase, TableDefinition};
 
-use super::{START, bench, events, open, put, sealer, settings, text, writes};
+use super::{Bench, START, bench, events, open, put, sealer, settings, text, writes};
 
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 
@@ -23,6 +23,28 @@ fn set_meta(path: &Path, name: &str, value: &[u8]) {
     let database = Database::open(path).unwrap();
     let transaction = database.begin_write().unwrap();
     transaction.open_table(META).unwrap().insert(name, value).unwrap();
+    transaction.commit().unwrap();
+}
+
+fn remove_meta(path: &Path, name: &str) {
+    let database = Database::open(path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    transaction.open_table(META).unwrap().remove(name).unwrap();
+    transaction.commit().unwrap();
+}
+
+/// Sets a row's bytes, or removes it.
+fn edit_row(path: &Path, key: &[u8], value: Option<&[u8]>) {
+    const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("rows");
+    let database = Database::open(path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    let mut rows = transaction.open_table(ROWS).unwrap();
+    let before = match value {
+        Some(value) => rows.insert(key, value).unwrap().is_some(),
+        None => rows.remove(key).unwrap().is_some(),
+    };
+    assert!(before);
+    drop(rows);
     transaction.commit().unwrap();
 }
 
@@ -123,27 +145,91 @@ async fn a_copy_is_one_state_of_a_store_that_goes_on_being_written() {
             bench.engine.commit(batch).await.unwrap();
         }
     };
-    let (copied, ()) = tokio::join!(bench.engine.export(&target), writing);
-    copied.unwrap();
-    assert_eq!(mode(&target), 0o600);
-    let again = bench.engine.export(&target).await;
-    assert!(matches!(again, Err(Error::Unavailable { .. })), "an existing file is not written over: {again:?}");
+    let beside = vec![(b"mark".to_vec(), b"a copy".to_vec())];
+    let (copied, ()) = tokio::join!(bench.engine.copy(beside), writing);
+    let mut copied = copied.unwrap();
+    assert_eq!(names(&bench), ["store.redb"], "the copy has no name");
+    std::io::copy(&mut copied.file, &mut std::fs::File::create(&target).unwrap()).unwrap();
+    assert_eq!(std::fs::metadata(&target).unwrap().len(), copied.size);
+    assert_eq!(text(&bench.engine, "mark").await, None, "the store is as it was");
 
+    let entries = check_copy(&target, &*sealer(), false).unwrap().entries;
     let (copy, writer) = open(&target, clock());
     assert!(copy.engine().health().writable);
+    assert_eq!(text(copy.engine(), "mark").await.as_deref(), Some("a copy"));
     assert_eq!(copy.range(Range::prefix(b"0".to_vec(), 50_000)).await.unwrap().len(), 25_000);
     assert_eq!(text(copy.engine(), "left").await, text(copy.engine(), "right").await, "no batch was copied in part");
     let log = copy.engine().log(0, 100).await.unwrap();
-    assert_eq!(writer.commit(events(&["in the copy"])).await.unwrap().first_event, u64::try_from(log.len()).ok());
+    assert_eq!(u64::try_from(log.len()).unwrap(), entries);
+    assert_eq!(copy.engine().head().await.unwrap(), copied.head);
+    assert_eq!(writer.commit(events(&["in the copy"])).await.unwrap().first_event, Some(entries));
     let report = cleargate::audit::verify(&copy, &sealer(), None).await.unwrap();
     assert!(report.is_intact(), "{report:?}");
+    drop((copy, writer));
+    let used = check_copy(&target, &*sealer(), false).unwrap_err();
+    assert!(matches!(used, Unfit::Unsealed), "a copy that was written to is none any more: {used}");
+    assert_eq!(check_copy(&target, &*sealer(), true).unwrap().entries, entries + 1);
 }
 
 #[tokio::test]
-async fn a_copy_to_a_place_that_does_not_exist_says_so() {
+async fn a_copy_that_was_edited_cut_off_or_made_with_another_key_is_told_from_one_that_was_not() {
     let bench = bench("embedded");
-    let refused = bench.engine.export(&bench.path("nowhere/copy.redb")).await.unwrap_err();
-    assert!(refused.to_string().contains("nowhere/copy.redb"), "{refused}");
+    bench
+        .engine
+        .commit(writes((0..3_000).map(|n| put(&format!("{n:06}"), "value")).collect::<Vec<_>>()))
+        .await
+        .unwrap();
+    bench.engine.commit(events(&["one", "two"])).await.unwrap();
+    let mut copied = bench.engine.copy(Vec::new()).await.unwrap();
+    let mut good = Vec::new();
+    std::io::Read::read_to_end(&mut copied.file, &mut good).unwrap();
+    let target = bench.path("copy.redb");
+    let check = |bytes: &[u8]| {
+        std::fs::write(&target, bytes).unwrap();
+        check_copy(&target, &*sealer(), false)
+    };
+    assert_eq!(check(&good).unwrap().entries, 2);
+    let other = cleargate::audit::Sealer::new(&cleargate::secret::MacKey::new(&[9; 32]));
+    assert!(matches!(check_copy(&target, &other, false), Err(Unfit::OtherKey)));
+    assert!(matches!(check(b"something else"), Err(Unfit::Foreign | Unfit::Storage(_))));
+    assert!(check(&good[..good.len() / 2]).is_err());
+
+    // Whoever knows the format, and not the key, changes a row, drops one, or takes the mark away.
+    check(&good).unwrap();
+    edit_row(&target, b"000007", Some(b"0123456701234567other"));
+    assert!(matches!(check_copy(&target, &*sealer(), false), Err(Unfit::Forged)));
+    assert!(matches!(check_copy(&target, &*sealer(), true), Err(Unfit::Forged)), "no plain copy has such a mark");
+    check(&good).unwrap();
+    edit_row(&target, b"000007", None);
+    assert!(matches!(check_copy(&target, &*sealer(), false), Err(Unfit::Forged)));
+    check(&good).unwrap();
+    remove_meta(&target, "seal");
+    assert!(matches!(check_copy(&target, &*sealer(), false), Err(Unfit::Unsealed)));
+
+    // A flipped bit anywhere is found, or is where nothing is kept.
+    let mut found = 0;
+    for place in (0..good.len()).step_by(good.len() / 60) {
+        let mut flipped = good.clone();
+        flipped[place] ^= 0x10;
+        let checked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| check(&flipped)));
+        match checked {
+            Ok(Ok(checked)) => assert_eq!(checked.entries, 2, "{place}"),
+            Ok(Err(_)) | Err(_) => found += 1,
+        }
+    }
+    assert!(found > 5, "{found}");
+}
+
+#[tokio::test]
+async fn a_store_in_memory_has_no_copy() {
+    let bench = bench("memory");
+    let refused = bench.engine.copy(Vec::new()).await.unwrap_err();
+    assert!(refused.to_string().contains("in memory"), "{refused}");
+}
+
+fn names(bench: &Bench) -> Vec<String> {
+    let folder = std::fs::read_dir(bench.path("")).unwrap();
+    folder.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
 #[tokio::test]

@@ -26,7 +26,9 @@ pub struct TestGateway {
     pub gateway: Gateway,
     pub clock: ManualClock,
     router: Router,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
+    /// How often its store was opened.
+    openings: u64,
 }
 
 impl TestGateway {
@@ -60,7 +62,36 @@ impl TestGateway {
         let foundation = Foundation { clock: clock.clock(), ids: IdSource::seeded(1), ..Foundation::system() };
         let gateway = Gateway::open_in_memory(config, foundation).await.unwrap();
         let router = gateway.public_router();
-        Self { gateway, clock, router, _folder: folder }
+        Self { gateway, clock, router, folder, openings: 1 }
+    }
+
+    /// The same with its store on the disk, in a file `cleargate.redb` of its folder.
+    pub async fn on_disk(lines: &str, files: &[(&str, &str)]) -> Self {
+        let stage = Self::with_files(&format!("store.path = \"cleargate.redb\"\n{lines}"), files).await;
+        stage.reopened(|_| {}).await
+    }
+
+    /// Ends it and starts it again; `between` may do what it likes to the store's file. Only for one whose store is on the
+    /// disk.
+    pub async fn reopened(self, between: impl FnOnce(&std::path::Path)) -> Self {
+        let Self { gateway, clock, router, folder, openings } = self;
+        gateway.tasks().join(Duration::from_secs(10)).await;
+        drop((gateway, router));
+        between(&folder.path().join("cleargate.redb"));
+        let config = config::load(&folder.path().join("cleargate.toml"), &Credentials::None).unwrap();
+        let ids = IdSource::seeded(1 + openings);
+        let foundation = Foundation { clock: clock.clock(), ids, ..Foundation::system() };
+        let gateway = Gateway::open(config, foundation).await.unwrap();
+        let router = gateway.public_router();
+        Self { gateway, clock, router, folder, openings: openings + 1 }
+    }
+
+    /// Copies the store as a backup does, into a file beside it.
+    pub async fn back_up(&self) -> std::path::PathBuf {
+        let mut copied = self.gateway.ledger().copy(self.clock.clock().now()).await.unwrap();
+        let path = self.folder.path().join("backup.redb");
+        std::io::copy(&mut copied.file, &mut std::fs::File::create(&path).unwrap()).unwrap();
+        path
     }
 
     /// Moves the time.
