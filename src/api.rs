@@ -9,6 +9,7 @@
 
 mod admit;
 mod audit;
+mod backups;
 mod blocks;
 mod connectors;
 mod cursor;

@@ -5,6 +5,7 @@
 //! list one object a line. No token or password is ever an argument or an environment variable.
 
 mod audit;
+mod backup;
 mod check_config;
 mod client;
 mod confirm;
@@ -26,6 +27,7 @@ mod output;
 mod password;
 mod policy;
 mod report;
+mod restore;
 mod role;
 mod scim;
 mod scope;
@@ -90,6 +92,8 @@ enum Command {
     /// Read and verify the ledger
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Copy the store of the running daemon into a file
+    Backup(backup::Arguments),
     /// Tell every problem of the configuration
     CheckConfig(check_config::Arguments),
     /// Play the main job on a gateway of its own, then serve it
@@ -133,6 +137,8 @@ enum Command {
     Policy(policy::Command),
     /// Let the daemon read its configuration again
     Reload,
+    /// Put a backup into the place of the store, while no daemon runs
+    Restore(restore::Arguments),
     /// Roles: the policy pack's, and your own
     #[command(subcommand)]
     Role(role::Command),
@@ -202,6 +208,8 @@ fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Demo(arguments) => wide(demo::demo(arguments.options(output.is_json()))),
         Command::Serve => wide(serve::run(options.config_path())),
         Command::Audit(command) => narrow(audit::run(command, &options, output)),
+        Command::Backup(arguments) => narrow(backup::run(arguments, Client::open(&options)?, output)),
+        Command::Restore(arguments) => narrow(restore::run(arguments, &options, output)),
         Command::Doctor(arguments) => narrow(doctor::run(arguments, Client::open(&options)?, output)),
         Command::Explain(arguments) => narrow(explain::run(arguments, Client::open(&options)?, output)),
         Command::Export(arguments) => narrow(transfer::export(arguments, Client::open(&options)?, output)),

@@ -14,9 +14,9 @@ use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, H
 use super::admit::Gate;
 use super::error::Problem;
 use super::{
-    Api, Error, audit, blocks, connectors, devices, explain, factors, grants, groups, history, invitations, locks,
-    mail, me, network, openapi, people, placed, policy, reports, requests, roles, scopes, seats, sessions, sources,
-    status, tokens, transfer, users,
+    Api, Error, audit, backups, blocks, connectors, devices, explain, factors, grants, groups, history, invitations,
+    locks, mail, me, network, openapi, people, placed, policy, reports, requests, roles, scopes, seats, sessions,
+    sources, status, tokens, transfer, users,
 };
 use crate::http::{Access, PeerUid, Rate, RequestId, Route};
 
@@ -120,6 +120,7 @@ fn of_people() -> Vec<Route<Api>> {
         Route::new(GET, "/api/v1/audit-logs", Management, API, audit::list),
         Route::new(GET, "/api/v1/events", Management, API, audit::kinds),
         Route::new(POST, "/api/v1/audit-logs/verify", Management, API, audit::verify),
+        Route::new(POST, "/api/v1/backup", Management, API, backups::make),
         Route::new(GET, "/api/v1/blocks", Management, API, blocks::list),
         Route::new(DELETE, "/api/v1/blocks", Management, API, blocks::release),
         // `:test` is a part of the last segment.

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::UnixStream;
@@ -93,6 +94,37 @@ impl Client {
         if status.is_success() { Ok(bytes) } else { Err(failure(status, &bytes)) }
     }
 
+    /// Gives the answer to a request on this machine to `take`, a piece at a time, however long it is. An answer that breaks
+    /// off is a failure.
+    pub(super) async fn fetch(
+        &self,
+        path: &str,
+        mut take: impl FnMut(&[u8]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let Way::Socket(socket) = &self.way else {
+            return Err(Failure::new(Exit::Usage, "this goes over the socket only: leave out --url"));
+        };
+        let late = |_| Failure::new(Exit::Dependency, "the daemon did not go on in time");
+        let broken =
+            |error| Failure::caused(Exit::Dependency, error, "the answer broke off; the daemon's log tells why");
+        with_socket(socket, Method::POST, path, Bytes::new(), async |response| {
+            let status = response.status();
+            let mut body = response.into_body();
+            if !status.is_success() {
+                let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await;
+                let body = body.map_err(|error| unreachable(socket, anyhow::anyhow!("{error}")))?;
+                return Err(failure(status, &body.to_bytes()));
+            }
+            while let Some(frame) = tokio::time::timeout(DEADLINE, body.frame()).await.map_err(late)? {
+                if let Ok(piece) = frame.map_err(broken)?.into_data() {
+                    take(&piece)?;
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
     /// Posts a document.
     pub(super) async fn send_document(&self, path: &str, document: Bytes) -> Result<Value, Failure> {
         let (status, bytes) = self.within(self.exchange(Method::POST, path, document)).await?;
@@ -161,26 +193,41 @@ fn network(url: &str, token_file: &Path, ca: Option<&Path>) -> Result<Way, Failu
 }
 
 async fn over_socket(socket: &Path, method: Method, path: &str, body: Bytes) -> Result<(StatusCode, Bytes), Failure> {
-    let unreachable = |error: anyhow::Error| {
-        Failure::caused(Exit::Unreachable, error, format!("no daemon answers at {}", socket.display()))
-    };
+    with_socket(socket, method, path, body, async |response| {
+        let status = response.status();
+        let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await;
+        let body = body.map_err(|error| unreachable(socket, anyhow::anyhow!("{error}")))?;
+        Ok((status, body.to_bytes()))
+    })
+    .await
+}
+
+fn unreachable(socket: &Path, error: impl Into<anyhow::Error>) -> Failure {
+    Failure::caused(Exit::Unreachable, error, format!("no daemon answers at {}", socket.display()))
+}
+
+/// Sends a request over the socket and lets `take` read the answer.
+async fn with_socket<T>(
+    socket: &Path,
+    method: Method,
+    path: &str,
+    body: Bytes,
+    take: impl AsyncFnOnce(Response<Incoming>) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     let stream = UnixStream::connect(socket).await.map_err(|error| match error.kind() {
         std::io::ErrorKind::PermissionDenied => {
             Failure::caused(Exit::NotPermitted, error, format!("cannot use {}", socket.display()))
         }
-        _ => unreachable(error.into()),
+        _ => unreachable(socket, error),
     })?;
     let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
-    let (mut sender, connection) = handshake.map_err(|error| unreachable(error.into()))?;
+    let (mut sender, connection) = handshake.map_err(|error| unreachable(socket, error))?;
     let request = Request::builder().method(method).uri(path).header(HOST, "localhost");
     let request = request.header(CONTENT_TYPE, "application/json").body(Full::new(body));
     let request = request.map_err(|error| Failure::caused(Exit::Usage, error, "the path cannot be used"))?;
     let exchange = async {
-        let response = sender.send_request(request).await.map_err(|error| unreachable(error.into()))?;
-        let status = response.status();
-        let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await;
-        let body = body.map_err(|error| unreachable(anyhow::anyhow!("{error}")))?;
-        Ok((status, body.to_bytes()))
+        let response = sender.send_request(request).await.map_err(|error| unreachable(socket, error))?;
+        take(response).await
     };
     // The connection is driven beside the exchange and ends with it.
     tokio::pin!(exchange, connection);
@@ -189,7 +236,7 @@ async fn over_socket(socket: &Path, method: Method, path: &str, body: Bytes) -> 
         answer = &mut exchange => answer,
         ended = &mut connection => match ended {
             Ok(()) => exchange.await,
-            Err(error) => Err(unreachable(error.into())),
+            Err(error) => Err(unreachable(socket, error)),
         },
     }
 }

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod attacks;
+mod backups;
 mod bulk;
 mod companies;
 mod connectors;

@@ -33,6 +33,7 @@ mod login;
 mod notify;
 mod oidc;
 mod peers;
+mod restore;
 mod saml;
 mod scim;
 mod session;

@@ -455,6 +455,9 @@ fn of_sources() -> Vec<Operation> {
 
 fn of_the_daemon() -> Vec<Operation> {
     vec![
+        Operation::post("/api/v1/backup", "A copy of the whole store, as a file")
+            .needs("`store:read`, and every right there is")
+            .answers_bytes(200, "application/octet-stream"),
         Operation::get("/api/v1/export", "The organisation as a document, a line of JSON for each record")
             .needs("`store:read`")
             .answers_bytes(200, "application/x-ndjson"),

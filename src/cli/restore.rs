@@ -1,0 +1,233 @@
+//! `cleargate restore`: looks at a backup as closely as can be, then puts it into the place of the store. What was there
+//! stays beside it under another name.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use serde_json::json;
+
+use super::confirm::confirm;
+use super::output::Output;
+use super::{Exit, Failure, Options, serve};
+use crate::audit::{self, Ledger, Sealer};
+use crate::clock::{Clock, Timestamp};
+use crate::config::MasterKey;
+use crate::secret::IdSource;
+use crate::store::{self, Unfit};
+
+/// Memory for pages, in bytes: every entry is read once.
+const CACHE_BYTES: usize = 16 << 20;
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  cleargate restore /var/backups/cleargate/monday.redb --dry-run\n  \
+                        systemctl stop cleargate && cleargate restore monday.redb && systemctl start cleargate\n\n\
+                        At its next start the daemon ends every session and every link that is good once: see\n\
+                        docs/backup.md for what comes back and what to look at afterwards.")]
+pub(super) struct Arguments {
+    /// The backup
+    file: PathBuf,
+    /// Only look at it; the daemon may run
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    /// Take a plain copy of a store, too, of which nothing shows that its records are what they were
+    #[arg(long)]
+    plain: bool,
+    /// The store to replace, instead of that of the configuration
+    #[arg(long, value_name = "FILE", requires = "key")]
+    store: Option<PathBuf>,
+    /// The store's key
+    #[arg(long, value_name = "FILE", requires = "store")]
+    key: Option<PathBuf>,
+}
+
+pub(super) async fn run(arguments: Arguments, options: &Options, output: &Output) -> Result<(), Failure> {
+    let Arguments { file, dry_run, yes, plain, store, key } = arguments;
+    let (place, source) = match (store, key) {
+        (Some(store), Some(key)) => (store, MasterKey::Beside(key)),
+        _ => {
+            let config = serve::load(&options.config_path())?;
+            (config.store.path, config.store.key)
+        }
+    };
+    if !file.is_file() {
+        return Err(Failure::new(Exit::NotFound, format!("{} is no file", file.display())));
+    }
+    // A key that is not there is not made: nothing could be read with it.
+    let master = audit::open_master_key(&source, &file, &IdSource::system())
+        .map_err(|error| Failure::caused(Exit::Failure, error, "cannot use the key"))?;
+    let sealer = Sealer::new(&master);
+    // Held until the end, so that no daemon starts meanwhile.
+    let before = if dry_run { None } else { lock(&place)? };
+    let copy = Copy::of(&file, &place)?;
+    let found = examine(&copy.path, &sealer, plain, &file).await?;
+    let made = found.made.map(|made| made.to_string());
+    let replaced = fs::metadata(&place).ok().map(|store| store.len());
+    let told = |kept: Option<&Path>| {
+        json!({
+            "file": file.display().to_string(),
+            "store": place.display().to_string(),
+            "made": made,
+            "entries": found.report.entries,
+            "checkpoint": found.report.checkpoint().to_string(),
+            "restored": !dry_run,
+            "kept": kept.map(|kept| kept.display().to_string()),
+        })
+    };
+    let which = made.as_ref().map_or("a plain copy of a store".to_owned(), |made| format!("a backup of {made}"));
+    let good = format!("{} is {which} with {} events, and intact", file.display(), found.report.entries);
+    if dry_run {
+        return output.result(&told(None), &good);
+    }
+    output.message(&good);
+    let effect = match replaced {
+        Some(bytes) => {
+            format!("replaces the store {} ({bytes} bytes), which is kept under another name", place.display())
+        }
+        None => format!("makes the store {}", place.display()),
+    };
+    confirm(&effect, yes)?;
+    let kept = copy.put(&place, before.as_ref())?;
+    let aside = kept.as_ref().map_or_else(String::new, |kept| format!("\nthe store before: {}", kept.display()));
+    let text =
+        format!("{} is in the place of the store{aside}\nstart the daemon: everybody signs in again", file.display());
+    output.result(&told(kept.as_deref()), &text)
+}
+
+/// The present store, locked as a daemon locks it; `None` when there is none.
+fn lock(place: &Path) -> Result<Option<File>, Failure> {
+    let cannot = |error| Failure::caused(Exit::Failure, error, format!("cannot open the store {}", place.display()));
+    let file = match File::options().read(true).write(true).open(place) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(cannot(error)),
+    };
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => {
+            let text = format!("a daemon uses the store {}: stop it first (systemctl stop cleargate)", place.display());
+            Err(Failure::new(Exit::Conflict, text))
+        }
+        Err(TryLockError::Error(error)) => Err(cannot(error)),
+    }
+}
+
+/// What is known of a backup that is as it should be.
+struct Found {
+    /// When it was made; `None` of a plain copy.
+    made: Option<Timestamp>,
+    report: audit::Report,
+}
+
+/// Looks at a copy of the backup: file, format, key, content, ledger.
+async fn examine(copy: &Path, sealer: &Sealer, is_plain: bool, file: &Path) -> Result<Found, Failure> {
+    let refused = |error: Unfit| {
+        let hint = match &error {
+            Unfit::OtherKey => "; put the key of the installation that made it in place",
+            Unfit::Unsealed => "; say --plain to take it all the same",
+            _ => "",
+        };
+        let text = format!("{} cannot be restored{hint}", file.display());
+        Failure::caused(Exit::Failure, error, text)
+    };
+    let (path, seal) = (copy.to_owned(), sealer.clone());
+    let checked = tokio::task::spawn_blocking(move || store::check_copy(&path, &seal, is_plain)).await;
+    // The library that reads the file may give up on bytes that make no sense.
+    let checked = checked.unwrap_or_else(|error| Err(Unfit::Damaged { reason: error.to_string() })).map_err(refused)?;
+    let failed = |doing: &'static str| move |error: anyhow::Error| Failure::caused(Exit::Failure, error, doing);
+    let settings = store::Settings { path: copy.to_owned(), cache_bytes: CACHE_BYTES };
+    let (store, writer) = store::open(&settings, Clock::system(), Arc::new(sealer.clone()))
+        .map_err(|error| failed("cannot open the copy")(error.into()))?;
+    let report = audit::verify(&store, sealer, None).await;
+    let report = report.map_err(|error| failed("the ledger cannot be read")(error.into()))?;
+    if let Some(problem) = &report.problem {
+        let text = format!("{} cannot be restored: its ledger is not intact: {problem}", file.display());
+        return Err(Failure::new(Exit::Failure, text));
+    }
+    if report.entries != checked.entries {
+        return Err(Failure::new(Exit::Failure, "the copy changed while it was looked at"));
+    }
+    let made = Ledger::new(store, writer).copied().await;
+    let made = made.map_err(|error| failed("the copy cannot be read")(error.into()))?;
+    Ok(Found { made, report })
+}
+
+/// A copy of the backup beside the store: what is looked at is what is put in place, and the backup stays as it is. Removed
+/// unless it is put in place.
+struct Copy {
+    path: PathBuf,
+}
+
+impl Copy {
+    fn of(file: &Path, place: &Path) -> Result<Self, Failure> {
+        let path = beside(place, &format!(".{}.restore", std::process::id()));
+        let cannot = |error| {
+            Failure::caused(Exit::Failure, error, format!("cannot copy {} to {}", file.display(), path.display()))
+        };
+        let mut from = File::open(file).map_err(cannot)?;
+        let mut to = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(cannot)?;
+        let copy = Self { path: path.clone() };
+        std::io::copy(&mut from, &mut to).map_err(cannot)?;
+        Ok(copy)
+    }
+
+    /// Puts it into the place of the store in one step, and tells under which name what was there is kept.
+    fn put(self, place: &Path, before: Option<&File>) -> Result<Option<PathBuf>, Failure> {
+        let cannot =
+            |error| Failure::caused(Exit::Failure, error, format!("cannot put the backup at {}", place.display()));
+        let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let owner = match before {
+            Some(before) => before.metadata(),
+            None => fs::metadata(folder),
+        };
+        let owner = owner.map_err(cannot)?;
+        let own = fs::metadata(&self.path).map_err(cannot)?;
+        if (own.uid(), own.gid()) != (owner.uid(), owner.gid()) {
+            std::os::unix::fs::chown(&self.path, Some(owner.uid()), Some(owner.gid())).map_err(cannot)?;
+        }
+        File::open(&self.path).and_then(|file| file.sync_all()).map_err(cannot)?;
+        let kept = match before {
+            Some(_) => Some(set_aside(place).map_err(cannot)?),
+            None => None,
+        };
+        fs::rename(&self.path, place).map_err(cannot)?;
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(cannot)?;
+        Ok(kept)
+    }
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        // It is gone where it is the store now.
+        if fs::remove_file(&self.path).is_err() {}
+    }
+}
+
+/// Gives the present store a second name, so that there is a store at every moment.
+fn set_aside(place: &Path) -> std::io::Result<PathBuf> {
+    let now: String = Clock::system().now().to_string().chars().filter(char::is_ascii_alphanumeric).collect();
+    let kept = beside(place, &format!(".before-{now}"));
+    match fs::hard_link(place, &kept) {
+        Ok(()) => {}
+        // Some file systems have no second names; a copy does there.
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            let mut to = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&kept)?;
+            std::io::copy(&mut File::open(place)?, &mut to)?;
+            to.sync_all()?;
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(kept)
+}
+
+fn beside(place: &Path, end: &str) -> PathBuf {
+    let mut name = place.file_name().unwrap_or_default().to_owned();
+    name.push(end);
+    place.with_file_name(name)
+}
