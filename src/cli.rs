@@ -131,7 +131,7 @@ enum Command {
     Network(network::Command),
     /// OpenID providers that people sign in by
     #[command(subcommand)]
-    Oidc(connector::OidcCommand),
+    Oidc(connector::ProviderCommand<connector::OidcTest>),
     /// The tests of the policy, and what another policy pack would change
     #[command(subcommand)]
     Policy(policy::Command),
@@ -146,7 +146,7 @@ enum Command {
     Report(report::Arguments),
     /// SAML providers that people sign in by
     #[command(subcommand)]
-    Saml(connector::SamlCommand),
+    Saml(connector::ProviderCommand<connector::SamlTest>),
     /// Provisioning connections
     #[command(subcommand)]
     Scim(scim::Command),
@@ -222,12 +222,12 @@ fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Lock(command) => narrow(session::run_lock(command, Client::open(&options)?, output)),
         Command::Mail(command) => narrow(mail::run(command, Client::open(&options)?, output)),
         Command::Network(command) => narrow(network::run(command, Client::open(&options)?, output)),
-        Command::Oidc(command) => narrow(connector::run_oidc(command, &options, output)),
+        Command::Oidc(command) => narrow(connector::run(command, &options, output)),
         Command::Policy(command) => narrow(policy::run(command, &options, output)),
         Command::Reload => narrow(status::reload(Client::open(&options)?, output)),
         Command::Role(command) => narrow(role::run(command, Client::open(&options)?, output)),
         Command::Report(arguments) => narrow(report::run(arguments, Client::open(&options)?, output)),
-        Command::Saml(command) => narrow(connector::run_saml(command, &options, output)),
+        Command::Saml(command) => narrow(connector::run(command, &options, output)),
         Command::Scim(command) => narrow(scim::run(command, Client::open(&options)?, output)),
         Command::Scope(command) => narrow(scope::run(command, Client::open(&options)?, output)),
         Command::Session(command) => narrow(session::run(command, Client::open(&options)?, output)),

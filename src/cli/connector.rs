@@ -5,51 +5,28 @@ mod trial;
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
+pub(super) use self::trial::{OidcTest, SamlTest, Trial};
 use super::client::{Client, path};
 use super::output::{Output, plain};
 use super::{Failure, Options};
 
+/// What there is to do with the providers of one protocol; `T` is how one is tried.
 #[derive(Debug, Subcommand)]
-pub(super) enum SamlCommand {
+pub(super) enum ProviderCommand<T: Args> {
     /// Let somebody in again of whom the provider told that the account there is disabled or purged
     #[command(after_help = "Undoes what signals told until now; later ones count again.\n\n\
                             Examples:\n  cleargate saml admit entra --user ada@example.com\n  \
-                            cleargate saml admit entra --email new.hire@example.com")]
-    Admit(Admit),
-    /// Show the last attempts to sign in by a SAML provider, newest first, with the true reason of those that failed
-    #[command(
-        after_help = "The last 100 since the daemon started, of which at most 20 are answers to nothing that was begun here.\n\
-                            `reference` is what the person could read on the page.\n\n\
-                            Examples:\n  cleargate saml attempts entra --failed\n  cleargate saml attempts entra --json"
-    )]
-    Attempts(Attempts),
-    /// Try a provider as the configuration has it, in force or not, and sign nobody in
-    #[command(after_help = "Nothing is written. Ends with 1 when a check fails.\n\n\
-                            Examples:\n  cleargate saml test entra\n  cleargate saml test entra --config ./new.toml --json\n  \
-                            cleargate saml test --metadata https://idp.example.com/metadata\n  \
-                            cleargate saml test entra --response response.b64\n  cleargate saml test entra --sign-in")]
-    Test(trial::SamlTest),
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum OidcCommand {
-    /// Let somebody in again of whom the provider told that the account there is disabled or purged
-    #[command(after_help = "Undoes what signals told until now; later ones count again.\n\n\
-                            Examples:\n  cleargate oidc admit okta --user ada@example.com\n  \
                             cleargate oidc admit okta --email new.hire@example.com")]
     Admit(Admit),
-    /// Show the last attempts to sign in by an OpenID provider, newest first, with the true reason of those that failed
+    /// Show the last attempts to sign in by a provider, newest first, with the true reason of those that failed
     #[command(
         after_help = "The last 100 since the daemon started, of which at most 20 are answers to nothing that was begun here.\n\
                             `reference` is what the person could read on the page.\n\n\
-                            Examples:\n  cleargate oidc attempts google --failed\n  cleargate oidc attempts google --json"
+                            Examples:\n  cleargate saml attempts entra --failed\n  cleargate oidc attempts google --json"
     )]
     Attempts(Attempts),
     /// Try a provider as the configuration has it, in force or not, and sign nobody in
-    #[command(after_help = "Nothing is written. Ends with 1 when a check fails.\n\n\
-                            Examples:\n  cleargate oidc test google\n  cleargate oidc test google --config ./new.toml --json\n  \
-                            cleargate oidc test google --sign-in")]
-    Test(trial::OidcTest),
+    Test(T),
 }
 
 /// Who is let in again.
@@ -82,19 +59,15 @@ pub(super) struct Attempts {
     count: usize,
 }
 
-pub(super) async fn run_saml(command: SamlCommand, options: &Options, output: &Output) -> Result<(), Failure> {
+pub(super) async fn run<T: Trial>(
+    command: ProviderCommand<T>,
+    options: &Options,
+    output: &Output,
+) -> Result<(), Failure> {
     match command {
-        SamlCommand::Admit(arguments) => admit(&arguments, &Client::open(options)?, output).await,
-        SamlCommand::Attempts(arguments) => attempts(&arguments, &Client::open(options)?, output).await,
-        SamlCommand::Test(arguments) => trial::saml(&arguments, options, output).await,
-    }
-}
-
-pub(super) async fn run_oidc(command: OidcCommand, options: &Options, output: &Output) -> Result<(), Failure> {
-    match command {
-        OidcCommand::Admit(arguments) => admit(&arguments, &Client::open(options)?, output).await,
-        OidcCommand::Attempts(arguments) => attempts(&arguments, &Client::open(options)?, output).await,
-        OidcCommand::Test(arguments) => trial::oidc(&arguments, options, output).await,
+        ProviderCommand::Admit(arguments) => admit(&arguments, &Client::open(options)?, output).await,
+        ProviderCommand::Attempts(arguments) => attempts(&arguments, &Client::open(options)?, output).await,
+        ProviderCommand::Test(arguments) => arguments.run(options, output).await,
     }
 }
 

@@ -20,7 +20,17 @@ const MAX_RESPONSE_BYTES: u64 = 512 * 1024;
 /// What our addresses are made of where no configuration says it.
 const SOME_URL: &str = "https://sso.example.com";
 
+/// How a provider of one protocol is tried.
+pub(in super::super) trait Trial: Args {
+    /// Tries it, and tells how that went.
+    fn run(&self, options: &Options, output: &Output) -> impl Future<Output = Result<(), Failure>>;
+}
+
 #[derive(Args, Debug)]
+#[command(after_help = "Nothing is written. Ends with 1 when a check fails.\n\n\
+                        Examples:\n  cleargate saml test entra\n  cleargate saml test entra --config ./new.toml --json\n  \
+                        cleargate saml test --metadata https://idp.example.com/metadata\n  \
+                        cleargate saml test entra --response response.b64\n  cleargate saml test entra --sign-in")]
 pub(in super::super) struct SamlTest {
     /// The connector's id in the configuration; without one, --metadata is tried by itself
     #[arg(required_unless_present = "metadata")]
@@ -43,6 +53,9 @@ pub(in super::super) struct SamlTest {
 }
 
 #[derive(Args, Debug)]
+#[command(after_help = "Nothing is written. Ends with 1 when a check fails.\n\n\
+                        Examples:\n  cleargate oidc test google\n  cleargate oidc test google --config ./new.toml --json\n  \
+                        cleargate oidc test google --sign-in")]
 pub(in super::super) struct OidcTest {
     /// The connector's id in the configuration
     connector: SourceId,
@@ -51,41 +64,48 @@ pub(in super::super) struct OidcTest {
     sign_in: bool,
 }
 
-pub(super) async fn saml(arguments: &SamlTest, options: &Options, output: &Output) -> Result<(), Failure> {
-    if let Some(place) = &arguments.metadata {
-        let ca = arguments.provider_ca.as_deref();
-        let public_url = load(options).map_or_else(|_| SOME_URL.to_owned(), |config| config.public_url.to_string());
-        let id = match &arguments.connector {
-            Some(id) => id.clone(),
-            None => "new".parse().map_err(|_| Failure::new(Exit::Failure, "a connector cannot be called `new`"))?,
-        };
-        let checks = gateway::examine_metadata(place, ca, &public_url, id).await.map_err(unusable)?;
-        return tell(place, &checks, Map::new(), output);
-    }
-    let Some(id) = &arguments.connector else { return Err(Failure::new(Exit::Usage, "which connector?")) };
-    if arguments.sign_in {
-        return link(id, options, output).await;
-    }
-    let config = load(options)?;
-    if !config.saml.iter().any(|saml| saml.id == *id) {
-        return Err(Failure::new(Exit::NotFound, format!("the configuration has no `[[saml]]` with the id `{id}`")));
-    }
-    match &arguments.response {
-        None => examine(id, &config, output).await,
-        Some(file) => captured(id, &config, file, arguments.show, options, output).await,
+impl Trial for SamlTest {
+    async fn run(&self, options: &Options, output: &Output) -> Result<(), Failure> {
+        if let Some(place) = &self.metadata {
+            let ca = self.provider_ca.as_deref();
+            let public_url = load(options).map_or_else(|_| SOME_URL.to_owned(), |config| config.public_url.to_string());
+            let id = match &self.connector {
+                Some(id) => id.clone(),
+                None => "new".parse().map_err(|_| Failure::new(Exit::Failure, "a connector cannot be called `new`"))?,
+            };
+            let checks = gateway::examine_metadata(place, ca, &public_url, id).await.map_err(unusable)?;
+            return tell(place, &checks, Map::new(), output);
+        }
+        let Some(id) = &self.connector else { return Err(Failure::new(Exit::Usage, "which connector?")) };
+        if self.sign_in {
+            return link(id, options, output).await;
+        }
+        let config = load(options)?;
+        check_there(id, "saml", config.saml.iter().any(|saml| saml.id == *id))?;
+        match &self.response {
+            None => examine(id, &config, output).await,
+            Some(file) => captured(id, &config, file, self.show, options, output).await,
+        }
     }
 }
 
-pub(super) async fn oidc(arguments: &OidcTest, options: &Options, output: &Output) -> Result<(), Failure> {
-    let id = &arguments.connector;
-    if arguments.sign_in {
-        return link(id, options, output).await;
+impl Trial for OidcTest {
+    async fn run(&self, options: &Options, output: &Output) -> Result<(), Failure> {
+        let id = &self.connector;
+        if self.sign_in {
+            return link(id, options, output).await;
+        }
+        let config = load(options)?;
+        check_there(id, "oidc", config.oidc.iter().any(|oidc| oidc.id == *id))?;
+        examine(id, &config, output).await
     }
-    let config = load(options)?;
-    if !config.oidc.iter().any(|oidc| oidc.id == *id) {
-        return Err(Failure::new(Exit::NotFound, format!("the configuration has no `[[oidc]]` with the id `{id}`")));
+}
+
+fn check_there(id: &SourceId, section: &str, is_there: bool) -> Result<(), Failure> {
+    if is_there {
+        return Ok(());
     }
-    examine(id, &config, output).await
+    Err(Failure::new(Exit::NotFound, format!("the configuration has no `[[{section}]]` with the id `{id}`")))
 }
 
 /// The configuration that is meant, with its secrets where they can be read.
