@@ -88,21 +88,39 @@ fn languages() -> Markup {
     }
 }
 
+/// What went wrong, with what helps to find out why.
+fn told(problem: Words, reference: Option<&str>, contact: Option<&str>) -> Markup {
+    html! {
+        div.problem role="alert" {
+            p { (problem) }
+            @if let Some(reference) = reference { p.reference { (say("Reference ", "Referenz ")) code { (reference) } } }
+            (ask(contact))
+        }
+    }
+}
+
+/// The ways in besides the form of a page: a passkey, and connectors.
+fn other_ways(has_passkeys: bool, choices: &[Choice], csrf: &str, return_to: &str) -> Markup {
+    let passkey = passkey::Ask { action: "/login/passkey", purpose: "sign-in", csrf, button: passkey::SIGN_IN };
+    html! {
+        @if has_passkeys {
+            p.or { (say("or", "oder")) }
+            (passkey.form(&html! { input type="hidden" name="return_to" value=(return_to); }))
+        }
+        @if !choices.is_empty() {
+            p.or { (say("or", "oder")) }
+            (discover::list(choices, return_to, None))
+        }
+    }
+}
+
 /// The sign-in page.
 pub fn sign_in(view: &SignIn<'_>) -> Markup {
-    let (action, csrf) = ("/login/passkey", view.csrf);
-    let passkey = passkey::Ask { action, purpose: "sign-in", csrf, button: passkey::SIGN_IN };
     page(
         say("Sign in", "Anmelden"),
         &html! {
             h1 { (say("Sign in", "Anmelden")) }
-            @if let Some(problem) = view.problem {
-                div.problem role="alert" {
-                    p { (problem) }
-                    @if let Some(reference) = view.reference { p.reference { (say("Reference ", "Referenz ")) code { (reference) } } }
-                    (ask(view.contact))
-                }
-            }
+            @if let Some(problem) = view.problem { (told(problem, view.reference, view.contact)) }
             form method="post" action="/login/password" {
                 input type="hidden" name="csrf" value=(view.csrf);
                 input type="hidden" name="return_to" value=(view.return_to);
@@ -116,14 +134,7 @@ pub fn sign_in(view: &SignIn<'_>) -> Markup {
                 button type="submit" { (say("Sign in", "Anmelden")) }
             }
             @if view.has_mail { p { a href="/login/forgot" { (say("Forgot your password?", "Passwort vergessen?")) } } }
-            @if view.has_passkeys {
-                p.or { (say("or", "oder")) }
-                (passkey.form(&html! { input type="hidden" name="return_to" value=(view.return_to); }))
-            }
-            @if !view.choices.is_empty() {
-                p.or { (say("or", "oder")) }
-                (discover::list(view.choices, view.return_to, None))
-            }
+            (other_ways(view.has_passkeys, view.choices, view.csrf, view.return_to))
         },
     )
 }
@@ -154,11 +165,7 @@ pub fn refused(problem: Words, reference: &str, contact: Option<&str>) -> Markup
         say("Sign-in did not work", "Die Anmeldung hat nicht geklappt"),
         &html! {
             h1 { (say("Sign-in did not work", "Die Anmeldung hat nicht geklappt")) }
-            div.problem role="alert" {
-                p { (problem) }
-                p.reference { (say("Reference ", "Referenz ")) code { (reference) } }
-                (ask(contact))
-            }
+            (told(problem, Some(reference), contact))
             p { a href="/login" { (say("Try again", "Noch einmal versuchen")) } }
         },
     )

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::{Choice, page, passkey, return_query};
+use super::{Choice, other_ways, page, return_query, told};
 use crate::model::{Words, say};
 
 /// What the page that asks for a name needs.
@@ -26,18 +26,11 @@ const TITLE: Words = say("Sign in", "Anmelden");
 
 /// Asks for a name, and for nothing else yet.
 pub fn ask(view: &View<'_>) -> Markup {
-    let (action, csrf) = ("/login/passkey", view.csrf);
-    let key = passkey::Ask { action, purpose: "sign-in", csrf, button: passkey::SIGN_IN };
     page(
         TITLE,
         &html! {
             h1 { (TITLE) }
-            @if let Some(problem) = view.problem {
-                div.problem role="alert" {
-                    p { (problem) }
-                    p.reference { (say("Reference ", "Referenz ")) code { (view.reference) } }
-                }
-            }
+            @if let Some(problem) = view.problem { (told(problem, Some(view.reference), None)) }
             form method="post" action="/login" {
                 input type="hidden" name="csrf" value=(view.csrf);
                 input type="hidden" name="return_to" value=(view.return_to);
@@ -48,14 +41,7 @@ pub fn ask(view: &View<'_>) -> Markup {
                 button type="submit" { (say("Next", "Weiter")) }
             }
             p { a href={ "/login?with=password&" (return_query(view.return_to)) } { (say("Sign in with a password", "Mit einem Passwort anmelden")) } }
-            @if view.has_passkeys {
-                p.or { (say("or", "oder")) }
-                (key.form(&html! { input type="hidden" name="return_to" value=(view.return_to); }))
-            }
-            @if !view.choices.is_empty() {
-                p.or { (say("or", "oder")) }
-                (list(view.choices, view.return_to, None))
-            }
+            (other_ways(view.has_passkeys, view.choices, view.csrf, view.return_to))
         },
     )
 }
