@@ -248,6 +248,7 @@ impl Login {
         let ended = services.sessions.end_all(change, user.id).await?;
         services.outbox.tell_in(change, user, Notice::PasswordChanged, &visit.circumstance).await?;
         let event = Event::new(services.clock.now(), EventKind::PasswordChanged, &Actor::Anonymous)
+            .by(user.id)
             .within(&visit.circumstance)
             .on("user", user.id, &user.user_name)
             .detail("sessions_ended", ended);
@@ -269,7 +270,7 @@ impl Login {
         let ended = services.sessions.end_all(change, user.id).await?;
         services.lockout.forget_attempts_in(change, user.id);
         services.outbox.tell_in(change, user, Notice::PasswordSet, &visit.circumstance).await?;
-        change.also(set.detail("by", "a link").detail("sessions_ended", ended));
+        change.also(set.by(user.id).detail("by", "a link").detail("sessions_ended", ended));
         Ok(())
     }
 

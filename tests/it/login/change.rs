@@ -54,7 +54,9 @@ async fn a_password_that_must_be_changed_is_changed_on_the_way_in() {
     assert_eq!(gateway.visitor().sign_in("ada@example.org", CHOSEN).await.location(), "/");
     let rows = gateway.gateway.ledger().store().engine().log(0, 10_000).await.unwrap();
     let events = rows.iter().map(|row| store::decode::<Event>("log", &row.body).unwrap());
-    assert_eq!(events.filter(|event| event.kind == EventKind::PasswordChanged).count(), 1);
+    let changed: Vec<Event> = events.filter(|event| event.kind == EventKind::PasswordChanged).collect();
+    assert_eq!(changed.len(), 1);
+    assert_eq!(changed[0].actor, changed[0].target, "by the person, who has no session yet");
 }
 
 #[tokio::test]
