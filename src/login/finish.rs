@@ -9,6 +9,7 @@ pub(super) use preview::{Preview, Standing};
 
 use super::pending::{FactorShown, First, Pending};
 use super::return_to::ReturnTo;
+use super::signals::Word;
 use super::step::{self, Step};
 use super::ticket::Held;
 use super::{Connector, Error, LINK, Login, PASSKEY, PASSWORD};
@@ -438,9 +439,11 @@ impl Login {
                 }
                 Ok(directory.user_in(change, verified.user()).await?)
             }
-            First::Upstream { connector, subject, session, at, .. } => {
+            First::Upstream { connector, subject, session, at, email, .. } => {
                 self.check_logged_out(change, connector, session.as_deref(), at.as_ref()).await?;
-                self.check_word(change, connector, subject, session.as_deref(), at.as_ref()).await?;
+                let word =
+                    Word { connector, subject, session: session.as_deref(), email: email.as_deref(), at: at.as_ref() };
+                self.check_word(change, &word).await?;
                 directory
                     .user_of_subject_in(change, connector, subject)
                     .await?
@@ -604,6 +607,7 @@ impl From<&Proof> for First {
                 session: identity.upstream_session().map(str::to_owned),
                 groups: identity.groups().to_vec(),
                 at: identity.at_upstream().cloned(),
+                email: identity.email().map(str::to_owned),
             },
         }
     }

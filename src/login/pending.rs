@@ -57,6 +57,9 @@ pub(super) enum First {
         /// By what it knows the person when they sign out.
         #[n(5)]
         at: Option<AtUpstream>,
+        /// The address that it gave.
+        #[n(6)]
+        email: Option<String>,
     },
     /// A passkey of somebody, which verified who holds it.
     #[n(3)]

@@ -106,6 +106,17 @@ impl Name<'_> {
     }
 }
 
+/// For whom a connector vouches, and by which of its sessions.
+#[derive(Clone, Copy)]
+pub(super) struct Word<'a> {
+    pub(super) connector: &'a SourceId,
+    pub(super) subject: &'a str,
+    pub(super) session: Option<&'a str>,
+    /// The address that it gave for them.
+    pub(super) email: Option<&'a str>,
+    pub(super) at: Option<&'a AtUpstream>,
+}
+
 /// Whom an administrator lets in again.
 #[derive(Clone, Debug)]
 pub enum Barring {
@@ -150,22 +161,22 @@ impl Login {
     /// Refuses somebody of whom the connector's transmitter took its word back: `identity` is whom it vouches for, before
     /// it is known whether there is an account.
     pub(super) async fn check_signalled(&self, change: &mut Change, identity: &AssertedIdentity) -> Result<(), Error> {
-        let (session, at) = (identity.upstream_session(), identity.at_upstream());
-        if let Some(email) = identity.email() {
-            self.check_standing(change, identity.connector(), &Name::Email(email), at, false).await?;
-        }
-        self.check_word(change, identity.connector(), identity.subject(), session, at).await
+        let word = Word {
+            connector: identity.connector(),
+            subject: identity.subject(),
+            session: identity.upstream_session(),
+            email: identity.email(),
+            at: identity.at_upstream(),
+        };
+        self.check_word(change, &word).await
     }
 
     /// The same at each step of a sign-in that follows.
-    pub(super) async fn check_word(
-        &self,
-        change: &mut Change,
-        connector: &SourceId,
-        subject: &str,
-        session: Option<&str>,
-        at: Option<&AtUpstream>,
-    ) -> Result<(), Error> {
+    pub(super) async fn check_word(&self, change: &mut Change, word: &Word<'_>) -> Result<(), Error> {
+        let Word { connector, subject, session, email, at } = *word;
+        if let Some(email) = email {
+            self.check_standing(change, connector, &Name::Email(email), at, false).await?;
+        }
         let called = at.map(|at| at.subject.as_str()).filter(|called| *called != subject);
         for name in [Some(subject), called].into_iter().flatten() {
             self.check_standing(change, connector, &Name::Subject(name), at, false).await?;

@@ -490,6 +490,28 @@ async fn who_has_no_account_here_is_not_barred_for_good() {
     }
 }
 
+/// An address that the account here does not have is asked for again at the last step, as at the first.
+#[tokio::test]
+async fn a_sign_in_that_waits_does_not_outlast_a_signal_by_the_address_that_the_provider_gave() {
+    let stage = Stage::new(&format!("domains = [\"example.org\"]\n{PUSHED}[factors]\nrequired = true\n")).await;
+    let mut browser = stage.gateway.visitor();
+    assert_eq!(stage.try_sign_in(&mut browser, ADA).await.location(), "/login/enrol");
+    let page = browser.get("/login/enrol").await;
+    let app = App::scan(&page);
+    let (ada, permit) = (kept_of(&stage).await, stage.gateway.connection("idp").await);
+    let edit = |_: &cleargate::model::User, record: &mut cleargate::directory::SourceRecord| {
+        record.attributes.0.insert("emails".to_owned(), json!([{"value": "lovelace@example.org", "primary": true}]));
+        Ok(())
+    };
+    let directory = stage.gateway.gateway.directory();
+    directory.change_user::<cleargate::directory::Error>(&permit, ada.id, None, edit).await.unwrap();
+    stage.tell("1", &format!("{RISC}/account-disabled"), &json!({"format": "email", "email": ADA})).await;
+    let fields = [("code", app.code(&stage.gateway)), ("offer", page.field("offer")), ("csrf", page.field("csrf"))];
+    let fields = fields.each_ref().map(|(name, value)| (*name, value.as_str()));
+    browser.post("/login/enrol", &fields).await;
+    assert!(!is_in(&mut browser).await);
+}
+
 /// Who has not the secret fills the ledger from no matter how many addresses with no more than from one.
 #[tokio::test]
 async fn strangers_without_the_secret_fill_no_ledger() {
