@@ -18,6 +18,7 @@ mod discover;
 mod enrol;
 mod factor;
 mod finish;
+mod frontchannel;
 mod invitation;
 mod language;
 mod link;

@@ -252,6 +252,10 @@ pub trait RedirectConnector: Send + Sync {
     fn try_captured<'a>(&'a self, _document: &'a str) -> BoxFuture<'a, Option<Trial>> {
         Box::pin(std::future::ready(None))
     }
+    /// Whose pages may end sessions by a frame, which are named and not signed for; `None`: nobody's.
+    fn front_channel(&self) -> Option<&str> {
+        None
+    }
     /// Whether the upstream may send people to an address of ours about logout.
     fn has_logout(&self) -> bool {
         false

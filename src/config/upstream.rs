@@ -203,6 +203,8 @@ pub struct Oidc {
     pub prompt: Option<OidcPrompt>,
     /// Whether who signs out here is signed out there too; default no, because our address must be registered for that.
     pub logout: bool,
+    /// Whether it ends sessions by a frame in the browser; default no, because that is not signed.
+    pub frontchannel_logout: bool,
     /// Claim names.
     pub claims: OidcClaims,
     /// PEM file with the authorities to trust; the system's by default.
@@ -367,6 +369,10 @@ impl Oidc {
         }
         let prompt = section.choice("prompt", None, &PROMPTS);
         let logout = section.or("logout", false);
+        let frontchannel_logout = section.or("frontchannel_logout", false);
+        if frontchannel_logout && !tenants.is_empty() {
+            section.error("frontchannel_logout", "and `tenants` exclude each other: a frame is of one issuer", None);
+        }
         let ca = section.file("ca");
         let domains = section.list("domains", Vec::new());
         let route = routes(section);
@@ -395,6 +401,7 @@ impl Oidc {
             authn_contexts,
             prompt,
             logout,
+            frontchannel_logout,
             claims,
             ca,
             domains,

@@ -318,6 +318,7 @@ fn oidc_connector(config: &Config, oidc: &config::Oidc, foundation: &Foundation)
     settings.groups_endpoint.clone_from(&oidc.groups_endpoint);
     settings.demands = demands(oidc);
     settings.logout = oidc.logout;
+    settings.front_channel = oidc.frontchannel_logout;
     settings.skew = CLOCK_SKEW;
     let connector = OidcConnector::new(settings, outbound, foundation.clock.clone(), foundation.ids.clone())
         .map_err(|error| Error::configuration(format!("{key}.{}", error.field), error.reason))?;

@@ -57,6 +57,7 @@ pub fn table() -> Vec<Route<Login>> {
         super::discover::table(),
         super::enrol::table(),
         super::factor::table(),
+        super::frontchannel::table(),
         super::language::table(),
         super::logout::table(),
         super::own_devices::table(),

@@ -122,6 +122,8 @@ pub struct OidcSettings {
     pub demands: Demands,
     /// Whether who signs out here is taken to the provider to sign out there, if it has an address for that.
     pub logout: bool,
+    /// Whether the provider ends sessions by a frame in the browser (Front-Channel Logout 1.0).
+    pub front_channel: bool,
     /// Our own address, without path or with the path that we are served under.
     pub public_url: Url,
     /// How far the provider's clock may be off.
@@ -148,6 +150,7 @@ impl OidcSettings {
             groups_claim: "groups".into(),
             demands: Demands::default(),
             logout: false,
+            front_channel: false,
             public_url,
             skew: Duration::from_secs(60),
         }
@@ -438,6 +441,10 @@ impl RedirectConnector for OidcConnector {
 
     fn finish<'a>(&'a self, pending: &'a [u8], answer: &'a Answer) -> BoxFuture<'a, Result<AssertedIdentity, Error>> {
         Box::pin(self.end(pending, answer))
+    }
+
+    fn front_channel(&self) -> Option<&str> {
+        self.settings.front_channel.then_some(self.settings.issuer.as_str())
     }
 
     fn has_logout(&self) -> bool {

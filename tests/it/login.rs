@@ -9,6 +9,7 @@ mod discover;
 mod ended;
 mod enumeration;
 mod factors;
+mod frontchannel;
 mod killed;
 mod language;
 mod link;

@@ -23,13 +23,15 @@ use crate::oidc::stage::{CLIENT_ID, CLIENT_SECRET, KEY, STRANGE_KEY, Spoil, acce
 use crate::support::gateway::{Reply, START, TestGateway, Visitor};
 
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
-const ADA: &str = "ada@example.org";
-const GRACE: &str = "grace@example.org";
+pub(super) const ADA: &str = "ada@example.org";
+pub(super) const GRACE: &str = "grace@example.org";
 
 /// A gateway and a provider whose sessions are called `session-1`, `session-2`, … in the order of sign-ins.
 pub(super) struct Stage {
     pub gateway: TestGateway,
-    base: String,
+    pub base: String,
+    /// What sessions are called before their number.
+    called: &'static str,
     provider: Provider,
     sessions: Arc<AtomicU32>,
     network: Outbound,
@@ -39,6 +41,11 @@ pub(super) struct Stage {
 impl Stage {
     /// With these lines in the provider's section.
     pub async fn new(lines: &str) -> Self {
+        Self::calling(lines, "session-").await
+    }
+
+    /// The same, whose sessions are called so, and a number.
+    pub async fn calling(lines: &str, called: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let client = KnownClient {
@@ -59,7 +66,7 @@ impl Stage {
         })
         .and_claims(move |claims| {
             let number = counter.fetch_add(1, Ordering::SeqCst) + 1;
-            claims.insert("sid".into(), json!(format!("session-{number}")));
+            claims.insert("sid".into(), json!(format!("{called}{number}")));
         });
         let people = vec![person("sub-ada", ADA), person("sub-grace", GRACE)];
         let ids = IdSource::seeded(7);
@@ -72,7 +79,7 @@ impl Stage {
         );
         let gateway = TestGateway::with_files(&section, &[("client.secret", CLIENT_SECRET)]).await;
         let network = Outbound::new(OutboundSettings::default()).unwrap();
-        Self { gateway, base, provider, sessions, network, _server: server }
+        Self { gateway, base, called, provider, sessions, network, _server: server }
     }
 
     /// Walks to the provider and gives the address that leads back.
@@ -92,12 +99,12 @@ impl Stage {
     }
 
     /// Somebody signed in, and the name of their session at the provider.
-    async fn signed_in(&self, email: &str) -> (Visitor, String) {
+    pub async fn signed_in(&self, email: &str) -> (Visitor, String) {
         let mut browser = self.gateway.visitor();
         let back = self.answer(&mut browser, email).await;
         let reply = browser.get(&back).await;
         assert_eq!((reply.status, reply.location()), (StatusCode::SEE_OTHER, "/"), "{}", reply.text);
-        (browser, format!("session-{}", self.sessions.load(Ordering::SeqCst)))
+        (browser, format!("{}{}", self.called, self.sessions.load(Ordering::SeqCst)))
     }
 
     /// The claims of a good logout token.
@@ -120,7 +127,7 @@ impl Stage {
         self.send(&signed(&KEY, &header(), &self.claims(id, about))).await.status
     }
 
-    async fn events(&self, kind: EventKind) -> Vec<Event> {
+    pub async fn events(&self, kind: EventKind) -> Vec<Event> {
         let rows = self.gateway.gateway.ledger().store().engine().log(0, 10_000).await.unwrap();
         let events = rows.iter().map(|row| store::decode::<Event>("log", &row.body).unwrap());
         events.filter(|event| event.kind == kind).collect()
@@ -144,7 +151,7 @@ fn signed(key: &SigningKey, header: &Map<String, Value>, claims: &Map<String, Va
     key.sign(&Value::Object(header.clone()).to_string(), &Value::Object(claims.clone()).to_string()).unwrap()
 }
 
-async fn is_in(browser: &mut Visitor) -> bool {
+pub(super) async fn is_in(browser: &mut Visitor) -> bool {
     browser.get("/api/v1/me").await.status == StatusCode::OK
 }
 
