@@ -27,6 +27,7 @@ mod socket;
 mod tls;
 
 pub use address::{ClientAddress, PeerUid, circumstance};
+pub use admission::Most;
 pub use cursor::{Binding, open_cursor, seal_cursor};
 pub use host::Hosts;
 pub use json::parse_json;

@@ -5,8 +5,8 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,8 @@ pub(super) struct Activity {
     start: Instant,
     by_head: bool,
     progress: AtomicU64,
+    /// Of each request in flight on an HTTP/2 connection by its number: when its answer was asked for last.
+    answers: Mutex<Vec<(u32, u64)>>,
     head_since: AtomicU64,
     idle_since: AtomicU64,
     in_flight: AtomicUsize,
@@ -32,7 +34,7 @@ pub(super) enum Phase {
     Header,
     /// Between requests.
     Idle,
-    /// A request is served: neither side has moved a byte for too long.
+    /// A request is served: neither side has moved a byte for too long, or on HTTP/2 nobody has taken one of the answers.
     Stalled,
 }
 
@@ -41,12 +43,13 @@ const NONE: u64 = u64::MAX;
 
 impl Activity {
     /// Notes for a connection that begins now. `http2` connections move bytes without requests (pings), so their bytes
-    /// do not begin a header.
+    /// do not begin a header, and say nothing of how its answers get on.
     pub(super) fn new(http2: bool) -> Arc<Self> {
         Arc::new(Self {
             start: Instant::now(),
             by_head: !http2,
             progress: AtomicU64::new(0),
+            answers: Mutex::default(),
             head_since: AtomicU64::new(NONE),
             idle_since: AtomicU64::new(0),
             in_flight: AtomicUsize::new(0),
@@ -71,10 +74,18 @@ impl Activity {
     /// A request's header is complete. The request lasts until the value is dropped.
     pub(super) fn begin(self: &Arc<Self>) -> Busy {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
-        self.served.fetch_add(1, Ordering::Relaxed);
+        let number = self.served.fetch_add(1, Ordering::Relaxed);
         self.head_since.store(NONE, Ordering::Relaxed);
-        self.progress.store(self.now(), Ordering::Relaxed);
-        Busy(Arc::clone(self))
+        let now = self.now();
+        self.progress.store(now, Ordering::Relaxed);
+        if !self.by_head {
+            self.answers().push((number, now));
+        }
+        Busy { activity: Arc::clone(self), number }
+    }
+
+    fn answers(&self) -> MutexGuard<'_, Vec<(u32, u64)>> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many requests began.
@@ -87,7 +98,9 @@ impl Activity {
         let at = |since: u64, limit: Duration| self.start + Duration::from_millis(since) + limit;
         if self.in_flight.load(Ordering::Relaxed) > 0 {
             let stall = limits.request.saturating_add(limits.idle);
-            return (Phase::Stalled, at(self.progress.load(Ordering::Relaxed), stall));
+            let progress = self.progress.load(Ordering::Relaxed);
+            let since = if self.by_head { None } else { self.answers().iter().map(|(_, since)| *since).min() };
+            return (Phase::Stalled, at(since.unwrap_or(progress), stall));
         }
         match self.head_since.load(Ordering::Relaxed) {
             NONE if self.served() == 0 => (Phase::Header, at(0, limits.header)),
@@ -98,12 +111,33 @@ impl Activity {
 }
 
 /// A request in flight.
-pub(super) struct Busy(Arc<Activity>);
+pub(super) struct Busy {
+    activity: Arc<Activity>,
+    number: u32,
+}
+
+impl Busy {
+    /// Whether there are other requests on its connection at the same time: that is HTTP/2.
+    pub(super) fn is_of_many(&self) -> bool {
+        !self.activity.by_head
+    }
+
+    /// More of the answer is asked for: what there was before is on its way.
+    pub(super) fn moved(&self) {
+        let now = self.activity.now();
+        for answer in self.activity.answers().iter_mut().filter(|(number, _)| *number == self.number) {
+            answer.1 = now;
+        }
+    }
+}
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.idle_since.store(self.0.now(), Ordering::Relaxed);
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        if !self.activity.by_head {
+            self.activity.answers().retain(|(number, _)| *number != self.number);
+        }
+        self.activity.idle_since.store(self.activity.now(), Ordering::Relaxed);
+        self.activity.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -198,5 +232,23 @@ mod tests {
         drop(activity.begin());
         activity.moved(true);
         assert_eq!(activity.deadline(&limits).0, Phase::Idle, "a ping is no request");
+    }
+
+    #[test]
+    fn an_answer_that_nobody_takes_ends_an_http2_connection_whatever_else_moves() {
+        let limits = ListenerLimits::default();
+        let activity = Activity::new(true);
+        let (stuck, other) = (activity.begin(), activity.begin());
+        let (phase, until) = activity.deadline(&limits);
+        assert_eq!(phase, Phase::Stalled);
+        // As if the other one went on later, and pings with it.
+        activity.answers().iter_mut().filter(|(number, _)| *number == other.number).for_each(|answer| answer.1 += 9);
+        activity.moved(true);
+        assert_eq!(activity.deadline(&limits), (Phase::Stalled, until));
+        drop(stuck);
+        assert!(activity.deadline(&limits).1 > until, "the other one has its own time");
+        drop(other);
+        assert_eq!(activity.deadline(&limits).0, Phase::Idle);
+        assert!(activity.answers().is_empty());
     }
 }

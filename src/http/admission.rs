@@ -1,4 +1,4 @@
-//! How many connections there may be, in all and from one place.
+//! How many there may be of something, in all and from one place: connections, and requests whose body is awaited.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -6,14 +6,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::model::Network;
 
-/// Counts the connections of one listener.
+/// Counts what one listener bears.
 #[derive(Clone)]
 pub(super) struct Admission(Arc<Counts>);
 
 struct Counts {
-    most: usize,
-    most_per_prefix: usize,
+    most: Most,
     now: Mutex<Now>,
+}
+
+/// How many of something there may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Most {
+    /// In all.
+    pub all: usize,
+    /// Of one IPv4 address, of one IPv6 /64.
+    pub per_prefix: usize,
+    /// Of one IPv4 /24, of one IPv6 /48: what one customer of a provider usually has.
+    pub per_site: usize,
 }
 
 #[derive(Default)]
@@ -22,7 +32,7 @@ struct Now {
     by_prefix: HashMap<Network, usize>,
 }
 
-/// Why a connection is not taken.
+/// Why there is no place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Full {
     Listener,
@@ -39,26 +49,28 @@ impl Full {
 }
 
 impl Admission {
-    pub(super) fn new(most: usize, most_per_prefix: usize) -> Self {
-        Self(Arc::new(Counts { most, most_per_prefix, now: Mutex::default() }))
+    pub(super) fn new(most: Most) -> Self {
+        Self(Arc::new(Counts { most, now: Mutex::default() }))
     }
 
     /// Takes a place, to be given back by dropping it. `None` counts in all only.
     pub(super) fn enter(&self, address: Option<IpAddr>) -> Result<Place, Full> {
-        let prefix = address.map(prefix_of);
+        let (most, prefixes) = (self.0.most, address.map(prefixes_of));
         let mut now = self.0.now();
-        if now.all >= self.0.most {
+        if now.all >= most.all {
             return Err(Full::Listener);
         }
-        if let Some(prefix) = prefix {
-            let count = now.by_prefix.entry(prefix).or_insert(0);
-            if *count >= self.0.most_per_prefix {
+        if let Some([narrow, wide]) = prefixes {
+            let count = |prefix| now.by_prefix.get(&prefix).copied().unwrap_or(0);
+            if count(narrow) >= most.per_prefix || count(wide) >= most.per_site {
                 return Err(Full::Prefix);
             }
-            *count += 1;
+            for prefix in [narrow, wide] {
+                *now.by_prefix.entry(prefix).or_insert(0) += 1;
+            }
         }
         now.all += 1;
-        Ok(Place { counts: Arc::clone(&self.0), prefix })
+        Ok(Place { counts: Arc::clone(&self.0), prefixes })
     }
 }
 
@@ -68,27 +80,29 @@ impl Counts {
     }
 }
 
-/// One IPv4 address; of IPv6 what one site usually has.
-fn prefix_of(address: IpAddr) -> Network {
+/// What somebody has for sure, and what one site usually has.
+fn prefixes_of(address: IpAddr) -> [Network; 2] {
     let address = address.to_canonical();
-    Network::of(address, if address.is_ipv4() { 32 } else { 64 })
+    let bits = if address.is_ipv4() { [32, 24] } else { [64, 48] };
+    bits.map(|bits| Network::of(address, bits))
 }
 
-/// A connection's place.
+/// A place that is taken.
 pub(super) struct Place {
     counts: Arc<Counts>,
-    prefix: Option<Network>,
+    prefixes: Option<[Network; 2]>,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let mut now = self.counts.now();
         now.all = now.all.saturating_sub(1);
-        let Some(prefix) = self.prefix else { return };
-        if let Some(count) = now.by_prefix.get_mut(&prefix) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                now.by_prefix.remove(&prefix);
+        for prefix in self.prefixes.into_iter().flatten() {
+            if let Some(count) = now.by_prefix.get_mut(&prefix) {
+                *count = count.saturating_sub(1);
+                if *count == 0 {
+                    now.by_prefix.remove(&prefix);
+                }
             }
         }
     }
@@ -100,7 +114,7 @@ mod tests {
 
     #[test]
     fn one_place_cannot_take_all_connections() {
-        let admission = Admission::new(4, 2);
+        let admission = Admission::new(Most { all: 4, per_prefix: 2, per_site: 4 });
         let enter = |address: &str| admission.enter(Some(address.parse().unwrap()));
         let first = enter("192.0.2.1").unwrap();
         let _second = enter("::ffff:192.0.2.1").unwrap();
@@ -115,8 +129,22 @@ mod tests {
     }
 
     #[test]
+    fn one_site_cannot_take_all_places_from_many_addresses() {
+        let admission = Admission::new(Most { all: 8, per_prefix: 1, per_site: 2 });
+        let enter = |address: &str| admission.enter(Some(address.parse().unwrap()));
+        for [one, two, three, other] in [
+            ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.3.1"],
+            ["2001:db8::1", "2001:db8:0:1::1", "2001:db8:0:2::1", "2001:db8:1::1"],
+        ] {
+            let _held = (enter(one).unwrap(), enter(two).unwrap());
+            assert_eq!(enter(three).err(), Some(Full::Prefix));
+            assert!(enter(other).is_ok());
+        }
+    }
+
+    #[test]
     fn a_place_given_back_leaves_nothing_behind() {
-        let admission = Admission::new(4, 2);
+        let admission = Admission::new(Most { all: 4, per_prefix: 2, per_site: 4 });
         for n in 0..1000_u32 {
             drop(admission.enter(Some(IpAddr::V4(n.into()))).unwrap());
         }

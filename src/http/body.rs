@@ -15,6 +15,7 @@ use http_body_util::{LengthLimitError, Limited};
 use tokio::time::{Instant, Sleep};
 
 use super::activity::Busy;
+use super::admission::Place;
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -65,17 +66,19 @@ impl fmt::Display for TooSlow {
 
 impl Error for TooSlow {}
 
-/// A request body that must be complete within a time. The time runs from the request's header.
+/// A request body that must be complete within a time. The time runs from the request's header. Until it is there it
+/// holds a place among those that are awaited.
 pub(super) struct Timed<B> {
     body: B,
     deadline: Instant,
     sleep: Option<Pin<Box<Sleep>>>,
     tripped: Tripped,
+    place: Option<Place>,
 }
 
 impl<B> Timed<B> {
-    pub(super) fn new(body: B, limit: Duration, tripped: Tripped) -> Self {
-        Self { body, deadline: Instant::now() + limit, sleep: None, tripped }
+    pub(super) fn new(body: B, limit: Duration, tripped: Tripped, place: Place) -> Self {
+        Self { body, deadline: Instant::now() + limit, sleep: None, tripped, place: Some(place) }
     }
 }
 
@@ -93,6 +96,9 @@ where
             if let Some(Err(error)) = &frame {
                 self.tripped.note(error.as_ref());
             }
+            if self.body.is_end_stream() || !matches!(frame, Some(Ok(_))) {
+                self.place = None;
+            }
             return Poll::Ready(frame);
         }
         let deadline = self.deadline;
@@ -100,6 +106,7 @@ where
         match sleep.as_mut().poll(cx) {
             Poll::Ready(()) => {
                 self.tripped.set(Cause::Slow);
+                self.place = None;
                 Poll::Ready(Some(Err(Box::new(TooSlow))))
             }
             Poll::Pending => Poll::Pending,
@@ -149,15 +156,26 @@ impl HttpBody for Capped {
     }
 }
 
-/// An answer's body; its request is in flight until it is written.
+/// Most bytes of an answer that are given to an HTTP/2 stream at once: what its peer does not take is kept by us.
+const MAX_PIECE_BYTES: usize = 16 * 1024;
+
+/// An answer's body; its request is in flight until it is written. On HTTP/2 it goes piece by piece, each when the peer has
+/// room for more, and its end by itself: so it is known of each answer whether it is taken.
 pub(super) struct Outgoing {
     body: Body,
-    _busy: Busy,
+    busy: Busy,
+    rest: Bytes,
+    has_begun: bool,
 }
 
 impl Outgoing {
     pub(super) fn new(body: Body, busy: Busy) -> Self {
-        Self { body, _busy: busy }
+        Self { body, busy, rest: Bytes::new(), has_begun: false }
+    }
+
+    fn piece(&mut self) -> Frame<Bytes> {
+        self.has_begun = true;
+        Frame::data(self.rest.split_to(self.rest.len().min(MAX_PIECE_BYTES)))
     }
 }
 
@@ -166,14 +184,34 @@ impl HttpBody for Outgoing {
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        if !self.busy.is_of_many() {
+            return Pin::new(&mut self.body).poll_frame(cx);
+        }
+        // The peer has room for more, so it has taken what there was before.
+        self.busy.moved();
+        if self.rest.is_empty() {
+            match Pin::new(&mut self.body).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) if data.is_empty() => return Poll::Ready(Some(Ok(Frame::data(data)))),
+                    Ok(data) => self.rest = data,
+                    Err(frame) => return Poll::Ready(Some(Ok(frame))),
+                },
+                other => return other,
+            }
+        }
+        Poll::Ready(Some(Ok(self.piece())))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.is_end_stream() && !self.has_begun
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let (mut hint, rest) = (self.body.size_hint(), u64::try_from(self.rest.len()).unwrap_or(u64::MAX));
+        if let Some(upper) = hint.upper() {
+            hint.set_upper(upper.saturating_add(rest));
+        }
+        hint.set_lower(hint.lower().saturating_add(rest));
+        hint
     }
 }

@@ -9,7 +9,6 @@ use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use ::http::header::{CONNECTION, Entry, RETRY_AFTER};
@@ -24,6 +23,8 @@ use tower::Service;
 use tracing::{Instrument, debug, error, info_span};
 
 use super::activity::Activity;
+use super::address::ClientAddress;
+use super::admission::Admission;
 use super::body::{Cause, Outgoing, Timed, Tripped};
 use super::route::Pattern;
 use super::{Hosts, ListenerLimits, Metrics, PeerUid, RequestId, address, headers, problem, request_id};
@@ -37,7 +38,9 @@ pub(super) struct Edge {
     pub(super) proxies: Vec<Network>,
     pub(super) limits: ListenerLimits,
     pub(super) metrics: Metrics,
-    pub(super) in_flight: AtomicUsize,
+    pub(super) in_flight: Admission,
+    /// Requests whose body is not there yet.
+    pub(super) uploads: Admission,
 }
 
 /// Who is at the other end of a connection.
@@ -140,18 +143,17 @@ impl Requests {
     }
 
     async fn serve(&self, parts: Parts, body: Incoming) -> Response<Body> {
-        let Some(_place) = self.edge.enter() else {
-            self.edge.metrics.load_shed();
-            let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, "too many requests at once");
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-            return response;
-        };
+        let address = parts.extensions.get::<ClientAddress>().map(|address| address.0);
+        let Ok(_place) = self.edge.in_flight.enter(address) else { return self.shed("too many requests at once") };
         let limits = &self.edge.limits;
         let tripped = Tripped::default();
         let body = if body.is_end_stream() {
             Body::empty()
         } else {
-            Body::new(Timed::new(Limited::new(body, limits.body_bytes), limits.body, tripped.clone()))
+            let Ok(place) = self.edge.uploads.enter(address) else {
+                return self.shed("too many requests whose body is not there yet");
+            };
+            Body::new(Timed::new(Limited::new(body, limits.body_bytes), limits.body, tripped.clone(), place))
         };
         let mut router = self.edge.router.clone();
         let work = router.call(Request::from_parts(parts, body));
@@ -185,21 +187,11 @@ impl Requests {
     }
 }
 
-impl Edge {
-    fn enter(&self) -> Option<Place<'_>> {
-        if self.in_flight.fetch_add(1, Ordering::Relaxed) < self.limits.in_flight {
-            return Some(Place(&self.in_flight));
-        }
-        self.in_flight.fetch_sub(1, Ordering::Relaxed);
-        None
-    }
-}
-
-/// A place among the requests in flight.
-struct Place<'a>(&'a AtomicUsize);
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+impl Requests {
+    fn shed(&self, why: &str) -> Response<Body> {
+        self.edge.metrics.load_shed();
+        let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, why);
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        response
     }
 }

@@ -4,7 +4,6 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use axum::Router;
@@ -79,14 +78,15 @@ pub fn serve(settings: ListenerSettings, router: Router, tasks: &Tasks) -> Resul
     let limits = settings.limits;
     let listener = Listener {
         name: settings.name,
-        admission: Admission::new(limits.connections, limits.connections_per_prefix),
+        admission: Admission::new(limits.connections),
         edge: Arc::new(Edge {
             router,
             hosts: settings.hosts,
             proxies: settings.trusted_proxies,
+            in_flight: Admission::new(limits.in_flight),
+            uploads: Admission::new(limits.uploads),
             limits,
             metrics: settings.metrics,
-            in_flight: AtomicUsize::new(0),
         }),
         acceptor,
         ids: settings.ids,

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Certificates, Hosts, Metrics};
+use super::{Certificates, Hosts, Metrics, Most};
 use crate::model::Network;
 use crate::secret::IdSource;
 
@@ -74,14 +74,15 @@ pub struct ListenerLimits {
     pub idle: Duration,
     /// How long requests in flight may go on after the program was told to stop.
     pub drain: Duration,
-    /// Most connections at once.
-    pub connections: usize,
-    /// Most connections at once of one IPv4 address or one IPv6 /64; trusted proxies are not counted.
-    pub connections_per_prefix: usize,
+    /// Most connections at once; trusted proxies are counted in all only.
+    pub connections: Most,
     /// Most requests on one connection.
     pub requests_per_connection: u32,
-    /// Most requests at once; further ones are answered 503 at once.
-    pub in_flight: usize,
+    /// Most requests at once, by the client's address behind trusted proxies too; further ones are answered 503 at once.
+    pub in_flight: Most,
+    /// How many of them may wait for the rest of their body: who sends none takes no place from those that ask for
+    /// something.
+    pub uploads: Most,
     /// Most bytes of a request's header.
     pub header_bytes: usize,
     /// Most fields of a request's header.
@@ -106,10 +107,10 @@ impl Default for ListenerLimits {
             request: Duration::from_secs(60),
             idle: Duration::from_secs(60),
             drain: Duration::from_secs(20),
-            connections: 4096,
-            connections_per_prefix: 64,
+            connections: Most { all: 4096, per_prefix: 64, per_site: 1024 },
             requests_per_connection: 1000,
-            in_flight: 512,
+            in_flight: Most { all: 512, per_prefix: 128, per_site: 256 },
+            uploads: Most { all: 256, per_prefix: 32, per_site: 64 },
             header_bytes: 16 * 1024,
             header_fields: 64,
             body_bytes: 16 * 1024 * 1024,

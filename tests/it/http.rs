@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
-use cleargate::http::{Bind, Bound, ListenerLimits, ListenerSettings, Metrics, serve};
+use cleargate::http::{Bind, Bound, ListenerLimits, ListenerSettings, Metrics, Most, serve};
 use cleargate::secret::IdSource;
 use cleargate::tasks::Tasks;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -26,6 +26,11 @@ use crate::support::http::Client;
 
 /// Long enough for a slow machine; a test that passes does not wait for it.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// So many in all, and so many from one address.
+fn most(all: usize, per_prefix: usize) -> Most {
+    Most { all, per_prefix, per_site: all }
+}
 
 /// A listener on a port of its own, stopped with its test.
 struct Server {

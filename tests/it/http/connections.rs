@@ -7,7 +7,7 @@ use axum::routing::get;
 use cleargate::http::ListenerLimits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{Server, status};
+use super::{Server, most, status};
 
 const SHORT: Duration = Duration::from_millis(100);
 const LONG: Duration = Duration::from_secs(60);
@@ -88,7 +88,7 @@ async fn a_peer_that_does_not_read_its_answer_is_cut() {
 
 #[tokio::test]
 async fn connections_of_one_address_are_capped_and_counted() {
-    let limits = ListenerLimits { connections_per_prefix: 2, ..ListenerLimits::default() };
+    let limits = ListenerLimits { connections: most(4096, 2), ..ListenerLimits::default() };
     let server = Server::with_limits(routes(), limits);
     let (mut one, mut two) = (server.connect().await, server.connect().await);
     for wire in [&mut one, &mut two] {
@@ -117,8 +117,7 @@ async fn connections_of_one_address_are_capped_and_counted() {
 #[tokio::test]
 async fn all_connections_are_capped_even_those_of_a_trusted_proxy() {
     let server = Server::start(routes(), |settings| {
-        settings.limits.connections = 3;
-        settings.limits.connections_per_prefix = 1;
+        settings.limits.connections = most(3, 1);
         settings.trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
     });
     let mut held = Vec::new();

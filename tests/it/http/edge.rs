@@ -9,7 +9,7 @@ use axum::routing::{get, post};
 use cleargate::http::{ClientAddress, Hosts, ListenerLimits, RequestId, circumstance};
 use tokio::sync::{Notify, Semaphore};
 
-use super::{PATIENCE, Server, status};
+use super::{PATIENCE, Server, most, status};
 use crate::support::http::Client;
 
 /// Answers with what the listener says about the request.
@@ -161,7 +161,7 @@ async fn requests_beyond_the_concurrency_are_shed_at_once() {
             "held"
         }),
     );
-    let server = Server::with_limits(router, ListenerLimits { in_flight: 1, ..ListenerLimits::default() });
+    let server = Server::with_limits(router, ListenerLimits { in_flight: most(1, 1), ..ListenerLimits::default() });
     let held = server.client().get("/hold").send();
     let shed = async {
         tokio::time::timeout(PATIENCE, arrived.notified()).await.unwrap();
@@ -174,6 +174,43 @@ async fn requests_beyond_the_concurrency_are_shed_at_once() {
     assert_eq!(held.text(), "held");
     assert_eq!(server.count("cleargate_load_shed_total "), Some(1));
     assert_eq!(server.client().get("/quick").send().await.status, 200, "the place is free again");
+}
+
+#[tokio::test]
+async fn who_sends_no_body_takes_no_place_from_others() {
+    let server = Server::start(routes(), |settings| {
+        settings.trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
+        (settings.limits.in_flight, settings.limits.uploads) = (most(5, 4), most(3, 2));
+    });
+    let begin = async |address: &str| {
+        let mut wire = server.connect().await;
+        let head = format!("POST /length HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: {address}\r\nContent-Length: 3\r\n");
+        wire.write(&format!("{head}\r\n")).await;
+        wire
+    };
+    let post = async |address: &str| {
+        let post = server.client().post("/length").header("x-forwarded-for", address);
+        post.body("text/plain", b"abc".to_vec()).send().await
+    };
+    let mut held = vec![begin("192.0.2.1").await, begin("192.0.2.1").await];
+    // They hold their places once they were seen: then a third of theirs is not taken.
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while post("192.0.2.1").await.status != 503 {
+        assert!(std::time::Instant::now() < deadline, "all bodies of one address were awaited");
+    }
+    let shed = post("192.0.2.1").await;
+    assert_eq!((shed.status, shed.header("retry-after")), (503, Some("1")));
+    assert_eq!(post("192.0.2.2").await.text(), "3", "another address has places");
+    held.push(begin("192.0.2.3").await);
+    while post("192.0.2.4").await.status != 503 {
+        assert!(std::time::Instant::now() < deadline, "bodies took all places");
+    }
+    assert_eq!(server.client().get("/whoami").send().await.status, 200, "who sends no body is served");
+    for wire in &mut held {
+        wire.write("abc").await;
+        assert_eq!(status(&wire.read_answer().await), 200);
+    }
+    assert_eq!(post("192.0.2.1").await.text(), "3", "the places are free again");
 }
 
 #[tokio::test]

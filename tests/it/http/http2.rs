@@ -16,8 +16,13 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
+const PING: u8 = 6;
 const GO_AWAY: u8 = 7;
 const CONTINUATION: u8 = 9;
+
+/// Of the settings: how much a stream may send before it is told that it may send more.
+const INITIAL_WINDOW_SIZE: u8 = 4;
+const SHORT: Duration = Duration::from_millis(200);
 
 /// `GET /`, scheme https, authority `a`, in HPACK (RFC 7541 appendix A).
 const GET: [u8; 6] = [0x82, 0x84, 0x87, 0x41, 0x01, b'a'];
@@ -119,6 +124,31 @@ async fn streams_beyond_the_limit_are_refused() {
             break;
         }
     }
+}
+
+#[tokio::test]
+async fn answers_that_nobody_takes_are_not_kept_for_who_answers_pings() {
+    let router = Router::new().route("/", get(|| async { "here" }));
+    let bench = Bench::new(router, |settings| {
+        let limits = &mut settings.limits;
+        (limits.request, limits.idle, limits.ping) = (SHORT, SHORT, SHORT / 10);
+    });
+    let mut stream = bench.open().await;
+    // No stream may send anything.
+    let window = frame(SETTINGS, 0, 0, &[0, INITIAL_WINDOW_SIZE, 0, 0, 0, 0]);
+    stream.write_all(&[window, frame(HEADERS, 0x5, 1, &GET)].concat()).await.unwrap();
+    let mut asked = 0;
+    let play = async {
+        while let Some((kind, _, payload)) = read_frame(&mut stream).await {
+            if kind == PING {
+                asked += 1;
+                // It may be gone by now.
+                stream.write_all(&frame(PING, 0x1, 0, &payload)).await.ok();
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, play).await.expect("the connection is still there");
+    assert!(asked > 0, "it was alive all the time");
 }
 
 #[tokio::test]
