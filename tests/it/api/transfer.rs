@@ -54,6 +54,17 @@ async fn organisation() -> Ground {
         good(root.post("/api/v1/grants", body).await, StatusCode::CREATED);
     }
     good(root.patch("/api/v1/users/grace", json!({"active": false})).await, StatusCode::OK);
+    // Of every kind of account and group one.
+    good(root.post("/api/v1/companies", json!({"name": "North"})).await, StatusCode::CREATED);
+    for body in [
+        json!({"userName": "limited", "role": "browser", "companies": ["north"]}),
+        json!({"userName": "mia", "role": "browser", "realm": "member"}),
+        json!({"userName": "BILLING", "role": "browser", "is_group": true, "companies": ["north"]}),
+    ] {
+        good(root.post("/api/v1/users", body).await, StatusCode::CREATED);
+    }
+    let ruled = json!({"name": "Doctors", "rule": "title eq \"Dr\""});
+    good(root.post("/api/v1/groups", ruled).await, StatusCode::CREATED);
     ground
 }
 
@@ -65,7 +76,7 @@ async fn what_is_exported_and_imported_elsewhere_is_exported_the_same() {
     }
     let elsewhere = Ground::new().await;
     let planned = good(import(&elsewhere.root(), "/api/v1/import?dry_run=true", &document).await, StatusCode::OK);
-    assert_eq!(planned["records"]["user"], json!({"created": 3, "changed": 0, "same": 0}));
+    assert_eq!(planned["records"]["user"], json!({"created": 5, "changed": 0, "same": 0}));
     assert_eq!(export(&elsewhere).await.lines().count(), 2, "a plan writes nothing");
     let done = good(import(&elsewhere.root(), "/api/v1/import", &document).await, StatusCode::OK);
     assert_eq!(done["records"], planned["records"]);
@@ -79,9 +90,12 @@ async fn what_is_exported_and_imported_elsewhere_is_exported_the_same() {
     assert_eq!(tree.level(&"department:tax".parse().unwrap()), 3);
     // Counts and indexes are there too.
     let groups = good(elsewhere.root().get("/api/v1/groups").await, StatusCode::OK);
-    assert_eq!(groups["items"][0]["members"], 1);
+    let named = |name: &str| groups["items"].as_array().unwrap().iter().find(|group| group["name"] == name).unwrap();
+    assert_eq!((&named("Analysts")["members"], &named("Doctors")["members"]), (&json!(1), &json!(1)));
+    let records = good(elsewhere.root().get("/api/v1/users?is_group=true").await, StatusCode::OK);
+    assert_eq!(records["items"][0]["userName"], "BILLING");
     let again = good(import(&elsewhere.root(), "/api/v1/import", &document).await, StatusCode::OK);
-    assert_eq!(again["records"]["grant"], json!({"created": 0, "changed": 0, "same": 3}));
+    assert_eq!(again["records"]["grant"], json!({"created": 0, "changed": 0, "same": 6}));
     let events = good(elsewhere.root().get("/api/v1/audit-logs?action=import.*").await, StatusCode::OK);
     assert_eq!(events["logs"].as_array().unwrap().len(), 3, "one each for scopes, roles and the rest: {events}");
 }
@@ -94,7 +108,7 @@ async fn an_import_makes_what_is_there_what_the_document_says_and_leaves_the_res
     good(root.patch("/api/v1/users/ada", json!({"name": "Somebody Else"})).await, StatusCode::OK);
     ground.user("new", &[]).await;
     let done = good(import(&root, "/api/v1/import", &document).await, StatusCode::OK);
-    assert_eq!(done["records"]["user"], json!({"created": 0, "changed": 1, "same": 2}));
+    assert_eq!(done["records"]["user"], json!({"created": 0, "changed": 1, "same": 4}));
     good(root.get("/api/v1/users/new").await, StatusCode::OK);
     let now = export(&ground).await;
     assert!(document.lines().filter(|line| !line.contains("\"end\"")).all(|line| now.contains(line)));
