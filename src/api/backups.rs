@@ -48,7 +48,8 @@ pub(super) async fn make(State(api): State<Api>, caller: Caller) -> Result<Respo
     });
     let (body, size) = match timeout(PATIENCE, &mut told).await {
         Ok(made) => {
-            let copied = made.map_err(|_| Error::Internal("a backup was not made to its end"))??;
+            let made = made.map_err(|_| Error::Internal("a backup was not made to its end"))?;
+            let copied = made.map_err(refused)?;
             (pieces(File::from_std(copied.file)), Some(copied.size))
         }
         Err(_) => (later(told), None),
@@ -60,6 +61,14 @@ pub(super) async fn make(State(api): State<Api>, caller: Caller) -> Result<Respo
         response.headers_mut().insert(CONTENT_LENGTH, size.into());
     }
     Ok(response)
+}
+
+/// Whoever may do everything is told what keeps a copy from being made: there is no room, or another one is being made.
+fn refused(error: store::Error) -> Error {
+    match error {
+        store::Error::Unavailable { reason } => Error::Conflict { field: None, detail: reason },
+        other => other.into(),
+    }
 }
 
 /// Makes the copy and records that it was made, before anything of it is handed out.

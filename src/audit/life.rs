@@ -4,7 +4,8 @@
 //!
 //! A store that is put back is known by one of two things: the mark that every backup carries, and the run file beside the
 //! store. Each run of the program leaves a new run file, whose place and content the store knows; a store that was copied
-//! before knows an older one. Nothing of this tells a disk or a machine that is put back as a whole, run file and all.
+//! before knows an older one. Nothing of this tells a disk or a machine that is put back as a whole, run file and all, nor what was
+//! copied from under a program that runs and written over its store before the next start.
 //!
 //! What becomes of what is in a store that was put back (`since` is the moment at which that was noticed):
 //!

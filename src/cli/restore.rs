@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -162,6 +162,7 @@ async fn examine(copy: &Path, sealer: &Sealer, is_plain: bool, file: &Path) -> R
 /// unless it is put in place.
 struct Copy {
     path: PathBuf,
+    file: File,
 }
 
 impl Copy {
@@ -172,9 +173,9 @@ impl Copy {
         };
         let mut from = File::open(file).map_err(cannot)?;
         let mut to = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(cannot)?;
-        let copy = Self { path: path.clone() };
-        std::io::copy(&mut from, &mut to).map_err(cannot)?;
-        Ok(copy)
+        let copied = std::io::copy(&mut from, &mut to).map_err(cannot);
+        let copy = Self { path: path.clone(), file: to };
+        copied.map(|_| copy)
     }
 
     /// Puts it into the place of the store in one step, and tells under which name what was there is kept.
@@ -187,11 +188,17 @@ impl Copy {
             None => fs::metadata(folder),
         };
         let owner = owner.map_err(cannot)?;
-        let own = fs::metadata(&self.path).map_err(cannot)?;
+        // By the open file: whoever owns the folder may have put another one under its name.
+        let own = self.file.metadata().map_err(cannot)?;
         if (own.uid(), own.gid()) != (owner.uid(), owner.gid()) {
-            std::os::unix::fs::chown(&self.path, Some(owner.uid()), Some(owner.gid())).map_err(cannot)?;
+            fchown(&self.file, Some(owner.uid()), Some(owner.gid())).map_err(cannot)?;
         }
-        File::open(&self.path).and_then(|file| file.sync_all()).map_err(cannot)?;
+        self.file.sync_all().map_err(cannot)?;
+        let named = fs::symlink_metadata(&self.path).map_err(cannot)?;
+        if (named.dev(), named.ino()) != (own.dev(), own.ino()) {
+            let text = format!("{} is another file than the one that was looked at", self.path.display());
+            return Err(Failure::new(Exit::Failure, text));
+        }
         let kept = match before {
             Some(_) => Some(set_aside(place).map_err(cannot)?),
             None => None,

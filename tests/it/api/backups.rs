@@ -16,5 +16,6 @@ async fn a_backup_takes_every_right_there_is() {
     refused(&ground.local(54_321).post("/api/v1/backup", json!({})).await, 403, None);
     // Whoever may is told that a store in memory has no file.
     let reply = ground.root().post("/api/v1/backup", json!({})).await;
-    refused(&reply, 503, None);
+    refused(&reply, 409, None);
+    assert!(reply.text.contains("a store in memory has no file to copy"), "{}", reply.text);
 }

@@ -72,7 +72,7 @@ async fn back_up(daemon: &Daemon, name: &str) -> String {
 /// Files beside the store that a command left behind.
 fn left(daemon: &Daemon) -> Vec<String> {
     let names = fs::read_dir(daemon.path("")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    names.filter(|name| [".part", ".restore", ".copy", ".new"].iter().any(|end| name.ends_with(end))).collect()
+    names.filter(|name| [".part", ".restore", "-copy", ".new"].iter().any(|end| name.ends_with(end))).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -211,6 +211,34 @@ async fn a_folder_that_was_put_back_as_a_whole_is_known_as_one_and_so_is_a_store
     moved.set_cookie(&moved.host(), "cleargate", &open.cookie(&open.host(), "cleargate").unwrap());
     assert_eq!(state(&moved).await, 401);
     assert_eq!(state(&signed_in(&new).await).await, 200);
+}
+
+#[tokio::test]
+async fn an_invitation_that_was_accepted_since_waits_again_and_its_link_is_void() {
+    let mut daemon = daemon().await;
+    let told = daemon.run(&["invitation", "create", "grace@example.org", "--role", "editor", "--no-mail"]).await;
+    let origin = daemon.url();
+    let path = |told: &Value| told["link"].as_str().unwrap().strip_prefix(&origin).unwrap().to_owned();
+    let (id, link) = (told["id"].as_str().unwrap().to_owned(), path(&told));
+    let backup = back_up(&daemon, "backup.redb").await;
+    let browser = daemon.client();
+    let page = browser.get(&link).send().await;
+    let field = |name: &str| {
+        let marker = format!("name=\"{name}\" value=\"");
+        page.text().split_once(&marker).unwrap().1.split('"').next().unwrap().to_owned()
+    };
+    let (token, csrf) = (field("token"), field("csrf"));
+    let form = [("token", token.as_str()), ("csrf", &csrf), ("name", "Grace"), ("new", GOOD), ("again", GOOD)];
+    let accepted = browser.post("/login/invitation").form(&form).send().await;
+    assert_eq!((accepted.status, state(&browser).await), (303, 200), "{}", accepted.text());
+    daemon.terminate().await;
+    daemon.run(&["restore", &backup, "--yes"]).await;
+    daemon.start().await;
+    assert_eq!(state(&browser).await, 401);
+    assert_eq!(daemon.client().get(&link).send().await.status, 403, "the link was used");
+    let again = daemon.run(&["invitation", "resend", &id, "--no-mail"]).await;
+    let link = path(&again);
+    assert_eq!(daemon.client().get(&link).send().await.status, 200);
 }
 
 #[tokio::test]

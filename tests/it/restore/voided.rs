@@ -9,12 +9,14 @@ use cleargate::audit::{Event, EventKind};
 use cleargate::clock::ManualClock;
 use cleargate::credential::Factors;
 use cleargate::model::{Actor, Circumstance, FactorKind, TokenKind, User};
+use cleargate::notify::Recipient;
 use cleargate::sandbox::saml::{Idp, IdpKey, KeyKind, Person, Request, sign};
 use cleargate::secret::{IdSource, Secret};
 use http::{HeaderValue, StatusCode};
 
 use crate::support::authenticator::App;
 use crate::support::gateway::{Reply, START, TestGateway, Visitor};
+use crate::support::mail::MailServer;
 
 const ADA: &str = "ada@example.org";
 const GOOD: &str = "violet anchor under seven bridges";
@@ -155,6 +157,22 @@ async fn a_code_that_was_taken_is_not_taken_again_and_recovery_codes_end() {
     let event = Event::new(gateway.clock.clock().now(), EventKind::RecoveryCodesCreated, &actor);
     change.commit(event).await.unwrap();
     assert_eq!(check(factors, &ada, fresh.codes()[0].expose()).await, Some(FactorKind::Recovery));
+}
+
+#[tokio::test]
+async fn mails_that_waited_went_out_before_and_are_not_sent_again() {
+    let server = MailServer::plain().await;
+    let gateway = TestGateway::on_disk(&server.lines(), &[]).await;
+    let ada = gateway.user(ADA, Some(GOOD)).await;
+    let to = Recipient::of(&ada).unwrap();
+    assert!(gateway.gateway.login().reset_link(&gateway.task(), &ada, Some(&to)).await.unwrap().is_posted);
+    let backup = gateway.back_up().await;
+    assert_eq!(gateway.gateway.outbox().round(None).await.unwrap().sent, 1);
+    let gateway = put_back(gateway, &backup).await;
+    let round = gateway.gateway.outbox().round(None).await.unwrap();
+    assert_eq!((round.sent, round.given_up, server.mails().len()), (0, 1, 1));
+    assert!(gateway.gateway.login().reset_link(&gateway.task(), &ada, Some(&to)).await.unwrap().is_posted);
+    assert_eq!(gateway.gateway.outbox().round(None).await.unwrap().sent, 1, "and what is posted now goes");
 }
 
 /// A provider whose clock goes with ours.

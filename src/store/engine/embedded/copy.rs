@@ -3,6 +3,7 @@
 //! A copy is a store. It carries a keyed hash of everything in it, which the first commit to it removes: an edited copy, and
 //! one that was used since, are told from one that is as it was made.
 
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
@@ -66,10 +67,11 @@ pub enum Unfit {
     Unsealed,
 }
 
-/// Where a copy of a store is made, until it is handed out.
+/// Where a copy of a store is made, until it is handed out: a name that nobody gives to a copy of their own.
 pub(super) fn place(store: &Path) -> PathBuf {
-    let mut name = store.file_name().unwrap_or_default().to_owned();
-    name.push(".copy");
+    let mut name = OsString::from(".");
+    name.push(store.file_name().unwrap_or_default());
+    name.push(".unfinished-copy");
     store.with_file_name(name)
 }
 
