@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -15,7 +16,7 @@ use http_body_util::{LengthLimitError, Limited};
 use tokio::time::{Instant, Sleep};
 
 use super::activity::Busy;
-use super::admission::Place;
+use super::admission::{Admission, Place};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -26,6 +27,8 @@ pub(super) struct Tripped(Arc<AtomicU8>);
 /// Why a request's body could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cause {
+    /// There are too many whose body is not there yet.
+    Crowded,
     Large,
     Slow,
 }
@@ -35,12 +38,18 @@ impl Tripped {
         match self.0.load(Ordering::Relaxed) {
             0 => None,
             1 => Some(Cause::Large),
-            _ => Some(Cause::Slow),
+            2 => Some(Cause::Slow),
+            _ => Some(Cause::Crowded),
         }
     }
 
     fn set(&self, cause: Cause) {
-        self.0.store(if cause == Cause::Large { 1 } else { 2 }, Ordering::Relaxed);
+        let number = match cause {
+            Cause::Large => 1,
+            Cause::Slow => 2,
+            Cause::Crowded => 3,
+        };
+        self.0.store(number, Ordering::Relaxed);
     }
 
     fn note(&self, error: &(dyn Error + 'static)) {
@@ -54,31 +63,39 @@ impl Tripped {
     }
 }
 
-/// The body was not there in time.
+/// The body is not waited for, or not any longer.
 #[derive(Debug)]
-struct TooSlow;
+struct NotThere;
 
-impl fmt::Display for TooSlow {
+impl fmt::Display for NotThere {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the request's body did not arrive in time")
     }
 }
 
-impl Error for TooSlow {}
+impl Error for NotThere {}
 
-/// A request body that must be complete within a time. The time runs from the request's header. Until it is there it
+/// A request body that must be complete within a time, which runs from the request's header. While somebody waits for it, it
 /// holds a place among those that are awaited.
 pub(super) struct Timed<B> {
     body: B,
     deadline: Instant,
     sleep: Option<Pin<Box<Sleep>>>,
     tripped: Tripped,
+    awaited: Admission,
+    address: Option<IpAddr>,
     place: Option<Place>,
 }
 
 impl<B> Timed<B> {
-    pub(super) fn new(body: B, limit: Duration, tripped: Tripped, place: Place) -> Self {
-        Self { body, deadline: Instant::now() + limit, sleep: None, tripped, place: Some(place) }
+    pub(super) fn new(body: B, limit: Duration, tripped: Tripped, awaited: Admission, address: Option<IpAddr>) -> Self {
+        Self { body, deadline: Instant::now() + limit, sleep: None, tripped, awaited, address, place: None }
+    }
+
+    fn give_up(&mut self, cause: Cause) -> BoxError {
+        self.tripped.set(cause);
+        self.place = None;
+        Box::new(NotThere)
     }
 }
 
@@ -101,14 +118,16 @@ where
             }
             return Poll::Ready(frame);
         }
+        if self.place.is_none() {
+            match self.awaited.enter(self.address) {
+                Ok(place) => self.place = Some(place),
+                Err(_) => return Poll::Ready(Some(Err(self.give_up(Cause::Crowded)))),
+            }
+        }
         let deadline = self.deadline;
         let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
         match sleep.as_mut().poll(cx) {
-            Poll::Ready(()) => {
-                self.tripped.set(Cause::Slow);
-                self.place = None;
-                Poll::Ready(Some(Err(Box::new(TooSlow))))
-            }
+            Poll::Ready(()) => Poll::Ready(Some(Err(self.give_up(Cause::Slow)))),
             Poll::Pending => Poll::Pending,
         }
     }
@@ -156,26 +175,28 @@ impl HttpBody for Capped {
     }
 }
 
-/// Most bytes of an answer that are given to an HTTP/2 stream at once: what its peer does not take is kept by us.
+/// Most bytes of an answer that are given to an HTTP/2 stream at once.
 const MAX_PIECE_BYTES: usize = 16 * 1024;
 
-/// An answer's body; its request is in flight until it is written. On HTTP/2 it goes piece by piece, each when the peer has
-/// room for more, and its end by itself: so it is known of each answer whether it is taken.
+/// An answer's body; its request is in flight until it is written.
+///
+/// An HTTP/2 stream takes a piece as soon as its peer has room for a byte, keeps the rest of it, and asks for the next one. So
+/// pieces are small, and the last byte of each part goes by itself: it is taken when the peer has had all before it, and as long
+/// as it is not, the request is in flight and its time runs.
 pub(super) struct Outgoing {
     body: Body,
     busy: Busy,
     rest: Bytes,
-    has_begun: bool,
 }
 
 impl Outgoing {
     pub(super) fn new(body: Body, busy: Busy) -> Self {
-        Self { body, busy, rest: Bytes::new(), has_begun: false }
+        Self { body, busy, rest: Bytes::new() }
     }
 
     fn piece(&mut self) -> Frame<Bytes> {
-        self.has_begun = true;
-        Frame::data(self.rest.split_to(self.rest.len().min(MAX_PIECE_BYTES)))
+        let but_one = self.rest.len().saturating_sub(1).max(1);
+        Frame::data(self.rest.split_to(self.rest.len().min(but_one).min(MAX_PIECE_BYTES)))
     }
 }
 
@@ -187,7 +208,7 @@ impl HttpBody for Outgoing {
         if !self.busy.is_of_many() {
             return Pin::new(&mut self.body).poll_frame(cx);
         }
-        // The peer has room for more, so it has taken what there was before.
+        // The piece before the last one has found room.
         self.busy.moved();
         if self.rest.is_empty() {
             match Pin::new(&mut self.body).poll_frame(cx) {
@@ -203,7 +224,7 @@ impl HttpBody for Outgoing {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream() && !self.has_begun
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -150,10 +150,8 @@ impl Requests {
         let body = if body.is_end_stream() {
             Body::empty()
         } else {
-            let Ok(place) = self.edge.uploads.enter(address) else {
-                return self.shed("too many requests whose body is not there yet");
-            };
-            Body::new(Timed::new(Limited::new(body, limits.body_bytes), limits.body, tripped.clone(), place))
+            let (body, awaited) = (Limited::new(body, limits.body_bytes), self.edge.uploads.clone());
+            Body::new(Timed::new(body, limits.body, tripped.clone(), awaited, address))
         };
         let mut router = self.edge.router.clone();
         let work = router.call(Request::from_parts(parts, body));
@@ -172,6 +170,7 @@ impl Requests {
         };
         match done {
             Ok(Ok(response)) => match tripped.cause() {
+                Some(Cause::Crowded) => self.shed("too many requests whose body is not there yet"),
                 Some(Cause::Slow) => problem(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"),
                 Some(Cause::Large) if response.status() != StatusCode::PAYLOAD_TOO_LARGE => {
                     problem(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large")

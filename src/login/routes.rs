@@ -380,8 +380,8 @@ impl Login {
             }
             Err(error) => Err(Error::of_answer(error)),
         };
-        if outcome.is_err() {
-            // One answer for one ticket, also for a bad one.
+        if outcome.as_ref().is_err_and(|error| !matches!(error, Error::Busy { .. })) {
+            // One answer for one ticket, also for a bad one. Where nothing was looked at, it may come again.
             match self.tickets.redeem(&held).await {
                 Ok(_) | Err(ticket::Error::Absent | ticket::Error::Foreign) => {}
                 Err(error @ ticket::Error::Store(_)) => return Err(error.into()),

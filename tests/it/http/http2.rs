@@ -133,22 +133,27 @@ async fn answers_that_nobody_takes_are_not_kept_for_who_answers_pings() {
         let limits = &mut settings.limits;
         (limits.request, limits.idle, limits.ping) = (SHORT, SHORT, SHORT / 10);
     });
-    let mut stream = bench.open().await;
-    // No stream may send anything.
-    let window = frame(SETTINGS, 0, 0, &[0, INITIAL_WINDOW_SIZE, 0, 0, 0, 0]);
-    stream.write_all(&[window, frame(HEADERS, 0x5, 1, &GET)].concat()).await.unwrap();
-    let mut asked = 0;
-    let play = async {
-        while let Some((kind, _, payload)) = read_frame(&mut stream).await {
-            if kind == PING {
-                asked += 1;
-                // It may be gone by now.
-                stream.write_all(&frame(PING, 0x1, 0, &payload)).await.ok();
+    // No stream may send anything, or a byte of four.
+    for window in [0, 1] {
+        let mut stream = bench.open().await;
+        let settings = frame(SETTINGS, 0, 0, &[0, INITIAL_WINDOW_SIZE, 0, 0, 0, window]);
+        stream.write_all(&[settings, frame(HEADERS, 0x5, 1, &GET)].concat()).await.unwrap();
+        let mut asked = 0;
+        let play = async {
+            while let Some((kind, _, payload)) = read_frame(&mut stream).await {
+                if kind == PING {
+                    asked += 1;
+                    // It may be gone by now. Another request begins and is given up, so that there is always something new.
+                    let id = 2 * asked + 1;
+                    let other =
+                        [frame(HEADERS, 0x5, id, &GET), frame(RST_STREAM, 0, id, &8_u32.to_be_bytes())].concat();
+                    stream.write_all(&[frame(PING, 0x1, 0, &payload), other].concat()).await.ok();
+                }
             }
-        }
-    };
-    tokio::time::timeout(PATIENCE, play).await.expect("the connection is still there");
-    assert!(asked > 0, "it was alive all the time");
+        };
+        tokio::time::timeout(PATIENCE, play).await.expect("the connection is still there");
+        assert!(asked > 0, "it was alive all the time");
+    }
 }
 
 #[tokio::test]
