@@ -23,6 +23,9 @@ use crate::store::{self, Range, Retryable};
 pub(super) const MAX_LISTED: usize = 20;
 /// Most users whose rule grants one change of a group re-evaluates.
 const MAX_REEVALUATED: usize = 50_000;
+/// Most members who leave in one commit where a group is emptied or deleted: each is some entries of it, more where roles
+/// go along. A larger group takes several commits.
+const LEAVES_PER_COMMIT: usize = 5_000;
 
 /// A group as it should be.
 #[derive(Clone, Debug, PartialEq)]
@@ -221,7 +224,8 @@ impl Directory {
     }
 
     /// Changes a group: `edit` gets it as it stands and a draft to leave as it should be; it may run more than once.
-    /// Costs what the members that it names cost, unless it replaces them all.
+    /// Costs what the members that it names cost, unless it replaces them all. Where it does nothing but empty a group of more
+    /// than 5,000 members, they leave in several commits, each with an event; when one fails, those before it stay.
     ///
     /// # Errors
     /// `NotFound`, `Revision`, `Conflict`, `Owned`, `Invalid`, `Store`, and what `edit` returns.
@@ -236,14 +240,62 @@ impl Directory {
         E: From<Error> + Retryable,
     {
         let edit = &edit;
-        self.ledger
-            .retry(|mut change| async move {
-                let before = self.group_in(&mut change, id, permit, revision).await?;
-                let mut draft = draft_of(&before, self.authority(permit).owner());
-                edit(&before, &mut draft)?;
-                Ok(self.apply_group(change, permit, before, draft).await?)
-            })
-            .await
+        let mut revision = revision;
+        loop {
+            let progress: Progress = self
+                .ledger
+                .retry(|mut change| async move {
+                    let before = self.group_in(&mut change, id, permit, revision).await?;
+                    let untouched = draft_of(&before, self.authority(permit).owner());
+                    let mut draft = untouched.clone();
+                    edit(&before, &mut draft)?;
+                    let members = std::mem::take(&mut draft.members);
+                    let is_own = before.owner.as_ref() == self.authority(permit).owner();
+                    let is_emptied = members.empties() && is_own && draft == untouched && before.rule.is_none();
+                    let leaves = if is_emptied { self.leaves(id).await? } else { None };
+                    draft.members = members;
+                    Ok::<Progress, E>(match leaves {
+                        Some(leaves) => Progress::Thinned(self.thin_out(change, permit, before, leaves).await?),
+                        None => Progress::Done(self.apply_group(change, permit, before, draft).await?.into()),
+                    })
+                })
+                .await?;
+            match progress {
+                Progress::Done(group) => return Ok(*group),
+                // Whoever named a version named the one before our own commits.
+                Progress::Thinned(current) => revision = revision.map(|_| current),
+            }
+        }
+    }
+
+    /// Those who leave a group in a commit of their own before the last; none of a group that is small enough for one.
+    async fn leaves(&self, group: GroupId) -> Result<Option<Vec<Member>>, Error> {
+        if usize::try_from(self.count_members(group).await?).is_ok_and(|count| count <= LEAVES_PER_COMMIT) {
+            return Ok(None);
+        }
+        let leaves = self.member_rows(group, None, LEAVES_PER_COMMIT, &|member, _| Ok(member)).await?;
+        Ok((leaves.len() == LEAVES_PER_COMMIT).then_some(leaves))
+    }
+
+    /// Takes these out of a group in a commit of its own, and tells the group's revision after it.
+    async fn thin_out(
+        &self,
+        mut change: Change,
+        permit: &Permit,
+        before: Group,
+        leaves: Vec<Member>,
+    ) -> Result<u64, Error> {
+        permit.demand_weighed()?;
+        let mut members = MemberChange::default();
+        leaves.into_iter().for_each(|member| members.remove(member));
+        let moved = self.stage_members(&mut change, permit, &before, &members).await?;
+        let (changed, revision) = (self.clock.now(), before.revision.saturating_add(1));
+        let after = Group { changed, revision, ..before };
+        change.put(&GROUPS, self.organisation, &after.id, &after)?;
+        self.reevaluate(&mut change, permit, &after, None, &moved).await?;
+        let event = permit.event(changed, EventKind::MembershipChanged).on("group", after.id, &after.name);
+        change.commit(moved.describe(event)).await?;
+        Ok(revision)
     }
 
     async fn apply_group(
@@ -328,16 +380,23 @@ impl Directory {
         Ok((after, Some(event)))
     }
 
-    /// Deletes a group and its membership rows.
+    /// Deletes a group and its membership rows. Of more than 5,000 members all but the last leave in commits before, each
+    /// with an event; the brake counts the removal with the first of them, so that it is before anything else.
     ///
     /// # Errors
     /// `NotFound`, `Revision`, `Owned`, `Store`.
     pub async fn delete_group(&self, permit: &Permit, id: GroupId, revision: Option<u64>) -> Result<(), Error> {
         permit.demand_weighed()?;
+        let (mut revision, mut is_counted) = (revision, false);
+        while let Some(current) = self.thin_out_deleted(permit, id, revision, is_counted).await? {
+            (revision, is_counted) = (revision.map(|_| current), true);
+        }
         self.ledger
             .retry(|mut change| async move {
                 let before = self.group_in(&mut change, id, permit, revision).await?;
-                self.stage_removal(&mut change, permit, Removal::Deleted(Kind::Groups)).await?;
+                if !is_counted {
+                    self.stage_removal(&mut change, permit, Removal::Deleted(Kind::Groups)).await?;
+                }
                 if before.rule.is_some() {
                     // Whom the rule brings in meanwhile is counted here.
                     change.hold(&MEMBER_COUNTS, self.organisation, &id).await?;
@@ -347,7 +406,7 @@ impl Directory {
                 everybody.clear();
                 let moved = self.stage_members(&mut change, permit, &before, &everybody).await?;
                 for (parent, _) in self.groups_of(Member::Group(id)).await? {
-                    self.stage_leave(&mut change, parent, Member::Group(id)).await?;
+                    self.stage_leave_noted(&mut change, parent, Member::Group(id)).await?;
                 }
                 self.unindex_group(&mut change, &before);
                 self.stage_unique(&mut change, "Group", id, Some(&before.attributes), None).await?;
@@ -362,6 +421,31 @@ impl Directory {
                 let event = taken_over(event, before.owner.as_ref(), self.authority(permit).owner(), true);
                 change.commit(moved.describe(event)).await?;
                 Ok(())
+            })
+            .await
+    }
+
+    /// Takes some out of a group that is to be deleted, and tells its revision after it; none of a group that is small
+    /// enough to be deleted in one commit.
+    async fn thin_out_deleted(
+        &self,
+        permit: &Permit,
+        id: GroupId,
+        revision: Option<u64>,
+        is_counted: bool,
+    ) -> Result<Option<u64>, Error> {
+        self.ledger
+            .retry(|mut change| async move {
+                let Some(leaves) = self.leaves(id).await? else { return Ok(None) };
+                let before = self.group_in(&mut change, id, permit, revision).await?;
+                // Whom a rule brings in would come back.
+                if before.rule.is_some() {
+                    return Ok(None);
+                }
+                if !is_counted {
+                    self.stage_removal(&mut change, permit, Removal::Deleted(Kind::Groups)).await?;
+                }
+                self.thin_out(change, permit, before, leaves).await.map(Some)
             })
             .await
     }
@@ -544,6 +628,13 @@ impl Directory {
         let owners = above.into_iter().filter_map(|group| group.owner).chain(former.cloned());
         Ok(owners.filter(|owner| self.rules.any_for(owner)).collect())
     }
+}
+
+/// How far a change of a group came.
+enum Progress {
+    Done(Box<Group>),
+    /// Some have left; the group has this revision.
+    Thinned(u64),
 }
 
 /// Who moved.

@@ -138,6 +138,17 @@ impl MemberChange {
         self.wanted.clear();
     }
 
+    /// Whether a member is in after it, where that follows from it alone.
+    pub fn settles(&self, member: Member) -> Option<bool> {
+        let wish = self.wanted.get(&member).map(|wish| matches!(wish, Wish::In { .. }));
+        wish.or_else(|| self.replaces_all.then_some(false))
+    }
+
+    /// Whether it only takes everybody out.
+    pub(super) fn empties(&self) -> bool {
+        self.replaces_all && !self.wanted.values().any(|wish| matches!(wish, Wish::In { .. }))
+    }
+
     /// Whether it does nothing.
     pub fn is_empty(&self) -> bool {
         !self.replaces_all && self.wanted.is_empty()
@@ -183,7 +194,7 @@ impl Directory {
         self.member_rows(group, after, limit.min(MAX_PAGE), &read).await
     }
 
-    async fn member_rows<T>(
+    pub(super) async fn member_rows<T>(
         &self,
         group: GroupId,
         after: Option<Member>,
@@ -244,6 +255,15 @@ impl Directory {
     /// `Store`.
     pub async fn count_members(&self, group: GroupId) -> Result<u64, Error> {
         let count = store::counter(self.store(), &MEMBER_COUNTS.key(self.organisation, &group)).await?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    /// How many groups a member is directly in; kept, not counted.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn count_groups_of(&self, member: Member) -> Result<u64, Error> {
+        let count = store::counter(self.store(), &MEMBER_OF_COUNTS.key(self.organisation, &member)).await?;
         Ok(u64::try_from(count).unwrap_or(0))
     }
 
@@ -498,6 +518,24 @@ impl Directory {
         change.add(&MEMBER_OF_COUNTS, self.organisation, &member, -1);
         self.touch(change, member).await?;
         Ok(true)
+    }
+
+    /// The same for a group that is not written otherwise: its version changes with its members, except those of a rule.
+    pub(super) async fn stage_leave_noted(
+        &self,
+        change: &mut Change,
+        group: GroupId,
+        member: Member,
+    ) -> Result<(), Error> {
+        if !self.stage_leave(change, group, member).await? {
+            return Ok(());
+        }
+        if let Some(group) = change.find(&GROUPS, self.organisation, &group).await?.filter(|group| group.rule.is_none())
+        {
+            let (changed, revision) = (self.clock.now(), group.revision.saturating_add(1));
+            change.put(&GROUPS, self.organisation, &group.id, &Group { changed, revision, ..group })?;
+        }
+        Ok(())
     }
 
     /// Writes the record of a nested group as it is: its members' roles follow from where it is, so that a change of its

@@ -389,12 +389,13 @@ impl Directory {
                 if !is_own && !authority.takes_over(before.owner.as_ref()) {
                     return Err(Error::Owned { owner: before.owner });
                 }
+                self.check_realm(&authority, &before)?;
                 self.stage_removal(&mut change, permit, Removal::Deleted(Kind::Users)).await?;
                 self.take_turn(&mut change, id, [before.owner.as_ref(), None]).await?;
                 // Nobody puts the account into a group that it is not taken out of here.
                 change.hold(&MEMBER_OF_COUNTS, self.organisation, &Member::User(id)).await?;
                 for (group, _) in self.groups_of(Member::User(id)).await? {
-                    self.stage_leave(&mut change, group, Member::User(id)).await?;
+                    self.stage_leave_noted(&mut change, group, Member::User(id)).await?;
                 }
                 self.unindex(&mut change, &before)?;
                 self.stage_unique(&mut change, "User", id, Some(&before.attributes), None).await?;

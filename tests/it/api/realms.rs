@@ -74,6 +74,11 @@ async fn a_source_of_one_realm_reaches_no_account_of_the_other() {
             .await;
         assert!(changed.unwrap_err().to_string().contains(expected), "{}", user.user_name);
     }
+    for (permit, user, expected) in [(&shop, &ada, "staff"), (&hr, &made, "member")] {
+        let deleted = directory.delete_user(permit, user.id, None).await;
+        assert!(deleted.unwrap_err().to_string().contains(expected), "{}", user.user_name);
+        assert!(directory.find_user(user.id).await.unwrap().is_some());
+    }
     // What its own source says goes on.
     let renamed = directory
         .change_user::<cleargate::directory::Error>(&shop, made.id, None, |_, draft| {
