@@ -11,6 +11,8 @@ mod refusals;
 mod rotate;
 mod text;
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use minicbor::bytes::ByteArray;
@@ -23,7 +25,7 @@ pub use rotate::{MAX_OVERLAP, Rotated};
 use crate::access::Permit;
 use crate::audit::{Change, Event, EventKind, Housekeeping, Ledger, Outcome};
 use crate::clock::{Clock, Timestamp};
-use crate::model::{Actor, Circumstance, OrganisationId, TokenId, TokenKind};
+use crate::model::{Actor, Circumstance, OrganisationId, SourceId, TokenId, TokenKind};
 use crate::secret::{IdSource, MacKey, Secret};
 use crate::store::{self, Range, Retryable, Table};
 
@@ -88,6 +90,16 @@ pub enum Refused {
     /// The store cannot answer; the request may be sent again later.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// It is for a connection that is not configured any more.
+    #[error("the token `{name}` is for the connection `{connection}`, which is not configured")]
+    Unconfigured {
+        /// Its public id.
+        id: TokenId,
+        /// Its name.
+        name: String,
+        /// The connection.
+        connection: SourceId,
+    },
     /// Well formed, but nobody has it: revoked or made up.
     #[error("the token is not known")]
     Unknown,
@@ -124,6 +136,8 @@ pub struct Tokens {
     ids: IdSource,
     clock: Clock,
     organisation: OrganisationId,
+    /// The connections whose tokens are good; all where nothing is said.
+    connections: Option<Arc<BTreeSet<SourceId>>>,
 }
 
 impl Tokens {
@@ -131,7 +145,25 @@ impl Tokens {
     pub fn new(ledger: Ledger, master: &MacKey, ids: IdSource, clock: Clock) -> Self {
         let access_key = ledger.life().key(master).derive("token");
         let (key, organisation) = (master.derive("token"), OrganisationId::DEFAULT);
-        Self { ledger, key, access_key, ids, clock, organisation }
+        Self { ledger, key, access_key, ids, clock, organisation, connections: None }
+    }
+
+    /// The same where tokens and clients of other connections than these are refused.
+    #[must_use]
+    pub fn serving(self, connections: impl IntoIterator<Item = SourceId>) -> Self {
+        Self { connections: Some(Arc::new(connections.into_iter().collect())), ..self }
+    }
+
+    fn check_connection(&self, record: &Record) -> Result<(), Refused> {
+        let (Some(known), TokenKind::Scim(connection) | TokenKind::Client(connection)) =
+            (&self.connections, &record.kind)
+        else {
+            return Ok(());
+        };
+        if known.contains(connection) {
+            return Ok(());
+        }
+        Err(Refused::Unconfigured { id: record.id, name: record.name.clone(), connection: connection.clone() })
     }
 
     /// Makes a token. Its text is told this once.
@@ -192,6 +224,7 @@ impl Tokens {
         if record.expires.is_some_and(|expires| expires <= now) {
             return Err(Refused::Expired { id: record.id, name: record.name });
         }
+        self.check_connection(&record)?;
         // A secret that a log or a proxy has seen as a bearer token must not be one.
         let actor = actor(record.id, record.kind.clone()).ok_or(Refused::Unknown)?;
         if self.is_use_due(&record, now) {
@@ -215,7 +248,7 @@ impl Tokens {
             .detail("reason", refused);
         event.request_id = circumstance.request_id.clone();
         match refused {
-            Refused::Expired { id, name } => Some(event.on("token", id, name)),
+            Refused::Expired { id, name } | Refused::Unconfigured { id, name, .. } => Some(event.on("token", id, name)),
             _ => Some(event),
         }
     }

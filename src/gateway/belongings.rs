@@ -45,7 +45,8 @@ impl Belongings {
             .telling(foundation.metrics.clone());
         let policy = policies::password(&config.password)?;
         let lockout = policies::lockout(&config.lockout);
-        let tokens = Tokens::new(ledger.clone(), master, ids.clone(), clock.clone());
+        let tokens = Tokens::new(ledger.clone(), master, ids.clone(), clock.clone())
+            .serving(config.scim.iter().map(|scim| scim.id.clone()));
         let factors = Factors::new(ledger.clone(), master, clock.clone(), ids.clone(), organisation);
         Ok(Self {
             credentials: Credentials::new(ledger.clone(), clock.clone(), ids.clone(), organisation, hasher, policy)

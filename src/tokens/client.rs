@@ -62,6 +62,7 @@ impl Tokens {
             if record.expires.is_some_and(|expires| expires <= now) {
                 return Err(Refused::Expired { id: record.id, name: record.name });
             }
+            self.check_connection(&record)?;
             let full = now.plus(ACCESS_FOR);
             let expires = record.expires.map_or(full, |expires| expires.min(full));
             let token = text::render(text::ACCESS, &self.ids.token());
@@ -87,6 +88,7 @@ impl Tokens {
         if access.expires <= now || record.expires.is_some_and(|expires| expires <= now) {
             return Err(Refused::Expired { id: record.id, name: record.name });
         }
+        self.check_connection(&record)?;
         if self.is_use_due(&record, now) {
             self.note_use(&client, now).await;
         }

@@ -107,3 +107,26 @@ async fn a_connection_has_one_allowance_for_all_its_tokens_and_may_have_its_own(
     }
     entra.get("/Users").await.expect_error(429, None);
 }
+
+#[tokio::test]
+async fn a_connection_that_is_not_configured_any_more_is_refused() {
+    let mut ground = Ground::new();
+    let permit = ground.access.task_permit("test", None);
+    let kind = TokenKind::Client("okta-old".parse().unwrap());
+    let (secret, client) = ground.tokens.create(&permit, "client", kind, None).await.unwrap();
+    let access = ground.tokens.issue(&client.id.to_string(), &secret).await.unwrap().token;
+    let tokens = [ground.token("okta-old").await, access.expose().to_owned()];
+    ground.tokens = ground.tokens.clone().serving(["okta".parse().unwrap()]);
+    let okta = ground.client("okta").await;
+    okta.get("/Users").await.expect(200);
+    for token in tokens {
+        ground.wait();
+        let old = Client { router: ground.router("https://id.example/"), token: Some(token), ..okta.clone() };
+        old.get("/Users").await.expect_error(401, None);
+        old.post("/Users", &json!({"schemas": [USER], "userName": "ada"})).await.expect_error(401, None);
+        let event = ground.events().await.into_iter().rev().find(|event| event.kind.name() == "token.refuse").unwrap();
+        assert!(event.target.starts_with("token:"), "{event:?}");
+        assert!(event.details.iter().any(|(_, text)| text.contains("okta-old")), "{event:?}");
+    }
+    assert!(ground.tokens.issue(&client.id.to_string(), &secret).await.is_err());
+}
