@@ -7,8 +7,9 @@
 //! belongs, a plain value where an object with `value` belongs.
 
 mod change;
-mod size;
+pub(super) mod size;
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use base64::Engine as _;
@@ -192,13 +193,9 @@ fn is_base64(text: &str) -> bool {
 /// # Errors
 /// `InvalidValue`.
 pub fn finish_list(attribute: &Attribute, list: Vec<Value>) -> Result<Option<Value>, Error> {
-    let mut seen = HashSet::new();
-    let mut out: Vec<Value> = Vec::with_capacity(list.len());
-    for value in list {
-        if identity(&value).is_none_or(|identity| seen.insert(identity)) {
-            out.push(value);
-        }
-    }
+    let is_first = firsts(&list);
+    let out: Vec<Value> =
+        list.into_iter().zip(is_first).filter_map(|(value, is_first)| is_first.then_some(value)).collect();
     if out.iter().filter(|value| is_primary(value)).count() > 1 {
         return Err(Error::InvalidValue(format!("`{}` must have at most one primary value", attribute.name)));
     }
@@ -208,17 +205,23 @@ pub fn finish_list(attribute: &Attribute, list: Vec<Value>) -> Result<Option<Val
     Ok((!out.is_empty()).then_some(Value::Array(out)))
 }
 
+/// Of each value whether none before it is the same.
+fn firsts(list: &[Value]) -> Vec<bool> {
+    let mut seen = HashSet::new();
+    list.iter().map(|value| identity(value).is_none_or(|identity| seen.insert(identity))).collect()
+}
+
 /// Whether a value of a list is marked as the preferred one.
 pub fn is_primary(value: &Value) -> bool {
     value.get("primary") == Some(&Value::Bool(true))
 }
 
 /// What makes two values of a list the same: type and value (RFC 7643 section 2.4).
-pub fn identity(value: &Value) -> Option<(String, String)> {
+pub fn identity(value: &Value) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
     let text = |name: &str| match value.get(name) {
-        None | Some(Value::Null) => String::new(),
-        Some(Value::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
+        None | Some(Value::Null) => Cow::Borrowed(""),
+        Some(Value::String(text)) => Cow::Borrowed(text.as_str()),
+        Some(other) => Cow::Owned(other.to_string()),
     };
     value.get("value").map(|_| (text("type"), text("value")))
 }

@@ -98,8 +98,10 @@ pub enum Error {
     /// More would have to be read than one request may cost.
     #[error("too many resources would have to be read; narrow the filter by userName, externalId, emails or id")]
     TooMany,
-    /// The groups of one answer would show more members than it may.
-    #[error("too many members would be shown; ask with excludedAttributes=members, or for fewer groups by count")]
+    /// The groups of one answer would show more members, or its users more groups, than it may.
+    #[error(
+        "too many memberships would be shown; ask with excludedAttributes=members or groups, or for fewer resources by count"
+    )]
     TooManyMembers,
     /// Too many requests.
     #[error(transparent)]
@@ -195,6 +197,12 @@ fn directory_answer(error: &directory::Error) -> Answer {
         directory::Error::Revision { .. } => {
             answer(StatusCode::PRECONDITION_FAILED, None, Error::Precondition.to_string())
         }
+        // Not the resource is too large, but what one commit would have to change for it.
+        directory::Error::Store(store::Error::TooLarge { what, .. }) if what.starts_with("a batch") => {
+            let detail = "the request changes too many memberships, and roles that follow from them, at once; send it as \
+                          several requests of at most 5,000 members each";
+            answer(StatusCode::BAD_REQUEST, Some("tooMany"), detail.to_owned())
+        }
         directory::Error::Store(store::Error::TooLarge { .. }) => {
             answer(StatusCode::PAYLOAD_TOO_LARGE, None, "the resource is too large to be kept".to_owned())
         }
@@ -236,14 +244,18 @@ impl IntoResponse for Error {
             Self::Directory(directory::Error::Paused { .. }) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(PAUSED_RETRY_S));
             }
-            Self::Unavailable => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from(5));
-            }
             Self::Method { allowed } => {
                 headers.insert(header::ALLOW, HeaderValue::from_static(allowed));
+            }
+            // Without it some clients wait for minutes.
+            _ if status == StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(5));
             }
             _ => {}
         }
         response
     }
 }
+
+#[cfg(test)]
+mod tests;

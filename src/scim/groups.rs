@@ -20,6 +20,9 @@ use crate::model::{Group, GroupId, Kept, UserId};
 /// a large group does not list the whole group.
 const MAX_SHOWN_MEMBERS: u64 = 100;
 
+/// Up to this many members leave a group when its members are replaced by some of whom none exists.
+const MAX_EMPTIED_BY_STRANGERS: u64 = 10;
+
 /// Most members that one request's value filters look at, each counted once for each filter.
 const MAX_EXAMINED: usize = 500_000;
 
@@ -112,7 +115,9 @@ impl Scim {
     /// told to deprovision would otherwise never get its other changes through.
     async fn member_change(&self, group: Option<GroupId>, steps: &[MemberStep]) -> Result<MemberChange, Error> {
         let named = steps.iter().flat_map(|step| match step {
-            MemberStep::Add(members) | MemberStep::Replace(members) => members.as_slice(),
+            MemberStep::Add(members) | MemberStep::Replace(members) | MemberStep::Swap { added: members, .. } => {
+                members.as_slice()
+            }
             MemberStep::Clear | MemberStep::Remove(_) | MemberStep::RemoveWhere(_) => &[],
         });
         let known = self.existing_members(named.map(|member| &member.id)).await?;
@@ -123,6 +128,7 @@ impl Scim {
             match step {
                 MemberStep::Add(members) | MemberStep::Replace(members) => {
                     if matches!(step, MemberStep::Replace(_)) {
+                        self.check_replaced(group, members, &known).await?;
                         change.clear();
                     }
                     for named in members {
@@ -134,6 +140,23 @@ impl Scim {
                 MemberStep::Clear => change.clear(),
                 MemberStep::Remove(ids) => {
                     ids.iter().flat_map(|id| possible_members(id)).for_each(|member| change.remove(member));
+                }
+                MemberStep::Swap { gone, added: members, creates } => {
+                    let mut selected = Vec::new();
+                    for member in gone.iter().flat_map(|id| possible_members(id)) {
+                        if self.is_member(group, &change, member).await? {
+                            selected.push(member);
+                        }
+                    }
+                    if selected.is_empty() && !creates {
+                        return Err(Error::NoTarget(format!("the group has no member {}", gone.join(" or "))));
+                    }
+                    selected.into_iter().for_each(|member| change.remove(member));
+                    for named in members {
+                        let Some(member) = known.get(named.id.as_str()) else { continue };
+                        change.add_shown(*member, named.display.clone());
+                        added.push((*member, named.display.clone()));
+                    }
                 }
                 MemberStep::RemoveWhere(filter) => {
                     let stored = match (&mut stored, group) {
@@ -152,6 +175,33 @@ impl Scim {
             }
         }
         Ok(change)
+    }
+
+    /// Refuses to empty a group by naming nobody who exists: the ids are of somewhere else.
+    async fn check_replaced(
+        &self,
+        group: Option<GroupId>,
+        named: &[NamedMember],
+        known: &HashMap<String, Member>,
+    ) -> Result<(), Error> {
+        let (Some(group), false) = (group, named.is_empty()) else { return Ok(()) };
+        if named.iter().any(|member| known.contains_key(member.id.as_str()))
+            || self.directory.count_members(group).await? <= MAX_EMPTIED_BY_STRANGERS
+        {
+            return Ok(());
+        }
+        let reason =
+            "none of the `members` exists, and all who are in the group would leave; send an empty list to empty it";
+        Err(Error::InvalidValue(reason.to_owned()))
+    }
+
+    /// Whether a member is in the group after what the steps before come to.
+    async fn is_member(&self, group: Option<GroupId>, change: &MemberChange, member: Member) -> Result<bool, Error> {
+        Ok(match (change.settles(member), group) {
+            (Some(is_in), _) => is_in,
+            (None, Some(group)) => self.directory.find_membership(group, member).await?.is_some(),
+            (None, None) => false,
+        })
     }
 
     fn is_selected(&self, member: &group::Shown, filter: &Filter) -> bool {

@@ -8,7 +8,7 @@ mod selection;
 
 use super::cursor::{Binding, Position};
 use super::query::{self, Query};
-use super::read::{Record, Rows};
+use super::read::{MAX_SHOWN_GROUPS, Record, Rows};
 use super::render::{Around, comma};
 use super::resource::{Kind, Needed};
 use super::schema::Shape;
@@ -24,6 +24,10 @@ const BATCH: usize = 1000;
 const MAX_READ: usize = 50_000;
 /// Most members that the groups of one answer show together.
 const MAX_SHOWN_MEMBERS: u64 = 50_000;
+/// Most memberships that one request may look at to filter and sort.
+const MAX_ROWS: u64 = 250_000;
+/// Memberships that are looked at before others have their turn.
+const ROWS_AT_A_TIME: u64 = 5_000;
 
 impl Scim {
     /// `GET /{endpoint}`, `POST /{endpoint}/.search` and, over all kinds, `POST /.search`.
@@ -53,7 +57,7 @@ impl Scim {
             query::Page::Index(start) => Some(*start),
         };
         let around = Around { total: page.total, start, shown: page.records.len(), next: next.as_deref() };
-        let (mut out, mut members_shown) = (around.begin(), 0_u64);
+        let (mut out, mut members_shown, mut groups_shown) = (around.begin(), 0_u64, 0_usize);
         // A page has its resources kind by kind unless it is sorted.
         for records in page.records.chunk_by(|a, b| a.kind() == b.kind()) {
             let Some(kind) = records.first().map(Record::kind) else { continue };
@@ -64,6 +68,10 @@ impl Scim {
                 return Err(Error::TooManyMembers);
             }
             let related = self.related(records, &rows).await?;
+            groups_shown = related.iter().fold(groups_shown, |sum, related| sum.saturating_add(related.groups().len()));
+            if groups_shown > MAX_SHOWN_GROUPS {
+                return Err(Error::TooManyMembers);
+            }
             let renderer = self.renderer(source, kind, &projection);
             for (record, related) in records.iter().zip(&related) {
                 comma(&mut out);
@@ -197,6 +205,15 @@ impl Scim {
                     matches.offer(Mark { key: None, place }, record);
                 }
             } else {
+                if matches!(needs.rows, Rows::All) {
+                    let rows = self.count_rows(&record).await?;
+                    if !matches.charge_rows(rows)? {
+                        break;
+                    }
+                    if matches.is_turn_over() {
+                        tokio::task::yield_now().await;
+                    }
+                }
                 let picture = self.picture(source, &record, &needs.rows, &needs.attributes).await?;
                 if query.filter.as_ref().is_none_or(|filter| filter.matches(&picture, &needs.shape)) {
                     let key = query.sort.as_ref().and_then(|sort| sort.key(&needs.shape, &picture));
@@ -370,6 +387,9 @@ struct Matches {
     /// Whether the total is counted by this request.
     counts: bool,
     read: usize,
+    /// Memberships that were looked at, and those of them since others had their turn.
+    rows: u64,
+    rows_at_once: u64,
     passed: Option<Place>,
     /// Whether nothing more has to be read.
     is_done: bool,
@@ -399,6 +419,8 @@ impl Matches {
             // The pages that follow the first are told what it counted.
             counts: !(in_order && matches!(begin, Begin::Resume(_))),
             read: 0,
+            rows: 0,
+            rows_at_once: 0,
             passed: None,
             is_done: false,
             is_cut: false,
@@ -416,10 +438,29 @@ impl Matches {
     /// Counts what is read.
     fn charge(&mut self, records: usize) -> Result<(), Error> {
         self.read = self.read.saturating_add(records);
-        if self.read <= MAX_READ {
-            return Ok(());
+        if self.read <= MAX_READ { Ok(()) } else { self.cut() }
+    }
+
+    /// Counts the memberships of one record before they are looked at, and tells whether this request may.
+    fn charge_rows(&mut self, rows: u64) -> Result<bool, Error> {
+        self.rows = self.rows.saturating_add(rows);
+        self.rows_at_once = self.rows_at_once.saturating_add(rows);
+        if self.rows <= MAX_ROWS {
+            return Ok(true);
         }
-        // A walk by cursors goes on with the next request; everything else needs to see all of it.
+        self.cut().map(|()| false)
+    }
+
+    fn is_turn_over(&mut self) -> bool {
+        let is_over = self.rows_at_once >= ROWS_AT_A_TIME;
+        if is_over {
+            self.rows_at_once = 0;
+        }
+        is_over
+    }
+
+    /// Ends a walk by cursors where it stands, for it goes on with the next request; everything else needs to see all of it.
+    fn cut(&mut self) -> Result<(), Error> {
         if self.by_cursor && self.in_order && self.passed.is_some() {
             self.is_cut = true;
             self.is_done = true;
@@ -457,3 +498,6 @@ impl Matches {
         Found { marks, total, next: after.map(|after| Position { after, total }) }
     }
 }
+
+#[cfg(test)]
+mod tests;

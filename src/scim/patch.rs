@@ -34,6 +34,9 @@ pub const MAX_STEPS: usize = 10_000;
 /// Most steps of one request that look for values by a filter; members that are named by their ids apart.
 pub const MAX_SELECTIONS: usize = 100;
 
+/// Most steps of one request over lists, each of which looks at every value of its list; members of groups apart.
+pub const MAX_LIST_STEPS: usize = 1_000;
+
 /// What an operation does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
@@ -69,9 +72,18 @@ pub struct Step<'a> {
 impl Step<'_> {
     /// Whether it goes through a list to find what its filter selects.
     fn searches(&self) -> bool {
-        let is_named =
-            || self.attribute.name == "members" && self.filter.as_ref().is_some_and(|f| selected(f).is_some());
+        let is_named = || self.is_about_members() && self.filter.as_ref().is_some_and(|f| selected(f).is_some());
         self.filter.is_some() && !is_named()
+    }
+
+    /// Whether it goes through the values of a list, which members of a group are not.
+    fn walks(&self) -> bool {
+        self.attribute.multi_valued && !self.is_about_members()
+    }
+
+    /// Whether it is about a group's members, not about an extension's attribute of that name.
+    fn is_about_members(&self) -> bool {
+        self.extension.is_none() && self.attribute.name == "members"
     }
 }
 
@@ -103,6 +115,10 @@ pub fn parse<'a>(shape: &Shape<'a>, body: &Map<String, Value>) -> Result<Vec<Ste
     }
     if steps.iter().filter(|step| step.searches()).count() > MAX_SELECTIONS {
         let reason = format!("a request may select values by a filter at most {MAX_SELECTIONS} times");
+        return Err(Error::InvalidSyntax(reason));
+    }
+    if steps.iter().filter(|step| step.walks()).count() > MAX_LIST_STEPS {
+        let reason = format!("a request may change lists at most {MAX_LIST_STEPS} times; send the rest in another one");
         return Err(Error::InvalidSyntax(reason));
     }
     Ok(steps)
@@ -183,8 +199,14 @@ fn read_path<'a>(
     value: Option<&Value>,
     steps: &mut Vec<Step<'a>>,
 ) -> Result<(), Error> {
-    let unknown = || Error::InvalidPath(format!("`{path}` is no attribute of this resource type"));
-    let found = target(manner.shape, path).ok_or_else(unknown)?;
+    let Some(found) = target(manner.shape, path) else {
+        // Entra ID sends each attribute of its mapping by a path: one that is not known here, as in a whole resource, must not
+        // refuse the rest.
+        return match manner.dialect {
+            Dialect::Entra => Ok(()),
+            Dialect::Standard => Err(Error::InvalidPath(format!("`{path}` is no attribute of this resource type"))),
+        };
+    };
     let is_read_only = found.is_read_only();
     let (extension, attribute, sub) = match found {
         Target::Extension(schema) => return read_extension(manner, schema, value, steps),

@@ -195,7 +195,7 @@ pub fn check_filter(shapes: &[Shape<'_>], filter: &Filter) -> Result<(), Error> 
             return Err(Error::InvalidFilter(format!("`{path}` is no attribute that can be searched")));
         };
         let leaf = sub.unwrap_or(attribute);
-        if leaf.returned == super::schema::Returned::Never {
+        if leaf.returned == super::schema::Returned::Never || shapes.iter().any(|shape| shape.hides(path)) {
             return Err(Error::InvalidFilter(format!("`{path}` cannot be searched")));
         }
         let Some((operator, value)) = comparison else { return Ok(()) };

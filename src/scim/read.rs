@@ -12,6 +12,9 @@ use crate::directory::Member;
 use crate::filter::{Filter, Operator};
 use crate::model::{Group, GroupId, Kept, Object, ObjectId, SourceId, User, UserId};
 
+/// Most groups that the users of one answer show together.
+pub(super) const MAX_SHOWN_GROUPS: usize = 100_000;
+
 /// A record of any kind.
 #[derive(Clone, Debug)]
 pub(super) enum Record {
@@ -179,11 +182,16 @@ impl Scim {
             return Ok(related);
         }
         let (mut ids, mut all) = (Vec::with_capacity(records.len()), BTreeSet::new());
+        let mut read = 0_usize;
         for record in records {
             let of = match record {
                 Record::Group(_) | Record::Object(..) => Vec::new(),
                 Record::Kept(User { id, .. }) | Record::User(User { id, .. }) => self.group_ids(*id, rows).await?,
             };
+            read = read.saturating_add(of.len());
+            if read > MAX_SHOWN_GROUPS {
+                return Err(Error::TooManyMembers);
+            }
             all.extend(of.iter().copied());
             ids.push(of);
         }
@@ -200,6 +208,17 @@ impl Scim {
             });
         }
         Ok(related)
+    }
+
+    /// How many memberships a record has; kept, not counted.
+    pub(super) async fn count_rows(&self, record: &Record) -> Result<u64, Error> {
+        Ok(match record {
+            Record::Group(group) => self.directory.count_members(group.id).await?,
+            Record::Object(..) => 0,
+            Record::Kept(User { id, .. }) | Record::User(User { id, .. }) => {
+                self.directory.count_groups_of(Member::User(*id)).await?
+            }
+        })
     }
 
     /// How many members these records show with these rows; kept, not counted.

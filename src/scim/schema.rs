@@ -159,6 +159,17 @@ impl<'a> Shape<'a> {
         Some(Target::Attribute { extension, attribute, sub })
     }
 
+    /// Whether a name without URN is also that of something that is never shown: a filter by it would look at that wherever
+    /// the other has no value.
+    pub fn hides(&self, path: &AttributePath) -> bool {
+        let schemas = self.extensions.iter().map(|extension| &*extension.schema).chain([self.core]);
+        path.urn.is_none()
+            && schemas.filter_map(|schema| schema.attribute(&path.name)).any(|attribute| {
+                let sub = path.sub.as_ref().and_then(|name| attribute.sub(name));
+                attribute.returned == Returned::Never || sub.is_some_and(|sub| sub.returned == Returned::Never)
+            })
+    }
+
     /// The extension of this URN, in any case.
     pub fn extension(&self, urn: &str) -> Option<&'a Schema> {
         self.extensions.iter().map(|extension| &*extension.schema).find(|schema| schema.is(urn))

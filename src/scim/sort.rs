@@ -32,7 +32,8 @@ impl Sort {
     pub fn check(&self, shapes: &[Shape<'_>]) -> Result<(), Error> {
         let target = shapes.iter().find_map(|shape| shape.resolve(&self.by));
         let leaf = target.and_then(|target| target.leaf());
-        match leaf.filter(|leaf| leaf.returned != Returned::Never) {
+        let is_hidden = shapes.iter().any(|shape| shape.hides(&self.by));
+        match leaf.filter(|leaf| leaf.returned != Returned::Never && !is_hidden) {
             Some(_) => Ok(()),
             None => Err(Error::InvalidPath(format!("`sortBy`: `{}` is no attribute to sort by", self.by))),
         }

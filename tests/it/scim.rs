@@ -1,6 +1,7 @@
 //! SCIM through its router: as a client sees it, without sockets.
 
 mod admission;
+mod bounds;
 mod brake;
 mod bulk;
 mod clients;

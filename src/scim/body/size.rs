@@ -50,7 +50,22 @@ fn whole(resource: &Resource) -> usize {
     sizes.fold(2, usize::saturating_add)
 }
 
-fn of(value: &Value) -> usize {
+/// Checks an attribute on its way through the steps of a PATCH, so that none of them has more to look at than a resource may
+/// have. One that was larger before may shrink step by step.
+///
+/// # Errors
+/// `InvalidValue` naming the attribute.
+pub(in crate::scim) fn check_step(attribute: &Attribute, before: usize, after: usize) -> Result<(), Error> {
+    if after <= MAX_RESOURCE_BYTES || after <= before {
+        return Ok(());
+    }
+    let reason =
+        format!("`{}` would have {after} bytes; a resource must have at most {MAX_RESOURCE_BYTES}", attribute.name);
+    Err(Error::InvalidValue(reason))
+}
+
+/// About how many bytes of JSON a value takes.
+pub(in crate::scim) fn of(value: &Value) -> usize {
     match value {
         Value::Array(values) => values.iter().fold(2, |sum, value| sum.saturating_add(of(value)).saturating_add(1)),
         Value::Object(map) => whole(map),

@@ -100,6 +100,8 @@ impl<'a> Run<'a> {
                 index += 1;
             }
             self.go_on().await;
+            // What an operation does to a resource waits for nothing.
+            tokio::task::yield_now().await;
         }
         while !self.is_stopped()
             && let Some(index) = self.weakest()

@@ -29,6 +29,9 @@ const MIN_TOKEN: usize = 6;
 #[derive(Clone, Debug)]
 pub(super) struct Secrets(Arc<[String]>);
 
+/// What names of secrets have in them that no schema knows.
+const TELLING: [&str; 4] = ["passwd", "password", "pwd", "secret"];
+
 impl Secrets {
     /// `password`, and whatever a schema says that no answer has or that clients may write but not read.
     pub(super) fn of(catalogue: &Catalogue) -> Self {
@@ -42,7 +45,11 @@ impl Secrets {
     /// Whether an attribute path, with URN, filter and sub-attribute or without, names a secret.
     fn is_named_in(&self, path: &str) -> bool {
         let parts = path.split(|c: char| !c.is_alphanumeric() && !matches!(c, '-' | '_' | '$'));
-        parts.into_iter().any(|part| self.0.iter().any(|name| name.eq_ignore_ascii_case(part)))
+        parts.into_iter().any(|part| {
+            let part = part.to_ascii_lowercase();
+            TELLING.iter().any(|fragment| part.contains(fragment))
+                || self.0.iter().any(|name| name.eq_ignore_ascii_case(&part))
+        })
     }
 
     /// Whether a text has the name of a secret anywhere in it.
@@ -165,6 +172,8 @@ impl Writer<'_> {
                 self.out.push(']');
             }
             Value::Object(object) => self.object(object),
+            // JSON as a text, as a client sends that encodes twice.
+            Value::String(text) if text.contains('"') && self.secrets.is_mentioned_in(text) => self.string(HIDDEN),
             Value::String(text) => self.string(&without_tokens(cut(text))),
             other => self.out.push_str(&other.to_string()),
         }

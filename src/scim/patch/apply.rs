@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 use super::{Dialect, Step, Verb};
 use crate::filter::{self, Filter, Operator};
 use crate::scim::Error;
-use crate::scim::body::{self, Manner, Resource};
-use crate::scim::schema::{Attribute, Shape, Type};
+use crate::scim::body::{self, Manner, Resource, size};
+use crate::scim::schema::{Attribute, Mutability, Shape, Type};
 
 /// The resource after all steps; `before` itself is left alone.
 ///
@@ -14,15 +14,16 @@ use crate::scim::schema::{Attribute, Shape, Type};
 /// `InvalidValue`, `Mutability`, `NoTarget`.
 pub fn apply(shape: &Shape<'_>, before: &Resource, steps: &[Step<'_>]) -> Result<Resource, Error> {
     let mut resource = before.clone();
+    let mut work = Work::default();
     for step in steps {
         match step.extension {
-            None => step.apply(shape, &mut resource)?,
+            None => step.apply(shape, &mut resource, &mut work)?,
             Some(schema) => {
                 let mut inner = match resource.remove(&*schema.id) {
                     Some(Value::Object(inner)) => inner,
                     _ => Map::new(),
                 };
-                let result = step.apply(shape, &mut inner);
+                let result = step.apply(shape, &mut inner, &mut work);
                 if !inner.is_empty() {
                     resource.insert(schema.id.to_string(), Value::Object(inner));
                 }
@@ -33,21 +34,44 @@ pub fn apply(shape: &Shape<'_>, before: &Resource, steps: &[Step<'_>]) -> Result
     body::settle(shape, before, resource, Manner::Patch)
 }
 
+/// Most values that the steps of one request compare with those of a list.
+const MAX_COMPARED: usize = 1_000_000;
+
+/// What the steps of one request have cost.
+#[derive(Default)]
+struct Work {
+    compared: usize,
+}
+
+impl Work {
+    /// Counts so many values that are each compared with so many others.
+    fn compare(&mut self, attribute: &Attribute, these: usize, others: usize) -> Result<(), Error> {
+        self.compared = self.compared.saturating_add(these.saturating_mul(others));
+        if self.compared <= MAX_COMPARED {
+            return Ok(());
+        }
+        let reason = format!("too many values of `{}` to be compared; send them in several requests", attribute.name);
+        Err(Error::InvalidValue(reason))
+    }
+}
+
 impl Step<'_> {
-    fn apply(&self, shape: &Shape<'_>, container: &mut Map<String, Value>) -> Result<(), Error> {
+    fn apply(&self, shape: &Shape<'_>, container: &mut Map<String, Value>, work: &mut Work) -> Result<(), Error> {
         let name = &*self.attribute.name;
         let old = container.remove(name);
+        let size = old.as_ref().map_or(0, size::of);
         let new = if self.attribute.multi_valued {
             let list = match old {
                 Some(Value::Array(list)) => list,
                 Some(other) => vec![other],
                 None => Vec::new(),
             };
-            self.list(shape, list)?
+            self.list(shape, list, work)?
         } else {
             self.single(old)?
         };
         if let Some(new) = new {
+            size::check_step(self.attribute, size, size::of(&new))?;
             container.insert(name.to_owned(), new);
         }
         Ok(())
@@ -85,20 +109,17 @@ impl Step<'_> {
 
     /// `element` with the sub-attribute set; `None` when nothing is left of it.
     fn with_sub(&self, sub: &Attribute, element: Value) -> Result<Option<Value>, Error> {
-        Ok(match body::part(self.attribute, sub, self.value())? {
-            Some(value) => Some(merged(element, Value::Object(Map::from_iter([(sub.name.to_string(), value)])))),
-            None => without(element, &sub.name),
-        })
+        Ok(set_part(sub, body::part(self.attribute, sub, self.value())?, element))
     }
 
-    fn list(&self, shape: &Shape<'_>, mut list: Vec<Value>) -> Result<Option<Value>, Error> {
+    fn list(&self, shape: &Shape<'_>, mut list: Vec<Value>, work: &mut Work) -> Result<Option<Value>, Error> {
         let mut touched = Vec::new();
         match (&self.filter, self.sub, self.verb) {
-            (None, None, Verb::Add) => self.add_values(&mut list, &mut touched)?,
+            (None, None, Verb::Add) => self.add_values(&mut list, &mut touched, work)?,
             (None, None, Verb::Replace) => return body::value_of(self.attribute, self.value()),
             (None, None, Verb::Remove) => match self.value.as_ref().filter(|value| !value.is_null()) {
                 None => list.clear(),
-                Some(values) => self.remove_values(&mut list, values)?,
+                Some(values) => self.remove_values(&mut list, values, work)?,
             },
             (None, Some(_), verb) => {
                 if list.is_empty() && verb != Verb::Remove {
@@ -126,8 +147,9 @@ impl Step<'_> {
     }
 
     /// `add` to a whole list: a value that is there already (same type and value) is brought up to date instead.
-    fn add_values(&self, list: &mut Vec<Value>, touched: &mut Vec<usize>) -> Result<(), Error> {
+    fn add_values(&self, list: &mut Vec<Value>, touched: &mut Vec<usize>, work: &mut Work) -> Result<(), Error> {
         let Some(Value::Array(added)) = body::value_of(self.attribute, self.value())? else { return Ok(()) };
+        work.compare(self.attribute, added.len(), list.len().saturating_add(added.len()))?;
         for new in added {
             let same = |old: &Value| is_same_element(self.attribute, old, &new);
             match list.iter().position(same) {
@@ -147,8 +169,9 @@ impl Step<'_> {
     }
 
     /// `remove` with values: those and no others. By the RFC it would empty the list, which no client means.
-    fn remove_values(&self, list: &mut Vec<Value>, values: &Value) -> Result<(), Error> {
+    fn remove_values(&self, list: &mut Vec<Value>, values: &Value, work: &mut Work) -> Result<(), Error> {
         let Some(Value::Array(gone)) = body::value_of(self.attribute, values)? else { return Ok(()) };
+        work.compare(self.attribute, gone.len(), list.len())?;
         list.retain(|old| !gone.iter().any(|gone| is_within(self.attribute, gone, old)));
         Ok(())
     }
@@ -174,17 +197,25 @@ impl Step<'_> {
     fn change_elements(&self, list: &mut [Value], selected: Vec<usize>, touched: &mut Vec<usize>) -> Result<(), Error> {
         let whole = match (self.verb, self.sub) {
             (Verb::Add | Verb::Replace, None) => body::single(self.attribute, self.value())?,
-            _ => None,
+            (Verb::Add | Verb::Replace, Some(sub)) => body::part(self.attribute, sub, self.value())?,
+            (Verb::Remove, _) => None,
         };
+        // Each of them gets a copy: that there is room for all is seen before the first.
+        let size = whole.as_ref().map_or(0, size::of).saturating_mul(selected.len());
+        size::check_step(self.attribute, 0, size)?;
+        let is_watched = self.attribute.subs.iter().any(|sub| sub.mutability == Mutability::Immutable);
         for index in selected {
             let Some(slot) = list.get_mut(index) else { continue };
             let old = slot.take();
-            let kept = old.clone();
+            let kept = if is_watched { old.clone() } else { Value::Null };
             let new = match (self.verb, self.sub) {
                 (Verb::Remove, None) => None,
                 (Verb::Remove, Some(sub)) => without(old, &sub.name),
-                (Verb::Add | Verb::Replace, Some(sub)) => self.with_sub(sub, old)?,
-                (Verb::Add, None) => Some(whole.clone().map_or(old.clone(), |new| merged(old, new))),
+                (Verb::Add | Verb::Replace, Some(sub)) => set_part(sub, whole.clone(), old),
+                (Verb::Add, None) => Some(match &whole {
+                    Some(new) => merged(old, new.clone()),
+                    None => old,
+                }),
                 // The element is replaced as a whole, but stays the one that the path selects.
                 (Verb::Replace, None) => match (&whole, &self.filter) {
                     (Some(new), Some(filter)) => Some(merged(self.implied(filter).unwrap_or(Value::Null), new.clone())),
@@ -266,6 +297,14 @@ fn merged(old: Value, new: Value) -> Value {
             Value::Object(old)
         }
         (_, new) => new,
+    }
+}
+
+/// `element` with the sub-attribute set; `None` when nothing is left of it.
+fn set_part(sub: &Attribute, value: Option<Value>, element: Value) -> Option<Value> {
+    match value {
+        Some(value) => Some(merged(element, Value::Object(Map::from_iter([(sub.name.to_string(), value)])))),
+        None => without(element, &sub.name),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Step, Verb};
+use super::{Dialect, Step, Verb};
 use crate::filter::{Filter, Operator};
 use crate::scim::Error;
 
@@ -30,13 +30,24 @@ pub enum MemberStep {
     RemoveWhere(Filter),
     /// Makes these the only ones.
     Replace(Vec<NamedMember>),
+    /// Puts these in the place of those with these ids.
+    Swap {
+        /// Who goes.
+        gone: Vec<String>,
+        /// Who comes.
+        added: Vec<NamedMember>,
+        /// Whether they come although none of the others is there.
+        creates: bool,
+    },
 }
 
 impl MemberStep {
     /// Whether it names a member by a bare id.
     pub fn is_bare(&self) -> bool {
         match self {
-            Self::Add(members) | Self::Replace(members) => members.iter().any(|member| member.is_bare),
+            Self::Add(members) | Self::Replace(members) | Self::Swap { added: members, .. } => {
+                members.iter().any(|member| member.is_bare)
+            }
             Self::Clear | Self::Remove(_) | Self::RemoveWhere(_) => false,
         }
     }
@@ -47,8 +58,7 @@ impl MemberStep {
 /// # Errors
 /// `InvalidValue`, `Mutability`, `NoTarget`.
 pub fn members(steps: Vec<Step<'_>>) -> Result<(Vec<Step<'_>>, Vec<MemberStep>), Error> {
-    let (about_members, others): (Vec<Step<'_>>, Vec<Step<'_>>) =
-        steps.into_iter().partition(|step| step.attribute.name == "members");
+    let (about_members, others): (Vec<Step<'_>>, Vec<Step<'_>>) = steps.into_iter().partition(Step::is_about_members);
     let found = about_members.into_iter().map(member_step).collect::<Result<Vec<_>, _>>()?;
     Ok((others, found))
 }
@@ -66,12 +76,25 @@ fn member_step(step: Step<'_>) -> Result<MemberStep, Error> {
         (Verb::Remove, Some(filter), _) => {
             Ok(selected(&filter).map_or_else(|| MemberStep::RemoveWhere(filter.clone()), MemberStep::Remove))
         }
-        (Verb::Add | Verb::Replace, Some(filter), _) => selected(&filter)
-            .map(|ids| {
-                MemberStep::Add(ids.into_iter().map(|id| NamedMember { id, display: None, is_bare: false }).collect())
-            })
-            .ok_or_else(|| Error::NoTarget("members can be selected by value only".to_owned())),
+        (Verb::Add, Some(filter), value) => {
+            let ids = by_value(&filter)?;
+            let added = value.map_or(Ok(Vec::new()), |value| named(&value))?;
+            // What is added to a member that is selected is about this member (section 3.5.2.1).
+            if added.iter().any(|member| !ids.contains(&member.id)) {
+                return Err(Error::NoTarget("the value names another member than the path".to_owned()));
+            }
+            Ok(MemberStep::Add(added))
+        }
+        (Verb::Replace, Some(filter), value) => {
+            let gone = by_value(&filter)?;
+            let added = value.map_or(Ok(Vec::new()), |value| named(&value))?;
+            Ok(MemberStep::Swap { gone, added, creates: step.dialect == Dialect::Entra })
+        }
     }
+}
+
+fn by_value(filter: &Filter) -> Result<Vec<String>, Error> {
+    selected(filter).ok_or_else(|| Error::NoTarget("members can be selected by value only".to_owned()))
 }
 
 /// Those in a list of members, a single member, or plain text that is an id.

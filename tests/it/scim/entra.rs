@@ -313,3 +313,24 @@ async fn answers_add_nothing_to_what_was_sent() {
         assert!(!client.get(path).await.expect(200).body.to_string().contains("null"), "{path}");
     }
 }
+
+/// The service sends every attribute of its mapping by a path of its own.
+#[tokio::test]
+async fn an_attribute_that_is_not_known_keeps_nobody_enabled() {
+    let client = client().await;
+    let path = format!("/Users/{}", client.user("ada@corp.example").await);
+    let tag = "urn:ietf:params:scim:schemas:extension:CustomExtension:2.0:User:tag";
+    let operations = |replace: &str, add: &str| {
+        json!([{"op": replace, "path": "active", "value": "False"}, {"op": add, "path": tag, "value": "x"},
+            {"op": add, "path": "name.nothing", "value": "x"}])
+    };
+    client.patch(&path, operations("replace", "add")).await.expect_error(400, Some("invalidPath"));
+    let answer = client.patch(&path, operations("Replace", "Add")).await.expect(200);
+    assert_eq!(answer.body["active"], false);
+    assert!(!answer.body.to_string().contains("CustomExtension"), "{}", answer.body);
+    // What is known and cannot be written, or does not parse, is refused as before.
+    for (wrong, scim_type) in [("groups", "mutability"), ("emails[", "invalidPath")] {
+        let operation = json!([{"op": "Add", "path": wrong, "value": "x"}]);
+        client.patch(&path, operation).await.expect_error(400, Some(scim_type));
+    }
+}

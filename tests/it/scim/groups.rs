@@ -220,3 +220,67 @@ async fn changes_of_one_group_at_the_same_time_all_take_effect() {
     users.sort();
     assert_eq!(client.members(&group).await, users);
 }
+
+/// RFC 7644 section 3.5.2.3: the value that the path selects is replaced by the one that is given.
+#[tokio::test]
+async fn a_selected_member_is_replaced_by_another() {
+    let client = client().await;
+    let (ada, bob, eve) = (client.user("ada").await, client.user("bob").await, client.user("eve").await);
+    let group = client.group("ops", &[&ada]).await;
+    let path = format!("/Groups/{group}");
+    let step = |op: &str, of: &str, value: Value| json!([{"op": op, "path": format!("members[value eq \"{of}\"]"), "value": value}]);
+    client.patch(&path, step("replace", &ada, json!({"value": bob}))).await.expect(200);
+    assert_eq!(client.members(&group).await, [bob.as_str()]);
+    // None is selected: an error in the standard, in the older dialect of Entra ID the one that is given comes.
+    client.patch(&path, step("replace", &ada, json!({"value": eve}))).await.expect_error(400, Some("noTarget"));
+    client.patch(&path, step("add", &ada, json!({"value": eve}))).await.expect_error(400, Some("noTarget"));
+    assert_eq!(client.members(&group).await, [bob.as_str()], "who was named by the path did not come");
+    client.patch(&path, step("Replace", &ada, json!({"value": eve}))).await.expect(200);
+    let mut both = vec![bob.clone(), eve.clone()];
+    both.sort();
+    assert_eq!(client.members(&group).await, both);
+    client.patch(&path, step("replace", &eve, Value::Null)).await.expect(200);
+    assert_eq!(client.members(&group).await, [bob.as_str()]);
+    // The steps before count.
+    let swapped = json!([{"op": "add", "path": "members", "value": [{"value": ada}]},
+        {"op": "replace", "path": format!("members[value eq \"{ada}\"]"), "value": {"value": eve}}]);
+    client.patch(&path, swapped).await.expect(200);
+    assert_eq!(client.members(&group).await, both);
+}
+
+#[tokio::test]
+async fn a_version_changes_with_a_member_that_is_deleted() {
+    let client = client().await;
+    let (ada, inner) = (client.user("ada").await, client.group("inner", &[]).await);
+    let path = format!("/Groups/{}", client.group("ops", &[&ada, &inner]).await);
+    let version = async || client.get(&path).await.expect(200).header("etag").to_owned();
+    assert_eq!(version().await, "W/\"1\"");
+    client.delete(&format!("/Users/{ada}")).await.expect(204);
+    assert_eq!(version().await, "W/\"2\"");
+    client.delete(&format!("/Groups/{inner}")).await.expect(204);
+    assert_eq!(version().await, "W/\"3\"");
+    let changed = client.get(&path).await.body["meta"].clone();
+    assert_ne!(changed["lastModified"], changed["created"]);
+}
+
+/// The ids of somewhere else, as after a restore or with the token of another tenant.
+#[tokio::test]
+async fn a_group_is_not_emptied_by_members_of_whom_none_exists() {
+    let client = client().await;
+    let mut ids = Vec::new();
+    for number in 0..11 {
+        ids.push(client.user(&format!("user{number}")).await);
+    }
+    let all: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let (large, small) = (client.group("large", &all).await, client.group("small", &all[..10]).await);
+    let put = |name: &str, members: Value| json!({"schemas": [GROUP], "displayName": name, "members": members});
+    let strangers = json!([{"value": NOBODY}]);
+    let path = format!("/Groups/{large}");
+    client.put(&path, &put("large", strangers.clone())).await.expect_error(400, Some("invalidValue"));
+    let replace = json!([{"op": "replace", "path": "members", "value": strangers}]);
+    client.patch(&path, replace).await.expect_error(400, Some("invalidValue"));
+    assert_eq!(client.members(&large).await.len(), 11);
+    client.put(&path, &put("large", json!([]))).await.expect(200);
+    client.put(&format!("/Groups/{small}"), &put("small", strangers)).await.expect(200);
+    assert!(client.members(&large).await.is_empty() && client.members(&small).await.is_empty());
+}

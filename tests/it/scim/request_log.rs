@@ -103,6 +103,10 @@ async fn no_password_and_no_token_is_ever_kept() {
         json!([{"op": "replace", "path": "password", "value": "hunter2-hunter2"}]),
         json!([{"op": "Replace", "path": urn, "value": "hunter2-hunter2"}]),
         json!([{"op": "replace", "value": {"password": "hunter2-hunter2"}}]),
+        // Names that no schema knows, and JSON as a text.
+        json!([{"op": "replace", "value": {"urn:x:2.0:User": {"tempPassword": "hunter2-hunter2"}}}]),
+        json!([{"op": "replace", "value": {"userPassword": "hunter2-hunter2", "clientSecret": "hunter2-hunter2"}}]),
+        json!([{"op": "replace", "value": "{\"password\":\"hunter2-hunter2\"}"}]),
         json!([{"op": "replace", "value": {urn.as_str(): "hunter2-hunter2"}}]),
         json!([{"op": "replace", "path": "password", "value": {"hunter2-hunter2": ["hunter2-hunter2"]}}]),
     ] {

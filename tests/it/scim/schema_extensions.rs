@@ -92,3 +92,18 @@ async fn what_was_missing_before_may_go_on_missing() {
     client.put(&path, &json!({"schemas": [USER], "userName": "ada"})).await.expect_error(400, Some("invalidValue"));
     client.post("/Users", &json!({"schemas": [USER], "userName": "bob"})).await.expect_error(400, Some("invalidValue"));
 }
+
+/// Where two extensions have one name, a filter by the name alone would look at the one that no answer has.
+#[tokio::test]
+async fn a_name_that_is_also_of_something_hidden_is_in_no_filter() {
+    let lines = "[[schema]]\nid = \"urn:example:a\"\nname = \"A\"\nextends = \"User\"\n[[schema.attribute]]\nname = \"code\"\n\
+                 [[schema]]\nid = \"urn:example:b\"\nname = \"B\"\nextends = \"User\"\n[[schema.attribute]]\nname = \"code\"\n\
+                 mutability = \"writeOnly\"\nreturned = \"never\"\n";
+    let client = Ground::with_schemas(lines).client("okta").await;
+    let body = json!({"schemas": [USER], "userName": "ada", "urn:example:b": {"code": "1234"}});
+    client.post("/Users", &body).await.expect(201);
+    let filter = |text: &str| format!("/Users?filter={}", encoded(text));
+    client.get(&filter("code sw \"1\"")).await.expect_error(400, Some("invalidFilter"));
+    client.get("/Users?sortBy=code").await.expect_error(400, Some("invalidPath"));
+    assert!(client.names(&filter("urn:example:a:code sw \"1\"")).await.is_empty());
+}

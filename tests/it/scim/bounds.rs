@@ -1,0 +1,103 @@
+//! What one request may cost, counted in steps, sizes and commits.
+
+use cleargate::audit::Event;
+use http::Method;
+use serde_json::{Value, json};
+
+use super::{Client, GROUP, Ground, USER, client};
+
+const MEMBERS: usize = 5_002;
+
+/// So many users, made in bulk; their ids.
+async fn crowd(client: &Client, count: usize) -> Vec<String> {
+    let mut ids = Vec::new();
+    for numbers in (0..count).collect::<Vec<_>>().chunks(1_000) {
+        let operation = |number: &usize| {
+            let data = json!({"schemas": [USER], "userName": format!("user-{number}")});
+            json!({"method": "POST", "path": "/Users", "bulkId": format!("u{number}"), "data": data})
+        };
+        let operations: Vec<Value> = numbers.iter().map(operation).collect();
+        let schema = "urn:ietf:params:scim:api:messages:2.0:BulkRequest";
+        let answer = client.post("/Bulk", &json!({"schemas": [schema], "Operations": operations})).await.expect(200);
+        for result in answer.body["Operations"].as_array().unwrap() {
+            let location = result["location"].as_str().unwrap();
+            ids.push(location.rsplit('/').next().unwrap().to_owned());
+        }
+    }
+    ids
+}
+
+/// How many left with each event of these kinds, in their order.
+fn leaves(events: &[Event]) -> Vec<(String, String)> {
+    let removed = |event: &Event| {
+        let count = event.details.iter().find(|(name, _)| name == "removed_count")?;
+        Some((event.kind.name().to_owned(), count.1.clone()))
+    };
+    events.iter().filter_map(removed).collect()
+}
+
+#[tokio::test]
+async fn a_large_group_is_emptied_and_deleted_in_commits_of_bounded_size() {
+    let brake = "[[scim]]\nid = \"okta\"\nbrake = { removals = \"0%\", at_least = 1 }";
+    let ground = Ground::new().with_connections(brake);
+    let okta = ground.client("okta").await;
+    let ids = crowd(&okta, MEMBERS).await;
+    let members: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let (small, emptied, deleted) =
+        (okta.group("small", &[]).await, okta.group("emptied", &members).await, okta.group("deleted", &members).await);
+    let count = async |group: &str| ground.directory.count_members(group.parse().unwrap()).await.unwrap();
+    let put = json!({"schemas": [GROUP], "displayName": "emptied", "members": []});
+    let old = [("if-match", "W/\"7\"")];
+    let path = format!("/Groups/{emptied}");
+    okta.send(Method::PUT, &path, &old, put.to_string()).await.expect_error(412, None);
+    assert_eq!(count(&emptied).await, 5_002);
+    let current = [("if-match", "W/\"1\"")];
+    okta.send(Method::PUT, &path, &current, put.to_string()).await.expect(200);
+    assert_eq!(count(&emptied).await, 0);
+    let pair = |kind: &str, count: &str| (kind.to_owned(), count.to_owned());
+    let update = "membership.update";
+    assert_eq!(leaves(&ground.events().await), [pair(update, "5000"), pair(update, "2")]);
+
+    okta.delete(&format!("/Groups/{small}")).await.expect(204);
+    let path = format!("/Groups/{deleted}");
+    okta.delete(&path).await.expect_error(429, None);
+    assert_eq!(count(&deleted).await, 5_002, "the brake is before the first commit");
+    let permit = ground.access.task_permit("test", None);
+    assert!(ground.directory.release(&permit, &"okta".parse().unwrap()).await.unwrap());
+    okta.delete(&path).await.expect(204);
+    let all = leaves(&ground.events().await);
+    assert_eq!(all[2..], [pair(update, "5000"), pair("group.delete", "2")]);
+    let brake = ground.directory.brake(&"okta".parse().unwrap()).await.unwrap();
+    assert_eq!((brake.groups.removed, brake.groups.owned), (1, 1), "one removal, however many commits");
+    let one = okta.get(&format!("/Users/{}", ids[0])).await.expect(200);
+    assert!(one.body.get("groups").is_none(), "{}", one.body);
+}
+
+#[tokio::test]
+async fn no_step_of_a_patch_makes_more_than_a_resource_may_have() {
+    let client = client().await;
+    let path = format!("/Users/{}", client.user("ada").await);
+    let many: Vec<Value> = (0..500).map(|number| json!({"type": number.to_string()})).collect();
+    let fill = json!({"op": "add", "path": "photos", "value": many});
+    let grow = |bytes: usize| json!({"op": "replace", "path": "photos.value", "value": "x".repeat(bytes)});
+    let clear = json!({"op": "remove", "path": "photos"});
+    // In the end nothing would be left of it; on the way every further step would copy 32 MiB.
+    let answer = client.patch(&path, json!([fill, grow(65_000), clear])).await.expect_error(400, Some("invalidValue"));
+    assert!(answer.body["detail"].as_str().unwrap().contains("`photos`"), "{}", answer.body);
+    client.patch(&path, json!([fill, grow(100), clear])).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_patch_goes_through_lists_a_bounded_number_of_times() {
+    let client = client().await;
+    let path = format!("/Users/{}", client.user("ada").await);
+    let twice = json!({"op": "replace", "value": {"photos.display": "a", "Photos.display": "b"}});
+    let answer = client.patch(&path, json!(vec![twice.clone(); 501])).await.expect_error(400, Some("invalidSyntax"));
+    assert!(answer.body["detail"].as_str().unwrap().contains("at most 1000 times"), "{}", answer.body);
+    client.patch(&path, json!(vec![twice; 500])).await.expect(200);
+    let values: Vec<String> = (0..500).map(|number| format!("p{number}")).collect();
+    let add = json!({"op": "add", "path": "roles", "value": values});
+    let answer = client.patch(&path, json!(vec![add.clone(); 3])).await.expect_error(400, Some("invalidValue"));
+    assert!(answer.body["detail"].as_str().unwrap().contains("compared"), "{}", answer.body);
+    client.patch(&path, json!(vec![add; 2])).await.expect(200);
+}
