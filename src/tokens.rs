@@ -25,7 +25,7 @@ pub use rotate::{MAX_OVERLAP, Rotated};
 use crate::access::Permit;
 use crate::audit::{Change, Event, EventKind, Housekeeping, Ledger, Outcome};
 use crate::clock::{Clock, Timestamp};
-use crate::model::{Actor, Circumstance, OrganisationId, SourceId, TokenId, TokenKind};
+use crate::model::{Actor, Circumstance, OrganisationId, SourceId, TokenId, TokenKind, UserId};
 use crate::secret::{IdSource, MacKey, Secret};
 use crate::store::{self, Range, Retryable, Table};
 
@@ -126,6 +126,13 @@ pub struct Token {
     pub replaced_by: Option<TokenId>,
 }
 
+impl Token {
+    /// The user who was told its text when it was made; nobody where no user made it by themselves.
+    pub fn told_to(&self) -> Option<UserId> {
+        self.created_by.strip_prefix("user:")?.parse().ok()
+    }
+}
+
 /// Makes, takes and revokes tokens. Cloning shares everything.
 #[derive(Clone)]
 pub struct Tokens {
@@ -166,6 +173,23 @@ impl Tokens {
         Err(Refused::Unconfigured { id: record.id, name: record.name.clone(), connection: connection.clone() })
     }
 
+    /// Makes a token as somebody wants it who may name its expiry, and else has the usual one. One that a token makes ends
+    /// no later than that token: without an expiry that was named with it, where it is no connection's.
+    ///
+    /// # Errors
+    /// As [`Tokens::create`]; `Invalid` for an expiry that is later than that of the token by which it is asked for.
+    pub async fn create_within(
+        &self,
+        permit: &Permit,
+        name: &str,
+        kind: TokenKind,
+        named: Option<Option<Timestamp>>,
+        usual: Option<Timestamp>,
+    ) -> Result<(Secret, Token), Error> {
+        let expires = self.bounded(permit.actor(), named.unwrap_or(usual), named.is_some(), &kind).await?;
+        self.create(permit, name, kind, expires).await
+    }
+
     /// Makes a token. Its text is told this once.
     ///
     /// # Errors
@@ -204,7 +228,7 @@ impl Tokens {
         let hash = self.key.tag(secret.expose().as_bytes());
         change.put(&TOKENS, self.organisation, &hash, &Record::from(token.clone()))?;
         change.put(&TOKEN_HASHES, self.organisation, &token.id, &hash.into())?;
-        self.index(change, token.id, &token.kind)?;
+        self.index(change, token)?;
         Ok(secret)
     }
 
@@ -329,8 +353,9 @@ impl Tokens {
         let Some(record) = change.find(&TOKENS, self.organisation, &hash).await? else { return Ok(None) };
         change.delete(&TOKENS, self.organisation, &hash);
         change.delete(&TOKEN_HASHES, self.organisation, &id);
-        self.unindex(change, id, &record.kind);
-        Ok(Some(Token::from(record)))
+        let token = Token::from(record);
+        self.unindex(change, &token);
+        Ok(Some(token))
     }
 
     /// Failing to note a use does not fail the request: a lost race means that somebody else has noted it.

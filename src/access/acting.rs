@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::explain::{Explanation, Level, effective};
-use super::policy::{Prepared, Question, decide_shown};
+use super::policy::{Held, Prepared, Question, decide_shown};
 use super::{RoleBook, ScopeTree};
 use crate::clock::Timestamp;
 use crate::model::{Permission, Presence, Scope};
@@ -64,6 +64,22 @@ impl Acting {
         }
         let mut places = self.places_below(question.scope);
         places.find(|place| !self.may(&question.within(Some(place)))).map(Some)
+    }
+
+    /// The actor as it is without the grants that end before a moment, or ever: what it has for as long as something that it
+    /// gives is to last. `None` where that is all that it has.
+    pub(super) fn lasting(&self, ends: Option<Timestamp>) -> Option<Self> {
+        let is_over = |held: &Held| held.grant.ends.is_some_and(|end| ends.is_none_or(|ends| end < ends));
+        if !self.people().iter().any(|prepared| prepared.standing().held.iter().any(is_over)) {
+            return None;
+        }
+        let without = |prepared: &Arc<Prepared>| {
+            let mut standing = prepared.standing().clone();
+            standing.held.retain(|held| !is_over(held));
+            Arc::new(Prepared::new(standing, Arc::clone(prepared.roles()), Arc::clone(prepared.scopes())))
+        };
+        let ground = Ground::People(self.people().iter().map(without).collect());
+        Some(Self { ground, ..self.clone() })
     }
 
     /// Whether the answer is yes in any of the scopes in which the actor itself was given something.

@@ -18,7 +18,8 @@ pub(super) struct Word {
 }
 
 impl Access {
-    /// Checks that an actor has every right that a change of the role `id` gives or takes, at each place where it, or a
+    /// Checks that an actor has every right that a change of the role `id` gives or takes, and every right of a role that
+    /// asks less of second factors and single sign-on than before, at each place where it, or a
     /// role that includes it, is held; in the whole organisation where nobody holds it. The commit fails when a grant of
     /// one of these comes or goes before.
     ///
@@ -36,7 +37,11 @@ impl Access {
         for role in touched(id, old, new) {
             let places = self.places_of(change, &role).await?;
             let was_undefined = old.find(&role).is_none() && places.is_some();
-            let differences = differences(&role, old, new, was_undefined);
+            let mut differences = differences(&role, old, new, was_undefined);
+            if asks_less(&role, old, new) {
+                // What is done with the role is as safe as the factors that it asks for: by rights that ask for them still.
+                differences.extend(words(&role, old).into_keys().map(|permission| (permission, false)));
+            }
             // Who holds it may have more rights than the one it takes, and without it could not defend them.
             if places.is_some() && denies_more(&role, old, new) {
                 needed.extend(new.catalogue().iter().map(|permission| ((None, permission), false)));
@@ -137,6 +142,14 @@ fn differences(role: &RoleId, old: &RoleBook, new: &RoleBook, was_undefined: boo
         (was_undefined || before != after).then_some((permission, if_owner))
     };
     new.catalogue().iter().filter_map(differs).collect()
+}
+
+/// Whether a role that there is asks less of second factors and of single sign-on than before, its includes counted in.
+fn asks_less(role: &RoleId, old: &RoleBook, new: &RoleBook) -> bool {
+    let rule = |book: &RoleBook| book.number(role).map(|number| book.factor_rule(number)).unwrap_or_default();
+    let (before, after) = (rule(old), rule(new));
+    let is_longer = before.within_s.is_some_and(|before| after.within_s.is_none_or(|after| after > before));
+    is_longer || (before.required && !after.required) || (before.requires_sso() && !after.requires_sso())
 }
 
 /// Whether a role takes away what it did not take before.

@@ -199,7 +199,7 @@ impl Access {
 
     /// Checks that `actor` may give this grant: it needs `grants:create` where the grant holds, and, unless it is an
     /// administrator of the machine, every right that the role gives there and below, also where the actor itself has
-    /// less. Nobody gives more than they have.
+    /// less, and each by grants that do not end before this one does. Nobody gives more than they have, or for longer.
     ///
     /// # Errors
     /// As `permit`; `Invalid` when there is no such role.
@@ -217,10 +217,14 @@ impl Access {
             let reason = format!("`{}` does not exist{}", grant.role, acting.roles().hint(&grant.role));
             return Err(Error::Invalid { field: "role", reason });
         };
+        let lasting = acting.lasting(grant.ends);
         for (permission, _) in rights {
-            if let Some(place) = acting.lacks(&Question::new(&permission).within(scope)) {
-                let explanation = acting.explain(&Question::new(&permission).within(place));
-                return self.refuse(actor, circumstance, explanation).await;
+            // Now, and for as long as the grant is to last.
+            for acting in [Some(&acting), lasting.as_ref()].into_iter().flatten() {
+                if let Some(place) = acting.lacks(&Question::new(&permission).within(scope)) {
+                    let explanation = acting.explain(&Question::new(&permission).within(place));
+                    return self.refuse(actor, circumstance, explanation).await;
+                }
             }
         }
         Ok(permit)

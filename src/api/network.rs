@@ -1,6 +1,6 @@
 //! `/network-rules`: from where people and tokens may sign in and act.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::State;
 use axum::response::Response;
@@ -36,6 +36,7 @@ pub(super) async fn set(State(api): State<Api>, caller: Caller, mut fields: Fiel
     };
     let lists = api.network_lists(&caller, &mut fields).await?;
     fields.end()?;
+    api.check_bounds(&caller, &lists).await?;
     if !is_forced {
         api.check_own_address(&caller, &lists).await?;
     }
@@ -102,6 +103,29 @@ impl Api {
         }
         Error::of_fields(problems)?;
         Ok(lists)
+    }
+
+    /// Checks that the caller reaches as far as whomever a list that differs binds, or bound: who is shut out loses what
+    /// they have, and who is let in by it has it elsewhere too.
+    async fn check_bounds(&self, caller: &Caller, lists: &Lists) -> Result<(), Error> {
+        let before = self.services.access.network_rules().await?;
+        let before: Lists = before.iter().map(|(bound, rule)| (bound.clone(), rule.networks.clone())).collect();
+        let networks = |lists: &Lists, bound: &Bound| -> BTreeSet<String> {
+            lists.get(bound).into_iter().flatten().map(ToString::to_string).collect()
+        };
+        let bounds: BTreeSet<&Bound> = before.keys().chain(lists.keys()).collect();
+        for bound in bounds.into_iter().filter(|bound| networks(&before, bound) != networks(lists, bound)) {
+            match bound {
+                Bound::Organisation => self.check_everything(caller, &self.acting(caller).await?).await?,
+                Bound::Role(role) => self.check_reach_of_role(caller, role).await?,
+                Bound::User(user) => match self.check_rank(caller, *user).await {
+                    // Whom there is not any more, a list does not bind.
+                    Err(Error::NotFound { .. }) => {}
+                    checked => checked?,
+                },
+            }
+        }
+        Ok(())
     }
 
     /// Refuses lists by which the caller could not act from where they are.

@@ -31,6 +31,12 @@ impl Api {
         self.check_reach(caller, &self.acting(caller).await?, &reach, None).await
     }
 
+    /// Checks that the caller has every right that a role gives.
+    pub(super) async fn check_reach_of_role(&self, caller: &Caller, role: &RoleId) -> Result<(), Error> {
+        let reach = Reach::of_role(role, None, &self.services.access.roles());
+        self.check_reach(caller, &self.acting(caller).await?, &reach, None).await
+    }
+
     /// Checks that the caller has every right that a limit lets through.
     pub(super) async fn check_limit(&self, caller: &Caller, limit: &[Permission]) -> Result<(), Error> {
         let acting = self.acting(caller).await?;
@@ -186,6 +192,7 @@ impl Api {
     async fn check_giving(&self, caller: &Caller, grant: &Grant) -> Result<(), Error> {
         let mut given = NewGrant::new(grant.subject, grant.role.clone());
         given.scope.clone_from(&grant.scope);
+        given.ends = grant.ends;
         self.services.access.permit_grant(&caller.actor, &given, caller.circumstance.clone()).await?;
         Ok(())
     }

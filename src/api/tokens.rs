@@ -85,8 +85,8 @@ pub(super) async fn create(State(api): State<Api>, caller: Caller, mut fields: F
     let permit = api.permit(&caller, "tokens:create", None).await?;
     // A client that cannot renew its token is cut off with all its people on the day it ends: that is asked for, or not done.
     let lasts = api.services.token_lasts.filter(|_| connection.is_none());
-    let default = || lasts.map(|lasts| api.services.clock.now().plus(lasts));
-    let expires = api.expiry(at, expires.as_deref())?.unwrap_or_else(default);
+    let usual = lasts.map(|lasts| api.services.clock.now().plus(lasts));
+    let named = api.expiry(at, expires.as_deref())?;
     let (name, kind) = match connection {
         Some(connection) if scope.is_none() && user.is_none() => {
             if !api.services.connections.contains(&connection) {
@@ -105,7 +105,7 @@ pub(super) async fn create(State(api): State<Api>, caller: Caller, mut fields: F
             (name, api.management(&caller, scope, user).await?)
         }
     };
-    let (secret, token) = api.services.tokens.create(&permit, &name, kind, expires).await?;
+    let (secret, token) = api.services.tokens.create_within(&permit, &name, kind, named, usual).await?;
     Ok(render::answer(StatusCode::CREATED, &shown_once(&token, &secret)))
 }
 
@@ -122,7 +122,8 @@ pub(super) async fn revoke(State(api): State<Api>, caller: Caller, Path(id): Pat
 }
 
 /// `POST /tokens/{id}:rotate`: `overlap`, how long the old text stays good, and `expires` or `expires_at` as at `POST
-/// /tokens`; without either the new one lasts as long as the old one was made for. The caller may make such a token.
+/// /tokens`; without either the new one lasts as long as the old one was made for. The caller may make such a token, and is
+/// the maker of the new one.
 pub(super) async fn act(
     State(api): State<Api>,
     caller: Caller,
@@ -145,8 +146,10 @@ pub(super) async fn act(
     fields.end()?;
     let lasts = api.expiry(at, expires.as_deref())?;
     let id: TokenId = id.parse().map_err(|_| Error::NotFound { what: "token" })?;
-    api.check_kind(&caller, &api.services.tokens.load(id).await?.kind).await?;
-    let Rotated { secret, token, old } = api.services.tokens.rotate(&permit, id, overlap, lasts).await?;
+    let kind = api.services.tokens.load(id).await?.kind;
+    api.check_kind(&caller, &kind).await?;
+    let maker = if matches!(kind, TokenKind::Management(..)) { maker(&caller)? } else { None };
+    let Rotated { secret, token, old } = api.services.tokens.rotate(&permit, id, overlap, lasts, maker).await?;
     let mut body = shown_once(&token, &secret);
     if let Some(members) = body.as_object_mut() {
         members.insert("replaces".to_owned(), render::token(&old));
@@ -188,7 +191,6 @@ impl Api {
             }
             TokenKind::Management(limit, None, _) => self.check_limit(caller, limit).await,
             TokenKind::Management(_, Some(user), _) => {
-                maker(caller)?;
                 match self.check_rank(caller, *user).await {
                     // Of whom there is not, the token is good for nothing.
                     Err(Error::NotFound { .. }) => Ok(()),

@@ -184,9 +184,9 @@ impl Tallies {
         Self { shards, most, names, names_of_password }
     }
 
-    /// Most entries of a tally: what gives away, and half as much again of decoys.
+    /// Most entries of a tally: as many names as give away, each with all that is kept of it.
     fn capacity(names: usize, names_of_password: usize) -> usize {
-        names.max(names_of_password).saturating_add(1).saturating_mul(3) / 2
+        names.max(names_of_password).saturating_add(1).saturating_mul(MAX_OF_NAME)
     }
 
     fn shard(&self, number: u64) -> Option<MutexGuard<'_, HashMap<Network, Tally>>> {

@@ -71,6 +71,9 @@ pub(super) fn flaws(token: &Token, names: &Names, now: Timestamp, days: u32) -> 
         TokenKind::Management(_, user, maker) => {
             if user.iter().chain(maker).any(|id| is_gone(*id)) {
                 found.push(Flaw::Void);
+            } else if user_of(&token.created_by).is_some_and(is_gone) {
+                // Who put it in the place of somebody else's, by a release before.
+                found.push(Flaw::MadeByLeaver);
             }
         }
         // The rights of a connection's token are not those of who made it.

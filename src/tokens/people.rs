@@ -1,7 +1,9 @@
 //! The management tokens of a person, those that act for them and those that they made, found by rows of their own: an
 //! account that passes on is rid of them in the same commit, however many others there are.
 
-use super::{Error, TOKEN_HASHES, TOKENS, Tokens, told};
+use std::collections::BTreeSet;
+
+use super::{Error, TOKEN_HASHES, TOKENS, Token, Tokens, told};
 use crate::access::Permit;
 use crate::audit::{Change, EventKind, Housekeeping};
 use crate::model::{TokenId, TokenKind, UserId};
@@ -9,27 +11,30 @@ use crate::store::{self, Range, Table};
 
 /// Management tokens by whom they depend on.
 const OF_PEOPLE: Table<(UserId, TokenId), ()> = Table::new(0x73, "tokens of people");
-/// There once those of a release before have their rows.
-const FILLED: Table<(), ()> = Table::new(0x74, "tokens of people filled");
+/// There, under [`KIND`], once those of a release before have their rows.
+const FILLED: Table<u64, ()> = Table::new(0x74, "tokens of people filled");
+/// What the rows are: raised when there are rows that a release before did not make.
+const KIND: u64 = 1;
 /// Rows of one read, and tokens that get theirs in one commit.
 const PAGE: usize = 500;
 
-/// Whose rights a token never exceeds.
-fn people_of(kind: &TokenKind) -> impl Iterator<Item = UserId> {
-    let (user, maker) = match kind {
-        TokenKind::Management(_, user, maker) => (*user, maker.filter(|maker| Some(*maker) != *user)),
-        TokenKind::Client(_) | TokenKind::Scim(_) => (None, None),
-    };
-    user.into_iter().chain(maker)
+/// Whose rights a management token never exceeds, and who was told its text, which a release before did not hold to be its
+/// maker where they had put it in the place of somebody else's.
+fn people_of(token: &Token) -> BTreeSet<UserId> {
+    match &token.kind {
+        TokenKind::Management(_, user, maker) => [*user, *maker, token.told_to()].into_iter().flatten().collect(),
+        TokenKind::Client(_) | TokenKind::Scim(_) => BTreeSet::new(),
+    }
 }
 
 impl Tokens {
-    pub(super) fn index(&self, change: &mut Change, id: TokenId, kind: &TokenKind) -> Result<(), store::Error> {
-        people_of(kind).try_for_each(|user| change.put(&OF_PEOPLE, self.organisation, &(user, id), &()))
+    pub(super) fn index(&self, change: &mut Change, token: &Token) -> Result<(), store::Error> {
+        let mut people = people_of(token).into_iter();
+        people.try_for_each(|user| change.put(&OF_PEOPLE, self.organisation, &(user, token.id), &()))
     }
 
-    pub(super) fn unindex(&self, change: &mut Change, id: TokenId, kind: &TokenKind) {
-        people_of(kind).for_each(|user| change.delete(&OF_PEOPLE, self.organisation, &(user, id)));
+    pub(super) fn unindex(&self, change: &mut Change, token: &Token) {
+        people_of(token).into_iter().for_each(|user| change.delete(&OF_PEOPLE, self.organisation, &(user, token.id)));
     }
 
     /// Revokes every management token that acts for a user or that they made, inside a change of the caller's, with an event
@@ -64,7 +69,7 @@ impl Tokens {
     /// # Errors
     /// `Store`.
     pub async fn fill_people(&self) -> Result<(), Error> {
-        if self.ledger.store().find(&FILLED, self.organisation, &()).await?.is_some() {
+        if self.ledger.store().find(&FILLED, self.organisation, &KIND).await?.is_some() {
             return Ok(());
         }
         let mut after = None;
@@ -79,11 +84,11 @@ impl Tokens {
                         if let Some(hash) = change.find(&TOKEN_HASHES, self.organisation, &token.id).await?
                             && change.find(&TOKENS, self.organisation, &hash).await?.is_some()
                         {
-                            self.index(&mut change, token.id, &token.kind)?;
+                            self.index(&mut change, token)?;
                         }
                     }
                     if is_last {
-                        change.put(&FILLED, self.organisation, &(), &())?;
+                        change.put(&FILLED, self.organisation, &KIND, &())?;
                     }
                     if !change.is_empty() {
                         change.commit_quietly(Housekeeping::Index).await?;

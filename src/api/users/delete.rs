@@ -89,14 +89,13 @@ impl Api {
     /// The tokens that a user made, those of connections too, or that act for it.
     pub(in crate::api) async fn tokens_of(&self, user: UserId) -> Result<Vec<crate::tokens::Token>, Error> {
         let (mut found, mut after) = (Vec::new(), None);
-        let own = format!("user:{user}");
         loop {
             let page = self.services.tokens.list(after, CHUNK).await?;
             after = page.last().map(|token| token.id);
             let is_last = page.len() < CHUNK;
             found.extend(page.into_iter().filter(|token| match &token.kind {
-                TokenKind::Management(_, holder, maker) => [*holder, *maker].contains(&Some(user)),
-                TokenKind::Client(_) | TokenKind::Scim(_) => token.created_by == own,
+                TokenKind::Management(_, holder, maker) => [*holder, *maker, token.told_to()].contains(&Some(user)),
+                TokenKind::Client(_) | TokenKind::Scim(_) => token.told_to() == Some(user),
             }));
             if is_last {
                 return Ok(found);

@@ -48,6 +48,19 @@ fn one_password_on_six_names_is_enough_and_one_name_with_many_passwords_is_not()
 }
 
 #[test]
+fn two_passwords_of_its_own_for_each_name_are_no_way_to_try_more_names() {
+    let (narrow, _) = spray();
+    let pairs = || (0..100).flat_map(|n| [(n, 2 * n), (n, 2 * n + 1)]);
+    let blocked = tries(&narrow, address("198.51.100.7"), pairs());
+    assert_eq!(blocked.first().map(String::as_str), Some("198.51.100.7/32 many names"));
+    assert!(blocked.len() >= 4, "each twenty-first name gives it away again: {blocked:?}");
+    let (wide, _) = spray();
+    let neighbors =
+        pairs().flat_map(|pair| tries(&wide, address(&format!("198.51.100.{}", pair.0)), [pair].into_iter()));
+    assert_eq!(neighbors.collect::<Vec<_>>(), ["198.51.100.0/24 many names"]);
+}
+
+#[test]
 fn who_spreads_over_the_addresses_of_a_neighborhood_is_seen_there() {
     for (prefix, network) in [("198.51.100.", "198.51.100.0/24"), ("2001:db8:7:", "2001:db8:7::/48")] {
         let (spray, _) = spray();

@@ -125,7 +125,7 @@ impl Login {
         // the inviter may give sends the invitation again.
         for held in services.access.grants().list(subject).await.map_err(refused)? {
             let mut grant = NewGrant::new(subject, held.role);
-            grant.scope = held.scope;
+            (grant.scope, grant.ends) = (held.scope, held.ends);
             services.access.permit_grant(&actor, &grant, from.clone()).await.map_err(refused)?;
         }
         let mut groups = invitation.groups.clone();
@@ -154,6 +154,7 @@ impl Login {
             for held in held.map_err(|error| Error::Unavailable(error.to_string()))? {
                 let mut grant = NewGrant::new(subject, held.role.clone());
                 grant.scope.clone_from(&held.scope);
+                grant.ends = held.ends;
                 let permit = services.access.permit_grant(actor, &grant, from.clone()).await;
                 permit.map_err(|error| Error::refused("inviter", format!("`{}`: {error}", group.name)))?;
             }

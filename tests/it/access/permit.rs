@@ -283,3 +283,41 @@ async fn other_roles_are_in_force_from_the_next_decision_on() {
     let told = bench.access.explain(ada, &Question::new(&ask), None).await.unwrap();
     assert_eq!((told.allowed, told.decided_by), (false, "undefined-role"));
 }
+
+#[tokio::test]
+async fn nobody_gives_for_longer_what_they_have_for_a_time() {
+    let bench = Bench::new("clearpoint-strategy");
+    let (ada, bob, root) = (bench.user(1, &[]), bench.user(2, &[&[7]]), bench.user(3, &[]));
+    let now = bench.access.acting(&Actor::Local { uid: 0 }).await.unwrap().now();
+    let at = |hours: u64| Some(now.plus(std::time::Duration::from_secs(3_600 * hours)));
+    let held = |subject, ends| NewGrant { ends, ..NewGrant::new(subject, super::role("administrator")) };
+    bench.give(held(Subject::User(ada), at(1))).await;
+    bench.give(held(Subject::Group(super::group(7)), at(1))).await;
+    bench.give(held(Subject::User(root), None)).await;
+    bench.give_user(ada, "browser", None).await;
+    let token = |user, maker| {
+        let (id, limit) = (Id::from_bytes([8; 16]), vec![permission("*:*")]);
+        Actor::Token { id, limit, user, maker }
+    };
+    let new = |role: &str, ends| NewGrant { ends, ..NewGrant::new(Subject::User(ada), super::role(role)) };
+    for (actor, role, ends, allowed) in [
+        (signed_in(ada), "administrator", None, false),
+        (signed_in(ada), "administrator", at(2), false),
+        (signed_in(ada), "administrator", at(1), true),
+        (signed_in(ada), "editor", None, false),
+        // What she has without an end she gives without an end.
+        (signed_in(ada), "browser", None, true),
+        (signed_in(bob), "administrator", None, false),
+        (signed_in(bob), "administrator", at(1), true),
+        (token(None, Some(ada)), "administrator", None, false),
+        (token(Some(root), Some(ada)), "administrator", None, false),
+        (signed_in(root), "administrator", None, true),
+    ] {
+        let permit = bench.access.permit_grant(&actor, &new(role, ends), Circumstance::default()).await;
+        assert_eq!(permit.is_ok(), allowed, "{actor} gives {role} until {ends:?}");
+    }
+    // With one that stays beside it the end of the other does not matter.
+    bench.give(held(Subject::User(ada), None)).await;
+    let permit = bench.access.permit_grant(&signed_in(ada), &new("administrator", None), Circumstance::default()).await;
+    assert!(permit.is_ok());
+}

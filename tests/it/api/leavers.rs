@@ -121,3 +121,46 @@ async fn tokens_of_connections_that_a_leaver_made_end_or_are_handed_over() {
     assert_eq!(logs["logs"].as_array().unwrap().len(), 1);
     assert_eq!(good(root.get("/api/v1/users/ada/holdings").await, StatusCode::OK)["tokens"], json!([]));
 }
+
+#[tokio::test]
+async fn who_puts_a_token_in_the_place_of_another_is_its_maker_and_takes_it_along() {
+    let ground = Ground::new().await;
+    let root = ground.root();
+    ground.browser("boss", &["administrator"]).await;
+    let (_, ada) = ground.browser("ada", &["administrator"]).await;
+    let (user, mallory) = ground.browser("mallory", &["administrator"]).await;
+    let body = json!({"name": "deploy", "scope": "admin"});
+    let old = good(ada.post("/api/v1/tokens", body).await, StatusCode::CREATED);
+    let path = format!("/api/v1/tokens/{}:rotate", old["id"].as_str().unwrap());
+    let new = good(mallory.post(&path, json!({"overlap": "30d"})).await, StatusCode::CREATED);
+    let (was, is) = (ground.bearer(old["token"].as_str().unwrap()), ground.bearer(new["token"].as_str().unwrap()));
+    let grants = good(root.get("/api/v1/grants?user=mallory").await, StatusCode::OK);
+    let grant = grants["items"][0]["id"].as_str().unwrap().to_owned();
+    good(is.get("/api/v1/users").await, StatusCode::OK);
+    good(root.delete(&format!("/api/v1/grants/{grant}")).await, StatusCode::OK);
+    refused(&is.get("/api/v1/users").await, 403, None);
+    good(was.get("/api/v1/users").await, StatusCode::OK);
+    let told = good(root.post("/api/v1/users/mallory:offboard", json!({})).await, StatusCode::OK);
+    assert_eq!(count(&told, "tokens"), 1, "{told}");
+    refused(&is.get("/api/v1/users").await, 401, None);
+    good(was.get("/api/v1/users").await, StatusCode::OK);
+    // One that a release before let keep the maker of the old one.
+    let access = ground.test.gateway.access();
+    let chief = ground.user("chief", &[]).await;
+    let actor = cleargate::model::Actor::User {
+        id: user.id,
+        session: cleargate::model::Id::from_bytes([1; 16]),
+        presence: cleargate::model::Presence::default(),
+    };
+    ground.grant(&user, "administrator").await;
+    good(root.patch("/api/v1/users/mallory", json!({"active": true})).await, StatusCode::OK);
+    let permission = "tokens:create".parse().unwrap();
+    let permit = access.permit(&actor, &permission, None, Default::default()).await.unwrap();
+    let kind = cleargate::model::TokenKind::Management(vec!["*:*".parse().unwrap()], None, Some(chief.id));
+    ground.test.gateway.tokens().create(&permit, "old", kind, None).await.unwrap();
+    let held = good(root.get("/api/v1/users/mallory/holdings").await, StatusCode::OK);
+    assert_eq!(count(&held, "tokens"), 1, "{held}");
+    good(root.patch("/api/v1/users/mallory", json!({"active": false})).await, StatusCode::OK);
+    let report = good(root.get("/api/v1/reports/tokens").await, StatusCode::OK);
+    assert!(report.to_string().contains("who made it is not active"), "{report}");
+}

@@ -1,7 +1,7 @@
 //! Nobody gives away, or takes over, more than they have.
 
 use http::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use cleargate::access::NewGrant;
 use cleargate::model::Subject;
@@ -234,4 +234,83 @@ async fn a_name_that_is_another_ones_id_opens_nothing() {
     ] {
         refused(&twin.get(&path).await, 403, None);
     }
+}
+
+#[tokio::test]
+async fn a_role_for_a_time_is_kept_neither_by_a_grant_nor_by_a_group_that_holds_it() {
+    let ground = Ground::new().await;
+    let (_, ada) = ground.browser("ada", &["browser"]).await;
+    let root = ground.root();
+    good(root.post("/api/v1/groups", json!({"name": "Admins"})).await, StatusCode::CREATED);
+    for body in [
+        json!({"group": "Admins", "role": "administrator"}),
+        json!({"user": "ada", "role": "administrator", "ends": "2026-11-22T20:00:00Z"}),
+    ] {
+        good(root.post("/api/v1/grants", body).await, StatusCode::CREATED);
+    }
+    let give = |ends: Value| json!({"user": "ada", "role": "administrator", "ends": ends});
+    refused(&ada.post("/api/v1/grants", give(Value::Null)).await, 403, None);
+    refused(&ada.post("/api/v1/grants", give(json!("2026-11-22T20:00:01Z"))).await, 403, None);
+    refused(&ada.post("/api/v1/groups/Admins/members", json!({"users": ["ada"]})).await, 403, None);
+    good(ada.post("/api/v1/grants", give(json!("2026-11-22T19:00:00Z"))).await, StatusCode::CREATED);
+    good(ada.get("/api/v1/users").await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn who_may_edit_roles_takes_no_factor_off_a_role_that_they_do_not_reach() {
+    const PACK: &str = r#"
+title = "Desk"
+[[role]]
+name = "Editor of roles"
+description = "Makes roles."
+permissions = ["roles:read", "roles:create", "roles:update"]
+"#;
+    let ground = Ground::with_files("policy.pack = \"./desk.toml\"", &[("desk.toml", PACK)]).await;
+    let root = ground.root();
+    let body = json!({"name": "Payroll", "permissions": ["users:*"], "requires_factor": true, "requires_sso": true,
+                      "factor_within": "10m"});
+    good(root.post("/api/v1/roles", body).await, StatusCode::CREATED);
+    let above = json!({"name": "Above", "permissions": ["grants:read"], "includes": ["payroll"]});
+    good(root.post("/api/v1/roles", above).await, StatusCode::CREATED);
+    let (_, mallory) = ground.browser("mallory", &["editor_of_roles"]).await;
+    ground.user("ada", &["above"]).await;
+    for less in [
+        json!({"factor_within": ""}),
+        json!({"factor_within": "11m"}),
+        json!({"requires_factor": false}),
+        json!({"requires_sso": false}),
+    ] {
+        refused(&mallory.patch("/api/v1/roles/payroll", less.clone()).await, 403, None);
+        // Who has what the role gives, and not what the one gives that includes it, does not either.
+        let some = ground.service(&["roles:update", "users:*"]).await;
+        refused(&some.patch("/api/v1/roles/payroll", less).await, 403, None);
+    }
+    refused(&mallory.patch("/api/v1/roles/above", json!({"includes": []})).await, 403, None);
+    good(mallory.patch("/api/v1/roles/payroll", json!({"factor_within": "9m"})).await, StatusCode::OK);
+    let all = ground.service(&["roles:update", "users:*", "grants:read"]).await;
+    good(all.patch("/api/v1/roles/payroll", json!({"factor_within": ""})).await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_list_of_networks_binds_only_whom_its_writer_reaches() {
+    let ground = Ground::new().await;
+    ground.user("chief", &["administrator"]).await;
+    ground.user("ada", &[]).await;
+    let weak = ground.service(&["network:*", "users:read"]).await;
+    let put = async |client: &super::Client, body: Value| {
+        let body = axum::body::Body::from(body.to_string());
+        client.send(http::Method::PUT, "/api/v1/network-rules", "application/json", body).await
+    };
+    let nets = json!(["203.0.113.0/24"]);
+    for rules in
+        [json!({"organization": nets}), json!({"users": {"chief": nets}}), json!({"roles": {"administrator": nets}})]
+    {
+        refused(&put(&weak, rules).await, 403, None);
+    }
+    good(put(&weak, json!({"users": {"ada": nets}})).await, StatusCode::OK);
+    let both = json!({"users": {"chief": nets}});
+    good(put(&ground.root(), both.clone()).await, StatusCode::OK);
+    // Nor does anybody lift one of a superior's; what stays as it is asks for nothing.
+    refused(&put(&weak, json!({})).await, 403, None);
+    good(put(&weak, json!({"users": {"chief": nets, "ada": nets}})).await, StatusCode::OK);
 }

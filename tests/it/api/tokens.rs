@@ -216,3 +216,26 @@ async fn nobody_learns_the_text_of_a_token_that_they_could_not_make() {
     refused(&ground.root().post("/api/v1/tokens/nothing:rotate", json!({})).await, 404, None);
     refused(&ground.root().post("/api/v1/tokens/nothing", json!({})).await, 404, None);
 }
+
+#[tokio::test]
+async fn a_token_makes_none_that_lasts_longer_than_itself() {
+    let ground = Ground::with("[[scim]]\nid = \"okta\"").await;
+    let body = json!({"name": "short", "scope": "admin", "expires": "1h"});
+    let short = good(ground.root().post("/api/v1/tokens", body).await, StatusCode::CREATED);
+    let (end, client) = (&short["expires_at"], ground.bearer(short["token"].as_str().unwrap()));
+    let path = format!("/api/v1/tokens/{}:rotate", short["id"].as_str().unwrap());
+    for expires in ["never", "2h"] {
+        let body = json!({"name": "child", "scope": "admin", "expires": expires});
+        refused(&client.post("/api/v1/tokens", body).await, 422, Some("expires"));
+        refused(&client.post(&path, json!({"expires": expires})).await, 422, Some("expires"));
+    }
+    // The client of a connection would be cut off on a day that nobody named.
+    refused(&client.post("/api/v1/tokens", json!({"connection": "okta"})).await, 422, Some("expires"));
+    good(client.post("/api/v1/tokens", json!({"connection": "okta", "expires": "30m"})).await, StatusCode::CREATED);
+    let body = json!({"name": "child", "scope": "admin"});
+    let child = good(client.post("/api/v1/tokens", body).await, StatusCode::CREATED);
+    assert_eq!(&child["expires_at"], end);
+    ground.test.advance(Duration::from_secs(60));
+    let next = good(client.post(&path, json!({})).await, StatusCode::CREATED);
+    assert_eq!(&next["expires_at"], end);
+}
