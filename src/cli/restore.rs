@@ -2,7 +2,7 @@
 //! stays beside it under another name.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,6 +21,8 @@ use crate::store::{self, Unfit};
 
 /// Memory for pages, in bytes: every entry is read once.
 const CACHE_BYTES: usize = 16 << 20;
+/// What must be free beside a copy, in bytes: a daemon goes on writing.
+const SPARE_BYTES: u64 = 64 << 20;
 
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  cleargate restore /var/backups/cleargate/monday.redb --dry-run\n  \
@@ -65,7 +67,7 @@ pub(super) async fn run(arguments: Arguments, options: &Options, output: &Output
     let sealer = Sealer::new(&master);
     // Held until the end, so that no daemon starts meanwhile.
     let before = if dry_run { None } else { lock(&place)? };
-    let copy = Copy::of(&file, &place)?;
+    let copy = Copy::of(&file, &place, if dry_run { ".looked-at" } else { ".restore" })?;
     let found = examine(&copy.path, &sealer, plain, &file).await?;
     let made = found.made.map(|made| made.to_string());
     let replaced = fs::metadata(&place).ok().map(|store| store.len());
@@ -166,12 +168,18 @@ struct Copy {
 }
 
 impl Copy {
-    fn of(file: &Path, place: &Path) -> Result<Self, Failure> {
-        let path = beside(place, &format!(".{}.restore", std::process::id()));
+    fn of(file: &Path, place: &Path, end: &str) -> Result<Self, Failure> {
+        let path = beside(place, end);
         let cannot = |error| {
             Failure::caused(Exit::Failure, error, format!("cannot copy {} to {}", file.display(), path.display()))
         };
         let mut from = File::open(file).map_err(cannot)?;
+        check_room(from.metadata().map_err(cannot)?.len(), &path)?;
+        // What a restore that was killed has left.
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(cannot(error)),
+            _ => {}
+        }
         let mut to = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(cannot)?;
         let copied = std::io::copy(&mut from, &mut to).map_err(cannot);
         let copy = Self { path: path.clone(), file: to };
@@ -203,10 +211,39 @@ impl Copy {
             Some(_) => Some(set_aside(place).map_err(cannot)?),
             None => None,
         };
+        // Where no run has left one, the store that is put back has nothing to be compared with at its first start.
+        let run = beside(place, ".run");
+        let word = IdSource::system().token();
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&run) {
+            Ok(mut run) => {
+                run.write_all(word.expose().as_bytes()).and_then(|()| run.sync_all()).map_err(cannot)?;
+                fchown(&run, Some(owner.uid()), Some(owner.gid())).map_err(cannot)?;
+            }
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(cannot(error)),
+        }
         fs::rename(&self.path, place).map_err(cannot)?;
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(cannot)?;
         Ok(kept)
     }
+}
+
+/// Refuses a copy for which there is no room: a daemon beside it would have none either.
+fn check_room(bytes: u64, path: &Path) -> Result<(), Failure> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let cannot = |error| Failure::caused(Exit::Failure, error, format!("cannot look at {}", folder.display()));
+    let disk = rustix::fs::statvfs(folder).map_err(|error| cannot(std::io::Error::from(error)))?;
+    let (free, needed) = (disk.f_bavail.saturating_mul(disk.f_frsize), bytes.saturating_add(SPARE_BYTES));
+    if free < needed {
+        let text = format!(
+            "a copy is made in {} first, for which {} MiB must be free; {} MiB are",
+            folder.display(),
+            needed >> 20,
+            free >> 20
+        );
+        return Err(Failure::new(Exit::Failure, text));
+    }
+    Ok(())
 }
 
 impl Drop for Copy {
