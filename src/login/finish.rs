@@ -599,7 +599,7 @@ impl From<&Proof> for First {
     fn from(proof: &Proof) -> Self {
         match proof {
             Proof::Passkey(user, id) => Self::Passkey(*user, *id),
-            Proof::Password(verified) => Self::Password(verified.clone()),
+            Proof::Password(verified) => Self::Password(*verified),
             Proof::Upstream(identity, method) => Self::Upstream {
                 connector: identity.connector().clone(),
                 method: *method,
