@@ -1,5 +1,6 @@
 //! Passkeys: made, shown instead of a password and after one, and refused whatever is wrong with them.
 
+mod ended;
 mod hostile;
 mod strangers;
 

@@ -1,9 +1,12 @@
 //! Directories are spared: no more wrong passwords are carried to one than it takes, whatever is tried here.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use cleargate::access::{Bound, NewGrant};
 use cleargate::ldap::Connection;
 use cleargate::lockout::BindBudget;
+use cleargate::model::Subject;
 use http::StatusCode;
 
 use crate::peers::slapd::{self, BASE, Slapd};
@@ -99,4 +102,30 @@ async fn of_tries_at_the_same_time_no_more_are_carried_on() {
     futures_util::future::join_all(tries).await;
     assert_eq!(seen(&slapd).await, 3);
     assert_eq!(BindBudget::default().attempts, 4);
+}
+
+#[tokio::test]
+async fn whatever_ends_access_ends_it_for_who_signs_in_by_a_directory() {
+    let (gateway, _slapd) = stage("").await;
+    let (task, services, name) = (gateway.task(), &gateway.gateway, slapd::user_name(0));
+    let user = services.directory().find_user_by_name(&name).await.unwrap().unwrap();
+    assert!(gets_in(&mut gateway.visitor()).await);
+    services.directory().set_active(&task, user.id, false).await.unwrap();
+    assert!(!gets_in(&mut gateway.visitor()).await, "inactive");
+    services.directory().set_active(&task, user.id, true).await.unwrap();
+    assert!(gets_in(&mut gateway.visitor()).await);
+    for bound in [Bound::Organisation, Bound::User(user.id)] {
+        let elsewhere = BTreeMap::from([(bound.clone(), vec!["203.0.113.0/24".parse().unwrap()])]);
+        services.access().set_network_rules(&task, None, &elsewhere).await.unwrap();
+        assert!(!gets_in(&mut gateway.visitor()).await, "the networks of {bound:?}");
+        services.access().set_network_rules(&task, None, &BTreeMap::from([(bound, Vec::new())])).await.unwrap();
+        assert!(gets_in(&mut gateway.visitor()).await);
+    }
+    services.factors().demand(&task, &user, None, Some(true)).await.unwrap();
+    assert!(!gets_in(&mut gateway.visitor()).await, "a bind is no single sign-on");
+    services.factors().demand(&task, &user, None, Some(false)).await.unwrap();
+    assert!(gets_in(&mut gateway.visitor()).await);
+    let grant = NewGrant::new(Subject::User(user.id), "no_access".parse().unwrap());
+    services.access().grants().create(&task, &services.access().roles(), grant).await.unwrap();
+    assert!(!gets_in(&mut gateway.visitor()).await, "a role denies");
 }
