@@ -109,6 +109,9 @@ pub enum BindError {
     /// The directory said no.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// The password was sent and no answer came, in time or at all: the directory may have counted it.
+    #[error(transparent)]
+    Unanswered(Error),
 }
 
 /// How a connection to a server is protected.

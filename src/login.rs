@@ -230,7 +230,9 @@ impl From<upstream::Error> for Error {
         match error {
             upstream::Error::Declined { reason } => Self::Refused { rule: "declined", reason: cut(&reason) },
             upstream::Error::Refused { rule, reason } => Self::Refused { rule, reason: cut(&reason) },
-            upstream::Error::Unavailable { reason } => Self::Unavailable(reason),
+            upstream::Error::Unavailable { reason } | upstream::Error::Unanswered { reason } => {
+                Self::Unavailable(reason)
+            }
             upstream::Error::Busy => Self::Busy { retry_after_s: 1 },
         }
     }

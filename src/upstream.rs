@@ -152,6 +152,12 @@ pub enum Error {
         /// What failed.
         reason: String,
     },
+    /// The upstream was shown a secret and did not answer: it may have counted it.
+    #[error("the identity provider did not answer: {reason}")]
+    Unanswered {
+        /// What failed.
+        reason: String,
+    },
     /// We have too much of this to do: nothing was looked at.
     #[error("too many answers are being opened; try again")]
     Busy,

@@ -59,7 +59,7 @@ struct Limits {
 ///
 /// # Errors
 /// `Refused` when the directory says no, or when `password` is one with which it must not be asked; `Failed` when it
-/// could not be asked.
+/// could not be asked, or answered something else; `Unanswered` when it was asked and did not answer.
 pub async fn bind_as(settings: &LdapSettings, dn: &str, password: &Secret) -> Result<(), BindError> {
     check_credentials(dn, password)?;
     let mut connection = Connection::reach(settings).await?;
@@ -80,7 +80,7 @@ impl Connection {
         match connection.bind(&settings.bind_dn, &settings.bind_password).await {
             Ok(()) => Ok(connection),
             Err(BindError::Refused(refusal)) => Err(Error::Bind(refusal)),
-            Err(BindError::Failed(error)) => Err(error),
+            Err(BindError::Failed(error) | BindError::Unanswered(error)) => Err(error),
         }
     }
 
@@ -159,7 +159,7 @@ impl Connection {
     async fn bind(&mut self, dn: &str, password: &Secret) -> Result<(), BindError> {
         let mut ldap = self.ldap.clone();
         let binding = async { ldap.simple_bind(dn, password.expose()).await.map_err(|e| failed("the bind", e)) };
-        let result = self.run("the bind", self.limits.operation, binding).await?;
+        let result = self.run("the bind", self.limits.operation, binding).await.map_err(BindError::Unanswered)?;
         match result.rc {
             0 => Ok(()),
             code @ (48 | 49 | 53) => Err(BindError::Refused(refusal(code, &result.text))),

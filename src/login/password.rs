@@ -163,8 +163,10 @@ impl Login {
         let told = match &outcome {
             Ok(_) => lockout.bind_succeeded(attempt).await,
             Err(upstream::Error::Busy | upstream::Error::Unavailable { .. }) => lockout.bind_released(attempt).await,
-            // It stays counted as it was.
-            Err(upstream::Error::Declined { .. } | upstream::Error::Refused { .. }) => Ok(()),
+            // It stays counted as it was: what nobody has seen end may be wrong, and counted over there.
+            Err(
+                upstream::Error::Declined { .. } | upstream::Error::Refused { .. } | upstream::Error::Unanswered { .. },
+            ) => Ok(()),
         };
         if let Err(kept) = told {
             tracing::warn!(error = %Chain(&kept), "a bind that was not wrong stays counted as if it were");

@@ -45,6 +45,8 @@ pub enum Encryption {
 pub enum Fault {
     /// Ends the second page with this result code.
     CodeInSecondPage(i32),
+    /// Closes the connection instead of answering a bind.
+    CutInBind,
     /// Closes the connection in the middle of the second page.
     CutInSecondPage,
     /// Leaves the paging control out of every answer, so that the first page looks like everything.

@@ -57,6 +57,9 @@ impl Bind {
             Ok(()) => {}
             Err(BindError::Refused(refusal)) => return Err(declined(refusal)),
             Err(BindError::Failed(error)) => return Err(unavailable(&error)),
+            Err(BindError::Unanswered(error)) => {
+                return Err(Error::Unanswered { reason: Chain(&error).to_string() });
+            }
         }
         // Not every server refuses the bind of an account that is disabled.
         match self.tree.schema.is_disabled(&entry) {

@@ -136,7 +136,7 @@ pub(super) fn judged(stages: &[Stage], outcome: Result<(), &Error>) -> Checks {
     let (rule, told) = match error {
         Error::Declined { reason } => ("declined", reason.clone()),
         Error::Refused { rule, reason } => (*rule, format!("{rule}: {reason}")),
-        Error::Unavailable { reason } => ("unavailable", reason.clone()),
+        Error::Unavailable { reason } | Error::Unanswered { reason } => ("unavailable", reason.clone()),
         Error::Busy => ("unavailable", error.to_string()),
     };
     let Some(failed) = stages.iter().find(|stage| stage.rules.contains(&rule)).or(stages.first()) else {

@@ -64,6 +64,9 @@ impl Session {
 
     fn bind(&mut self, id: i32, mut content: Reader<'_>) -> Result<Reply, Error> {
         self.directory.0.binds.fetch_add(1, Ordering::SeqCst);
+        if self.directory.fault() == Some(Fault::CutInBind) {
+            return Ok(Reply::Close);
+        }
         content.number(INTEGER)?;
         let name = content.text(OCTETS)?;
         let answer = |code, text| Ok(Reply::Answers(result(id, BIND_RESPONSE, code, text)));

@@ -51,7 +51,9 @@ impl Failure {
     fn of(error: &Error) -> Self {
         match error {
             Error::Refused { rule, reason } => Self { rule: Some(rule), reason: reason.clone() },
-            Error::Declined { reason } | Error::Unavailable { reason } => Self { rule: None, reason: reason.clone() },
+            Error::Declined { reason } | Error::Unavailable { reason } | Error::Unanswered { reason } => {
+                Self { rule: None, reason: reason.clone() }
+            }
             Error::Busy => Self { rule: None, reason: error.to_string() },
         }
     }

@@ -167,7 +167,7 @@ impl OidcConnector {
 fn told(error: &Error) -> String {
     match error {
         Error::Refused { rule, reason } => format!("{rule}: {reason}"),
-        Error::Declined { reason } | Error::Unavailable { reason } => reason.clone(),
+        Error::Declined { reason } | Error::Unavailable { reason } | Error::Unanswered { reason } => reason.clone(),
         Error::Busy => error.to_string(),
     }
 }

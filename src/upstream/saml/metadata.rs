@@ -39,7 +39,9 @@ impl From<Error> for Unusable {
     fn from(error: Error) -> Self {
         match error {
             Error::Refused { rule, reason } => unusable(format!("{rule}: {reason}")),
-            Error::Declined { reason } | Error::Unavailable { reason } => unusable(reason),
+            Error::Declined { reason } | Error::Unavailable { reason } | Error::Unanswered { reason } => {
+                unusable(reason)
+            }
             Error::Busy => unusable(error.to_string()),
         }
     }

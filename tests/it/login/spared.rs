@@ -7,8 +7,11 @@ use cleargate::access::{Bound, NewGrant};
 use cleargate::ldap::Connection;
 use cleargate::lockout::BindBudget;
 use cleargate::model::Subject;
+use cleargate::sandbox::directory::{Directory, Encryption, Fault};
+use cleargate::tasks::Tasks;
 use http::StatusCode;
 
+use crate::ldap::directory::{SERVICE, records};
 use crate::peers::slapd::{self, BASE, Slapd};
 use crate::support::gateway::{TestGateway, Visitor};
 
@@ -128,4 +131,27 @@ async fn whatever_ends_access_ends_it_for_who_signs_in_by_a_directory() {
     let grant = NewGrant::new(Subject::User(user.id), "no_access".parse().unwrap());
     services.access().grants().create(&task, &services.access().roles(), grant).await.unwrap();
     assert!(!gets_in(&mut gateway.visitor()).await, "a role denies");
+}
+
+#[tokio::test]
+async fn a_password_that_a_directory_took_and_did_not_answer_counts_as_carried() {
+    let (directory, tasks) = (Directory::new(records(2)), Tasks::new());
+    let address = directory.start(&tasks, Encryption::None).await.unwrap();
+    let lines = format!(
+        "[limits]\nsign_in = \"9999/1m\"\nsign_in_account = \"9999/1m\"\n[[ldap]]\nid = \"corp\"\n\
+         servers = [\"ldap://{address}\"]\nbase = \"dc=example,dc=org\"\nlogin = true\n\
+         bind = {{ dn = \"{SERVICE}\", password = {{ file = \"secret\" }} }}\n"
+    );
+    let gateway = TestGateway::with_files(&lines, &[("secret", "s3cret\n")]).await;
+    gateway.gateway.sync(&"corp".parse().unwrap()).unwrap().run().await.unwrap();
+    let reply = gateway.visitor().sign_in("p0000", "password-0").await;
+    assert_eq!(reply.location(), "/", "{}", reply.text);
+    directory.set_fault(Some(Fault::CutInBind));
+    let before = directory.binds();
+    for _ in 0..8 {
+        let reply = gateway.visitor().sign_in("p0000", "wrong").await;
+        assert!(!reply.status.is_redirection(), "{}", reply.text);
+    }
+    assert_eq!(directory.binds() - before, 3, "strangers leave the last one to known browsers");
+    tasks.stop();
 }
