@@ -251,6 +251,15 @@ impl Sessions {
         self.resolve(vec![hash.into()]).await?.pop().ok_or(Error::NotFound)
     }
 
+    /// Whether there is a session with this id, as part of a change that fails where it ends before the commit: what is done
+    /// by it is done before, or not at all.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn holds_in(&self, change: &mut Change, id: SessionId) -> Result<bool, Error> {
+        Ok(change.find(&SESSION_HASHES, self.organisation, &id).await?.is_some())
+    }
+
     /// The sessions of a user, oldest first.
     ///
     /// # Errors

@@ -173,21 +173,22 @@ impl Tokens {
         Err(Refused::Unconfigured { id: record.id, name: record.name.clone(), connection: connection.clone() })
     }
 
-    /// Makes a token as somebody wants it who may name its expiry, and else has the usual one. One that a token makes ends
-    /// no later than that token: without an expiry that was named with it, where it is no connection's.
+    /// Makes a token as somebody wants it who may name its expiry, and else has the usual one, inside a change of the
+    /// caller's, who commits it with the event. One that a token makes ends no later than that token: without an expiry that
+    /// was named with it, where it is no connection's.
     ///
     /// # Errors
     /// As [`Tokens::create`]; `Invalid` for an expiry that is later than that of the token by which it is asked for.
-    pub async fn create_within(
+    pub async fn create_in(
         &self,
+        change: &mut Change,
         permit: &Permit,
         name: &str,
         kind: TokenKind,
-        named: Option<Option<Timestamp>>,
-        usual: Option<Timestamp>,
-    ) -> Result<(Secret, Token), Error> {
+        (named, usual): (Option<Option<Timestamp>>, Option<Timestamp>),
+    ) -> Result<(Secret, Token, Event), Error> {
         let expires = self.bounded(permit.actor(), named.unwrap_or(usual), named.is_some(), &kind).await?;
-        self.create(permit, name, kind, expires).await
+        self.stage(change, permit, name, kind, expires)
     }
 
     /// Makes a token. Its text is told this once.
@@ -201,6 +202,20 @@ impl Tokens {
         kind: TokenKind,
         expires: Option<Timestamp>,
     ) -> Result<(Secret, Token), Error> {
+        let mut change = self.ledger.change();
+        let (secret, token, event) = self.stage(&mut change, permit, name, kind, expires)?;
+        change.commit(event).await?;
+        Ok((secret, token))
+    }
+
+    fn stage(
+        &self,
+        change: &mut Change,
+        permit: &Permit,
+        name: &str,
+        kind: TokenKind,
+        expires: Option<Timestamp>,
+    ) -> Result<(Secret, Token, Event), Error> {
         let now = self.clock.now();
         check_name(name)?;
         if expires.is_some_and(|expires| expires <= now) {
@@ -216,10 +231,18 @@ impl Tokens {
             last_used: None,
             replaced_by: None,
         };
-        let mut change = self.ledger.change();
-        let secret = self.insert(&mut change, &token)?;
-        change.commit(told(permit.event(now, EventKind::TokenCreated), &token)).await?;
-        Ok((secret, token))
+        let secret = self.insert(change, &token)?;
+        let event = told(permit.event(now, EventKind::TokenCreated), &token);
+        Ok((secret, token, event))
+    }
+
+    /// Whether there is a token with this id, as part of a change that fails where it is revoked before the commit: what is
+    /// done by it is done before, or not at all.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn holds_in(&self, change: &mut Change, id: TokenId) -> Result<bool, Error> {
+        Ok(change.find(&TOKEN_HASHES, self.organisation, &id).await?.is_some())
     }
 
     /// Writes a token under a new text.

@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use super::admit::Caller;
 use super::fields::{Fields, Params};
-use super::{Api, Error, render};
+use super::{Api, Error, Services, render};
+use crate::audit::Change;
 use crate::clock::Timestamp;
 use crate::config::parse_duration;
 use crate::model::{Actor, Permission, SourceId, TokenId, TokenKind, UserId};
@@ -105,7 +106,17 @@ pub(super) async fn create(State(api): State<Api>, caller: Caller, mut fields: F
             (name, api.management(&caller, scope, user).await?)
         }
     };
-    let (secret, token) = api.services.tokens.create_within(&permit, &name, kind, named, usual).await?;
+    let (services, permit, name, kind, actor) = (&api.services, &permit, &name, &kind, &caller.actor);
+    let (secret, token) = services
+        .ledger
+        .retry(|mut change| async move {
+            services.hold(&mut change, actor).await?;
+            let made = services.tokens.create_in(&mut change, permit, name, kind.clone(), (named, usual)).await;
+            let (secret, token, event) = made?;
+            change.commit(event).await?;
+            Ok::<_, Error>((secret, token))
+        })
+        .await?;
     Ok(render::answer(StatusCode::CREATED, &shown_once(&token, &secret)))
 }
 
@@ -149,12 +160,35 @@ pub(super) async fn act(
     let kind = api.services.tokens.load(id).await?.kind;
     api.check_kind(&caller, &kind).await?;
     let maker = if matches!(kind, TokenKind::Management(..)) { maker(&caller)? } else { None };
-    let Rotated { secret, token, old } = api.services.tokens.rotate(&permit, id, overlap, lasts, maker).await?;
+    let (services, permit, actor) = (&api.services, &permit, &caller.actor);
+    let Rotated { secret, token, old } = services
+        .ledger
+        .retry(|mut change| async move {
+            services.hold(&mut change, actor).await?;
+            let times = (overlap, lasts);
+            let (rotated, event) = services.tokens.rotate_in(&mut change, permit, id, times, maker).await?;
+            change.commit(event).await?;
+            Ok::<_, Error>(rotated)
+        })
+        .await?;
     let mut body = shown_once(&token, &secret);
     if let Some(members) = body.as_object_mut() {
         members.insert("replaces".to_owned(), render::token(&old));
     }
     Ok(render::answer(StatusCode::CREATED, &body))
+}
+
+impl Services {
+    /// Lets a change fail where the session or the token by which somebody acts ends before its commit: what is good for
+    /// longer than they are is made before they end, and ends with them where they do, or it is not made.
+    async fn hold(&self, change: &mut Change, actor: &Actor) -> Result<(), Error> {
+        let is_there = match actor {
+            Actor::User { session, .. } => self.sessions.holds_in(change, *session).await?,
+            Actor::Token { id, .. } => self.tokens.holds_in(change, *id).await?,
+            Actor::Anonymous | Actor::Connection { .. } | Actor::Local { .. } | Actor::System { .. } => true,
+        };
+        if is_there { Ok(()) } else { Err(Error::Unauthorized) }
+    }
 }
 
 /// A token with its text.

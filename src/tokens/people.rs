@@ -13,6 +13,9 @@ use crate::store::{self, Range, Table};
 const OF_PEOPLE: Table<(UserId, TokenId), ()> = Table::new(0x73, "tokens of people");
 /// There, under [`KIND`], once those of a release before have their rows.
 const FILLED: Table<u64, ()> = Table::new(0x74, "tokens of people filled");
+/// Counts the tokens that depend on a user: whoever revokes them all holds it, so that it loses against one that is made at
+/// the same moment. Being a counter, it is no point of conflict between two that are made.
+const MADE: Table<UserId, i64> = Table::new(0x79, "tokens made of people");
 /// What the rows are: raised when there are rows that a release before did not make.
 const KIND: u64 = 1;
 /// Rows of one read, and tokens that get theirs in one commit.
@@ -29,8 +32,10 @@ fn people_of(token: &Token) -> BTreeSet<UserId> {
 
 impl Tokens {
     pub(super) fn index(&self, change: &mut Change, token: &Token) -> Result<(), store::Error> {
-        let mut people = people_of(token).into_iter();
-        people.try_for_each(|user| change.put(&OF_PEOPLE, self.organisation, &(user, token.id), &()))
+        people_of(token).into_iter().try_for_each(|user| {
+            change.add(&MADE, self.organisation, &user, 1);
+            change.put(&OF_PEOPLE, self.organisation, &(user, token.id), &())
+        })
     }
 
     pub(super) fn unindex(&self, change: &mut Change, token: &Token) {
@@ -39,10 +44,13 @@ impl Tokens {
 
     /// Revokes every management token that acts for a user or that they made, inside a change of the caller's, with an event
     /// for each. Tokens of connections that they made stay: their rights are none of anybody's, and the connection would stop.
+    /// The commit loses against one that is made meanwhile; who makes one later does it by a session or a token that has
+    /// ended with this one.
     ///
     /// # Errors
     /// `Corrupt`, `Unavailable`.
     pub async fn revoke_of_in(&self, change: &mut Change, permit: &Permit, user: UserId) -> Result<(), store::Error> {
+        change.hold(&MADE, self.organisation, &user).await?;
         let mut range = Range::prefix(OF_PEOPLE.prefix(self.organisation, &user), PAGE);
         loop {
             let rows = change.range(range.clone()).await?;
@@ -72,19 +80,21 @@ impl Tokens {
         if self.ledger.store().find(&FILLED, self.organisation, &KIND).await?.is_some() {
             return Ok(());
         }
-        let mut after = None;
+        let mut range = Range::prefix(TOKEN_HASHES.prefix(self.organisation, &()), PAGE);
         loop {
-            let page = &self.list(after, PAGE).await?;
-            after = page.last().map(|token| token.id);
+            // By the rows, of which one may have no token.
+            let rows = self.ledger.store().range(range.clone()).await?;
+            let ids = rows.iter().map(|(key, _)| TOKEN_HASHES.suffix(key).map(TokenId::from_bytes));
+            let page = &ids.collect::<Result<Vec<_>, _>>()?;
             let is_last = page.len() < PAGE;
             self.ledger
                 .retry(|mut change| async move {
-                    for token in page {
+                    for id in page {
                         // One that was revoked meanwhile gets none.
-                        if let Some(hash) = change.find(&TOKEN_HASHES, self.organisation, &token.id).await?
-                            && change.find(&TOKENS, self.organisation, &hash).await?.is_some()
+                        if let Some(hash) = change.find(&TOKEN_HASHES, self.organisation, id).await?
+                            && let Some(record) = change.find(&TOKENS, self.organisation, &hash).await?
                         {
-                            self.index(&mut change, token)?;
+                            self.index(&mut change, &Token::from(record))?;
                         }
                     }
                     if is_last {
@@ -96,8 +106,9 @@ impl Tokens {
                     Ok::<_, Error>(())
                 })
                 .await?;
-            if is_last {
-                return Ok(());
+            match rows.last() {
+                Some((key, _)) if !is_last => range = range.after(key),
+                _ => return Ok(()),
             }
         }
     }

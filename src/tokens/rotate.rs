@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Error, Record, TOKEN_HASHES, TOKENS, Token, Tokens, told};
 use crate::access::Permit;
-use crate::audit::EventKind;
+use crate::audit::{Change, Event, EventKind};
 use crate::clock::Timestamp;
 use crate::model::{Actor, TokenId, TokenKind, UserId};
 use crate::secret::Secret;
@@ -28,61 +28,58 @@ impl Tokens {
     /// management token `maker` made the new one, who learns its text: it may no more than they may from now on; `None`,
     /// for the machine itself, leaves who made the old one. The old one is refused from `overlap` (30 days at most) on, or
     /// from its own end on where that is before. `lasts` is when the new one expires; `None` is as long after now as the
-    /// old one did after it was made, and of a management token no longer than the token by which it is asked for.
+    /// old one did after it was made, and of a management token no longer than the token by which it is asked for. It is
+    /// part of a change of the caller's, who commits it with the event.
     ///
     /// # Errors
     /// `NotFound`; `Over` for one that was replaced or has expired; `Invalid` for an overlap that is too long, and for an
     /// expiry that has passed or is later than that of the token by which it is asked for; `Store`.
-    pub async fn rotate(
+    pub async fn rotate_in(
         &self,
+        change: &mut Change,
         permit: &Permit,
         id: TokenId,
-        overlap: Duration,
-        lasts: Option<Option<Timestamp>>,
+        (overlap, lasts): (Duration, Option<Option<Timestamp>>),
         maker: Option<UserId>,
-    ) -> Result<Rotated, Error> {
+    ) -> Result<(Rotated, Event), Error> {
         if overlap > MAX_OVERLAP {
             return Err(Error::Invalid { field: "overlap", reason: "must be at most 30d" });
         }
         let until = self.end_of(permit.actor()).await?;
-        self.ledger
-            .retry(|mut change| async move {
-                let now = self.clock.now();
-                let hash = change.find(&TOKEN_HASHES, self.organisation, &id).await?.ok_or(Error::NotFound)?;
-                let record = change.find(&TOKENS, self.organisation, &hash.into()).await?.ok_or(Error::NotFound)?;
-                let old = Token::from(record);
-                if old.replaced_by.is_some() {
-                    return Err(Error::Over("was replaced already"));
-                }
-                if old.expires.is_some_and(|expires| expires <= now) {
-                    return Err(Error::Over("has expired"));
-                }
-                let expires = lasts.unwrap_or_else(|| old.expires.map(|until| now.plus(until.since(old.created))));
-                if expires.is_some_and(|expires| expires <= now) {
-                    return Err(Error::Invalid { field: "expires", reason: "must lie in the future" });
-                }
-                let expires = within(expires, until, lasts.is_some(), &old.kind)?;
-                let token = Token {
-                    id: TokenId::new(now, &self.ids),
-                    kind: made_by(&old.kind, maker),
-                    created: now,
-                    created_by: permit.actor().to_string(),
-                    expires,
-                    last_used: None,
-                    ..old.clone()
-                };
-                let secret = self.insert(&mut change, &token)?;
-                let until = now.plus(overlap);
-                let until = old.expires.map_or(until, |expires| expires.min(until));
-                let old = Token { expires: Some(until), replaced_by: Some(token.id), ..old };
-                change.put(&TOKENS, self.organisation, &hash.into(), &Record::from(old.clone()))?;
-                change.also(told(permit.event(now, EventKind::TokenCreated), &token));
-                let event = told(permit.event(now, EventKind::TokenRotated), &old);
-                change.commit(event.detail("replaced_by", token.id)).await?;
-                Ok(Rotated { secret, token, old })
-            })
-            .await
+        let now = self.clock.now();
+        let hash = change.find(&TOKEN_HASHES, self.organisation, &id).await?.ok_or(Error::NotFound)?;
+        let record = change.find(&TOKENS, self.organisation, &hash.into()).await?.ok_or(Error::NotFound)?;
+        let old = Token::from(record);
+        if old.replaced_by.is_some() {
+            return Err(Error::Over("was replaced already"));
+        }
+        if old.expires.is_some_and(|expires| expires <= now) {
+            return Err(Error::Over("has expired"));
+        }
+        let expires = lasts.unwrap_or_else(|| old.expires.map(|until| now.plus(until.since(old.created))));
+        if expires.is_some_and(|expires| expires <= now) {
+            return Err(Error::Invalid { field: "expires", reason: "must lie in the future" });
+        }
+        let expires = within(expires, until, lasts.is_some(), &old.kind)?;
+        let token = Token {
+            id: TokenId::new(now, &self.ids),
+            kind: made_by(&old.kind, maker),
+            created: now,
+            created_by: permit.actor().to_string(),
+            expires,
+            last_used: None,
+            ..old.clone()
+        };
+        let secret = self.insert(change, &token)?;
+        let until = now.plus(overlap);
+        let until = old.expires.map_or(until, |expires| expires.min(until));
+        let old = Token { expires: Some(until), replaced_by: Some(token.id), ..old };
+        change.put(&TOKENS, self.organisation, &hash.into(), &Record::from(old.clone()))?;
+        change.also(told(permit.event(now, EventKind::TokenCreated), &token));
+        let event = told(permit.event(now, EventKind::TokenRotated), &old).detail("replaced_by", token.id);
+        Ok((Rotated { secret, token, old }, event))
     }
+
     /// When the token ends by which somebody acts; `None` without one, and where it does not end.
     ///
     /// # Errors

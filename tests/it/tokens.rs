@@ -5,7 +5,7 @@ use std::time::Duration;
 use cleargate::audit::{EventKind, Housekeeping, Outcome};
 use cleargate::model::{Actor, Circumstance, OrganisationId, TokenId, TokenKind, UserId};
 use cleargate::secret::MacKey;
-use cleargate::store::Table;
+use cleargate::store::{Retryable, Table};
 use cleargate::tokens::{Error, Refused, Tokens};
 
 use crate::support::bench::{Bench, START, holds};
@@ -203,4 +203,49 @@ async fn tokens_of_a_person_are_found_however_many_others_there_are_and_those_of
     let left = tokens.list(None, 1_000).await.unwrap();
     assert_eq!(left.len(), 300);
     assert!(left.iter().all(|token| token.kind == management(Some(bob))));
+}
+
+#[tokio::test]
+async fn a_token_that_is_made_while_a_person_is_rid_of_all_of_theirs_is_made_before_or_not_at_all() {
+    let bench = Bench::new();
+    let tokens = tokens(&bench);
+    let (ada, permit) = (UserId::from_bytes([5; 16]), &bench.permit());
+    let (_, own) = tokens.create(permit, "own", management(Some(ada)), None).await.unwrap();
+    // Asked for by a token of theirs, and committed when that one is gone.
+    let mut late = bench.ledger.change();
+    assert!(tokens.holds_in(&mut late, own.id).await.unwrap());
+    let kind = management(Some(ada));
+    let (_, _, event) = tokens.create_in(&mut late, permit, "late", kind, (None, None)).await.unwrap();
+    let mut change = bench.ledger.change();
+    tokens.revoke_of_in(&mut change, permit, ada).await.unwrap();
+    change.commit_told().await.unwrap();
+    assert!(late.commit(event).await.unwrap_err().is_lost_race());
+    assert!(!tokens.holds_in(&mut bench.ledger.change(), own.id).await.unwrap());
+    // Committed when those that are there were looked at.
+    let mut change = bench.ledger.change();
+    tokens.create(permit, "other", management(Some(ada)), None).await.unwrap();
+    tokens.revoke_of_in(&mut change, permit, ada).await.unwrap();
+    tokens.create(permit, "early", management(Some(ada)), None).await.unwrap();
+    assert!(change.commit_told().await.unwrap_err().is_lost_race());
+}
+
+#[tokio::test]
+async fn a_row_without_its_token_keeps_none_of_the_others_from_being_found_by_its_person() {
+    const OF_PEOPLE: Table<(UserId, TokenId), ()> = Table::new(0x73, "tokens of people");
+    const TOKEN_HASHES: Table<TokenId, minicbor::bytes::ByteArray<32>> = Table::new(0x71, "token hashes");
+    let bench = Bench::new();
+    let tokens = tokens(&bench);
+    let ada = UserId::from_bytes([5; 16]);
+    let mut change = bench.ledger.change();
+    change.put(&TOKEN_HASHES, OrganisationId::DEFAULT, &TokenId::from_bytes([0; 16]), &[9; 32].into()).unwrap();
+    for _ in 0..510 {
+        let id = tokens.create(&bench.permit(), "x", management(Some(ada)), None).await.unwrap().1.id;
+        change.delete(&OF_PEOPLE, OrganisationId::DEFAULT, &(ada, id));
+    }
+    change.commit_quietly(Housekeeping::Index).await.unwrap();
+    tokens.fill_people().await.unwrap();
+    let mut change = bench.ledger.change();
+    tokens.revoke_of_in(&mut change, &bench.permit(), ada).await.unwrap();
+    change.commit_told().await.unwrap();
+    assert_eq!(tokens.list(None, 1_000).await.unwrap(), []);
 }

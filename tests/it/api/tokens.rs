@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::StatusCode;
 use serde_json::json;
 
+use cleargate::model::TokenKind;
 use cleargate::secret::Secret;
 
 use super::{Ground, good, refused};
@@ -238,4 +239,38 @@ async fn a_token_makes_none_that_lasts_longer_than_itself() {
     ground.test.advance(Duration::from_secs(60));
     let next = good(client.post(&path, json!({})).await, StatusCode::CREATED);
     assert_eq!(&next["expires_at"], end);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_asked_for_while_an_account_passes_on_leaves_no_token() {
+    let ground = Ground::new().await;
+    let ada = ground.user("ada", &["administrator"]).await;
+    let (tokens, ledger) = (ground.test.gateway.tokens().clone(), ground.test.gateway.ledger().clone());
+    for round in 0..300 {
+        let permit = ground.test.task();
+        let kind = TokenKind::Management(vec!["*:*".parse().unwrap()], Some(ada.id), None);
+        let (secret, hers) = tokens.create(&permit, "hers", kind, None).await.unwrap();
+        let client = ground.bearer(secret.expose());
+        let ask = tokio::spawn(async move {
+            match round % 2 {
+                0 => client.post("/api/v1/tokens", json!({"name": "late", "scope": "read"})).await,
+                _ => client.post(&format!("/api/v1/tokens/{}:rotate", hers.id), json!({})).await,
+            }
+        });
+        let (tokens, ledger, id) = (tokens.clone(), ledger.clone(), ada.id);
+        let pass_on = tokio::spawn(async move {
+            let (tokens, permit) = (&tokens, &permit);
+            let passed = ledger.retry(|mut change| async move {
+                tokens.revoke_of_in(&mut change, permit, id).await?;
+                change.commit_told().await.map(|_| ())
+            });
+            passed.await.unwrap();
+            tokens.list(None, 1_000).await.unwrap()
+        });
+        let (reply, left) = tokio::join!(ask, pass_on);
+        let reply = reply.unwrap();
+        assert!(matches!(reply.status.as_u16(), 201 | 401 | 404), "{reply:?}");
+        assert_eq!(left.unwrap(), [], "right behind it, round {round}");
+        assert_eq!(ground.test.gateway.tokens().list(None, 1_000).await.unwrap(), [], "round {round}: {reply:?}");
+    }
 }
