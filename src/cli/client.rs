@@ -22,6 +22,8 @@ use crate::secret::Secret;
 const MAX_ANSWER_BYTES: usize = 64 << 20;
 /// Longest wait for an answer; a sync of a large directory takes its time.
 const DEADLINE: Duration = Duration::from_secs(600);
+/// Longest wait for the next piece of an answer that is made meanwhile: a copy of a store of very many gigabytes.
+const PIECE_DEADLINE: Duration = Duration::from_secs(6 * 3_600);
 
 /// A daemon to talk to.
 pub(super) struct Client {
@@ -115,7 +117,7 @@ impl Client {
                 let body = body.map_err(|error| unreachable(socket, anyhow::anyhow!("{error}")))?;
                 return Err(failure(status, &body.to_bytes()));
             }
-            while let Some(frame) = tokio::time::timeout(DEADLINE, body.frame()).await.map_err(late)? {
+            while let Some(frame) = tokio::time::timeout(PIECE_DEADLINE, body.frame()).await.map_err(late)? {
                 if let Ok(piece) = frame.map_err(broken)?.into_data() {
                     take(&piece)?;
                 }

@@ -5,26 +5,54 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use futures_util::future::{AbortHandle, abortable};
+use hyper_util::rt::TokioExecutor;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::ListenerLimits;
+
+tokio::task_local! {
+    /// Ends the HTTP/2 stream that is worked on.
+    static STREAM: AbortHandle;
+}
+
+/// Runs the streams of an HTTP/2 connection so that each can be ended by itself.
+#[derive(Clone)]
+pub(super) struct Streams;
+
+impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Streams {
+    fn execute(&self, stream: F) {
+        let (stream, handle) = abortable(stream);
+        TokioExecutor::new().execute(STREAM.scope(handle, stream));
+    }
+}
 
 /// Notes of one connection, shared by its stream, its requests and its driver. Times are milliseconds since `start`.
 pub(super) struct Activity {
     start: Instant,
     by_head: bool,
     progress: AtomicU64,
-    /// Of each request in flight on an HTTP/2 connection by its number: when its answer was asked for last.
-    answers: Mutex<Vec<(u32, u64)>>,
+    /// Whether the answer of a connection that has one at a time waits for us to go on with it.
+    is_ours: AtomicBool,
+    /// The requests in flight of an HTTP/2 connection.
+    answers: Mutex<Vec<Answer>>,
     head_since: AtomicU64,
     idle_since: AtomicU64,
     in_flight: AtomicUsize,
     served: AtomicU32,
+}
+
+/// The answer to a request in flight on an HTTP/2 connection.
+struct Answer {
+    number: u32,
+    /// When it was asked for last; [`NONE`] while it waits for us to go on with it.
+    since: u64,
+    stream: Option<AbortHandle>,
 }
 
 /// What a connection's deadline is about.
@@ -49,6 +77,7 @@ impl Activity {
             start: Instant::now(),
             by_head: !http2,
             progress: AtomicU64::new(0),
+            is_ours: AtomicBool::new(false),
             answers: Mutex::default(),
             head_since: AtomicU64::new(NONE),
             idle_since: AtomicU64::new(0),
@@ -79,12 +108,12 @@ impl Activity {
         let now = self.now();
         self.progress.store(now, Ordering::Relaxed);
         if !self.by_head {
-            self.answers().push((number, now));
+            self.answers().push(Answer { number, since: now, stream: None });
         }
         Busy { activity: Arc::clone(self), number }
     }
 
-    fn answers(&self) -> MutexGuard<'_, Vec<(u32, u64)>> {
+    fn answers(&self) -> MutexGuard<'_, Vec<Answer>> {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -97,10 +126,14 @@ impl Activity {
     pub(super) fn deadline(&self, limits: &ListenerLimits) -> (Phase, Instant) {
         let at = |since: u64, limit: Duration| self.start + Duration::from_millis(since) + limit;
         if self.in_flight.load(Ordering::Relaxed) > 0 {
-            let stall = limits.request.saturating_add(limits.idle);
-            let progress = self.progress.load(Ordering::Relaxed);
-            let since = if self.by_head { None } else { self.answers().iter().map(|(_, since)| *since).min() };
-            return (Phase::Stalled, at(since.unwrap_or(progress), stall));
+            let since = match self.by_head {
+                true if self.is_ours.load(Ordering::Relaxed) => NONE,
+                true => self.progress.load(Ordering::Relaxed),
+                false => self.answers().iter().map(|answer| answer.since).min().unwrap_or(NONE),
+            };
+            // Nobody is late who waits for us: that time begins when we have gone on.
+            let since = if since == NONE { self.now() } else { since };
+            return (Phase::Stalled, at(since, stall(limits)));
         }
         match self.head_since.load(Ordering::Relaxed) {
             NONE if self.served() == 0 => (Phase::Header, at(0, limits.header)),
@@ -108,6 +141,31 @@ impl Activity {
             since => (Phase::Header, at(since, limits.header)),
         }
     }
+}
+
+impl Activity {
+    /// Ends the streams of an HTTP/2 connection whose answers nobody has taken in time, where others go on: what they have
+    /// of them is not theirs to lose. Says whether there are others.
+    pub(super) fn end_late(&self, limits: &ListenerLimits) -> bool {
+        let (now, stall) = (self.now(), u64::try_from(stall(limits).as_millis()).unwrap_or(NONE));
+        let is_late = |answer: &Answer| answer.since != NONE && answer.since.saturating_add(stall) <= now;
+        let mut answers = self.answers();
+        if answers.iter().all(is_late) {
+            return false;
+        }
+        for answer in answers.iter_mut().filter(|answer| is_late(answer)) {
+            let Some(stream) = &answer.stream else { return false };
+            stream.abort();
+            // It goes at its next turn.
+            answer.since = now;
+        }
+        true
+    }
+}
+
+/// How long an answer may stand still.
+fn stall(limits: &ListenerLimits) -> Duration {
+    limits.request.saturating_add(limits.idle)
 }
 
 /// A request in flight.
@@ -122,19 +180,35 @@ impl Busy {
         !self.activity.by_head
     }
 
-    /// More of the answer is asked for: what there was before is on its way.
-    pub(super) fn moved(&self) {
-        let now = self.activity.now();
-        for answer in self.activity.answers().iter_mut().filter(|(number, _)| *number == self.number) {
-            answer.1 = now;
+    /// The work on the request has begun; where it is that of an HTTP/2 stream, it can be ended.
+    pub(super) fn began(&self) {
+        if let Ok(stream) = STREAM.try_with(AbortHandle::clone) {
+            self.note(|answer| answer.stream = Some(stream.clone()));
         }
+    }
+
+    /// More of the answer is asked for: what there was before is on its way. `is_there` says whether there is more already.
+    pub(super) fn asked(&self, is_there: bool) {
+        if self.activity.by_head {
+            if self.activity.is_ours.swap(!is_there, Ordering::Relaxed) && is_there {
+                self.activity.progress.store(self.activity.now(), Ordering::Relaxed);
+            }
+        } else {
+            let since = if is_there { self.activity.now() } else { NONE };
+            self.note(|answer| answer.since = since);
+        }
+    }
+
+    fn note(&self, note: impl Fn(&mut Answer)) {
+        self.activity.answers().iter_mut().filter(|answer| answer.number == self.number).for_each(note);
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        if !self.activity.by_head {
-            self.activity.answers().retain(|(number, _)| *number != self.number);
+        match self.activity.by_head {
+            true => self.activity.is_ours.store(false, Ordering::Relaxed),
+            false => self.activity.answers().retain(|answer| answer.number != self.number),
         }
         self.activity.idle_since.store(self.activity.now(), Ordering::Relaxed);
         self.activity.in_flight.fetch_sub(1, Ordering::Relaxed);
@@ -242,7 +316,7 @@ mod tests {
         let (phase, until) = activity.deadline(&limits);
         assert_eq!(phase, Phase::Stalled);
         // As if the other one went on later, and pings with it.
-        activity.answers().iter_mut().filter(|(number, _)| *number == other.number).for_each(|answer| answer.1 += 9);
+        other.note(|answer| answer.since += 9);
         activity.moved(true);
         assert_eq!(activity.deadline(&limits), (Phase::Stalled, until));
         drop(stuck);
@@ -250,5 +324,30 @@ mod tests {
         drop(other);
         assert_eq!(activity.deadline(&limits).0, Phase::Idle);
         assert!(activity.answers().is_empty());
+    }
+
+    #[test]
+    fn nobody_is_late_who_waits_for_more_of_an_answer_that_we_have_not_made() {
+        let limits = ListenerLimits { request: Duration::ZERO, idle: Duration::ZERO, ..ListenerLimits::default() };
+        for http2 in [false, true] {
+            let activity = Activity::new(http2);
+            let request = activity.begin();
+            request.asked(false);
+            activity.moved(true);
+            let (phase, first) = activity.deadline(&limits);
+            assert_eq!(phase, Phase::Stalled);
+            let wait = || {
+                let now = activity.now();
+                while activity.now() == now {
+                    std::hint::spin_loop();
+                }
+            };
+            wait();
+            assert!(activity.deadline(&limits).1 > first, "it moves on with time");
+            request.asked(true);
+            let until = activity.deadline(&limits).1;
+            wait();
+            assert_eq!(activity.deadline(&limits).1, until, "from now on it is theirs");
+        }
     }
 }

@@ -206,12 +206,15 @@ impl HttpBody for Outgoing {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         if !self.busy.is_of_many() {
-            return Pin::new(&mut self.body).poll_frame(cx);
+            let polled = Pin::new(&mut self.body).poll_frame(cx);
+            self.busy.asked(polled.is_ready());
+            return polled;
         }
-        // The piece before the last one has found room.
-        self.busy.moved();
         if self.rest.is_empty() {
-            match Pin::new(&mut self.body).poll_frame(cx) {
+            let polled = Pin::new(&mut self.body).poll_frame(cx);
+            // The piece before the last one has found room.
+            self.busy.asked(polled.is_ready());
+            match polled {
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(data) if data.is_empty() => return Poll::Ready(Some(Ok(Frame::data(data)))),
                     Ok(data) => self.rest = data,
@@ -219,6 +222,8 @@ impl HttpBody for Outgoing {
                 },
                 other => return other,
             }
+        } else {
+            self.busy.asked(true);
         }
         Poll::Ready(Some(Ok(self.piece())))
     }

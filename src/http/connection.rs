@@ -6,14 +6,14 @@ use std::task::Poll;
 use std::time::Duration;
 
 use hyper::server::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
 use super::ListenerLimits;
-use super::activity::{Noted, Phase};
+use super::activity::{Noted, Phase, Streams};
 use super::edge::Requests;
 use crate::tasks::Stopping;
 
@@ -45,8 +45,8 @@ where
 }
 
 /// HTTP/2 with bounds on everything a peer may ask us to keep.
-fn second(limits: &ListenerLimits) -> http2::Builder<TokioExecutor> {
-    let mut builder = http2::Builder::new(TokioExecutor::new());
+fn second(limits: &ListenerLimits) -> http2::Builder<Streams> {
+    let mut builder = http2::Builder::new(Streams);
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.streams)
@@ -97,6 +97,10 @@ where
             }
             if Instant::now() < until {
                 alarm.as_mut().reset(until);
+                continue;
+            }
+            if phase == Phase::Stalled && last.is_none() && activity.end_late(limits) {
+                debug!("an answer that nobody takes was ended");
                 continue;
             }
             if phase == Phase::Idle && last.is_none() {

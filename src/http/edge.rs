@@ -71,6 +71,7 @@ impl hyper::service::Service<Request<Incoming>> for Requests {
         let number = self.activity.served();
         let this = self.clone();
         Box::pin(async move {
+            busy.began();
             let (parts, body) = this.answer(number, request).await.into_parts();
             Ok(Response::from_parts(parts, Outgoing::new(body, busy)))
         })

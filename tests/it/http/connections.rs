@@ -1,8 +1,10 @@
 //! Connections that waste a place: slow, silent, many, endless.
 
+use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
 use axum::Router;
+use axum::body::Body;
 use axum::routing::get;
 use cleargate::http::ListenerLimits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -84,6 +86,25 @@ async fn a_peer_that_does_not_read_its_answer_is_cut() {
         tokio::time::sleep(SHORT / 5).await;
     }
     assert!(wire.read_to_end().await.len() < 32 << 20);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_made_for_longer_than_a_peer_may_stand_still_arrives() {
+    let limits = ListenerLimits { request: SHORT, idle: SHORT, ..ListenerLimits::default() };
+    let server = Server::with_limits(Router::new().route("/", get(made_late)), limits);
+    let mut wire = server.connect().await;
+    wire.write(GET).await;
+    let answer = wire.read_to_end().await;
+    assert!(status(&answer) == 200 && answer.ends_with("4\r\nmade\r\n0\r\n\r\n"), "{answer}");
+}
+
+/// A body that takes its time behind its head.
+pub(super) async fn made_late() -> Body {
+    let made = async {
+        tokio::time::sleep(SHORT * 10).await;
+        Ok::<_, Infallible>("made")
+    };
+    Body::from_stream(futures_util::stream::once(made))
 }
 
 #[tokio::test]

@@ -13,11 +13,13 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use super::{PATIENCE, Server};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const GO_AWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 
 /// Of the settings: how much a stream may send before it is told that it may send more.
@@ -140,7 +142,10 @@ async fn answers_that_nobody_takes_are_not_kept_for_who_answers_pings() {
         stream.write_all(&[settings, frame(HEADERS, 0x5, 1, &GET)].concat()).await.unwrap();
         let mut asked = 0;
         let play = async {
-            while let Some((kind, _, payload)) = read_frame(&mut stream).await {
+            while let Some((kind, of, payload)) = read_frame(&mut stream).await {
+                if (kind, of) == (RST_STREAM, 1) {
+                    break;
+                }
                 if kind == PING {
                     asked += 1;
                     // It may be gone by now. Another request begins and is given up, so that there is always something new.
@@ -151,9 +156,52 @@ async fn answers_that_nobody_takes_are_not_kept_for_who_answers_pings() {
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, play).await.expect("the connection is still there");
+        tokio::time::timeout(PATIENCE, play).await.expect("neither the stream nor the connection has ended");
         assert!(asked > 0, "it was alive all the time");
     }
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_takes_ends_none_beside_it() {
+    let router = Router::new().route("/", get(|| async { "here" }));
+    let bench = Bench::new(router, |settings| {
+        let limits = &mut settings.limits;
+        (limits.request, limits.idle, limits.ping) = (SHORT, SHORT, SHORT / 10);
+    });
+    let mut stream = bench.open().await;
+    let settings = frame(SETTINGS, 0, 0, &[0, INITIAL_WINDOW_SIZE, 0, 0, 0, 0]);
+    stream.write_all(&[settings, frame(HEADERS, 0x5, 1, &GET)].concat()).await.unwrap();
+    let (mut pings, mut taken) = (0, Vec::new());
+    let play = async {
+        while taken != b"here" {
+            let (kind, of, payload) = read_frame(&mut stream).await.expect("the connection is gone");
+            let answer = match (kind, of) {
+                (PING, _) => {
+                    pings += 1;
+                    // Halfway, so that this one still has time when that of the first is over.
+                    let other = if pings == 10 { frame(HEADERS, 0x5, 3, &GET) } else { Vec::new() };
+                    [frame(PING, 0x1, 0, &payload), other].concat()
+                }
+                (RST_STREAM, 1) => frame(WINDOW_UPDATE, 0, 3, &9_u32.to_be_bytes()),
+                (DATA, 3) => {
+                    taken.extend(payload);
+                    continue;
+                }
+                _ => continue,
+            };
+            stream.write_all(&answer).await.unwrap();
+        }
+    };
+    tokio::time::timeout(PATIENCE, play).await.expect("nothing more came");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_made_for_longer_than_a_peer_may_stand_still_arrives() {
+    let bench = Bench::new(Router::new().route("/", get(super::connections::made_late)), |settings| {
+        (settings.limits.request, settings.limits.idle) = (SHORT, SHORT);
+    });
+    let client = bench.server.client().trusting(&bench.pair.certificate).http2();
+    assert_eq!(client.get("/").send().await.text(), "made");
 }
 
 #[tokio::test]
