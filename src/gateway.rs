@@ -156,6 +156,7 @@ impl Gateway {
     /// # Errors
     /// What keeps the gateway from starting, each with what to do.
     pub async fn open(config: Config, foundation: Foundation) -> Result<Self, Error> {
+        life::check_there(&config.store.path)?;
         let master =
             audit::open_master_key(&config.store.key, &config.store.path, &foundation.ids).map_err(Error::Key)?;
         let sealer = Arc::new(Sealer::new(&master));

@@ -118,6 +118,8 @@ pub struct Past {
     lived: Lived,
     copy: Option<CopyMark>,
     is_empty: bool,
+    /// When its last event was, by the clock of then.
+    last: Option<Timestamp>,
 }
 
 impl Past {
@@ -143,12 +145,18 @@ impl Past {
         Life { word: self.lived.word.map(Into::into), since: self.lived.since }
     }
 
-    /// Begins a new life as part of a change.
+    /// The latest moment of which the store tells: a clock that is behind it is wrong.
+    pub fn latest(&self) -> Option<Timestamp> {
+        self.copy.as_ref().map(|copy| copy.made).max(self.last)
+    }
+
+    /// Begins a new life as part of a change. It begins no earlier than what the store tells of, whatever the clock says: a
+    /// machine that was just set up may not know the time yet.
     ///
     /// # Errors
     /// `Corrupt`.
     pub fn begin(&mut self, change: &mut Change, now: Timestamp, ids: &IdSource) -> Result<Life, store::Error> {
-        let life = Life::begin(now, ids);
+        let life = Life::begin(self.latest().map_or(now, |latest| latest.max(now)), ids);
         self.lived.word = life.word.map(Into::into);
         self.lived.since = life.since;
         // Where it lay before does not matter any more.
@@ -181,7 +189,8 @@ impl Ledger {
         let is_empty = store.engine().log(0, 1).await?.is_empty();
         let lived = store.find(&LIFE, OrganisationId::DEFAULT, &()).await?.unwrap_or_default();
         let copy = store.find(&COPY, OrganisationId::DEFAULT, &()).await?;
-        Ok(Past { lived, copy, is_empty })
+        let last = self.tail(1).await?.entries.first().map(|entry| entry.event.at);
+        Ok(Past { lived, copy, is_empty, last })
     }
 
     /// Makes a copy of the store with the mark of a backup.
@@ -211,7 +220,7 @@ mod tests {
     fn past(file: Option<&str>, runs: &[&str]) -> Past {
         let runs = file.map(|_| runs.iter().map(|run| (*run).to_owned()).collect());
         let lived = Lived { file: file.map(str::to_owned), runs, ..Lived::default() };
-        Past { lived, copy: None, is_empty: false }
+        Past { lived, copy: None, is_empty: false, last: None }
     }
 
     #[test]

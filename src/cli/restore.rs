@@ -54,7 +54,12 @@ pub(super) async fn run(arguments: Arguments, options: &Options, output: &Output
     let (place, source) = match (store, key) {
         (Some(store), Some(key)) => (store, MasterKey::Beside(key)),
         _ => {
-            let config = serve::load(&options.config_path())?;
+            let (config, is_unchecked) = serve::load_beside(&options.config_path())?;
+            if is_unchecked && config.store.is_key_named {
+                let text = "the configuration names `store.key`, which only the service can read; name both: \
+                            --store FILE --key FILE";
+                return Err(Failure::new(Exit::Usage, text));
+            }
             (config.store.path, config.store.key)
         }
     };
@@ -77,13 +82,13 @@ pub(super) async fn run(arguments: Arguments, options: &Options, output: &Output
             "store": place.display().to_string(),
             "made": made,
             "entries": found.report.entries,
+            "sealed": found.is_sealed,
             "checkpoint": found.report.checkpoint().to_string(),
             "restored": !dry_run,
             "kept": kept.map(|kept| kept.display().to_string()),
         })
     };
-    let which = made.as_ref().map_or("a plain copy of a store".to_owned(), |made| format!("a backup of {made}"));
-    let good = format!("{} is {which} with {} events, and intact", file.display(), found.report.entries);
+    let good = found.told(&file);
     if dry_run {
         return output.result(&told(None), &good);
     }
@@ -122,9 +127,27 @@ fn lock(place: &Path) -> Result<Option<File>, Failure> {
 
 /// What is known of a backup that is as it should be.
 struct Found {
-    /// When it was made; `None` of a plain copy.
+    /// When it was made, as it says; `None` of a plain copy.
     made: Option<Timestamp>,
+    /// Whether its keyed hash shows that it is as it was made.
+    is_sealed: bool,
     report: audit::Report,
+}
+
+impl Found {
+    fn told(&self, file: &Path) -> String {
+        let (file, entries) = (file.display(), self.report.entries);
+        match (self.made, self.is_sealed) {
+            (Some(made), true) => format!("{file} is a backup of {made} with {entries} events, and intact"),
+            (made, _) => {
+                let made = made.map_or_else(String::new, |made| format!(", which says that it is a backup of {made}"));
+                format!(
+                    "{file} is a plain copy of a store{made}. The ledger of {entries} events is intact; nothing shows \
+                     that the other records are what they were"
+                )
+            }
+        }
+    }
 }
 
 /// Looks at a copy of the backup: file, format, key, content, ledger.
@@ -157,7 +180,7 @@ async fn examine(copy: &Path, sealer: &Sealer, is_plain: bool, file: &Path) -> R
     }
     let made = Ledger::new(store, writer).copied().await;
     let made = made.map_err(|error| failed("the copy cannot be read")(error.into()))?;
-    Ok(Found { made, report })
+    Ok(Found { made, is_sealed: checked.is_sealed, report })
 }
 
 /// A copy of the backup beside the store: what is looked at is what is put in place, and the backup stays as it is. Removed
@@ -222,7 +245,10 @@ impl Copy {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => return Err(cannot(error)),
         }
-        fs::rename(&self.path, place).map_err(cannot)?;
+        match before {
+            Some(_) => fs::rename(&self.path, place).map_err(cannot)?,
+            None => put_first(&self.path, place).map_err(cannot)?,
+        }
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(cannot)?;
         Ok(kept)
     }
@@ -253,6 +279,22 @@ impl Drop for Copy {
     }
 }
 
+/// Gives a copy the name of a store that was not there: nothing kept a daemon from making one meanwhile.
+fn put_first(copy: &Path, place: &Path) -> std::io::Result<()> {
+    let there = || {
+        let text = "a store was made there meanwhile; stop the daemon that made it, and restore again";
+        std::io::Error::new(ErrorKind::AlreadyExists, text)
+    };
+    // The copy's own name goes with the copy.
+    match fs::hard_link(copy, place) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(there()),
+        // Some file systems have no second names.
+        Err(_) if fs::symlink_metadata(place).is_ok() => Err(there()),
+        Err(_) => fs::rename(copy, place),
+        Ok(()) => Ok(()),
+    }
+}
+
 /// Gives the present store a second name, so that there is a store at every moment.
 fn set_aside(place: &Path) -> std::io::Result<PathBuf> {
     let now: String = Clock::system().now().to_string().chars().filter(char::is_ascii_alphanumeric).collect();
@@ -274,4 +316,22 @@ fn beside(place: &Path, end: &str) -> PathBuf {
     let mut name = place.file_name().unwrap_or_default().to_owned();
     name.push(end);
     place.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_was_made_meanwhile_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let (copy, place) = (folder.path().join("copy"), folder.path().join("store"));
+        fs::write(&copy, "backup").unwrap();
+        fs::write(&place, "made meanwhile").unwrap();
+        assert_eq!(put_first(&copy, &place).unwrap_err().kind(), ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&place).unwrap(), b"made meanwhile");
+        fs::remove_file(&place).unwrap();
+        put_first(&copy, &place).unwrap();
+        assert_eq!(fs::read(&place).unwrap(), b"backup");
+    }
 }

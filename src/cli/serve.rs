@@ -32,6 +32,15 @@ pub(super) fn load(path: &Path) -> Result<Config, Failure> {
     config::load(path, &credentials()).map_err(|problems| refuse(&problems, path))
 }
 
+/// The same for a command that needs none of the service's secrets: what only the service can read is taken as it is. Tells
+/// whether anything was.
+pub(super) fn load_beside(path: &Path) -> Result<(Config, bool), Failure> {
+    config::load(path, &credentials()).map(|config| (config, false)).or_else(|problems| {
+        let unchecked = config::load(path, &Credentials::Unchecked);
+        unchecked.map(|config| (config, true)).map_err(|_| refuse(&problems, path))
+    })
+}
+
 /// What systemd prepared for this process.
 pub(super) fn credentials() -> Credentials {
     environment::read("CREDENTIALS_DIRECTORY").map_or(Credentials::None, |folder| Credentials::Folder(folder.into()))

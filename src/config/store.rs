@@ -14,6 +14,8 @@ pub struct Store {
     pub cache_bytes: u64,
     /// The key that tokens, sessions and secrets in the store are protected by.
     pub key: MasterKey,
+    /// Whether `store.key` is written: a reader without the service's credentials does not know the key then.
+    pub is_key_named: bool,
 }
 
 impl Store {
@@ -30,7 +32,8 @@ impl Store {
                 .map(MasterKey::Given),
             None => None,
         };
+        let is_key_named = section.has("key");
         let key = key.unwrap_or_else(|| MasterKey::Beside(path.with_file_name("cleargate.key")));
-        Self { path, cache_bytes: cache.0, key }
+        Self { path, cache_bytes: cache.0, key, is_key_named }
     }
 }

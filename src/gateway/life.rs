@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use super::{Error, Foundation};
@@ -17,6 +17,22 @@ use crate::store;
 /// Most bytes of a run file that are read.
 const MAX_RUN_BYTES: u64 = 64;
 
+/// Refuses to begin anew where there was a store: each start leaves a run file, and a restore does.
+pub(super) fn check_there(store: &Path) -> Result<(), Error> {
+    let run = beside(store, ".run");
+    let is_gone = !store.try_exists().map_err(|error| unreadable(store, &error))?;
+    if is_gone && run.try_exists().map_err(|error| unreadable(&run, &error))? {
+        let reason = format!(
+            "`{}` is gone, and `{}` beside it says that there was a store: put a backup in its place (cleargate restore), \
+             or remove that file to begin with nothing",
+            store.display(),
+            run.display()
+        );
+        return Err(Error::configuration("store.path", reason));
+    }
+    Ok(())
+}
+
 /// Ends what must end with a store that was put back, and leaves the mark of this run. `path` is the store's file, `None`
 /// where it is in memory.
 pub(super) async fn take_up(
@@ -27,11 +43,16 @@ pub(super) async fn take_up(
     path: Option<&Path>,
 ) -> Result<(), Error> {
     let mut past = ledger.past().await?;
-    let here = path.map(here).transpose().map_err(|error| unreadable(&error))?;
+    let here = path.map(here).transpose()?;
     let next = path.and_then(|path| leave(path, &foundation.ids));
     match past.replaced(here.as_ref()) {
         Some(reason) => {
             tracing::warn!("the store was put back ({reason}): everybody signs in again");
+            if let Some(latest) = past.latest().filter(|latest| foundation.clock.now() < *latest) {
+                tracing::warn!(
+                    "the clock of this machine is behind the store, which was used at {latest}: put it right"
+                );
+            }
             let to = (here.as_ref(), next.as_ref());
             begin(&mut past, &reason, to, (config, foundation, ledger, master)).await?;
             put(path, next.as_ref());
@@ -86,8 +107,12 @@ async fn settle(past: &mut Past, here: Option<&Here>, next: Option<&NextRun>, le
     }
 }
 
-fn unreadable(error: &std::io::Error) -> Error {
-    Error::Store(store::Error::Unavailable { reason: format!("the store or the run file beside it: {error}") })
+fn unreadable(path: &Path, error: &std::io::Error) -> Error {
+    let hint = match error.kind() {
+        ErrorKind::PermissionDenied => "; give it to the user that the daemon runs as (chown), or remove a run file",
+        _ => "",
+    };
+    Error::Store(store::Error::Unavailable { reason: format!("`{}`: {error}{hint}", path.display()) })
 }
 
 fn beside(store: &Path, end: &str) -> PathBuf {
@@ -97,22 +122,27 @@ fn beside(store: &Path, end: &str) -> PathBuf {
 }
 
 /// Where a store lies now.
-fn here(path: &Path) -> std::io::Result<Here> {
-    let file = store::place(&fs::metadata(path)?);
-    let run = match File::open(beside(path, ".run")) {
-        Ok(run) => {
-            let place = store::place(&run.metadata()?);
-            let mut word = String::new();
-            // What is no text is none of ours, and known to no store.
-            match run.take(MAX_RUN_BYTES).read_to_string(&mut word) {
-                Err(error) if error.kind() != ErrorKind::InvalidData => return Err(error),
-                _ => Some(told(&word, &place)),
-            }
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => None,
+fn here(path: &Path) -> Result<Here, Error> {
+    let file = fs::metadata(path).map_err(|error| unreadable(path, &error))?;
+    let run = beside(path, ".run");
+    let run = read_run(&run).map_err(|error| unreadable(&run, &error))?;
+    Ok(Here { file: store::place(&file), run })
+}
+
+/// Content and place of a run file; `None` when there is none.
+fn read_run(path: &Path) -> std::io::Result<Option<String>> {
+    let run = match File::open(path) {
+        Ok(run) => run,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    Ok(Here { file, run })
+    let place = store::place(&run.metadata()?);
+    let mut word = String::new();
+    // What is no text is none of ours, and known to no store.
+    match run.take(MAX_RUN_BYTES).read_to_string(&mut word) {
+        Err(error) if error.kind() != ErrorKind::InvalidData => Err(error),
+        _ => Ok(Some(told(&word, &place))),
+    }
 }
 
 fn told(word: &str, place: &str) -> String {
@@ -135,6 +165,12 @@ fn leave(store: &Path, ids: &IdSource) -> Option<NextRun> {
         }
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
         file.write_all(format!("{word}\n").as_bytes())?;
+        // Also where root starts the daemon once: the next start is by the user whose store it is.
+        let (owner, own) = (fs::metadata(store)?, file.metadata()?);
+        let is_others = (owner.uid(), owner.gid()) != (own.uid(), own.gid());
+        if is_others && fchown(&file, Some(owner.uid()), Some(owner.gid())).is_err() {
+            tracing::debug!("the run file belongs to another user than the store");
+        }
         file.sync_all()?;
         Ok(NextRun { text: told(&word, &store::place(&file.metadata()?)) })
     };

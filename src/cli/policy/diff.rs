@@ -1,8 +1,8 @@
 //! `cleargate policy diff` and `cleargate policy import`.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::Write;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -78,7 +78,7 @@ pub(super) async fn import(arguments: Import, options: &Options, output: &Output
             "a pack is a file of the daemon's machine; import it there, without --url",
         ));
     }
-    let config = serve::load(&options.config_path())?;
+    let (config, _) = serve::load_beside(&options.config_path())?;
     let config::Pack::File(target) = &config.policy.pack else {
         let reason = "the configuration takes its pack from the program and not from a file: copy the new pack beside \
                       it, say policy.pack = \"./NAME.toml\", and let the daemon read it with `cleargate reload`";
@@ -108,6 +108,12 @@ pub(super) async fn import(arguments: Import, options: &Options, output: &Output
                 output.message(warning.as_str().unwrap_or_default());
             }
             output.result(&answer, &format!("{} is in force", target.display()))
+        }
+        Err(failure) if failure.exit() == Exit::Unreachable || failure.exit() == Exit::Dependency => {
+            // It may be in force: what was before is not put back under a daemon that reads the new one.
+            let text = format!("{} is the new one; whether the daemon has read it is not known", target.display());
+            output.message(&format!("{text}: say `cleargate reload` and look at the answer"));
+            Err(failure)
         }
         Err(failure) => {
             replace(target, &before)?;
@@ -187,27 +193,41 @@ fn read(path: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(path).map_err(cannot)
 }
 
-/// Writes a file whole or not at all, with the permissions that it has.
+/// Writes a file whole or not at all, with the owner and the permissions that it has: whoever reads it goes on reading it.
 fn replace(path: &Path, text: &str) -> Result<(), Failure> {
     let cannot = |error| Failure::caused(Exit::Failure, error, format!("cannot write {}", path.display()));
     // A link stays one: what it leads to is replaced.
     let path = &std::fs::canonicalize(path).map_err(cannot)?;
-    let mode = std::fs::metadata(path).map_err(cannot)?.mode() & 0o777;
+    let old = std::fs::metadata(path).map_err(cannot)?;
     let fresh = path.with_extension("toml.new");
     // What a run that was cut off left behind.
     if fresh.exists() {
         std::fs::remove_file(&fresh).map_err(cannot)?;
     }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&fresh).map_err(cannot)?;
-    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
-    written.and_then(|()| std::fs::rename(&fresh, path)).map_err(cannot)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh).map_err(cannot)?;
+    let mut write = || {
+        let own = file.metadata()?;
+        if (own.uid(), own.gid()) != (old.uid(), old.gid()) {
+            fchown(&file, Some(old.uid()), Some(old.gid()))?;
+        }
+        // Whatever the umask is.
+        file.set_permissions(Permissions::from_mode(old.mode() & 0o777))?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(&fresh, path)
+    };
+    if let Err(error) = write() {
+        // What cannot be removed is removed by the next one.
+        if std::fs::remove_file(&fresh).is_err() {}
+        return Err(cannot(error));
+    }
     let folder = path.parent().unwrap_or(Path::new("."));
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(cannot)
 }
 
 /// The pack of the configuration and the other one, without a daemon: roles and what tests of roles say.
 fn offline(name: &str, text: Option<&str>, chosen: &[(String, String)], options: &Options) -> Result<Value, Failure> {
-    let config = serve::load(&options.config_path())?;
+    let (config, _) = serve::load_beside(&options.config_path())?;
     let unusable = |error: crate::access::Error| Failure::caused(Exit::Configuration, error, "a pack cannot be used");
     let old = gateway::open_pack(&config).map_err(unusable)?;
     let read = |options: &PackOptions| match text {
@@ -325,4 +345,24 @@ fn signed(value: &Value, indent: &str) -> Vec<String> {
     lines.extend(list("denied").iter().map(|item| format!("{indent}! denies {}", plain(item))));
     lines.extend(list("undenied").iter().map(|item| format!("{indent}! denies no more {}", plain(item))));
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_replaced_stays_whose_it_was_and_as_readable() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pack.toml");
+        std::fs::write(&path, "old").unwrap();
+        // More than the usual umask lets through.
+        std::fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
+        // Only root gives files away.
+        let owner = std::os::unix::fs::chown(&path, Some(54_321), Some(54_321)).is_ok().then_some((54_321, 54_321));
+        replace(&path, "new").unwrap();
+        let now = std::fs::metadata(&path).unwrap();
+        assert_eq!((std::fs::read_to_string(&path).unwrap().as_str(), now.mode() & 0o777), ("new", 0o666));
+        assert!(owner.is_none_or(|owner| (now.uid(), now.gid()) == owner));
+    }
 }

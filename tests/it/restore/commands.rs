@@ -8,6 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use cleargate::audit::{self, Event, EventKind, Ledger, Sealer};
+use cleargate::clock::Clock;
+use cleargate::config::MasterKey;
+use cleargate::model::Actor;
+use cleargate::secret::IdSource;
+use cleargate::store;
 use serde_json::{Value, json};
 
 use crate::support::daemon::Daemon;
@@ -277,6 +283,84 @@ async fn a_backup_that_is_not_as_it_was_made_is_refused_and_the_store_stays() {
     assert_eq!(told["made"], Value::Null);
     daemon.start().await;
     assert_eq!(events(&daemon, "store.restore").await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_backup_that_was_used_as_a_store_is_called_no_backup_that_is_intact() {
+    let mut daemon = daemon().await;
+    let backup = back_up(&daemon, "backup.redb").await;
+    daemon.terminate().await;
+    let looked = daemon.run(&["restore", &backup, "--dry-run"]).await;
+    assert_eq!(looked["sealed"], true);
+    {
+        let place = daemon.path("backup.redb");
+        let source = MasterKey::Beside(daemon.path("cleargate.key"));
+        let master = audit::open_master_key(&source, &place, &IdSource::system()).unwrap();
+        let settings = store::Settings { path: place, cache_bytes: 1 << 20 };
+        let (store, writer) = store::open(&settings, Clock::system(), Arc::new(Sealer::new(&master))).unwrap();
+        let actor = Actor::System { task: "test".to_owned() };
+        let event = Event::new(Clock::system().now(), EventKind::GatewayStarted, &actor);
+        Ledger::new(store, writer).record(event).await.unwrap();
+    }
+    let (code, told, _) = run(&daemon, &["restore", &backup, "--plain", "--dry-run"]).await;
+    assert_eq!(code, 0);
+    assert!(told.contains("plain copy") && !told.contains("and intact"), "{told}");
+    let looked = daemon.run(&["restore", &backup, "--plain", "--dry-run"]).await;
+    assert_eq!((looked["sealed"].as_bool(), looked["made"].is_string()), (Some(false), true));
+}
+
+#[tokio::test]
+async fn a_store_that_is_gone_is_not_made_anew_where_its_run_file_says_that_there_was_one() {
+    let mut daemon = daemon().await;
+    daemon.terminate().await;
+    let (store, file) = (daemon.path("cleargate.redb"), daemon.path("cleargate.redb.run"));
+    fs::rename(&store, daemon.path("kept.redb")).unwrap();
+    let (code, _, told) = run(&daemon, &["serve"]).await;
+    assert!(code == 78 && told.contains("cleargate.redb.run"), "{code} {told}");
+    assert!(!store.exists(), "nothing was made");
+    fs::remove_file(&file).unwrap();
+    daemon.start().await;
+    assert_eq!(daemon.admin().get("/api/v1/users/ada@example.org").send().await.status, 404, "by will it begins anew");
+}
+
+#[tokio::test]
+async fn a_backup_is_looked_at_where_only_the_service_has_its_credentials() {
+    let daemon = daemon().await;
+    let backup = back_up(&daemon, "backup.redb").await;
+    let folder = daemon.config().parent().unwrap().join("conf.d");
+    fs::create_dir_all(&folder).unwrap();
+    let secret = "[listen.tls]\ncertificate = \"cert.pem\"\nkey = { credential = \"tls.key\" }\n";
+    fs::write(daemon.config().with_file_name("cert.pem"), "").unwrap();
+    fs::write(folder.join("secret.toml"), secret).unwrap();
+    let (code, told, problems) = run(&daemon, &["restore", &backup, "--dry-run"]).await;
+    assert!(code == 0 && told.contains("and intact"), "{code} {told} {problems}");
+    fs::write(folder.join("secret.toml"), "[store]\nkey = { credential = \"store.key\" }\n").unwrap();
+    let (code, _, told) = run(&daemon, &["restore", &backup, "--dry-run"]).await;
+    assert!(code == 2 && told.contains("--key"), "{code} {told}");
+    let (store, key) = (daemon.path("cleargate.redb"), daemon.path("cleargate.key"));
+    let named = ["--store", store.to_str().unwrap(), "--key", key.to_str().unwrap()];
+    let (code, _, told) = run(&daemon, &[&["restore", &backup, "--dry-run"][..], &named[..]].concat()).await;
+    assert_eq!(code, 0, "{told}");
+}
+
+#[tokio::test]
+async fn a_run_file_that_cannot_be_read_is_named_and_one_that_root_leaves_is_the_daemons() {
+    let mut daemon = daemon().await;
+    daemon.terminate().await;
+    let (store, file) = (daemon.path("cleargate.redb"), daemon.path("cleargate.redb.run"));
+    let kept = fs::read(&file).unwrap();
+    fs::remove_file(&file).unwrap();
+    fs::create_dir(&file).unwrap();
+    let (code, _, told) = run(&daemon, &["serve"]).await;
+    assert!(code != 0 && told.contains("cleargate.redb.run"), "{code} {told}");
+    fs::remove_dir(&file).unwrap();
+    fs::write(&file, kept).unwrap();
+    // Only root gives files away.
+    if std::os::unix::fs::chown(&store, Some(54_321), Some(54_321)).is_ok() {
+        daemon.start().await;
+        let owner = fs::metadata(&file).unwrap();
+        assert_eq!((owner.uid(), owner.gid()), (54_321, 54_321));
+    }
 }
 
 #[tokio::test]

@@ -160,6 +160,21 @@ async fn a_code_that_was_taken_is_not_taken_again_and_recovery_codes_end() {
 }
 
 #[tokio::test]
+async fn a_clock_that_is_behind_the_backup_brings_no_code_back() {
+    let gateway = TestGateway::on_disk("", &[]).await;
+    let ada = gateway.user(ADA, Some(GOOD)).await;
+    let (_, codes) = enrol(&gateway, &ada).await;
+    gateway.advance(Duration::from_secs(120));
+    let backup = gateway.back_up().await;
+    // The machine on which it is put back does not know the time yet.
+    let mut gateway = gateway;
+    gateway.clock = ManualClock::new(START.minus(Duration::from_secs(86_400)));
+    let gateway = put_back(gateway, &backup).await;
+    assert_eq!(restores(&gateway).await, 1);
+    assert_eq!(check(gateway.gateway.factors(), &ada, codes[0].expose()).await, None);
+}
+
+#[tokio::test]
 async fn mails_that_waited_went_out_before_and_are_not_sent_again() {
     let server = MailServer::plain().await;
     let gateway = TestGateway::on_disk(&server.lines(), &[]).await;

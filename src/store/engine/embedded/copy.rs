@@ -33,6 +33,8 @@ const SPARE_BYTES: u64 = 64 << 20;
 pub struct Checked {
     /// How many entries its log has by its head.
     pub entries: u64,
+    /// Whether the keyed hash of its content is there, and right: without it nothing shows that its rows are what they were.
+    pub is_sealed: bool,
 }
 
 /// Why a file is not put into the place of a store.
@@ -237,9 +239,9 @@ pub fn check(path: &Path, seal: &dyn Seal, is_plain: bool) -> Result<Checked, Un
     }
     let entries = seal.size(&head_of(&meta).map_err(damaged)?).map_err(|_| Unfit::OtherKey)?;
     match meta_of(&meta, META_SEAL).map_err(damaged)? {
-        Some(tag) if tag == seal.copy(&content(&reading).map_err(damaged)?) => Ok(Checked { entries }),
+        Some(tag) if tag == seal.copy(&content(&reading).map_err(damaged)?) => Ok(Checked { entries, is_sealed: true }),
         Some(_) => Err(Unfit::Forged),
-        None if is_plain => Ok(Checked { entries }),
+        None if is_plain => Ok(Checked { entries, is_sealed: false }),
         None => Err(Unfit::Unsealed),
     }
 }
