@@ -39,8 +39,6 @@ mod users;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
-
 pub use admit::Gate;
 pub use cursor::Cursors;
 pub use error::{Answer, ERROR_SCHEMA, Error, MEDIA_TYPE};
@@ -71,7 +69,7 @@ pub struct Scim {
     catalogue: Arc<Catalogue>,
     metrics: Option<Metrics>,
     connections: Arc<BTreeMap<SourceId, config::Scim>>,
-    bulk_turns: Arc<Semaphore>,
+    bulk_turns: Arc<bulk::Turns>,
     keeper: Option<Keeper>,
     journal: Option<Journal>,
     limits: Option<Limits>,
@@ -82,7 +80,6 @@ impl Scim {
     pub fn new(directory: Directory, access: Access, cursors: Cursors, public_url: &str) -> Self {
         let base = format!("{}/scim/v2", public_url.trim_end_matches('/')).into();
         let catalogue = Arc::new(Catalogue::standard());
-        let bulk_turns = Arc::new(Semaphore::new(bulk::MAX_AT_ONCE));
         Self {
             directory,
             access,
@@ -91,7 +88,7 @@ impl Scim {
             catalogue,
             metrics: None,
             connections: Arc::default(),
-            bulk_turns,
+            bulk_turns: Arc::default(),
             keeper: None,
             journal: None,
             limits: None,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::tables::{GROUPS, MEMBER_COUNTS, MEMBER_OF, MEMBER_OF_COUNTS, MEMBERS};
+use super::tables::{GROUPS, MEMBER_COUNTS, MEMBER_OF, MEMBER_OF_COUNTS, MEMBERS, USERS};
 use super::{Directory, Error, MAX_NESTING, MAX_PAGE};
 use crate::access::Permit;
 use crate::audit::Change;
@@ -481,12 +481,34 @@ impl Directory {
             return Ok(Join::Renamed);
         }
         let groups = store::counter(self.store(), &MEMBER_OF_COUNTS.key(self.organisation, &member)).await?;
-        if u64::try_from(groups).is_ok_and(|groups| groups >= MAX_GROUPS_OF_MEMBER) {
+        if u64::try_from(groups).is_ok_and(|groups| groups >= MAX_GROUPS_OF_MEMBER)
+            && !self.has_own_place(change, member, source).await?
+        {
             return Err(too_many_groups(member));
         }
         self.put_membership(change, group, member, source, display)?;
         self.touch(change, member).await?;
         Ok(Join::Added)
+    }
+
+    /// Whether a member may be put into one more group by the source that it is of, although it is in as many as there may be:
+    /// what others have put it into takes none of the places of its own source.
+    async fn has_own_place(
+        &self,
+        change: &mut Change,
+        member: Member,
+        source: Option<&SourceId>,
+    ) -> Result<bool, Error> {
+        let owner = match member {
+            Member::User(id) => change.find(&USERS, self.organisation, &id).await?.map(|user| user.owner),
+            Member::Group(id) => change.find(&GROUPS, self.organisation, &id).await?.map(|group| group.owner),
+        };
+        if owner.is_none_or(|owner| owner.as_ref() != source) {
+            return Ok(false);
+        }
+        let rows = self.groups_of(member).await?;
+        let own = rows.iter().filter(|(_, row)| row.source.as_ref() == source).count();
+        Ok(u64::try_from(own).is_ok_and(|own| own < MAX_GROUPS_OF_MEMBER))
     }
 
     /// Writes both rows of a membership that is not there, and counts it.

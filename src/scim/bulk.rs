@@ -8,13 +8,16 @@ mod reference;
 mod run;
 
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
+use tokio::sync::Semaphore;
 
 use super::{Error, Scim};
 use crate::http::Rate;
 use crate::limit::{Excess, Subject};
+use crate::model::SourceId;
 use crate::scim::call::{Call, Content};
 use crate::scim::patch::PATCH_SCHEMA;
 
@@ -28,8 +31,11 @@ pub const MAX_OPERATIONS: usize = 1_000;
 const MAX_REFERENCES: usize = 10_000;
 /// Most bytes of one request's body (`maxPayloadSize`): 8 MiB.
 pub const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
-/// Most bulk requests that are read and done at once, over all connections; others wait with their bodies unread.
+/// Most bulk requests that are done at once, over all connections.
 pub const MAX_AT_ONCE: usize = 8;
+/// Most bulk requests of one connection that are read and done at once; its others wait with their bodies unread. Half of what
+/// is done at once, so that none keeps the others from theirs.
+const MAX_OF_CONNECTION: usize = 4;
 
 /// One request among several.
 #[derive(Debug)]
@@ -71,11 +77,36 @@ struct Request {
     creators: HashMap<String, usize>,
 }
 
+/// How many bulk requests there may be at once.
+#[derive(Debug)]
+pub(super) struct Turns {
+    all: Semaphore,
+    /// By connection; there are no more than are configured.
+    connections: Mutex<HashMap<SourceId, Arc<Semaphore>>>,
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self { all: Semaphore::new(MAX_AT_ONCE), connections: Mutex::default() }
+    }
+}
+
+impl Turns {
+    fn of(&self, source: &SourceId) -> Arc<Semaphore> {
+        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = connections.entry(source.clone()).or_insert_with(|| Arc::new(Semaphore::new(MAX_OF_CONNECTION)));
+        Arc::clone(own)
+    }
+}
+
 impl Scim {
     /// `POST /Bulk`.
     pub(super) async fn bulk(&self, call: &Call, body: Content) -> Result<Value, Error> {
-        let _turn = self.bulk_turns.acquire().await.map_err(|_| Error::Unavailable)?;
+        let own = self.bulk_turns.of(&call.source);
+        let _own = own.acquire().await.map_err(|_| Error::Unavailable)?;
+        // Read before its turn comes: who sends slowly keeps nobody but themselves waiting.
         let request = Request::read(call.object(body).await?)?;
+        let _turn = self.bulk_turns.all.acquire().await.map_err(|_| Error::Unavailable)?;
         self.count_operations(call, request.entries.len())?;
         let outcomes = run::Run::new(self, call, &request)?.finish().await;
         let results = request.entries.iter().zip(outcomes).filter_map(|(entry, outcome)| Some(result(entry, outcome?)));

@@ -24,6 +24,7 @@ impl Scim {
         let mut resource = body::resource(&self.catalogue.shape(Kind::User), body)?;
         let password = password::take(&mut resource);
         let record = user::record(resource, Silence::Keeps)?;
+        user::check_name(&record, None)?;
         let prepared = self.prepare(call, password).await?;
         let _seats = self.claim_seat(call, None, &record).await?;
         let user = self.directory.create_user(&permit, &record).await?;
@@ -43,10 +44,10 @@ impl Scim {
         let shape = self.catalogue.shape(Kind::User);
         let mut resource = body::canonical(&shape, body)?;
         let password = password::take(&mut resource);
-        let change = |before: &User, draft: &mut crate::directory::SourceRecord| {
-            let before = user::canonical(before, &call.source);
+        let change = |known: &User, draft: &mut crate::directory::SourceRecord| {
+            let before = user::canonical(known, &call.source);
             *draft = user::record(body::settle(&shape, &before, resource.clone(), Manner::Put)?, Silence::Keeps)?;
-            Ok(())
+            user::check_name(draft, Some(known))
         };
         self.change_user(call, id, password, change).await
     }
@@ -58,7 +59,7 @@ impl Scim {
         let change = |before: &User, draft: &mut crate::directory::SourceRecord| {
             let after = patch::apply(&shape, &user::canonical(before, &call.source), &steps)?;
             *draft = user::record(after, Silence::Disables)?;
-            Ok(())
+            user::check_name(draft, Some(before))
         };
         self.change_user(call, id, password, change).await
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::{Facts, Field, Kind, Needed, Place, collect, framed};
-use crate::directory::{SourceRecord, parse_user_name};
+use crate::directory::{self, SourceRecord, parse_user_name};
 use crate::model::{Attributes, Group, Kept, KeptValue, SourceId, Status, User};
 use crate::scim::Error;
 use crate::scim::body::Resource;
@@ -62,6 +62,20 @@ pub fn facts<A>(user: &User<A>) -> Facts {
         changed: user.changed,
         revision: user.revision,
     }
+}
+
+/// Refuses a login name with blanks around it: it is looked up without them, so that whoever looks for the name finds nobody
+/// and may not make it either. One that has been there as it is goes on.
+///
+/// # Errors
+/// `Directory(Invalid)`.
+pub fn check_name(record: &SourceRecord, before: Option<&User>) -> Result<(), Error> {
+    let name = record.user_name.as_str();
+    if name.trim() == name || before.is_some_and(|before| before.user_name == record.user_name) {
+        return Ok(());
+    }
+    let reason = "must not begin or end with a blank".to_owned();
+    Err(directory::Error::Invalid { field: "userName".to_owned(), reason }.into())
 }
 
 /// What the directory is told of a canonical resource. The password is dropped: clients send one that nobody knows even

@@ -101,3 +101,25 @@ async fn a_patch_goes_through_lists_a_bounded_number_of_times() {
     assert!(answer.body["detail"].as_str().unwrap().contains("compared"), "{}", answer.body);
     client.patch(&path, json!(vec![add; 2])).await.expect(200);
 }
+
+#[tokio::test]
+async fn what_others_put_somebody_into_takes_no_place_from_their_own_source() {
+    let ground = Ground::new();
+    let (okta, hr) = (ground.client("okta").await, ground.client("hr").await);
+    let ada = okta.user("ada").await;
+    for numbers in (0..1_024).collect::<Vec<_>>().chunks(512) {
+        let operation = |number: &usize| {
+            let data = json!({"schemas": [GROUP], "displayName": format!("g{number}"), "members": [{"value": ada}]});
+            json!({"method": "POST", "path": "/Groups", "bulkId": format!("g{number}"), "data": data})
+        };
+        let operations: Vec<Value> = numbers.iter().map(operation).collect();
+        let schema = "urn:ietf:params:scim:api:messages:2.0:BulkRequest";
+        let answer = hr.post("/Bulk", &json!({"schemas": [schema], "Operations": operations})).await.expect(200);
+        let made = answer.body["Operations"].as_array().unwrap();
+        assert!(made.iter().all(|made| made["status"] == "201"), "{}", made[0]);
+    }
+    let one_more = json!({"schemas": [GROUP], "displayName": "one more", "members": [{"value": ada}]});
+    hr.post("/Groups", &one_more).await.expect_error(400, Some("invalidValue"));
+    okta.post("/Groups", &one_more).await.expect(201);
+    assert_eq!(okta.get(&format!("/Users/{ada}")).await.expect(200).body["groups"].as_array().unwrap().len(), 1_025);
+}

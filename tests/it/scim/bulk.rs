@@ -1,7 +1,9 @@
 //! Several operations in one request (RFC 7644 section 3.7).
 
+use std::convert::Infallible;
 use std::time::Duration;
 
+use axum::body::Body;
 use cleargate::limit::{Allowance, LimitSettings};
 use http::Method;
 use serde_json::{Value, json};
@@ -42,6 +44,24 @@ fn statuses(results: &[Value]) -> Vec<&str> {
 fn id(result: &Value) -> String {
     let location = result["location"].as_str().unwrap_or_else(|| panic!("{result}"));
     location.rsplit('/').next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_connection_whose_bodies_do_not_come_keeps_no_other_waiting() {
+    let ground = Ground::new();
+    let okta = ground.client("okta").await;
+    let hr = Client { token: Some(ground.token("hr").await), ..okta.clone() };
+    let silent = (0..20).map(|_| {
+        let body = Body::from_stream(futures_util::stream::pending::<Result<&str, Infallible>>());
+        okta.send(Method::POST, "/Bulk", &[], body)
+    });
+    let results = async { hr.bulk(&json!([post_user("new", "new")])).await };
+    let results = tokio::select! {
+        biased;
+        _ = futures_util::future::join_all(silent) => panic!("there was no body"),
+        results = tokio::time::timeout(Duration::from_secs(20), results) => results.expect("it waits for the others"),
+    };
+    assert_eq!(statuses(&results), ["201"]);
 }
 
 /// Section 3.7.3.
