@@ -22,6 +22,7 @@ mod pack;
 mod permit;
 pub mod policy;
 mod rank;
+mod refused;
 mod roles;
 mod scopes;
 mod seats;

@@ -10,6 +10,7 @@ use super::custom::Shelf;
 use super::explain::{self, Explanation, Level};
 use super::grants::{Grants, NewGrant};
 use super::policy::{self, Prepared, Question, Standing};
+use super::refused::Refused;
 use super::scopes::epoch_keys;
 use super::seats::Counting;
 use super::warm::Warm;
@@ -45,6 +46,7 @@ pub struct Access {
     memberships: Arc<dyn Memberships>,
     census: Option<Arc<dyn Census>>,
     pub(super) counting: Option<Counting>,
+    refused: Arc<Refused>,
     daemon_uid: u32,
 }
 
@@ -84,6 +86,7 @@ impl Access {
             memberships,
             census: None,
             counting: None,
+            refused: Arc::default(),
             daemon_uid,
         }
     }
@@ -456,6 +459,9 @@ impl Access {
         from: Circumstance,
         explanation: Explanation,
     ) -> Result<Permit, Error> {
+        let Some(unrecorded) = self.refused.count(actor, self.clock.now()) else {
+            return Err(Error::Denied(Box::new(explanation)));
+        };
         let permit = Permit::new(actor.clone(), from, None);
         let scope = explanation.scope.as_ref().map_or_else(|| "organisation".to_owned(), Scope::to_string);
         let event = permit
@@ -464,6 +470,7 @@ impl Access {
             .on("permission", &explanation.permission, &explanation.permission)
             .detail("scope", scope)
             .detail("reason", &explanation.reason);
+        let event = if unrecorded > 0 { event.detail("unrecorded_before", unrecorded) } else { event };
         self.ledger.record(event).await?;
         Err(Error::Denied(Box::new(explanation)))
     }
