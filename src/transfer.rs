@@ -30,6 +30,8 @@ const MAX_LINE_BYTES: usize = 1024 * 1024;
 const MAX_PROBLEMS: usize = 100;
 /// Records of one commit.
 const CHUNK: usize = 500;
+/// Most members of a group that an event of an import names.
+const MAX_LISTED: usize = 20;
 
 /// Why a document was not imported, or an organisation not exported.
 #[derive(Debug, thiserror::Error)]
@@ -370,8 +372,25 @@ impl Transfer {
                 .ledger
                 .retry(|mut change| async move {
                     let mut counted = Summary::default();
+                    let mut joined: BTreeMap<GroupId, Vec<String>> = BTreeMap::new();
                     for record in chunk {
-                        counted.count(record.kind(), self.stage(&mut change, book, record).await?);
+                        let restored = self.stage(&mut change, book, record).await?;
+                        counted.count(record.kind(), restored);
+                        match record {
+                            Record::Grant(grant) if restored != Restored::Same => {
+                                change.also(self.access.grants().restored(permit, grant));
+                            }
+                            Record::Member(group, member, _) if restored == Restored::Created => {
+                                joined.entry(*group).or_default().push(told(*member));
+                            }
+                            _ => {}
+                        }
+                    }
+                    for (group, members) in joined {
+                        let event = permit.event(self.clock.now(), EventKind::MembershipChanged);
+                        let event = event.on("group", group, "").detail("by", "import");
+                        let listed = members.iter().take(MAX_LISTED).map(String::as_str).collect::<Vec<_>>();
+                        change.also(event.detail("added", listed.join(" ")).detail("added_count", members.len()));
                     }
                     if !counted.is_nothing() {
                         self.directory.stage_refill(&mut change).await?;
@@ -408,6 +427,13 @@ impl Transfer {
                 self.access.grants().restore(change, book, grant).await?
             }
         })
+    }
+}
+
+fn told(member: Member) -> String {
+    match member {
+        Member::Group(id) => format!("group:{id}"),
+        Member::User(id) => format!("user:{id}"),
     }
 }
 

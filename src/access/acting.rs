@@ -68,7 +68,7 @@ impl Acting {
 
     /// The actor as it is without the grants that end before a moment, or ever: what it has for as long as something that it
     /// gives is to last. `None` where that is all that it has.
-    pub(super) fn lasting(&self, ends: Option<Timestamp>) -> Option<Self> {
+    pub fn lasting(&self, ends: Option<Timestamp>) -> Option<Self> {
         let is_over = |held: &Held| held.grant.ends.is_some_and(|end| ends.is_none_or(|ends| end < ends));
         if !self.people().iter().any(|prepared| prepared.standing().held.iter().any(is_over)) {
             return None;

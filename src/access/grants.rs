@@ -423,6 +423,11 @@ impl Grants {
         Ok(if before.is_some() { Restored::Changed } else { Restored::Created })
     }
 
+    /// The event of a grant that was put back: whoever did that gave it, whoever the grant says that made it.
+    pub fn restored(&self, permit: &Permit, grant: &Grant) -> crate::audit::Event {
+        event(permit, self.clock.now(), EventKind::GrantCreated, grant).detail("by", "import")
+    }
+
     fn put(&self, change: &mut Change, grant: &Grant) -> Result<(), store::Error> {
         change.put(&GRANTS, self.organisation, &(Holder(grant.subject), grant.id), grant)?;
         change.put(&HOLDERS, self.organisation, &grant.id, &grant.subject)?;

@@ -7,11 +7,15 @@ use serde_json::{Value, json};
 
 use super::admit::Caller;
 use super::fields::{Fields, Params};
+use super::protect::is_oneself;
 use super::requests::Kept;
 use super::{Api, Error, render};
 use crate::access::{Permit, Question};
 use crate::login::{Barring, Ended, SignInAttempt};
-use crate::model::SourceId;
+use crate::model::{SourceId, User};
+
+/// Most accounts of one address that are looked at.
+const MAX_OF_ADDRESS: usize = 100;
 
 /// `GET /connectors/{id}/attempts?outcome=&since=&limit=&cursor=`: newest first. `outcome` is one of the words, or
 /// `failed` for `denied` and `failure`; `since` a time, or how long ago.
@@ -88,19 +92,42 @@ async fn admit(
     let whom = match named {
         (Some(user), None, None) => {
             let user = api.user(caller, &user).await?;
-            if caller.signed_in.as_ref().is_some_and(|signed_in| signed_in.user.id == user.id) {
-                let detail = "what a provider told of you is for somebody else to lift".to_owned();
-                return Err(Error::Forbidden { detail });
-            }
-            api.check_rank(caller, user.id).await?;
+            api.check_lifting(caller, &user).await?;
             Barring::Account(Box::new(user))
         }
-        (None, Some(name), None) => Barring::Subject(name),
-        (None, None, Some(email)) => Barring::Email(email),
+        (None, Some(name), None) => {
+            if let Some(user) = api.services.directory.find_user_by_subject(id, &name).await? {
+                api.check_lifting(caller, &user).await?;
+            }
+            Barring::Subject(name)
+        }
+        (None, None, Some(email)) => {
+            let users: Vec<User> = api.services.directory.find_users_by_email(&email, MAX_OF_ADDRESS).await?;
+            if users.len() >= MAX_OF_ADDRESS {
+                let detail = format!("{MAX_OF_ADDRESS} accounts and more have this address; name one by `user`");
+                return Err(Error::Conflict { field: Some("email".to_owned()), detail });
+            }
+            for user in &users {
+                api.check_lifting(caller, user).await?;
+            }
+            Barring::Email(email)
+        }
         _ => return Err(Error::invalid("user", "name one: `user`, `name` or `email`")),
     };
     let admitted = api.services.login.lift(permit, id, &whom).await?;
     Ok(render::answer(StatusCode::OK, &json!({"connector": id.to_string(), "admitted": admitted})))
+}
+
+impl Api {
+    /// Checks that the caller may lift what a provider told of an account, by whatever name it is meant: nobody does that for
+    /// themselves, nor for who is above them.
+    async fn check_lifting(&self, caller: &Caller, user: &User) -> Result<(), Error> {
+        if is_oneself(caller, user.id) {
+            let detail = "what a provider told of you is for somebody else to lift".to_owned();
+            return Err(Error::Forbidden { detail });
+        }
+        self.check_rank(caller, user.id).await
+    }
 }
 
 /// The ends that are asked for.

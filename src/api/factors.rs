@@ -6,6 +6,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::admit::Caller;
+use super::protect::is_oneself;
 use super::{Api, Error, render};
 use crate::audit::EventKind;
 use crate::credential::passkey::Passkey;
@@ -53,7 +54,7 @@ pub(super) async fn remove(
 ) -> Result<Response, Error> {
     let permit = api.permit(&caller, "passwords:delete", None).await?;
     let user = api.user(&caller, &user).await?;
-    if caller.signed_in.as_ref().is_some_and(|signed_in| signed_in.user.id == user.id) {
+    if is_oneself(&caller, user.id) {
         let detail = "your own second factor is removed at /account/factors, with a code of it or a passkey".to_owned();
         return Err(Error::Conflict { field: None, detail });
     }

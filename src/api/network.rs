@@ -36,11 +36,11 @@ pub(super) async fn set(State(api): State<Api>, caller: Caller, mut fields: Fiel
     };
     let lists = api.network_lists(&caller, &mut fields).await?;
     fields.end()?;
-    api.check_bounds(&caller, &lists).await?;
+    let seen = api.check_bounds(&caller, &lists).await?;
     if !is_forced {
         api.check_own_address(&caller, &lists).await?;
     }
-    let rules = api.services.access.set_network_rules(&permit, revision, &lists).await?;
+    let rules = api.services.access.set_network_rules(&permit, revision.or(Some(seen)), &lists).await?;
     api.network_answer(&rules).await
 }
 
@@ -106,9 +106,10 @@ impl Api {
     }
 
     /// Checks that the caller reaches as far as whomever a list that differs binds, or bound: who is shut out loses what
-    /// they have, and who is let in by it has it elsewhere too.
-    async fn check_bounds(&self, caller: &Caller, lists: &Lists) -> Result<(), Error> {
+    /// they have, and who is let in by it has it elsewhere too. Gives the revision of the lists that it compared with.
+    async fn check_bounds(&self, caller: &Caller, lists: &Lists) -> Result<u64, Error> {
         let before = self.services.access.network_rules().await?;
+        let seen = before.revision();
         let before: Lists = before.iter().map(|(bound, rule)| (bound.clone(), rule.networks.clone())).collect();
         let networks = |lists: &Lists, bound: &Bound| -> BTreeSet<String> {
             lists.get(bound).into_iter().flatten().map(ToString::to_string).collect()
@@ -125,7 +126,7 @@ impl Api {
                 },
             }
         }
-        Ok(())
+        Ok(seen)
     }
 
     /// Refuses lists by which the caller could not act from where they are.

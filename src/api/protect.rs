@@ -15,6 +15,15 @@ fn own_id(actor: &Actor) -> Option<UserId> {
     }
 }
 
+/// Whether the caller is this user, at a browser or by a token that acts for them or that they made.
+pub(super) fn is_oneself(caller: &Caller, user: UserId) -> bool {
+    match &caller.actor {
+        Actor::User { id, .. } => *id == user,
+        Actor::Token { user: of, maker, .. } => [of, maker].into_iter().flatten().any(|id| *id == user),
+        _ => false,
+    }
+}
+
 impl Api {
     /// Refuses to end the caller's own account.
     pub(super) fn check_own_end(&self, caller: &Caller, user: &User, verb: &str) -> Result<(), Error> {

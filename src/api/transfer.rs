@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::admit::Caller;
 use super::fields::Params;
 use super::{Api, Error, render};
+use crate::access::{Acting, Question};
 use crate::error::Chain;
 use crate::transfer::{Export, Summary, Transfer};
 
@@ -51,7 +52,9 @@ pub(super) async fn import(
     let permit = api.permit(&caller, "store:update", None).await?;
     api.permit_everything(&caller).await?;
     // Also where grants of the caller's own take something away.
-    api.check_everything(&caller, &api.acting(&caller).await?).await?;
+    let acting = api.acting(&caller).await?;
+    api.check_everything(&caller, &acting).await?;
+    check_lasting(&acting)?;
     api.check_sees_all(&caller).await?;
     let bytes = axum::body::to_bytes(body, crate::transfer::MAX_BYTES).await;
     let bytes = bytes.map_err(|_| Error::Malformed("the body cannot be read".to_owned()))?;
@@ -63,6 +66,19 @@ pub(super) async fn import(
     let permit = api.weigh(permit, &planned.overlay, is_forced).await?;
     let summary = if dry_run { planned.summary } else { transfer.import(&permit, &document, &planned).await? };
     Ok(render::answer(StatusCode::OK, &json!({"dry_run": dry_run, "records": told(&summary)})))
+}
+
+/// Refuses who may do everything for a time only: what a document gives, it gives for as long as it likes.
+fn check_lasting(acting: &Acting) -> Result<(), Error> {
+    let Some(lasting) = acting.lasting(None) else { return Ok(()) };
+    let mut rights = lasting.roles().catalogue().iter();
+    match rights.find(|permission| lasting.lacks(&Question::new(permission)).is_some()) {
+        Some(permission) => {
+            let detail = format!("this takes {permission} without an end, and your grants of it end");
+            Err(Error::Forbidden { detail })
+        }
+        None => Ok(()),
+    }
 }
 
 fn told(summary: &Summary) -> Value {

@@ -95,6 +95,8 @@ impl Api {
                 None => self.shown(caller, &group, StatusCode::OK).await?,
             }));
         }
+        // What was looked at is what is changed: another rule by then is for somebody else to take back.
+        let revision = revision.or(Some(group.revision));
         let changed = directory.rule_group(&weighed, group.id, revision, wish.rule()).await;
         Ok(Ruled::Changed(Box::new(changed.map_err(|error| owned(error, &group))?)))
     }

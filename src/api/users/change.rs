@@ -9,6 +9,7 @@ use super::profile::Wish;
 use crate::access::{Overlay, Permit};
 use crate::api::admit::Caller;
 use crate::api::fields::{Fields, Params};
+use crate::api::protect::is_oneself;
 use crate::api::{Api, Error, render};
 use crate::audit::EventKind;
 use crate::directory::SourceRecord;
@@ -34,7 +35,7 @@ pub(in crate::api) async fn change(
     let mut permit = api.permit(&caller, "users:update", None).await?;
     let mut user = api.user(&caller, &user).await?;
     api.settle(&caller, &mut wish).await?;
-    let is_own = caller.signed_in.as_ref().is_some_and(|signed_in| signed_in.user.id == user.id);
+    let is_own = is_oneself(&caller, user.id);
     if is_own && (requires_factor == Some(false) || requires_sso == Some(false)) {
         let detail = "what is demanded of you is for somebody else to lift".to_owned();
         return Err(Error::Forbidden { detail });
@@ -103,7 +104,7 @@ pub(super) async fn demand(api: &Api, caller: &Caller, name: &str, mut fields: F
     let (factor, sso) = (fields.flag("requires_factor")?, fields.flag("requires_sso")?);
     fields.end()?;
     let user = api.user(caller, name).await?;
-    let is_own = caller.signed_in.as_ref().is_some_and(|signed_in| signed_in.user.id == user.id);
+    let is_own = is_oneself(caller, user.id);
     if is_own && (factor == Some(false) || sso == Some(false)) {
         let detail = "what is demanded of you is for somebody else to lift".to_owned();
         return Err(Error::Forbidden { detail });

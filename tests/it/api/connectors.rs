@@ -1,13 +1,15 @@
 //! What a provider is seen by: its last attempts.
 
 use cleargate::clock::ManualClock;
+use cleargate::directory::SourceRecord;
+use cleargate::model::{Attributes, Circumstance, TokenKind};
 use cleargate::sandbox::saml::{Idp, IdpKey, KeyKind};
 use cleargate::secret::IdSource;
 use http::StatusCode;
 use serde_json::json;
 
 use super::{Ground, good, refused};
-use crate::support::gateway::START;
+use crate::support::gateway::{START, record};
 
 const ATTEMPTS: &str = "/api/v1/connectors/entra/attempts";
 
@@ -81,4 +83,32 @@ async fn who_may_change_sources_lets_in_again_whom_a_provider_shut_out_but_not_t
     refused(&editor.post(path, json!({"user": "boss"})).await, 403, None);
     refused(&editor.post("/api/v1/connectors/nobody:admit", json!({"name": "x"})).await, 404, None);
     refused(&ground.service(&["locks:delete", "users:read"]).await.post(path, json!({"user": "ada"})).await, 403, None);
+}
+
+#[tokio::test]
+async fn whom_a_provider_shut_out_is_above_who_lets_them_in_by_whatever_name() {
+    let ground = ground().await;
+    let path = "/api/v1/connectors/entra:admit";
+    let directory = ground.test.gateway.directory();
+    let permit = ground.test.gateway.access().sign_in_permit("entra".parse().unwrap(), Circumstance::default());
+    let account = |name: &str, address: &str| SourceRecord {
+        external_id: Some(format!("sub-{name}")),
+        attributes: Attributes(json!({"emails": [{"value": address}]}).as_object().unwrap().clone()),
+        ..record(name)
+    };
+    let boss = directory.create_user(&permit, &account("boss", "boss@example.org")).await.unwrap();
+    directory.create_user(&permit, &account("ada", "ada@example.org")).await.unwrap();
+    ground.grant(&boss, "administrator").await;
+    let editor = ground.service(&["sources:update", "users:read"]).await;
+    for body in [json!({"name": "sub-boss"}), json!({"email": "Boss@example.org"})] {
+        refused(&editor.post(path, body).await, 403, None);
+    }
+    for body in [json!({"name": "sub-ada"}), json!({"email": "ada@example.org"}), json!({"name": "sub-stranger"})] {
+        good(editor.post(path, body).await, StatusCode::OK);
+    }
+    let kind = TokenKind::Management(vec!["*:*".parse().unwrap()], Some(boss.id), None);
+    let (secret, _) = ground.test.gateway.tokens().create(&ground.test.task(), "x", kind, None).await.unwrap();
+    for body in [json!({"name": "sub-boss"}), json!({"email": "boss@example.org"}), json!({"user": "boss"})] {
+        refused(&ground.bearer(secret.expose()).post(path, body).await, 403, None);
+    }
 }

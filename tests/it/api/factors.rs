@@ -239,3 +239,25 @@ async fn a_role_of_ones_own_demands_single_sign_on_and_an_export_carries_it() {
     assert_eq!(good(changed, StatusCode::OK)["requires_sso"], false);
     assert_eq!(ground.test.visitor().sign_in("ada", PASSWORD).await.location(), "/");
 }
+
+#[tokio::test]
+async fn nobody_lifts_their_own_by_a_token_either() {
+    let ground = ground().await;
+    let desk = ground.user("desk", &["desk"]).await;
+    with_app(&ground, "desk").await;
+    good(ground.root().post("/api/v1/users/desk:demand", json!({"requires_sso": true})).await, StatusCode::OK);
+    let tokens = ground.test.gateway.tokens();
+    let all = vec!["*:*".parse().unwrap()];
+    for (user, maker) in [(Some(desk.id), None), (None, Some(desk.id))] {
+        let kind = cleargate::model::TokenKind::Management(all.clone(), user, maker);
+        let (secret, _) = tokens.create(&ground.test.task(), "hers", kind, None).await.unwrap();
+        let hers = ground.bearer(secret.expose());
+        refused(&hers.delete("/api/v1/users/desk/factors").await, 409, None);
+        for lift in [json!({"requires_sso": false}), json!({"requires_factor": false})] {
+            refused(&hers.post("/api/v1/users/desk:demand", lift.clone()).await, 403, None);
+            refused(&hers.patch("/api/v1/users/desk", lift).await, 403, None);
+        }
+    }
+    let shown = good(ground.root().get("/api/v1/users/desk/factors").await, StatusCode::OK);
+    assert_eq!((shown["code"].is_string(), &shown["requires_sso"]), (true, &json!(true)), "{shown}");
+}

@@ -137,6 +137,25 @@ async fn the_rules_are_told_with_who_changed_them_and_a_late_writer_is_refused()
     refused(&reader.put(json!({})).await, 403, None);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_sends_the_lists_that_are_there_does_not_put_them_back_when_they_are_changed_meanwhile() {
+    let ground = Ground::new().await;
+    ground.user("chief", &["administrator"]).await;
+    let (old, new) = (json!({"users": {"chief": [HERE]}}), json!({"users": {"chief": [ELSEWHERE]}}));
+    let keeper = ground.service(&["network:read", "network:update", "users:read"]).await;
+    for round in 0..300 {
+        good(ground.root().put(old.clone()).await, StatusCode::OK);
+        let (keeper, chief, same, other) = (keeper.clone(), ground.root(), old.clone(), new.clone());
+        let ask = tokio::spawn(async move { keeper.put(same).await });
+        let change = tokio::spawn(async move { chief.put(other).await });
+        let (told, changed) = tokio::join!(ask, change);
+        good(changed.unwrap(), StatusCode::OK);
+        let now = good(ground.root().get(RULES).await, StatusCode::OK);
+        let networks: Vec<&Value> = now["users"].as_object().unwrap().values().collect();
+        assert_eq!(networks, [&json!([ELSEWHERE])], "round {round}: {told:?}");
+    }
+}
+
 #[tokio::test]
 async fn an_explanation_tells_what_the_network_rules_say_of_an_address() {
     let ground = Ground::new().await;

@@ -61,6 +61,28 @@ async fn a_rule_is_tried_set_changed_and_taken_away() {
     good(root.delete("/api/v1/groups/engineers/members?user=ada").await, StatusCode::OK);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_sends_the_rule_that_is_there_does_not_put_it_back_when_it_is_changed_meanwhile() {
+    let ground = Ground::new().await;
+    let root = ground.root();
+    people(&ground).await;
+    let (old, new) = (json!({"rule": "title eq \"x\""}), json!({"rule": "title eq \"y\""}));
+    let made = json!({"name": "Admins", "rule": "title eq \"x\""});
+    good(root.post("/api/v1/groups", made).await, StatusCode::CREATED);
+    good(root.post("/api/v1/grants", json!({"group": "Admins", "role": "administrator"})).await, StatusCode::CREATED);
+    let editor = ground.service(&["groups:read", "groups:update", "users:read"]).await;
+    for round in 0..300 {
+        good(root.patch("/api/v1/groups/admins", old.clone()).await, StatusCode::OK);
+        let (editor, chief, same, other) = (editor.clone(), root.clone(), old.clone(), new.clone());
+        let ask = tokio::spawn(async move { editor.patch("/api/v1/groups/admins", same).await });
+        let change = tokio::spawn(async move { chief.patch("/api/v1/groups/admins", other).await });
+        let (told, changed) = tokio::join!(ask, change);
+        good(changed.unwrap(), StatusCode::OK);
+        let now = good(root.get("/api/v1/groups/admins").await, StatusCode::OK);
+        assert_eq!(now["rule"], "title eq \"y\"", "round {round}: {told:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_rule_that_cannot_be_is_refused_with_its_place() {
     let ground = Ground::new().await;

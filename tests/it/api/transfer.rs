@@ -182,3 +182,27 @@ async fn the_samples_of_each_pack_are_imported_once_and_give_what_the_manuals_sa
     let explain = "/api/v1/explain?user=ada&permission=data:export";
     assert_eq!(good(ground.root().get(explain).await, StatusCode::OK)["allowed"], true);
 }
+
+#[tokio::test]
+async fn who_administers_for_a_time_imports_nothing_and_what_is_imported_is_told_as_given_by_who_did() {
+    let ground = Ground::new().await;
+    ground.user("chief", &["administrator"]).await;
+    let (_, ada) = ground.browser("ada", &[]).await;
+    let ends = ground.test.clock.clock().now().plus(std::time::Duration::from_secs(3_600)).to_string();
+    let grant = json!({"user": "ada", "role": "administrator", "ends": ends});
+    good(ground.root().post("/api/v1/grants", grant).await, StatusCode::CREATED);
+    let group = json!({"name": "Team", "users": ["chief"]});
+    good(ground.root().post("/api/v1/groups", group).await, StatusCode::CREATED);
+    let document = export(&ground).await;
+    for path in ["/api/v1/import", "/api/v1/import?dry_run=true"] {
+        refused(&import(&ada, path, &document).await, 403, None);
+    }
+    let elsewhere = Ground::new().await;
+    good(import(&elsewhere.root(), "/api/v1/import", &document).await, StatusCode::OK);
+    for (action, count) in [("grant.create", 2), ("membership.update", 1)] {
+        let logs = elsewhere.root().get(&format!("/api/v1/audit-logs?action={action}")).await.json();
+        let logs = logs["logs"].as_array().unwrap().clone();
+        let is_told = |log: &serde_json::Value| log["user"] == "local:0" && log["details"]["by"] == "import";
+        assert!(logs.len() == count && logs.iter().all(is_told), "{logs:?}");
+    }
+}
