@@ -62,7 +62,12 @@ impl Login {
                     change.put_until(&BLOCKS, OrganisationId::DEFAULT, key, &Kept::of(&kept), until)?;
                 }
                 if let Some(displaced) = displaced {
-                    change.delete(&BLOCKS, OrganisationId::DEFAULT, &displaced.to_string());
+                    // Read, so that one of the two loses where it is shut out anew at this moment; then its row stays.
+                    let row = displaced.to_string();
+                    let is_kept = change.find(&BLOCKS, OrganisationId::DEFAULT, &row).await?.is_some();
+                    if is_kept && spray.kept(*displaced).is_none() {
+                        change.delete(&BLOCKS, OrganisationId::DEFAULT, &row);
+                    }
                 }
                 change.commit(event.clone()).await?;
                 Ok::<_, Error>(())

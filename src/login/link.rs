@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
 
 use super::finish::{Finished, Visit};
@@ -11,6 +12,7 @@ use crate::access::Permit;
 use crate::audit::{Change, Event, EventKind};
 use crate::clock::Timestamp;
 use crate::credential::PasswordVersion;
+use crate::directory;
 use crate::model::{OrganisationId, User, UserId};
 use crate::notify::{Letter, Recipient};
 use crate::secret::Secret;
@@ -47,6 +49,9 @@ struct Reset {
     /// The password of that moment; another one since then makes the link void.
     #[n(1)]
     password: Option<PasswordVersion>,
+    /// Keyed hash of the address to which its owner's mail went then; another one since then makes the link void.
+    #[n(2)]
+    address: Option<ByteArray<32>>,
 }
 
 /// A link to choose a password.
@@ -105,7 +110,8 @@ impl Login {
     ) -> Result<(Secret, Timestamp), Error> {
         let until = self.services.clock.now().plus(lifetime);
         let password = self.services.credentials.version_in(change, user.id).await?;
-        let secret = self.stage_link(change, &Link { user: user.id, until, reset: Some(Reset { password }) })?;
+        let reset = Reset { password, address: self.address_of(user) };
+        let secret = self.stage_link(change, &Link { user: user.id, until, reset: Some(reset) })?;
         Ok((Secret::new(format!("/login/reset?token={}", secret.expose())), until))
     }
 
@@ -119,6 +125,12 @@ impl Login {
     fn link_event(&self, permit: &Permit, user: &User, kind: &str) -> Event {
         let event = permit.event(self.services.clock.now(), EventKind::TokenCreated);
         event.on("user", user.id, &user.user_name).detail("kind", kind)
+    }
+
+    /// Keyed hash of the address to which a user's mail goes.
+    fn address_of(&self, user: &User) -> Option<ByteArray<32>> {
+        let address = Recipient::of(user)?.address().to_lowercase();
+        Some(self.link_key.tag(format!("address of {}: {address}", user.id).as_bytes()).into())
     }
 
     /// Follows a link: it is used up in the commit that opens the session, or that waits for the next step.
@@ -140,6 +152,17 @@ impl Login {
                 if let Some(reset) = &link.reset {
                     if self.services.credentials.version_in(&mut change, link.user).await? != reset.password {
                         return Err(absent());
+                    }
+                    // Whoever reads the mailbox of before has the link, and the address was changed because of it.
+                    if reset.address.is_some() {
+                        let user = self.services.directory.user_in(&mut change, link.user).await;
+                        let user = user.map_err(|error| match error {
+                            directory::Error::NotFound { .. } => absent(),
+                            other => other.into(),
+                        })?;
+                        if self.address_of(&user) != reset.address {
+                            return Err(absent());
+                        }
                     }
                     pending.chooses_password = Some(true);
                     pending.replaces = reset.password;

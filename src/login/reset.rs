@@ -91,7 +91,8 @@ impl Askers {
             }
         }
         let (began, count) = known.entry(neighborhood(address)).or_insert((now, 0));
-        if now.since(*began) >= HOUR {
+        // A clock that was ahead has begun an hour that is yet to come.
+        if now.since(*began) >= HOUR || *began > now {
             (*began, *count) = (now, 0);
         }
         *count = count.saturating_add(1);

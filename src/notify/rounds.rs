@@ -58,10 +58,12 @@ impl Pace {
 
     /// Whether one more may go now; counts it.
     fn admits(&mut self, now: Timestamp) -> bool {
+        // By a clock that was ahead and was set right, both may be longer from now than they ever are.
+        self.not_before = self.not_before.min(now.plus(LONGEST_PAUSE));
         if now < self.not_before {
             return false;
         }
-        if now.since(self.began) >= Duration::from_secs(60) {
+        if now.since(self.began) >= Duration::from_secs(60) || self.began > now {
             (self.began, self.used) = (now, 0);
         }
         self.used = self.used.saturating_add(1);
@@ -133,7 +135,8 @@ impl Outbox {
                 }
             };
             let now = inner.services.clock.now();
-            if due > now || stopping.is_some_and(Stopping::is_set) {
+            // Nothing waits for longer, but by a clock that was ahead.
+            if (due > now && due <= now.plus(LONGEST_WAIT)) || stopping.is_some_and(Stopping::is_set) {
                 break;
             }
             if waiting.until <= now {
@@ -391,6 +394,12 @@ mod tests {
             pace.unreachable(start);
         }
         assert_eq!(pace.not_before, start.plus(LONGEST_PAUSE));
+        // The clock was eight hours ahead until now.
+        let mut pace = Pace::new(1);
+        assert!(admitted(&mut pace, 28_800) && !admitted(&mut pace, 28_801));
+        assert!(admitted(&mut pace, 0), "another minute begins");
+        pace.unreachable(start.plus(Duration::from_secs(28_800)));
+        assert!(!admitted(&mut pace, 60) && admitted(&mut pace, 60 + LONGEST_PAUSE.as_secs()));
     }
 
     #[test]

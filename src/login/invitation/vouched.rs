@@ -5,7 +5,11 @@ use super::{INVITATION_OF, INVITATIONS, Invitation, InvitationId};
 use crate::login::finish::Visit;
 use crate::login::{Error, Login};
 use crate::model::{OrganisationId, Status, User, UserId};
+use crate::store::{Range, decode};
 use crate::upstream::AssertedIdentity;
+
+/// Invitations of one read.
+const PAGE: usize = 500;
 
 impl Login {
     /// Accepts the invitation of the account that an identity may link to, where one waits: with the same questions to who
@@ -35,9 +39,31 @@ impl Login {
     /// The open invitation of an account.
     async fn waiting_of(&self, user: UserId) -> Result<Option<(InvitationId, Invitation)>, Error> {
         let store = self.services.ledger.store();
-        let Some(id) = store.find(&INVITATION_OF, OrganisationId::DEFAULT, &user).await? else { return Ok(None) };
+        let Some(id) = store.find(&INVITATION_OF, OrganisationId::DEFAULT, &user).await? else {
+            return self.waiting_of_before(user).await;
+        };
         let found = self.find_invitation(id).await?;
         Ok(found.filter(|found| found.is_open(self.services.clock.now())).map(|found| (id, found)))
+    }
+
+    /// The same of an invitation that a release before made, which left no row to find it by. All are looked at: only for
+    /// somebody who waits and for whom a provider vouches.
+    async fn waiting_of_before(&self, user: UserId) -> Result<Option<(InvitationId, Invitation)>, Error> {
+        let now = self.services.clock.now();
+        let mut range = Range::prefix(INVITATIONS.prefix(OrganisationId::DEFAULT, &()), PAGE);
+        loop {
+            let rows = self.services.ledger.store().range(range.clone()).await?;
+            for (key, row) in &rows {
+                let found: Invitation = decode(INVITATIONS.name(), &row.value)?;
+                if found.user == user && found.is_open(now) {
+                    return Ok(Some((InvitationId::from_bytes(INVITATIONS.suffix(key)?), found)));
+                }
+            }
+            match rows.last() {
+                Some((key, _)) if rows.len() == PAGE => range = range.after(key),
+                _ => return Ok(None),
+            }
+        }
     }
 
     /// The account is active and the invitation is used up: one commit.

@@ -107,6 +107,8 @@ impl<T> Cached<T> {
             return Some(Ok(Arc::clone(value)));
         }
         match (&state.last, value) {
+            // By a clock that was ahead and is set right: as if nothing had been asked yet.
+            (Some((at, _)), _) if *at > now => None,
             (Some((at, Some(_))), _) if now.since(*at) >= self.policy.retry => None,
             (Some((_, Some(failure))), Some((value, _))) if !is_enough(value) => Some(Err(failure.error())),
             (Some((_, Some(failure))), None) => Some(Err(failure.error())),

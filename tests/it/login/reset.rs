@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use cleargate::audit::{Event, EventKind};
+use cleargate::model::Attributes;
 use cleargate::secret::Secret;
 use cleargate::store;
 use http::StatusCode;
@@ -54,6 +55,32 @@ async fn a_link_lets_its_owner_choose_a_password_once_and_ends_locks_and_session
     assert_eq!(open.get("/").await.location(), "/login");
     assert_eq!(gateway.visitor().sign_in("ada@example.org", NEW).await.location(), "/");
     assert_eq!(follow(&mut gateway.visitor(), &link).await.status, StatusCode::FORBIDDEN);
+}
+
+/// Gives Ada this address.
+async fn moved(gateway: &TestGateway, address: &str) {
+    let directory = gateway.gateway.directory();
+    let ada = directory.find_user_by_name("ada@example.org").await.unwrap().unwrap();
+    let emails = serde_json::json!({"emails": [{"value": address, "primary": true}]});
+    let task = gateway.task();
+    let changed = directory.change_user::<cleargate::directory::Error>(&task, ada.id, None, |_, draft| {
+        draft.attributes = Attributes(emails.as_object().unwrap().clone());
+        Ok(())
+    });
+    changed.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_link_is_void_once_mail_goes_to_another_address() {
+    let gateway = gateway().await;
+    moved(&gateway, "ada@read-by-others.example").await;
+    let (one, other) = (link(&gateway).await, link(&gateway).await);
+    moved(&gateway, "Ada@Read-By-Others.example").await;
+    assert_eq!(follow(&mut gateway.visitor(), &one).await.location(), "/login/change-password", "that is the same");
+    moved(&gateway, "ada@example.org").await;
+    assert_eq!(follow(&mut gateway.visitor(), &other).await.status, StatusCode::FORBIDDEN);
+    let fresh = link(&gateway).await;
+    assert_eq!(follow(&mut gateway.visitor(), &fresh).await.location(), "/login/change-password");
 }
 
 #[tokio::test]

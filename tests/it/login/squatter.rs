@@ -1,8 +1,8 @@
 //! A connector whose provider lies: it names accounts that are not its people's, before they exist or after.
 
-use cleargate::audit::{Event, EventKind};
-use cleargate::model::{Circumstance, TokenKind, User};
-use cleargate::store;
+use cleargate::audit::{Event, EventKind, Housekeeping};
+use cleargate::model::{Circumstance, OrganisationId, TokenKind, User, UserId};
+use cleargate::store::{self, Table};
 use http::StatusCode;
 use serde_json::json;
 
@@ -217,6 +217,22 @@ async fn invite(root: &mut crate::support::gateway::Visitor, address: &str) {
     let body = axum::body::Body::from(json!({"email": address, "role": "viewer"}).to_string());
     let reply = root.send(http::Method::POST, "/api/v1/invitations", Some("application/json"), body).await;
     assert_eq!(reply.status, StatusCode::CREATED, "{}", reply.text);
+}
+
+#[tokio::test]
+async fn an_invitation_that_a_release_before_made_is_accepted_by_a_providers_word_too() {
+    const INVITATION_OF: Table<UserId, ()> = Table::new(0x6b, "invitations of accounts");
+    let stage = stage().await;
+    let mut root = administrator(&stage).await;
+    invite(&mut root, "ada@example.org").await;
+    let ada = stage.find("ada@example.org").await.unwrap();
+    let mut change = stage.gateway.gateway.ledger().change();
+    change.delete(&INVITATION_OF, OrganisationId::DEFAULT, &ada.id);
+    change.commit_quietly(Housekeeping::Index).await.unwrap();
+    let mut browser = stage.gateway.visitor();
+    let reply = stage.sign_in_by("corp", &mut browser, "ada@example.org", &[]).await;
+    assert_eq!(reply.status, StatusCode::SEE_OTHER, "{}", reply.text);
+    assert_eq!(roles(&mut browser).await, json!(["viewer"]));
 }
 
 #[tokio::test]
