@@ -36,13 +36,14 @@ impl Report {
         hex(&self.root)
     }
 
-    /// The report for programs: `intact`, `entries`, `root`, `checkpoint`, and `problem` when there is one.
+    /// The report for programs: `intact`, `entries`, `root`, `checkpoint`, and instead of that `problem` when there is one:
+    /// what is not intact is nothing to compare with later.
     pub fn to_json(&self) -> serde_json::Value {
         serde_json::json!({
             "intact": self.is_intact(),
             "entries": self.entries,
             "root": self.root(),
-            "checkpoint": self.checkpoint().to_string(),
+            "checkpoint": self.is_intact().then(|| self.checkpoint().to_string()),
             "problem": self.problem.as_ref().map(Problem::to_string),
         })
     }

@@ -95,33 +95,72 @@ impl Reload {
         if !changed.is_empty() {
             notes.push(format!("takes effect at the next start: {}", changed.join(", ")));
         }
+        // What a start refuses is told by now, and not at night.
+        let refused = super::check(&config);
+        notes.extend(refused.iter().map(|(key, reason)| format!("the next start is refused: `{key}` {reason}")));
         Ok(notes)
     }
 }
 
 /// The sections that need a start, as text to compare; secrets do not print, so a changed secret is not seen here.
 fn sections(config: &Config) -> Vec<(&'static str, String)> {
+    // Each by name, so that a new one cannot be left out.
+    let Config {
+        public_url,
+        contact,
+        plan,
+        seats,
+        listen,
+        store,
+        scim,
+        schemas,
+        ldap,
+        saml,
+        oidc,
+        mappings,
+        lockout,
+        password,
+        factors,
+        sign_in,
+        session,
+        invitations,
+        tokens,
+        limits,
+        audit,
+        mail,
+        notify,
+        outbound,
+        // What a reload puts in force.
+        policy: _,
+        tests: _,
+        log: _,
+        warnings: _,
+    } = config;
     vec![
-        ("public_url", format!("{:?}", config.public_url)),
-        ("listen", format!("{:?}", config.listen)),
-        ("store", format!("{:?}", config.store)),
-        ("plan", format!("{:?}", config.plan)),
-        ("seats", format!("{:?}", config.seats)),
-        ("scim", format!("{:?}", config.scim)),
-        ("ldap", format!("{:?}", config.ldap)),
-        ("saml", format!("{:?}", config.saml)),
-        ("oidc", format!("{:?}", config.oidc)),
-        ("mapping", format!("{:?}", config.mappings)),
-        ("lockout", format!("{:?}", config.lockout)),
-        ("password", format!("{:?}", config.password)),
-        ("session", format!("{:?}", config.session)),
-        ("tokens", format!("{:?}", config.tokens)),
-        ("limits", format!("{:?}", config.limits)),
-        ("audit", format!("{:?}", config.audit)),
-        ("invitations", format!("{:?}", config.invitations)),
-        ("mail", format!("{:?}", config.mail)),
-        ("notify", format!("{:?}", config.notify)),
-        ("outbound", format!("{:?}", config.outbound)),
+        ("public_url", format!("{public_url:?}")),
+        ("contact", format!("{contact:?}")),
+        ("listen", format!("{listen:?}")),
+        ("store", format!("{store:?}")),
+        ("plan", format!("{plan:?}")),
+        ("seats", format!("{seats:?}")),
+        ("scim", format!("{scim:?}")),
+        ("schema, resource_type", format!("{schemas:?}")),
+        ("ldap", format!("{ldap:?}")),
+        ("saml", format!("{saml:?}")),
+        ("oidc", format!("{oidc:?}")),
+        ("mapping", format!("{mappings:?}")),
+        ("lockout", format!("{lockout:?}")),
+        ("password", format!("{password:?}")),
+        ("factors", format!("{factors:?}")),
+        ("sign_in", format!("{sign_in:?}")),
+        ("session", format!("{session:?}")),
+        ("tokens", format!("{tokens:?}")),
+        ("limits", format!("{limits:?}")),
+        ("audit", format!("{audit:?}")),
+        ("invitations", format!("{invitations:?}")),
+        ("mail", format!("{mail:?}")),
+        ("notify", format!("{notify:?}")),
+        ("outbound", format!("{outbound:?}")),
     ]
 }
 
