@@ -29,6 +29,7 @@ mod seats;
 mod service;
 mod sighted;
 mod warm;
+mod uses;
 mod weigh;
 mod who_can;
 
@@ -55,6 +56,7 @@ pub use weigh::ADMINISTRATION;
 pub use who_can::{Able, Census, Told};
 
 use crate::model::{GroupId, Status, UserId};
+pub use uses::{LastUses, Uses, interrupt_uses_in};
 use crate::store;
 
 /// Why access did not do as asked.

@@ -199,7 +199,7 @@ impl Gateway {
         let pack = policies::pack(&config.policy).map_err(Error::Access)?;
         policies::check_plan(&config)?;
         let belongings = Belongings::new(&config, &foundation, &ledger, master)?;
-        let Belongings { credentials, factors, lockout, outbox, sessions, tokens, .. } = belongings.clone();
+        let Belongings { credentials, factors, lockout, outbox, sessions, tokens, uses, .. } = belongings.clone();
         tokens.fill_people().await.map_err(|error| Error::configuration("store.path", error))?;
         let directory = Directory::new(ledger.clone(), clock.clone(), ids.clone(), rules(&config))
             .with_belongings(Arc::new(belongings))
@@ -215,6 +215,7 @@ impl Gateway {
         let access = access
             .with_census(Arc::new(directory.clone()))
             .with_scope_kinds(pack.scope_kinds(), pack.scope_below())
+            .with_uses(uses)
             .with_pack(pack);
         let access = start(access, &config, &directory).await?;
         fill_groups(&directory, &access).await?;
@@ -357,6 +358,15 @@ impl Gateway {
         let permit = self.access.task_permit("gateway", None);
         let event = permit.event(self.foundation.clock.now(), kind).detail("version", env!("CARGO_PKG_VERSION"));
         self.ledger.record(event).await?;
+        Ok(())
+    }
+
+    /// Writes which rights were used and is not written yet.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn keep_uses(&self) -> Result<(), Error> {
+        self.access.keep_uses().await.map_err(Error::Access)?;
         Ok(())
     }
 

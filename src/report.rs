@@ -15,6 +15,7 @@ mod provenance;
 mod sheet;
 mod sources;
 mod tokens;
+mod unused;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,7 @@ use std::time::Duration;
 pub use posture::{Finding, Posture, Severity};
 pub use sheet::{Sheet, csv_line};
 pub use sources::{Feed, FeedKind};
+pub use unused::Recorded;
 
 use crate::access::Access;
 use crate::audit::Ledger;

@@ -116,7 +116,7 @@ impl Bench {
         change.commit_quietly(Housekeeping::SourceState).await.unwrap();
     }
 
-    /// A permit as every request asks for one.
+    /// A permit as every request asks for one, its use noted.
     async fn decide(&self, user: UserId, scope: &Scope, time: Duration) -> Measure {
         let access = self.gateway.access();
         let actor = Actor::User { id: user, session: Id::from_bytes([9; 16]), presence: Presence::default() };

@@ -13,6 +13,7 @@ use super::policy::{self, Prepared, Question, Standing};
 use super::refused::Refused;
 use super::scopes::epoch_keys;
 use super::seats::Counting;
+use super::uses::Uses;
 use super::warm::Warm;
 use super::{Census, Error, Memberships, Pack, Permit, Reach, RoleBook, Scopes, Subjects};
 use crate::audit::{EventKind, Ledger, Outcome};
@@ -43,7 +44,8 @@ pub struct Access {
     epochs: Arc<RwLock<Option<Seen>>>,
     /// Whether the indexes have every grant.
     is_filled: Arc<AtomicBool>,
-    memberships: Arc<dyn Memberships>,
+    pub(super) memberships: Arc<dyn Memberships>,
+    pub(super) uses: Uses,
     census: Option<Arc<dyn Census>>,
     pub(super) counting: Option<Counting>,
     refused: Arc<Refused>,
@@ -62,6 +64,7 @@ impl Access {
         memberships: Arc<dyn Memberships>,
     ) -> Self {
         let scopes = Scopes::new(ledger.clone(), clock.clone(), organisation, &[], &BTreeMap::new());
+        let uses = Uses::new(ledger.clone(), clock.clone(), organisation);
         let grants = Grants::new(ledger.clone(), clock.clone(), ids, organisation);
         // Unreadable, or not Linux: the superuser alone.
         let daemon_uid = std::fs::metadata("/proc/self").map_or(0, |metadata| metadata.uid());
@@ -84,6 +87,7 @@ impl Access {
             epochs: Arc::default(),
             is_filled: Arc::default(),
             memberships,
+            uses,
             census: None,
             counting: None,
             refused: Arc::default(),
@@ -105,6 +109,12 @@ impl Access {
         let organisation = self.grants.organisation();
         let scopes = Scopes::new(self.ledger.clone(), self.clock.clone(), organisation, kinds, below);
         Self { scopes, ..self }
+    }
+
+    /// The same with a record of uses that others share, who end what it keeps of an account.
+    #[must_use]
+    pub fn with_uses(self, uses: Uses) -> Self {
+        Self { uses, ..self }
     }
 
     /// The same with a directory that tells who is in it, for [`Access::who_can`].
@@ -130,6 +140,9 @@ impl Access {
         self.scopes.load().await?;
         self.load_roles().await?;
         self.catch_up_networks().await?;
+        if self.ledger.store().engine().health().writable {
+            self.uses.begin().await?;
+        }
         self.fill().await
     }
 
@@ -195,9 +208,27 @@ impl Access {
         }
         let acting = self.acting(actor).await?;
         if acting.may(question) {
+            self.note_use_at(actor, question.permission, acting.now());
             return Ok(Permit::new(actor.clone(), circumstance, None));
         }
         self.refuse(actor, circumstance, acting.explain(question)).await
+    }
+
+    /// Checks that `actor` has a right of which what it is about to do makes no use: nobody gets at more than they have.
+    ///
+    /// # Errors
+    /// As `permit`.
+    pub async fn check_rank(
+        &self,
+        actor: &Actor,
+        question: &Question<'_>,
+        circumstance: Circumstance,
+    ) -> Result<(), Error> {
+        let acting = self.acting(actor).await?;
+        if acting.may(question) {
+            return Ok(());
+        }
+        self.refuse(actor, circumstance, acting.explain(question)).await.map(|_| ())
     }
 
     /// Checks that `actor` may give this grant: it needs `grants:create` where the grant holds, and, unless it is an

@@ -50,6 +50,7 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller, mut params: Par
     if !everywhere && !acting.may_somewhere(&read) {
         api.permit(&caller, "grants:read", None).await?;
     }
+    api.services.access.note_use(&caller.actor, &read);
     let subject = api.subject(&caller, user, group).await?;
     let mut grants = api.services.access.grants().list(subject).await?;
     grants.retain(|grant| everywhere || acting.may(&Question::new(&read).within(grant.scope.as_ref())));

@@ -19,6 +19,7 @@ impl Api {
         let read: Permission =
             "revision-history:read".parse().map_err(|_| Error::Internal("a permission that is none"))?;
         if self.services.access.decide(&caller.actor, &Question::new(&read)).await?.allowed {
+            self.services.access.note_use(&caller.actor, &read);
             return Ok(());
         }
         self.permit(caller, "audit:read", None).await.map(|_| ())

@@ -233,9 +233,9 @@ impl Api {
         let Some(place) = acting.lacks(&question) else { return Ok(()) };
         // Asked for once more, so that the refusal is recorded.
         let access = &self.services.access;
-        let asked = access.permit_for(&caller.actor, &question.within(place), caller.circumstance.clone()).await;
+        let asked = access.check_rank(&caller.actor, &question.within(place), caller.circumstance.clone()).await;
         match asked {
-            Ok(_) | Err(crate::access::Error::Denied(_)) => {
+            Ok(()) | Err(crate::access::Error::Denied(_)) => {
                 let place = place.map(|scope| format!(" in {scope}")).unwrap_or_default();
                 Err(Error::Forbidden { detail: format!("this takes {permission}{place}, which you do not have") })
             }

@@ -79,8 +79,9 @@ pub(super) async fn show(
             reports.inactive(page.after, page.limit, days).await?
         }
         "posture" => {
+            let days = days(&mut params)?;
             params.end()?;
-            return Ok(render::answer(StatusCode::OK, &reports.posture().await?.to_json()));
+            return Ok(render::answer(StatusCode::OK, &reports.posture(days).await?.to_json()));
         }
         "seats" => {
             let _all_on_one_page = api.page::<UserId>(&caller, name, &mut params)?;

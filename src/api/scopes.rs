@@ -86,6 +86,9 @@ impl Api {
         let acting = self.acting(caller).await?;
         let everywhere = acting.may(&Question::new(&read));
         let (tree, sight) = (self.services.access.scopes().tree(), self.sight(caller).await?);
+        if everywhere || acting.may_somewhere(&read) {
+            self.services.access.note_use(&caller.actor, &read);
+        }
         let (mut items, mut last) = (Vec::new(), None);
         for record in tree.list(kind, page.after.as_deref(), usize::MAX) {
             let question = Question::new(&read).within(Some(&record.scope));

@@ -39,7 +39,7 @@ pub struct Kind {
 }
 
 /// What happens and is in no event.
-const OFF: [Kind; 7] = [
+const OFF: [Kind; 8] = [
     off(
         "access-token.create",
         "tokens",
@@ -50,6 +50,7 @@ const OFF: [Kind; 7] = [
         "rights",
         "what may be done is asked on every request; refusals of this gateway are permission.refuse",
     ),
+    off("right.use", "rights", "only the last day of each person's use is kept, for the report of practice"),
     off("expiry.remove", "the daemon", "what has expired counts as gone before it is removed"),
     off("object.read", "rights", "reading changes nothing; the log has every request"),
     off("password.rehash", "sign-in", "the password stays the same, only its hash is made anew"),

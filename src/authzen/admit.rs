@@ -134,6 +134,12 @@ impl<'a> Rights<'a> {
         self.caller.user() == Some(user)
     }
 
+    /// Whether what is asked about a user is about to be done: an application asks for it, or the user. Others who ask by
+    /// their session, and administrators on the machine, look at somebody.
+    pub(super) fn is_use(&self, user: UserId) -> bool {
+        matches!(self.caller.actor, Actor::Token { .. }) || self.is_own(user)
+    }
+
     /// Checks that the caller may do this in the scope, or in the whole organisation.
     pub(super) async fn check(&mut self, permission: &'static str, scope: Option<&Scope>) -> Result<(), Error> {
         let key = (permission, scope.cloned());

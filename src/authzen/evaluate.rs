@@ -92,6 +92,9 @@ impl<'a> Answers<'a> {
                 Err(access::Error::NotFound { .. }) => return Ok(unknown("unknown-subject", "there is no such user")),
                 Err(error) => return Err(error.into()),
             };
+        if explanation.allowed && self.rights.is_use(user.id) {
+            self.authzen.0.access.note_use_by(user.id, &permission, explanation.at);
+        }
         if detail == Detail::Short {
             explanation.steps.clear();
         }

@@ -3,17 +3,22 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::client::Client;
+use super::client::{Client, with_query};
 use super::output::{Output, plain};
 use super::{Exit, Failure};
 
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  cleargate doctor --access\n  cleargate doctor --access --json | jq .findings\n\n\
-                        Ends with 1 when something is severe, so that a job can watch it.")]
+#[command(
+    after_help = "Examples:\n  cleargate doctor --access\n  cleargate doctor --access --days 180\n  cleargate doctor --access --json | jq .findings\n\n\
+                        Ends with 1 when something is severe, so that a job can watch it."
+)]
 pub(super) struct Arguments {
     /// Look at roles, grants, administrators and tokens
     #[arg(long, required_unless_present = "seats")]
     access: bool,
+    /// How far back it looks for rights that nobody uses [default: 90]
+    #[arg(long, value_name = "COUNT", requires = "access", value_parser = clap::value_parser!(u32).range(1..=3650))]
+    days: Option<u32>,
     /// Count the seats anew, and correct what is wrong
     #[arg(long)]
     seats: bool,
@@ -28,7 +33,9 @@ pub(super) async fn run(arguments: Arguments, client: Client, output: &Output) -
     if !arguments.access {
         return Ok(());
     }
-    let posture = client.get("/api/v1/reports/posture").await?;
+    let days = arguments.days.map(|days| days.to_string());
+    let query: Vec<(&str, &str)> = days.as_deref().map(|days| ("days", days)).into_iter().collect();
+    let posture = client.get(&with_query("/api/v1/reports/posture", &query)).await?;
     output.result(&posture, &tell(&posture))?;
     match posture.get("severe").and_then(Value::as_u64) {
         Some(0) => Ok(()),
@@ -60,6 +67,12 @@ fn tell(posture: &Value) -> String {
             lines.push(format!("         {}{more}", named.join(", ")));
         }
         lines.push(format!("         -> {}", text(finding, "advice")));
+    }
+    let uses = posture.get("uses").unwrap_or(&Value::Null);
+    if uses.get("enough") == Some(&Value::Bool(false)) {
+        let (days, from) = (text(uses, "days"), text(uses, "known_from"));
+        let from = if from.is_empty() { "later".to_owned() } else { format!("from {from} on") };
+        lines.push(format!("which rights were not used for {days} days can be told {from}"));
     }
     if posture.get("complete") == Some(&Value::Bool(false)) {
         lines.push("there are more grants than were looked at; numbers are the least there can be".to_owned());

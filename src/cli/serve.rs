@@ -75,6 +75,9 @@ async fn serve(config: Config, path: PathBuf, replace_filter: log::ReplaceFilter
     if !cut.is_empty() {
         tracing::warn!("cut while stopping: {}", cut.join(", "));
     }
+    if let Err(error) = gateway.keep_uses().await {
+        tracing::warn!("which rights were used in the last minute was not written: {}", Chain(&error));
+    }
     record(&gateway, EventKind::GatewayStopped).await
 }
 

@@ -3,7 +3,7 @@
 use futures_util::future::BoxFuture;
 
 use super::{Error, Foundation, policies, sources};
-use crate::access::Permit;
+use crate::access::{Permit, Uses};
 use crate::audit::{Change, EventKind, Ledger};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -17,7 +17,8 @@ use crate::session::{self, Sessions};
 use crate::store;
 use crate::tokens::Tokens;
 
-/// Sessions and the last sign-in, the password, second factors, failed attempts and tokens.
+/// Sessions and the last sign-in, the password, second factors, failed attempts, tokens, and which
+/// rights were used.
 #[derive(Clone)]
 pub(super) struct Belongings {
     clock: Clock,
@@ -27,6 +28,7 @@ pub(super) struct Belongings {
     pub(super) outbox: Outbox,
     pub(super) sessions: Sessions,
     pub(super) tokens: Tokens,
+    pub(super) uses: Uses,
 }
 
 impl Belongings {
@@ -56,6 +58,7 @@ impl Belongings {
             outbox,
             sessions: Sessions::new(ledger.clone(), master, ids, clock.clone(), config.session),
             tokens,
+            uses: Uses::new(ledger.clone(), clock.clone(), organisation),
             clock,
         })
     }
@@ -93,6 +96,7 @@ impl directory::Belongings for Belongings {
             }
             self.tokens.revoke_of_in(change, permit, user.id).await?;
             self.lockout.forget_known_in(change, user.id);
+            self.uses.forget_in(change, user.id);
             self.shut(change, user.id).await
         })
     }
@@ -119,6 +123,7 @@ impl directory::Belongings for Belongings {
             self.factors.forget_in(change, user).await?;
             self.lockout.forget_in(change, user);
             self.sessions.forget_in(change, user);
+            self.uses.forget_in(change, user);
             Ok(())
         })
     }

@@ -6,10 +6,11 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use super::{Error, Foundation};
+use crate::access::interrupt_uses_in;
 use crate::audit::{Event, EventKind, Here, Housekeeping, Ledger, Past};
 use crate::config::Config;
 use crate::error::Chain;
-use crate::model::Actor;
+use crate::model::{Actor, OrganisationId};
 use crate::secret::{IdSource, MacKey};
 use crate::session::{self, Sessions};
 use crate::store;
@@ -83,6 +84,7 @@ async fn begin(
         other @ session::Error::NotFound => store::Error::Unavailable { reason: other.to_string() },
     })?;
     past.begin(&mut change, now, &ids)?;
+    interrupt_uses_in(&mut change, OrganisationId::DEFAULT, now)?;
     if let Some(here) = here {
         past.settle(&mut change, here, next.map(|next| next.text.clone()))?;
     }

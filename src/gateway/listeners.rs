@@ -20,6 +20,8 @@ const ADMIN_SOCKET_MODE: u32 = 0o660;
 const MEASURE_EVERY: Duration = Duration::from_secs(15);
 /// How often it is looked whose seat is due.
 const SEATS_EVERY: Duration = Duration::from_secs(5);
+/// How often it is written which rights were used.
+const USES_EVERY: Duration = Duration::from_secs(60);
 /// How often the sessions are counted.
 const SESSIONS_EVERY: Duration = Duration::from_secs(5 * 60);
 
@@ -156,6 +158,7 @@ impl Gateway {
             self.count_seats();
         }
         self.count_sessions();
+        self.write_uses();
         let gateway = self.clone();
         self.foundation.tasks.every("brakes", MEASURE_EVERY, move || {
             let gateway = gateway.clone();
@@ -193,6 +196,19 @@ impl Gateway {
     /// What tells how many seats are taken.
     pub fn seat_watch(&self) -> SeatWatch {
         SeatWatch::new(&self.access, &self.ledger, &self.foundation)
+    }
+
+    /// Writes now and then which rights were used.
+    fn write_uses(&self) {
+        let gateway = self.clone();
+        self.foundation.tasks.every("uses-of-rights", USES_EVERY, move || {
+            let gateway = gateway.clone();
+            async move {
+                if let Err(error) = gateway.keep_uses().await {
+                    tracing::warn!("which rights were used was not written, the next round does: {}", Chain(&error));
+                }
+            }
+        });
     }
 
     /// Keeps the figure of the sessions.

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::tokens::Flaw;
+use super::unused::{Held, Recorded};
 use super::{Error, Reports};
 use crate::access::{Question, RoleBook};
 use crate::clock::Timestamp;
@@ -67,7 +68,13 @@ pub struct Finding {
 }
 
 impl Finding {
-    fn new(check: &'static str, severity: Severity, all: Vec<String>, summary: &str, advice: &'static str) -> Self {
+    pub(super) fn new(
+        check: &'static str,
+        severity: Severity,
+        all: Vec<String>,
+        summary: &str,
+        advice: &'static str,
+    ) -> Self {
         let count = all.len();
         let summary = format!("{count} {summary}");
         Self { check, severity, summary, count, items: all.into_iter().take(MAX_NAMED).collect(), advice }
@@ -83,6 +90,8 @@ pub struct Posture {
     pub findings: Vec<Finding>,
     /// Whether everything was looked at; else numbers are at least what is told.
     pub is_complete: bool,
+    /// How far back it is known which rights were used.
+    pub recorded: Recorded,
 }
 
 impl Posture {
@@ -91,7 +100,7 @@ impl Posture {
         self.findings.iter().filter(|finding| finding.severity == severity).count()
     }
 
-    /// `checked_at`, `complete`, `severe`, `warnings` and `findings`.
+    /// `checked_at`, `complete`, `severe`, `warnings`, `uses` and `findings`.
     pub fn to_json(&self) -> Value {
         let show = |finding: &Finding| {
             json!({
@@ -108,6 +117,7 @@ impl Posture {
             "complete": self.is_complete,
             "severe": self.count(Severity::Severe),
             "warnings": self.count(Severity::Warning),
+            "uses": self.recorded.to_json(),
             "findings": self.findings.iter().map(show).collect::<Vec<_>>(),
         })
     }
@@ -118,31 +128,41 @@ impl Posture {
 struct Uses {
     live: usize,
     wide: Vec<Grant>,
-    scoped: usize,
+    scoped: Vec<Grant>,
     ended: usize,
+    /// Whether there are more grants than were looked at.
+    is_cut: bool,
 }
 
 impl Reports {
-    /// Looks at roles, grants, administrators and tokens.
+    /// Looks at roles, grants, administrators and tokens, and at what was not used for so many days.
     ///
     /// # Errors
     /// When something cannot be read.
-    pub async fn posture(&self) -> Result<Posture, Error> {
+    pub async fn posture(&self, days: u32) -> Result<Posture, Error> {
         let roles = self.access.roles();
         let (mut left, mut is_complete) = (MAX_GRANTS, true);
         let mut uses: Vec<(RoleId, Uses)> = Vec::new();
         for entry in roles.iter().filter(|entry| !entry.is_hidden) {
             let most = MAX_OF_ROLE.min(left).max(1);
             let grants = self.access.grants().of_role(&entry.role.id, most).await?;
-            is_complete &= grants.len() < most;
+            let is_cut = grants.len() >= most;
+            is_complete &= !is_cut;
             left = left.saturating_sub(grants.len());
-            uses.push((entry.role.id.clone(), self.uses(grants)));
+            uses.push((entry.role.id.clone(), Uses { is_cut, ..self.uses(grants) }));
         }
         let mut findings = of_roles(&roles, &uses);
         findings.extend(self.of_administrators(&roles, &uses).await?);
         findings.extend(self.of_tokens().await?);
+        let held = uses.into_iter().map(|(role, uses)| {
+            let Uses { wide, scoped, is_cut, .. } = uses;
+            Held { role, grants: [wide, scoped].concat(), is_cut }
+        });
+        let held: Vec<Held> = held.collect();
+        let (unused, recorded, is_everybody) = self.of_uses(&roles, &held, days).await?;
+        findings.extend(unused);
         findings.sort_by_key(|finding| (std::cmp::Reverse(finding.severity), finding.check));
-        Ok(Posture { at: self.clock.now(), findings, is_complete })
+        Ok(Posture { at: self.clock.now(), findings, is_complete: is_complete && is_everybody, recorded })
     }
 
     fn uses(&self, grants: Vec<Grant>) -> Uses {
@@ -155,7 +175,7 @@ impl Reports {
             }
             uses.live += 1;
             match grant.scope {
-                Some(_) => uses.scoped += 1,
+                Some(_) => uses.scoped.push(grant),
                 None => uses.wide.push(grant),
             }
         }
@@ -298,8 +318,10 @@ fn of_roles(roles: &RoleBook, uses: &[(RoleId, Uses)]) -> Vec<Finding> {
         roles.catalogue().iter().filter(|permission| !is_held(permission)).map(|p| p.to_string()).collect();
     let wide: Vec<String> = uses
         .iter()
-        .filter(|(_, uses)| !uses.wide.is_empty() && uses.scoped > 0)
-        .map(|(role, uses)| format!("{role}: {} organization-wide, {} within scopes", uses.wide.len(), uses.scoped))
+        .filter(|(_, uses)| !uses.wide.is_empty() && !uses.scoped.is_empty())
+        .map(|(role, uses)| {
+            format!("{role}: {} organization-wide, {} within scopes", uses.wide.len(), uses.scoped.len())
+        })
         .collect();
     let ended: Vec<String> =
         uses.iter().filter(|(_, uses)| uses.ended > 0).map(|(role, uses)| format!("{role}: {}", uses.ended)).collect();

@@ -40,6 +40,7 @@ mod tokens;
 mod transfer;
 mod users;
 mod weighed;
+mod uses;
 
 use std::sync::Arc;
 

@@ -530,7 +530,10 @@ fn of_reports() -> Vec<Operation> {
         .query("user", "text")
         .query("limit", "count")
         .query("cursor", "text")
-        .answers(200, "columns?:[text] items?:[object] next?:text? findings?:[object] severe?:count warnings?:count"),
+        .answers(
+            200,
+            "columns?:[text] items?:[object] next?:text? findings?:[object] severe?:count warnings?:count uses?:object",
+        ),
         Operation::get(
             "/api/v1/users/{user}/provenance",
             "Where attributes, memberships and roles of a user come from",

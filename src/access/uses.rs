@@ -1,0 +1,468 @@
+//! Which rights are used: of each person the last day on which a permission was asked for and given.
+//!
+//! A permit that was given is a use, and so is the yes that an application gets for its question. Questions about somebody
+//! (explanations, searches, who can, what somebody may) are none, and what was denied is none.
+//!
+//! The first use of a day is noted in memory, every further one is a look; [`Access::keep_uses`] writes what is new, a row
+//! for each person. Memory is bounded, and nobody waits for it: what finds no room is passed over, and from then on it is
+//! known that not everything was seen. A report that goes by this asks [`Uses::recorded_since`] first, so that nothing is
+//! called unused that could have been used unseen.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use minicbor::{Decode, Encode};
+
+use super::{Access, Catalogue, Error, Memberships};
+use crate::audit::{Change, Housekeeping, Ledger};
+use crate::clock::{Clock, Timestamp};
+use crate::model::{Actor, OrganisationId, Permission, Status, UserId};
+use crate::store::{self, Table};
+
+/// What each person used last when.
+const USES: Table<UserId, Used> = Table::new(0x75, "uses of rights");
+/// The last day on which anybody used a permission, by its text; and by a word of its own, which has no colon, what is known
+/// of the record itself.
+const DAYS: Table<str, u32> = Table::new(0x76, "days of rights");
+/// The day on which recording began.
+const SINCE: &str = "since";
+/// The last day of which not everything was recorded.
+const MISSED: &str = "missed";
+
+/// Parts of the memory, each with a lock of its own.
+const SHARDS: usize = 16;
+/// Most pairs of a person and a permission that a part remembers.
+const MAX_PAIRS: usize = 16_384;
+/// Most permissions that a part knows: those of every catalogue that was in force since the start.
+const MAX_NAMES: usize = 8_192;
+/// Rows of one commit.
+const BATCH: usize = 200;
+const SECONDS_A_DAY: i64 = 86_400;
+
+/// The day of a moment, counted from 1970 in UTC.
+pub(super) fn day_of(moment: Timestamp) -> u32 {
+    u32::try_from(moment.as_seconds().div_euclid(SECONDS_A_DAY)).unwrap_or(0)
+}
+
+/// When a day begins.
+fn beginning(day: u32) -> Timestamp {
+    Timestamp::from_seconds(i64::from(day).saturating_mul(SECONDS_A_DAY))
+}
+
+/// The last day of use of each permission.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+struct Used {
+    #[n(0)]
+    days: BTreeMap<Permission, u32>,
+}
+
+/// What somebody, or anybody, used last when.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LastUses(BTreeMap<Permission, u32>);
+
+impl LastUses {
+    /// Whether a permission was used on the day of `moment` or later.
+    pub fn has_since(&self, permission: &Permission, moment: Timestamp) -> bool {
+        self.0.get(permission).is_some_and(|day| *day >= day_of(moment))
+    }
+
+    fn note(&mut self, permission: Permission, day: u32) {
+        let kept = self.0.entry(permission).or_default();
+        *kept = day.max(*kept);
+    }
+}
+
+/// Says that what was used until now is not known, inside a change that takes up a store which was put back.
+///
+/// # Errors
+/// `Store`.
+pub fn interrupt_uses_in(
+    change: &mut Change,
+    organisation: OrganisationId,
+    now: Timestamp,
+) -> Result<(), store::Error> {
+    change.put(&DAYS, organisation, MISSED, &day_of(now))
+}
+
+/// What one person did on one day.
+struct Person {
+    day: u32,
+    /// Numbers of permissions.
+    seen: Vec<u16>,
+    /// Whether there is something that was not written yet.
+    is_due: bool,
+}
+
+#[derive(Default)]
+struct Shard {
+    numbers: HashMap<Permission, u16>,
+    names: Vec<Permission>,
+    people: HashMap<UserId, Person>,
+    /// Whose row is to be written.
+    due: Vec<UserId>,
+    pairs: usize,
+}
+
+impl Shard {
+    /// Whether a use is noted already.
+    fn knows(&self, user: UserId, permission: &Permission, day: u32) -> bool {
+        let Some(person) = self.people.get(&user).filter(|person| person.day >= day) else { return false };
+        self.numbers.get(permission).is_some_and(|number| person.seen.contains(number))
+    }
+
+    /// Notes a use; `false` where there is no room.
+    fn note(&mut self, user: UserId, permission: &Permission, day: u32) -> bool {
+        let Some(number) = self.number(permission) else { return false };
+        let is_full = self.pairs >= MAX_PAIRS;
+        let person = match self.people.entry(user) {
+            Entry::Vacant(_) if is_full => return false,
+            Entry::Vacant(place) => place.insert(Person { day, seen: Vec::new(), is_due: false }),
+            Entry::Occupied(place) => place.into_mut(),
+        };
+        if person.day < day {
+            person.day = day;
+            // What waits to be written is taken along: it counts as used a minute later than it was.
+            if !person.is_due {
+                self.pairs = self.pairs.saturating_sub(person.seen.len());
+                person.seen.clear();
+            }
+        }
+        if person.seen.contains(&number) {
+            return true;
+        }
+        if self.pairs >= MAX_PAIRS {
+            return false;
+        }
+        person.seen.push(number);
+        self.pairs = self.pairs.saturating_add(1);
+        if !person.is_due {
+            person.is_due = true;
+            self.due.push(user);
+        }
+        true
+    }
+
+    fn number(&mut self, permission: &Permission) -> Option<u16> {
+        if let Some(number) = self.numbers.get(permission) {
+            return Some(*number);
+        }
+        let number = u16::try_from(self.names.len()).ok().filter(|_| self.names.len() < MAX_NAMES)?;
+        self.names.push(permission.clone());
+        self.numbers.insert(permission.clone(), number);
+        Some(number)
+    }
+
+    fn named(&self, person: &Person) -> Vec<Permission> {
+        person.seen.iter().filter_map(|number| self.names.get(usize::from(*number)).cloned()).collect()
+    }
+
+    /// What is to be written, which from now on counts as written.
+    fn take(&mut self) -> Vec<Due> {
+        let users = std::mem::take(&mut self.due);
+        let mut due = Vec::with_capacity(users.len());
+        for user in users {
+            if let Some(person) = self.people.get_mut(&user) {
+                person.is_due = false;
+            }
+            if let Some(person) = self.people.get(&user) {
+                due.push(Due { user, day: person.day, permissions: self.named(person) });
+            }
+        }
+        due
+    }
+
+    fn give_back(&mut self, user: UserId) {
+        if let Some(person) = self.people.get_mut(&user).filter(|person| !person.is_due) {
+            person.is_due = true;
+            self.due.push(user);
+        }
+    }
+
+    fn forget(&mut self, user: UserId) {
+        if let Some(person) = self.people.remove(&user) {
+            self.pairs = self.pairs.saturating_sub(person.seen.len());
+        }
+    }
+
+    /// Forgets who was not seen today, and where that leaves too little room everybody whose row is written.
+    fn tidy(&mut self, today: u32) {
+        self.people.retain(|_, person| person.is_due || person.day >= today);
+        let pairs = |people: &HashMap<UserId, Person>| people.values().map(|person| person.seen.len()).sum();
+        self.pairs = pairs(&self.people);
+        if self.pairs > MAX_PAIRS / 2 {
+            self.people.retain(|_, person| person.is_due);
+            self.pairs = pairs(&self.people);
+        }
+    }
+}
+
+/// What one person did and no row tells yet.
+struct Due {
+    user: UserId,
+    day: u32,
+    permissions: Vec<Permission>,
+}
+
+struct Shared {
+    ledger: Ledger,
+    clock: Clock,
+    organisation: OrganisationId,
+    shards: Vec<RwLock<Shard>>,
+    /// How many uses found no room since that was last written down.
+    missed: AtomicU64,
+    /// One round at a time.
+    round: tokio::sync::Mutex<()>,
+}
+
+/// The uses of rights in one organisation. Cloning shares them.
+#[derive(Clone)]
+pub struct Uses(Arc<Shared>);
+
+impl Uses {
+    /// The uses behind this ledger.
+    pub fn new(ledger: Ledger, clock: Clock, organisation: OrganisationId) -> Self {
+        let shards = std::iter::repeat_with(RwLock::default).take(SHARDS).collect();
+        let (missed, round) = (AtomicU64::new(0), tokio::sync::Mutex::new(()));
+        Self(Arc::new(Shared { ledger, clock, organisation, shards, missed, round }))
+    }
+
+    fn shard(&self, user: UserId) -> Option<&RwLock<Shard>> {
+        let [.., last] = user.as_bytes();
+        self.0.shards.get(usize::from(*last) % SHARDS)
+    }
+
+    /// Notes that somebody used a permission.
+    pub(super) fn note(&self, user: UserId, permission: &Permission, now: Timestamp) {
+        let day = day_of(now);
+        let Some(shard) = self.shard(user) else { return };
+        if shard.read().unwrap_or_else(PoisonError::into_inner).knows(user, permission, day) {
+            return;
+        }
+        if !shard.write().unwrap_or_else(PoisonError::into_inner).note(user, permission, day) {
+            self.0.missed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Forgets what somebody used, inside a change that ends the account or hands it over.
+    pub fn forget_in(&self, change: &mut Change, user: UserId) {
+        if let Some(shard) = self.shard(user) {
+            shard.write().unwrap_or_else(PoisonError::into_inner).forget(user);
+        }
+        change.delete(&USES, self.0.organisation, &user);
+    }
+
+    /// Says once that recording begins.
+    pub(super) async fn begin(&self) -> Result<(), store::Error> {
+        let today = day_of(self.0.clock.now());
+        let begun = self.0.ledger.retry(|mut change| async move {
+            if change.find(&DAYS, self.0.organisation, SINCE).await?.is_none() {
+                change.put(&DAYS, self.0.organisation, SINCE, &today)?;
+                change.commit_quietly(Housekeeping::LastSeen).await?;
+            }
+            Ok(())
+        });
+        begun.await
+    }
+
+    /// Since when every use was recorded: the day after the one on which that began, or after the last of which something
+    /// was missed. `None` where it never began.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn recorded_since(&self) -> Result<Option<Timestamp>, store::Error> {
+        let store = self.0.ledger.store();
+        let Some(since) = store.find(&DAYS, self.0.organisation, SINCE).await? else { return Ok(None) };
+        let missed = match self.0.missed.load(Ordering::Relaxed) {
+            0 => store.find(&DAYS, self.0.organisation, MISSED).await?,
+            _ => Some(day_of(self.0.clock.now())),
+        };
+        let last = missed.map_or(since, |missed| missed.max(since));
+        Ok(Some(beginning(last.saturating_add(1))))
+    }
+
+    /// What people used last when, in their order; what was not written yet is counted in.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn of_people(&self, users: &[UserId]) -> Result<Vec<LastUses>, store::Error> {
+        let found = self.0.ledger.store().find_many(&USES, self.0.organisation, users).await?;
+        let mut told = Vec::with_capacity(users.len());
+        for (user, used) in users.iter().zip(found) {
+            let mut last = LastUses(used.unwrap_or_default().days);
+            if let Some(shard) = self.shard(*user) {
+                let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+                if let Some(person) = shard.people.get(user) {
+                    shard.named(person).into_iter().for_each(|permission| last.note(permission, person.day));
+                }
+            }
+            told.push(last);
+        }
+        Ok(told)
+    }
+
+    /// What anybody used last when of the permissions of a catalogue, people who are gone counted in.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn of_anybody(&self, catalogue: &Catalogue) -> Result<LastUses, store::Error> {
+        let mut last = LastUses::default();
+        for permission in catalogue.iter() {
+            let name = permission.to_string();
+            if let Some(day) = self.0.ledger.store().find(&DAYS, self.0.organisation, name.as_str()).await? {
+                last.note(permission, day);
+            }
+        }
+        for shard in &self.0.shards {
+            let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+            for person in shard.people.values() {
+                shard.named(person).into_iter().for_each(|permission| last.note(permission, person.day));
+            }
+        }
+        Ok(last)
+    }
+
+    /// Writes what is new. What could not be written waits for the next round.
+    async fn keep(&self, catalogue: &Catalogue, memberships: &dyn Memberships) -> Result<usize, store::Error> {
+        let _round = self.0.round.lock().await;
+        let today = day_of(self.0.clock.now());
+        let mut kept: usize = 0;
+        for shard in &self.0.shards {
+            let due = shard.write().unwrap_or_else(PoisonError::into_inner).take();
+            let mut batches = due.chunks(BATCH);
+            while let Some(batch) = batches.next() {
+                if let Err(error) = self.write(batch, catalogue, memberships).await {
+                    let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
+                    let rest = batch.iter().chain(batches.flatten());
+                    rest.for_each(|due| shard.give_back(due.user));
+                    return Err(error);
+                }
+                kept = kept.saturating_add(batch.len());
+            }
+            shard.write().unwrap_or_else(PoisonError::into_inner).tidy(today);
+        }
+        self.tell_missed(today).await?;
+        Ok(kept)
+    }
+
+    async fn write(
+        &self,
+        batch: &[Due],
+        catalogue: &Catalogue,
+        memberships: &dyn Memberships,
+    ) -> Result<(), store::Error> {
+        let (ledger, organisation) = (&self.0.ledger, self.0.organisation);
+        let made = ledger.retry(|mut change| async move {
+            let (mut made, mut days) = (Vec::new(), BTreeMap::new());
+            for Due { user, day, permissions } in batch {
+                let before = change.find(&USES, organisation, user).await?;
+                let is_new = before.is_none();
+                let mut last = LastUses(before.clone().unwrap_or_default().days);
+                last.0.retain(|permission, _| catalogue.contains(permission));
+                for permission in permissions.iter().filter(|permission| catalogue.contains(permission)) {
+                    last.note(permission.clone(), *day);
+                    let kept: &mut u32 = days.entry(permission.to_string()).or_default();
+                    *kept = (*day).max(*kept);
+                }
+                let after = Used { days: last.0 };
+                if before.as_ref() == Some(&after) || after.days.is_empty() {
+                    continue;
+                }
+                if is_new {
+                    if is_gone(memberships, *user).await? {
+                        continue;
+                    }
+                    made.push(*user);
+                }
+                change.put(&USES, organisation, user, &after)?;
+            }
+            for (permission, day) in &days {
+                let kept = change.find(&DAYS, organisation, permission.as_str()).await?;
+                if kept.is_none_or(|kept| kept < *day) {
+                    change.put(&DAYS, organisation, permission.as_str(), day)?;
+                }
+            }
+            if !change.is_empty() {
+                change.commit_quietly(Housekeeping::LastSeen).await?;
+            }
+            Ok::<_, store::Error>(made)
+        });
+        // A row that was there is looked at by the commit. Of one that is new, the account may have gone meanwhile.
+        for user in made.await? {
+            if is_gone(memberships, user).await? {
+                let mut change = ledger.change();
+                self.forget_in(&mut change, user);
+                change.commit_quietly(Housekeeping::LastSeen).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes down that not everything was seen today.
+    async fn tell_missed(&self, today: u32) -> Result<(), store::Error> {
+        let missed = self.0.missed.load(Ordering::Relaxed);
+        if missed == 0 {
+            return Ok(());
+        }
+        tracing::warn!(
+            missed,
+            "{missed} uses of rights were not recorded: more people act at once than are remembered"
+        );
+        let mut change = self.0.ledger.change();
+        change.put(&DAYS, self.0.organisation, MISSED, &today)?;
+        change.commit_quietly(Housekeeping::LastSeen).await?;
+        self.0.missed.fetch_sub(missed, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+async fn is_gone(memberships: &dyn Memberships, user: UserId) -> Result<bool, store::Error> {
+    Ok(memberships.standing(user).await?.is_none_or(|member| member.status == Status::Tombstone))
+}
+
+impl Access {
+    /// The uses of rights.
+    pub fn uses(&self) -> &Uses {
+        &self.uses
+    }
+
+    /// Writes which rights were used since the last round; of how many people. Those that were not written wait.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn keep_uses(&self) -> Result<usize, Error> {
+        if !self.ledger.store().engine().health().writable {
+            return Ok(0);
+        }
+        let roles = self.roles();
+        Ok(self.uses.keep(roles.catalogue(), &*self.memberships).await?)
+    }
+
+    /// Notes that an actor used a permission that it was let use by [`Acting::may`](super::Acting::may), where that was no
+    /// question but what the request needs: the one for whom it acts and the one by whose rights.
+    pub fn note_use(&self, actor: &Actor, permission: &Permission) {
+        self.note_use_at(actor, permission, self.now());
+    }
+
+    pub(super) fn note_use_at(&self, actor: &Actor, permission: &Permission, now: Timestamp) {
+        let people = match actor {
+            Actor::User { id, .. } => [Some(*id), None],
+            Actor::Token { user, maker, .. } => [*user, *maker],
+            Actor::Anonymous | Actor::Connection { .. } | Actor::Local { .. } | Actor::System { .. } => return,
+        };
+        people.into_iter().flatten().for_each(|user| self.uses.note(user, permission, now));
+    }
+
+    /// Notes that somebody used a permission in an application, which was told yes for a moment of today.
+    pub fn note_use_by(&self, user: UserId, permission: &Permission, at: Timestamp) {
+        let now = self.now();
+        if day_of(at) == day_of(now) {
+            self.uses.note(user, permission, now);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
