@@ -23,13 +23,14 @@ mod permit;
 pub mod policy;
 mod rank;
 mod refused;
+mod requests;
 mod roles;
 mod scopes;
 mod seats;
 mod service;
 mod sighted;
-mod warm;
 mod uses;
+mod warm;
 mod weigh;
 mod who_can;
 
@@ -48,15 +49,18 @@ pub use pack::{Chosen, LoginRule, Matrix, MatrixCell, MatrixRow, Options, Pack, 
 pub use permit::{Permit, Unweighed};
 pub use policy::{Prepared, Question, Standing};
 pub use rank::{Reach, Reached, can_take_away};
+pub use requests::{
+    AccessRequest, AccessRequestId, AccessRequestState, MAX_OPEN_REQUESTS, MAX_REQUESTS_A_DAY, Wish, forget_requests_in,
+};
 pub use roles::{Catalogue, RoleBook, RoleEntry, RoleKind, Written};
 pub use scopes::{MAX_DEPTH, MAX_SCOPES, NewScope, ScopeEdit, ScopeRecord, ScopeTree, Scopes};
 pub use seats::{SeatClaim, SeatCount, SeatLimits, SeatReport};
 pub use service::Access;
+pub use uses::{LastUses, Uses, interrupt_uses_in};
 pub use weigh::ADMINISTRATION;
 pub use who_can::{Able, Census, Told};
 
 use crate::model::{GroupId, Status, UserId};
-pub use uses::{LastUses, Uses, interrupt_uses_in};
 use crate::store;
 
 /// Why access did not do as asked.

@@ -7,6 +7,7 @@
 //! Who may call: a session of a browser, with proof that its own pages send what changes something; a management token;
 //! anybody on the admin socket, whom the kernel names. Nobody gives away more than they have.
 
+mod access_requests;
 mod admit;
 mod audit;
 mod backups;

@@ -4,6 +4,7 @@
 //! nothing. Standard output has results only, messages go to standard error; with `--json` a result is one object, a
 //! list one object a line. No token or password is ever an argument or an environment variable.
 
+mod access_requests;
 mod audit;
 mod backup;
 mod check_config;
@@ -89,6 +90,9 @@ struct Options {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// What people ask for: list, approve, refuse
+    #[command(subcommand)]
+    AccessRequests(access_requests::Command),
     /// Read and verify the ledger
     #[command(subcommand)]
     Audit(audit::Command),
@@ -207,6 +211,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::CheckConfig(arguments) => check_config::run(&arguments, &options, output),
         Command::Demo(arguments) => wide(demo::demo(arguments.options(output.is_json()))),
         Command::Serve => wide(serve::run(options.config_path())),
+        Command::AccessRequests(command) => narrow(access_requests::run(command, Client::open(&options)?, output)),
         Command::Audit(command) => narrow(audit::run(command, &options, output)),
         Command::Backup(arguments) => narrow(backup::run(arguments, Client::open(&options)?, output)),
         Command::Restore(arguments) => narrow(restore::run(arguments, &options, output)),

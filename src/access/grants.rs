@@ -178,6 +178,10 @@ impl Grants {
         Self { ledger, clock, ids, organisation }
     }
 
+    pub(in crate::access) fn ids(&self) -> &IdSource {
+        &self.ids
+    }
+
     pub(in crate::access) fn organisation(&self) -> OrganisationId {
         self.organisation
     }

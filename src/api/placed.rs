@@ -12,7 +12,7 @@ use super::admit::Caller;
 use super::fields::{Fields, Params};
 use super::scopes::{Kind, named};
 use super::{Api, Error, render};
-use crate::access::{HeldRole, NewGrant, Overlay, Question};
+use crate::access::{HeldRole, NewGrant, Overlay, Permit, Question};
 use crate::model::{Grant, GrantId, GroupId, Mode, Permission, RoleId, Scope, Subject, UserId};
 
 /// Where a page of grants in a scope ended: `user:ID:GRANT` or `group:ID:GRANT`.
@@ -96,7 +96,14 @@ impl Api {
     /// Gives a role, whatever the address by which it is asked for.
     pub(super) async fn give_in(&self, caller: &Caller, new: NewGrant) -> Result<Grant, Error> {
         let access = &self.services.access;
-        let permit = access.permit_grant(&caller.actor, &new, caller.circumstance.clone()).await?;
+        let permit = self.permit_giving(caller, &new).await?;
+        Ok(access.grants().create(&permit, &access.roles(), new).await?)
+    }
+
+    /// Checks that the caller may give this, in a place that it sees, and weighs it.
+    pub(super) async fn permit_giving(&self, caller: &Caller, new: &NewGrant) -> Result<Permit, Error> {
+        let access = &self.services.access;
+        let permit = access.permit_grant(&caller.actor, new, caller.circumstance.clone()).await?;
         if let Some(scope) = &new.scope {
             let sight = self.sight(caller).await?;
             if sight.is_limited() && !(sight.sees_scope(scope) && access.scopes().tree().find(scope).is_some()) {
@@ -105,8 +112,7 @@ impl Api {
         }
         self.check_taking(caller, new.subject, &new.role, new.scope.as_ref(), new.mode).await?;
         let overlay = Overlay { given: vec![new.imagined()], ..Overlay::default() };
-        let permit = self.weigh(permit, &overlay, false).await?;
-        Ok(access.grants().create(&permit, &access.roles(), new).await?)
+        self.weigh(permit, &overlay, false).await
     }
 }
 

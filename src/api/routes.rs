@@ -14,9 +14,9 @@ use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, H
 use super::admit::Gate;
 use super::error::Problem;
 use super::{
-    Api, Error, audit, backups, blocks, connectors, devices, explain, factors, grants, groups, history, invitations,
-    locks, mail, me, network, openapi, people, placed, policy, reports, requests, roles, scopes, seats, sessions,
-    sources, status, tokens, transfer, users,
+    Api, Error, access_requests, audit, backups, blocks, connectors, devices, explain, factors, grants, groups,
+    history, invitations, locks, mail, me, network, openapi, people, placed, policy, reports, requests, roles, scopes,
+    seats, sessions, sources, status, tokens, transfer, users,
 };
 use crate::http::{Access, PeerUid, Rate, RequestId, Route};
 
@@ -192,12 +192,20 @@ fn of_people() -> Vec<Route<Api>> {
     ]
 }
 
-/// The routes of reports.
+/// The routes of access requests and reports.
 fn of_reports() -> Vec<Route<Api>> {
     use Access::{Management, Session};
     const API: Rate = Rate::Api;
     const GET: Method = Method::GET;
+    const POST: Method = Method::POST;
+    const DELETE: Method = Method::DELETE;
     vec![
+        Route::new(GET, "/api/v1/access-requests", Management, API, access_requests::list),
+        Route::new(POST, "/api/v1/access-requests/{id}/approve", Management, API, access_requests::approve),
+        Route::new(POST, "/api/v1/access-requests/{id}/refuse", Management, API, access_requests::refuse),
+        Route::new(GET, "/api/v1/me/access-requests", Session, API, access_requests::own),
+        Route::new(POST, "/api/v1/me/access-requests", Session, API, access_requests::ask),
+        Route::new(DELETE, "/api/v1/me/access-requests/{id}", Session, API, access_requests::withdraw),
         Route::new(GET, "/api/v1/me/access", Session, API, reports::own_access),
         Route::new(GET, "/api/v1/me/history", Session, API, reports::own_history),
         Route::new(GET, "/api/v1/me/sessions", Session, API, sessions::own),

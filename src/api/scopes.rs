@@ -45,7 +45,7 @@ impl Kind for Project {
 }
 
 /// The permission to do something to scopes of a kind: `departments:read`; kinds of packs are `scopes`.
-fn permission(kind: &str, action: &str) -> String {
+pub(super) fn permission(kind: &str, action: &str) -> String {
     let resource = match kind {
         "company" => "companies",
         "department" => "departments",

@@ -151,6 +151,10 @@ impl EventKind {
         Self::TestFollowed,
         Self::StoreBackedUp,
         Self::StoreRestored,
+        Self::AccessAsked,
+        Self::AccessApproved,
+        Self::AccessRefused,
+        Self::AccessWithdrawn,
     ];
 
     /// What it is about, as the manual groups events.
@@ -159,6 +163,7 @@ impl EventKind {
             Self::UserActivated | Self::UserChanged | Self::UserCreated | Self::UserDeactivated | Self::UserDeleted => {
                 "accounts"
             }
+            Self::AccessApproved | Self::AccessAsked | Self::AccessRefused | Self::AccessWithdrawn => "access requests",
             Self::InvitationAccepted | Self::InvitationCreated | Self::InvitationRefused | Self::InvitationRevoked => {
                 "invitations"
             }

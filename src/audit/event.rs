@@ -210,12 +210,24 @@ pub enum EventKind {
     StoreBackedUp,
     #[n(91)]
     StoreRestored,
+    #[n(130)]
+    AccessAsked,
+    #[n(131)]
+    AccessApproved,
+    #[n(132)]
+    AccessRefused,
+    #[n(133)]
+    AccessWithdrawn,
 }
 
 impl EventKind {
     /// `user.create`, `session.end`: the name in queries and exports.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::AccessApproved => "access-request.approve",
+            Self::AccessAsked => "access-request.create",
+            Self::AccessRefused => "access-request.refuse",
+            Self::AccessWithdrawn => "access-request.withdraw",
             Self::AccountBarred => "account.bar",
             Self::AccountReleased => "account.release",
             Self::AssertionRefused => "assertion.refuse",

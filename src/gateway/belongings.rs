@@ -3,7 +3,7 @@
 use futures_util::future::BoxFuture;
 
 use super::{Error, Foundation, policies, sources};
-use crate::access::{Permit, Uses};
+use crate::access::{Permit, Uses, forget_requests_in};
 use crate::audit::{Change, EventKind, Ledger};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -17,8 +17,8 @@ use crate::session::{self, Sessions};
 use crate::store;
 use crate::tokens::Tokens;
 
-/// Sessions and the last sign-in, the password, second factors, failed attempts, tokens, and which
-/// rights were used.
+/// Sessions and the last sign-in, the password, second factors, failed attempts, tokens, which rights
+/// were used, and access requests.
 #[derive(Clone)]
 pub(super) struct Belongings {
     clock: Clock,
@@ -97,6 +97,7 @@ impl directory::Belongings for Belongings {
             self.tokens.revoke_of_in(change, permit, user.id).await?;
             self.lockout.forget_known_in(change, user.id);
             self.uses.forget_in(change, user.id);
+            forget_requests_in(change, OrganisationId::DEFAULT, user.id).await?;
             self.shut(change, user.id).await
         })
     }
@@ -124,7 +125,7 @@ impl directory::Belongings for Belongings {
             self.lockout.forget_in(change, user);
             self.sessions.forget_in(change, user);
             self.uses.forget_in(change, user);
-            Ok(())
+            forget_requests_in(change, OrganisationId::DEFAULT, user).await
         })
     }
 }

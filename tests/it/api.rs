@@ -1,5 +1,6 @@
 //! The management surface through its router: who may call, what is refused, what is changed.
 
+mod access_requests;
 mod accounts;
 mod attacks;
 mod backups;
@@ -39,8 +40,8 @@ mod sources;
 mod tokens;
 mod transfer;
 mod users;
-mod weighed;
 mod uses;
+mod weighed;
 
 use std::sync::Arc;
 

@@ -39,6 +39,10 @@ fn ended(arguments: &[&str]) -> (i32, String, String) {
 
 const COMMANDS: &[&[&str]] = &[
     &[],
+    &["access-requests"],
+    &["access-requests", "approve"],
+    &["access-requests", "list"],
+    &["access-requests", "refuse"],
     &["audit"],
     &["audit", "events"],
     &["audit", "tail"],

@@ -511,6 +511,28 @@ fn of_the_daemon() -> Vec<Operation> {
 fn of_reports() -> Vec<Operation> {
     const SHEET: &str = "columns:[text] items:[object] next:text?";
     vec![
+        Operation::get("/api/v1/access-requests", "What people ask for and the caller could give")
+            .needs("`grants:create`, and all that the role gives")
+            .query("status", "text")
+            .lists("AccessRequest"),
+        Operation::post("/api/v1/access-requests/{id}/approve", "Gives what somebody else asks for")
+            .needs("`grants:create`, and all that the role gives")
+            .takes("")
+            .answers(200, "AccessRequest"),
+        Operation::post("/api/v1/access-requests/{id}/refuse", "Says no to what somebody else asks for")
+            .needs("`grants:create`, and all that the role gives")
+            .takes("reason?:text?")
+            .answers(200, "AccessRequest"),
+        Operation::get("/api/v1/me/access-requests", "What the caller asked for")
+            .needs("a user's session or token")
+            .lists("AccessRequest"),
+        Operation::post("/api/v1/me/access-requests", "Asks for a role")
+            .needs("a session")
+            .takes("role:text scope?:text? reason?:text? until?:time?")
+            .answers(201, "AccessRequest"),
+        Operation::delete("/api/v1/me/access-requests/{id}", "Takes a request of one's own back")
+            .needs("a session")
+            .answers(200, "AccessRequest"),
         Operation::get("/api/v1/me/access", "What the caller holds, since when, why and by whom")
             .needs("a user's session or token")
             .answers(200, SHEET),

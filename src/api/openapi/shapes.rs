@@ -8,9 +8,14 @@ use crate::http::openapi::shape;
 const ATTEMPT: &str = "number:count at:time outcome:text rule:text? reason:text? user:any asserted_name:text? \
      ip_address:text? reference:text duration_us:count";
 
+/// What somebody asks for; from `user` on for who decides.
+const ACCESS_REQUEST: &str = "id:id role:text scope:text? reason:text until:time? created:time expires:time \
+     status:text decided:time? answer:text? user?:Brief known?:flag decided_by?:text? grant?:Grant";
+
 /// Shapes by name. Members that an answer may have besides are not told.
 pub(super) fn shapes() -> Vec<(&'static str, Value)> {
     let lines = [
+        ("AccessRequest", ACCESS_REQUEST),
         ("Brief", "id:id userName:text displayName:text"),
         ("BriefOrId", "id:id userName?:text displayName?:text"),
         (

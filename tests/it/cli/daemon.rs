@@ -340,7 +340,25 @@ fn reports_are_written_and_practice_is_looked_through() {
 
     let (code, told, err) = daemon.run(&["doctor", "--access"]);
     assert!(code == 0 && told.contains("2 active users may give roles"), "{code} {told}{err}");
-    assert_eq!(daemon.object(&["doctor", "--access"])["severe"], 0);
+    assert!(told.contains("which rights were not used for 90 days can be told from "), "{told}");
+    let (_, told, _) = daemon.run(&["doctor", "--access", "--days", "7"]);
+    assert!(told.contains("not used for 7 days"), "{told}");
+    let posture = daemon.object(&["doctor", "--access"]);
+    assert_eq!((&posture["severe"], &posture["uses"]["days"]), (&Value::from(0), &Value::from(90)));
+    assert_eq!(daemon.run(&["doctor", "--seats", "--days", "7"]).0, 2);
+}
+
+#[test]
+fn access_requests_are_listed_and_decided_from_the_command_line() {
+    let daemon = Daemon::start("");
+    let (code, told, err) = daemon.run(&["access-requests", "list"]);
+    assert!(code == 0 && told.starts_with("USER"), "{code} {told}{err}");
+    assert_eq!(daemon.list(&["access-requests", "list", "--status", "all"]), Vec::<Value>::new());
+    assert_eq!(daemon.run(&["access-requests", "list", "--status", "lost"]).0, 2);
+    let nobodys = "0193a5b2-6f1c-7b3e-8d5a-2c4e6f8a0b1d";
+    for verb in ["approve", "refuse"] {
+        assert_eq!(daemon.run(&["access-requests", verb, nobodys]).0, 5, "{verb}");
+    }
 }
 
 #[test]

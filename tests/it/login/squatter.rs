@@ -303,3 +303,32 @@ async fn the_owner_of_an_account_kept_by_hand_is_told_that_a_cut_link_took_the_s
     assert_eq!((mails.len(), mails.last().unwrap().to[0].as_str()), (before + 1, "ada@example.org"));
     assert_eq!(events(&stage, EventKind::FactorRemoved).await.len(), 1);
 }
+
+#[tokio::test]
+async fn what_was_used_and_asked_for_before_an_account_passes_on_goes_with_who_had_it() {
+    let stage = stage().await;
+    let squatter = stage.gateway.user("ada@example.org", Some("violet anchor under seven bridges")).await;
+    let partner = stage.gateway.gateway.access().sign_in_permit("partner".parse().unwrap(), Circumstance::default());
+    let edit = |_: &User, draft: &mut cleargate::directory::SourceRecord| {
+        draft.external_id = Some("ada@example.org".to_owned());
+        Ok::<_, cleargate::directory::Error>(())
+    };
+    stage.gateway.gateway.directory().change_user(&partner, squatter.id, None, edit).await.unwrap();
+    let (access, now) = (stage.gateway.gateway.access(), stage.gateway.clock.clock().now());
+    let used = ["reports:create", "reports:read"].map(|text| text.parse().unwrap());
+    access.note_use_by(squatter.id, &used[0], now);
+    access.keep_uses().await.unwrap();
+    access.note_use_by(squatter.id, &used[1], now);
+    let actor = cleargate::model::Actor::System { task: "test".to_owned() };
+    let role = "viewer".parse().unwrap();
+    let wish = cleargate::access::Wish { role, scope: None, reason: String::new(), until: None };
+    let (id, _) = access.ask_for(&actor, &Circumstance::default(), squatter.id, &wish).await.unwrap();
+    assert!(access.uses().of_people(&[squatter.id]).await.unwrap()[0].has_since(&used[0], now));
+    assert_eq!(first(&stage, "corp", "ada@example.org").await.status, StatusCode::SEE_OTHER);
+    assert_eq!(stage.find("ada@example.org").await.unwrap().id, squatter.id);
+    access.keep_uses().await.unwrap();
+    let last = access.uses().of_people(&[squatter.id]).await.unwrap().remove(0);
+    assert!(used.iter().all(|permission| !last.has_since(permission, now)), "{last:?}");
+    assert_eq!(access.requests_of(squatter.id).await.unwrap(), []);
+    assert_eq!(access.find_request(id).await.unwrap(), None);
+}

@@ -1,0 +1,251 @@
+//! `/me/access-requests` and `/access-requests`: people ask for a role, and whoever may give it decides.
+//!
+//! Who asks learns nothing about what there is: to somebody who may not read roles, one that there is and one that there is
+//! not are the same request. Who decides sees only what they could give, of people whom they see, and never their own.
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::admit::Caller;
+use super::fields::{Fields, Params};
+use super::sight::Sight;
+use super::{Api, Error, render};
+use crate::access::{AccessRequest, AccessRequestId, Acting, Question, Wish};
+use crate::model::{Actor, Permission, RoleId, Scope, Status, User, UserId};
+
+/// Most requests that a page looks at: what each would give is held against what the caller has.
+const MAX_LOOKED_AT: usize = 100;
+/// What a request can be.
+const STATUSES: [&str; 5] = ["open", "expired", "approved", "refused", "withdrawn"];
+
+/// `GET /me/access-requests`: the caller's own, oldest first; all that are remembered, on one page.
+pub(super) async fn own(State(api): State<Api>, caller: Caller, mut params: Params) -> Result<Response, Error> {
+    let _all_on_one_page = params.page::<AccessRequestId>()?;
+    params.end()?;
+    let id = api.oneself(&caller).await?;
+    let found = api.services.access.requests_of(id).await?;
+    Ok(render::page(found.iter().map(|(id, request)| api.show_request(*id, request)).collect(), None))
+}
+
+/// `POST /me/access-requests`: `role`, `scope`, `reason`, `until`.
+pub(super) async fn ask(State(api): State<Api>, caller: Caller, mut fields: Fields) -> Result<Response, Error> {
+    let user = api.asking(&caller).await?;
+    let role: RoleId = fields.parsed("role")?.ok_or_else(|| Error::invalid("role", "is required"))?;
+    let scope: Option<Scope> = fields.parsed("scope")?;
+    let reason = fields.text("reason")?.unwrap_or_default();
+    let until = fields.parsed("until")?;
+    fields.end()?;
+    let wish = Wish { role, scope, reason, until };
+    api.check_wish(&caller, &wish).await?;
+    let (id, request) = api.services.access.ask_for(&caller.actor, &caller.circumstance, user, &wish).await?;
+    Ok(render::answer(StatusCode::CREATED, &api.show_request(id, &request)))
+}
+
+/// `DELETE /me/access-requests/{id}`: takes it back.
+pub(super) async fn withdraw(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, Error> {
+    if caller.signed_in.is_none() {
+        return Err(absent());
+    }
+    let (user, id) = (api.oneself(&caller).await?, id.parse().map_err(|_| absent())?);
+    let request = api.services.access.withdraw_request(&caller.actor, &caller.circumstance, user, id).await?;
+    Ok(render::answer(StatusCode::OK, &api.show_request(id, &request)))
+}
+
+/// `GET /access-requests?status=&limit=&cursor=`, in the order in which they were made: those that the caller could decide. A
+/// page may be empty although there is more.
+pub(super) async fn list(State(api): State<Api>, caller: Caller, mut params: Params) -> Result<Response, Error> {
+    let acting = api.deciding(&caller).await?;
+    let status = params.take("status")?;
+    let page = api.page::<AccessRequestId>(&caller, "access-requests", &mut params)?;
+    let limit = page.limit.min(MAX_LOOKED_AT);
+    params.end()?;
+    if status.as_deref().is_some_and(|status| !STATUSES.contains(&status)) {
+        return Err(Error::invalid("status", format!("must be one of {}", STATUSES.join(", "))));
+    }
+    let found = api.services.access.requests(page.after, limit).await?;
+    let next = if found.len() < limit { None } else { found.last().map(|(id, _)| *id) };
+    let next = api.next(&caller, "access-requests", next)?;
+    let ids: Vec<UserId> = found.iter().map(|(_, request)| request.user).collect();
+    let users: Vec<User> = api.services.directory.users_by_id(&ids).await?;
+    let (sight, now) = (api.sight(&caller).await?, api.services.clock.now());
+    let mut shown = Vec::new();
+    for (id, request) in &found {
+        if status.as_deref().is_some_and(|status| status != request.status(now)) || is_own(&caller.actor, request.user)
+        {
+            continue;
+        }
+        let user = users.iter().find(|user| user.id == request.user);
+        if let Some(user) = user.filter(|user| api.could_decide(&acting, &sight, user, request)) {
+            shown.push(api.show_to_decide(*id, request, user));
+        }
+        tokio::task::yield_now().await;
+    }
+    Ok(render::page(shown, next))
+}
+
+/// `POST /access-requests/{id}/approve`: makes the grant, as `POST /grants` does.
+pub(super) async fn approve(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(id): Path<String>,
+    fields: Fields,
+) -> Result<Response, Error> {
+    let acting = api.deciding(&caller).await?;
+    fields.end()?;
+    let (id, request, user) = api.to_decide(&caller, &acting, &id).await?;
+    if user.status != Status::Active {
+        let detail = format!("`{}` is not active; enable the account first, or refuse", user.user_name);
+        return Err(Error::Conflict { field: None, detail });
+    }
+    // Before it is weighed what would come of it.
+    request.check_open(api.services.clock.now())?;
+    let permit = api.permit_giving(&caller, &request.wanted()).await?;
+    let (request, grant) = api.services.access.approve_request(&permit, id).await?;
+    let mut body = api.show_to_decide(id, &request, &user);
+    if let Some(members) = body.as_object_mut() {
+        members.insert("grant".to_owned(), render::grant(&grant));
+    }
+    Ok(render::answer(StatusCode::OK, &body))
+}
+
+/// `POST /access-requests/{id}/refuse`: `reason`, which the one who asked sees.
+pub(super) async fn refuse(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(id): Path<String>,
+    mut fields: Fields,
+) -> Result<Response, Error> {
+    let acting = api.deciding(&caller).await?;
+    let reason = fields.text("reason")?.unwrap_or_default();
+    fields.end()?;
+    let (id, request, user) = api.to_decide(&caller, &acting, &id).await?;
+    let permit = match api.knows(&request.role) {
+        true => {
+            let access = &api.services.access;
+            access.permit_grant(&caller.actor, &request.wanted(), caller.circumstance.clone()).await?
+        }
+        // What does not exist is nobody's to give.
+        false => api.permit(&caller, "grants:create", request.scope.as_ref()).await?,
+    };
+    let request = api.services.access.refuse_request(&permit, id, &reason).await?;
+    Ok(render::answer(StatusCode::OK, &api.show_to_decide(id, &request, &user)))
+}
+
+fn absent() -> Error {
+    Error::NotFound { what: "access request" }
+}
+
+/// Whether the actor is, acts for, or acts by the rights of, whoever asks.
+fn is_own(actor: &Actor, user: UserId) -> bool {
+    match actor {
+        Actor::User { id, .. } => *id == user,
+        Actor::Token { user: holder, maker, .. } => [holder, maker].into_iter().any(|own| *own == Some(user)),
+        Actor::Anonymous | Actor::Connection { .. } | Actor::Local { .. } | Actor::System { .. } => false,
+    }
+}
+
+impl Api {
+    /// Who asks: somebody who sits at a browser.
+    async fn asking(&self, caller: &Caller) -> Result<UserId, Error> {
+        if caller.signed_in.is_none() {
+            let detail = "people ask for themselves, in a session of their own".to_owned();
+            return Err(Error::Forbidden { detail });
+        }
+        self.oneself(caller).await
+    }
+
+    /// Tells who may read roles, or the scopes of a kind, that there is none of this name.
+    async fn check_wish(&self, caller: &Caller, wish: &Wish) -> Result<(), Error> {
+        let acting = self.acting(caller).await?;
+        let may = |text: &str| text.parse::<Permission>().is_ok_and(|read| acting.may(&Question::new(&read)));
+        if may("roles:read") {
+            self.known_role("role", &wish.role)?;
+        }
+        match &wish.scope {
+            Some(scope) if may(&super::scopes::permission(scope.kind(), "read")) => {
+                let sight = self.sight(caller).await?;
+                let is_there = self.services.access.scopes().tree().find(scope).is_some();
+                if is_there && sight.sees_scope(scope) { Ok(()) } else { Err(sight.unknown_scope("scope", scope)) }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The caller, who may give roles somewhere.
+    async fn deciding(&self, caller: &Caller) -> Result<Acting, Error> {
+        let create: Permission = "grants:create".parse().map_err(|_| Error::Internal("a permission that is none"))?;
+        let acting = self.acting(caller).await?;
+        if !acting.may(&Question::new(&create)) && !acting.may_somewhere(&create) {
+            self.permit(caller, "grants:create", None).await?;
+        }
+        Ok(acting)
+    }
+
+    fn knows(&self, role: &RoleId) -> bool {
+        self.services.access.roles().find(role).is_some_and(|entry| !entry.is_hidden)
+    }
+
+    /// Whether the caller sees who asks and where, and could give it; what does not exist, whether it could give anything there.
+    fn could_decide(&self, acting: &Acting, sight: &Sight, user: &User, request: &AccessRequest) -> bool {
+        let scope = request.scope.as_ref();
+        let may = |text: &str| {
+            text.parse::<Permission>().is_ok_and(|create| acting.may(&Question::new(&create).within(scope)))
+        };
+        sight.sees_user(user)
+            && scope.is_none_or(|scope| sight.sees_scope(scope))
+            && may("grants:create")
+            && (!self.knows(&request.role) || acting.could_give(&request.wanted()))
+    }
+
+    /// A request of somebody else that the caller could decide. Nobody decides their own.
+    async fn to_decide(
+        &self,
+        caller: &Caller,
+        acting: &Acting,
+        text: &str,
+    ) -> Result<(AccessRequestId, AccessRequest, User), Error> {
+        let id: AccessRequestId = text.parse().map_err(|_| absent())?;
+        let request = self.services.access.find_request(id).await?.ok_or_else(absent)?;
+        if is_own(&caller.actor, request.user) {
+            let detail = "this is your own request; somebody else has to decide it".to_owned();
+            return Err(Error::Forbidden { detail });
+        }
+        let user = self.services.directory.find_user(request.user).await?.ok_or_else(absent)?;
+        if !self.could_decide(acting, &self.sight(caller).await?, &user, &request) {
+            return Err(absent());
+        }
+        Ok((id, request, user))
+    }
+
+    fn show_request(&self, id: AccessRequestId, request: &AccessRequest) -> Value {
+        json!({
+            "id": id.to_string(),
+            "role": request.role.as_str(),
+            "scope": request.scope.as_ref().map(ToString::to_string),
+            "reason": request.reason,
+            "until": render::time(request.until),
+            "created": request.created.to_string(),
+            "expires": request.expires().to_string(),
+            "status": request.status(self.services.clock.now()),
+            "decided": render::time(request.decided),
+            "answer": request.answer,
+        })
+    }
+
+    /// The same for who decides: whose it is, whether there is such a role, and who decided.
+    fn show_to_decide(&self, id: AccessRequestId, request: &AccessRequest, user: &User) -> Value {
+        let mut body = self.show_request(id, request);
+        if let Some(members) = body.as_object_mut() {
+            members.insert("user".to_owned(), render::brief(user));
+            members.insert("known".to_owned(), self.knows(&request.role).into());
+            members.insert("decided_by".to_owned(), request.decided_by.clone().into());
+        }
+        body
+    }
+}
