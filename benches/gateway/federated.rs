@@ -23,8 +23,8 @@ use super::signing_in::{FORM, form};
 use super::support::daemon::Daemon;
 use super::{Extent, MANY};
 
-/// People who sign in, in turn.
-const PEOPLE: usize = 20;
+/// People who sign in, in turn: so many that nobody has more than a few sessions, and hardly ever two sign-ins at a time.
+const PEOPLE: usize = 1_000;
 const CLIENT: &str = "bench";
 
 /// Both providers, with RSA keys, as most have.
@@ -143,6 +143,9 @@ pub async fn measure(daemon: &Daemon, providers: &Providers, extent: &Extent) ->
         (0..count).map(|_| Connection::new(&daemon.url(), &[("cookie", &cookie), FORM])).collect()
     };
     let (mut one, mut many) = (connect(1), connect(MANY));
+    // The first sign-in of each makes an account.
+    by_saml(daemon, providers, &mut many, PEOPLE).await;
+    by_openid(daemon, providers, &mut many, PEOPLE).await;
     for _ in 0..extent.rounds {
         let (starts, ends) = by_saml(daemon, providers, &mut one, extent.sign_ins).await;
         rows[0].1.push(starts);
