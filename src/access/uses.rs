@@ -3,6 +3,8 @@
 //! A permit that was given is a use, and so is the yes that an application gets for its question. Questions about somebody
 //! (explanations, searches, who can, what somebody may) are none, and what was denied is none.
 //!
+//! Of administrators of the machine and tokens of nobody it is kept what they use, all together.
+//!
 //! The first use of a day is noted in memory, every further one is a look; [`Access::keep_uses`] writes what is new, a row
 //! for each person. Memory is bounded, and nobody waits for it: what finds no room is passed over, and from then on it is
 //! known that not everything was seen. A report that goes by this asks [`Uses::recorded_since`] first, so that nothing is
@@ -30,6 +32,8 @@ const DAYS: Table<str, u32> = Table::new(0x76, "days of rights");
 const SINCE: &str = "since";
 /// The last day of which not everything was recorded.
 const MISSED: &str = "missed";
+/// Before the text of a permission that was used by nobody's rights but those of the machine, or of a token of nobody.
+const OTHERS: &str = "!";
 
 /// Parts of the memory, each with a lock of its own.
 const SHARDS: usize = 16;
@@ -206,11 +210,31 @@ struct Due {
     permissions: Vec<Permission>,
 }
 
+/// What those who are nobody used last when, and whether that is still to be written.
+#[derive(Default)]
+struct Others(BTreeMap<Permission, (u32, bool)>);
+
+impl Others {
+    fn knows(&self, permission: &Permission, day: u32) -> bool {
+        self.0.get(permission).is_some_and(|(last, _)| *last >= day)
+    }
+
+    /// Notes a use; `false` where there is no room.
+    fn note(&mut self, permission: &Permission, day: u32) -> bool {
+        if self.0.len() >= MAX_NAMES && !self.0.contains_key(permission) {
+            return false;
+        }
+        self.0.insert(permission.clone(), (day, true));
+        true
+    }
+}
+
 struct Shared {
     ledger: Ledger,
     clock: Clock,
     organisation: OrganisationId,
     shards: Vec<RwLock<Shard>>,
+    others: RwLock<Others>,
     /// How many uses found no room since that was last written down.
     missed: AtomicU64,
     /// One round at a time.
@@ -226,7 +250,8 @@ impl Uses {
     pub fn new(ledger: Ledger, clock: Clock, organisation: OrganisationId) -> Self {
         let shards = std::iter::repeat_with(RwLock::default).take(SHARDS).collect();
         let (missed, round) = (AtomicU64::new(0), tokio::sync::Mutex::new(()));
-        Self(Arc::new(Shared { ledger, clock, organisation, shards, missed, round }))
+        let others = RwLock::default();
+        Self(Arc::new(Shared { ledger, clock, organisation, shards, others, missed, round }))
     }
 
     fn shard(&self, user: UserId) -> Option<&RwLock<Shard>> {
@@ -242,6 +267,17 @@ impl Uses {
             return;
         }
         if !shard.write().unwrap_or_else(PoisonError::into_inner).note(user, permission, day) {
+            self.0.missed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Notes that an administrator of the machine, or a token of nobody, used a permission.
+    fn note_other(&self, permission: &Permission, now: Timestamp) {
+        let day = day_of(now);
+        if self.0.others.read().unwrap_or_else(PoisonError::into_inner).knows(permission, day) {
+            return;
+        }
+        if !self.0.others.write().unwrap_or_else(PoisonError::into_inner).note(permission, day) {
             self.0.missed.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -324,6 +360,22 @@ impl Uses {
         Ok(last)
     }
 
+    /// When the day began on which a permission was last used by whomsoever, administrators of the machine and tokens of
+    /// nobody among them. `None` where it never was.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn last(&self, permission: &Permission) -> Result<Option<Timestamp>, store::Error> {
+        let mut catalogue = Catalogue::default();
+        catalogue.insert(permission);
+        let people = self.of_anybody(&catalogue).await?.0.get(permission).copied();
+        let name = format!("{OTHERS}{permission}");
+        let kept = self.0.ledger.store().find(&DAYS, self.0.organisation, name.as_str()).await?;
+        let others = self.0.others.read().unwrap_or_else(PoisonError::into_inner);
+        let noted = others.0.get(permission).map(|(day, _)| *day);
+        Ok([people, kept, noted].into_iter().flatten().max().map(beginning))
+    }
+
     /// Writes what is new. What could not be written waits for the next round.
     async fn keep(&self, catalogue: &Catalogue, memberships: &dyn Memberships) -> Result<usize, store::Error> {
         let _round = self.0.round.lock().await;
@@ -343,8 +395,32 @@ impl Uses {
             }
             shard.write().unwrap_or_else(PoisonError::into_inner).tidy(today);
         }
+        self.keep_others(catalogue).await?;
         self.tell_missed(today).await?;
         Ok(kept)
+    }
+
+    async fn keep_others(&self, catalogue: &Catalogue) -> Result<(), store::Error> {
+        let due: Vec<(Permission, u32)> = {
+            let others = self.0.others.read().unwrap_or_else(PoisonError::into_inner);
+            let due = others.0.iter().filter(|(_, (_, is_due))| *is_due);
+            due.map(|(permission, (day, _))| (permission.clone(), *day)).collect()
+        };
+        let known: Vec<&(Permission, u32)> = due.iter().filter(|(known, _)| catalogue.contains(known)).collect();
+        for batch in known.chunks(BATCH) {
+            let mut change = self.0.ledger.change();
+            for (permission, day) in batch {
+                change.put(&DAYS, self.0.organisation, &*format!("{OTHERS}{permission}"), day)?;
+            }
+            change.commit_quietly(Housekeeping::LastSeen).await?;
+        }
+        let mut others = self.0.others.write().unwrap_or_else(PoisonError::into_inner);
+        for (permission, day) in &due {
+            if let Some((last, is_due)) = others.0.get_mut(permission) {
+                *is_due = last != day;
+            }
+        }
+        Ok(())
     }
 
     async fn write(
@@ -449,8 +525,11 @@ impl Access {
     pub(super) fn note_use_at(&self, actor: &Actor, permission: &Permission, now: Timestamp) {
         let people = match actor {
             Actor::User { id, .. } => [Some(*id), None],
+            Actor::Local { .. } | Actor::Token { user: None, maker: None, .. } => {
+                return self.uses.note_other(permission, now);
+            }
             Actor::Token { user, maker, .. } => [*user, *maker],
-            Actor::Anonymous | Actor::Connection { .. } | Actor::Local { .. } | Actor::System { .. } => return,
+            Actor::Anonymous | Actor::Connection { .. } | Actor::System { .. } => return,
         };
         people.into_iter().flatten().for_each(|user| self.uses.note(user, permission, now));
     }

@@ -1,4 +1,4 @@
-//! Rights that are held and not used: of those who administer by name, of everybody else by role.
+//! Rights that are held and not used, and a ledger that nobody reads: of those who administer by name, of everybody else by role.
 //!
 //! Only what is held for the whole time counts, by a grant and by memberships that are at least as old, of an account that is.
 //! Of a role whose holders are too many to look at, what nobody at all has used is known all the same. Before uses were
@@ -21,6 +21,8 @@ const MAX_HOLDERS: usize = 2_000;
 const MAX_HELD: usize = 50_000;
 /// Most people who administer that are looked at.
 const MAX_ADMINISTERING: usize = 500;
+/// What it takes to read the ledger.
+const TO_READ_THE_LEDGER: [&str; 2] = ["audit:read", "audit:export"];
 /// Most rights that are named of one role or person.
 const MAX_NAMED: usize = 12;
 
@@ -134,7 +136,7 @@ impl Reports {
                 found.push(role);
             }
         }
-        let mut findings = vec![of_roles(found, days)];
+        let mut findings = vec![of_roles(found, days), self.of_the_ledger(since, days).await?];
         findings.push(self.of_administering(&administering, &known, since, days).await?);
         is_complete &= administering.len() <= MAX_ADMINISTERING;
         findings.retain(|finding| finding.count > 0);
@@ -214,6 +216,29 @@ impl Reports {
             }
         }
         Ok(())
+    }
+
+    /// Whether nobody read the ledger, and nothing that carries it elsewhere.
+    async fn of_the_ledger(&self, since: Timestamp, days: u32) -> Result<Finding, Error> {
+        let mut last: Option<Timestamp> = None;
+        for text in TO_READ_THE_LEDGER {
+            if let Ok(permission) = text.parse::<Permission>() {
+                last = last.max(self.access.uses().last(&permission).await?);
+            }
+        }
+        // Of the first day it is not known at which hour.
+        let items = match last {
+            Some(last) if last.plus(of_days(1)) > since => Vec::new(),
+            Some(last) => vec![format!("last read on the day of {last}")],
+            None => vec!["not read as long as that is known".to_owned()],
+        };
+        Ok(Finding::new(
+            "unread-ledger",
+            Severity::Warning,
+            items,
+            &format!("ledger was read by nobody for {days} days"),
+            "look through it: `cleargate audit tail --last 30d`, or let a program fetch it",
+        ))
     }
 
     /// Who may administer and did not, by name; those first who used nothing of it.

@@ -115,6 +115,35 @@ async fn who_holds_a_role_for_a_short_time_only_is_not_told_of() {
     assert_eq!(told[1], "young: grants:create, grants:delete, roles:update");
 }
 
+#[tokio::test]
+async fn a_ledger_that_nobody_reads_is_told_of_until_somebody_does() {
+    let ground = Ground::new().await;
+    let root = ground.root();
+    assert_eq!(root.get("/api/v1/audit-logs").await.status, StatusCode::OK);
+    ground.test.gateway.keep_uses().await.unwrap();
+    ground.test.advance(10 * DAY);
+    assert_eq!(items(&posture(&ground, "?days=11").await, "unread-ledger"), [] as [&str; 0], "not known for as long");
+    let told = items(&posture(&ground, "?days=3").await, "unread-ledger");
+    assert_eq!(told, ["last read on the day of 2026-11-22T00:00:00.000Z"]);
+    // A program that fetches it, an administrator of the machine, and a person.
+    let program = ground.service(&["audit:read"]).await;
+    ground.user("boss", &["administrator"]).await;
+    for caller in 0..3 {
+        assert_eq!(items(&posture(&ground, "?days=3").await, "unread-ledger").len(), 1, "{caller}");
+        let client = match caller {
+            0 => program.clone(),
+            1 => root.clone(),
+            _ => ground.sign_in("boss").await,
+        };
+        assert_eq!(client.get("/api/v1/audit-logs").await.status, StatusCode::OK);
+        for _ in 0..2 {
+            assert_eq!(items(&posture(&ground, "?days=3").await, "unread-ledger"), [] as [&str; 0], "{caller}");
+            ground.test.gateway.keep_uses().await.unwrap();
+        }
+        ground.test.advance(5 * DAY);
+    }
+}
+
 /// Somebody's token for the decision API.
 async fn application(ground: &Ground) -> Client {
     let token = ground.service(&["decisions:read", "users:read"]).await;
