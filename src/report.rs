@@ -31,7 +31,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::credential::{self, Credentials};
 use crate::directory::{self, Directory};
 use crate::lockout::{self, Lockout};
-use crate::model::{Status, User};
+use crate::model::{Group, Scope, Status, User};
 use crate::session::{self, Sessions};
 use crate::store;
 use crate::tokens::Tokens;
@@ -90,8 +90,19 @@ pub struct Reports {
     pub sessions: Sessions,
     /// Whom whoever asks sees; reports hold nobody else.
     pub seen: Seen,
+    /// Which groups and scopes whoever asks sees, where that is not all: reports tell of no other.
+    pub seen_places: Option<SeenPlaces>,
     /// Tokens.
     pub tokens: Tokens,
+}
+
+/// Of which groups and scopes a report may tell.
+#[derive(Clone)]
+pub struct SeenPlaces {
+    /// Groups.
+    pub group: Arc<dyn Fn(&Group) -> bool + Send + Sync>,
+    /// Scopes.
+    pub scope: Arc<dyn Fn(&Scope) -> bool + Send + Sync>,
 }
 
 /// Whom a report may tell of.

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::admit::Caller;
 use super::fields::Params;
+use super::rank::is_at_browser;
 use super::{Api, Error, render};
 use crate::access::{Explanation, Question};
 use crate::clock::Timestamp;
@@ -157,6 +158,10 @@ pub(super) async fn permissions(
     Path(user): Path<String>,
 ) -> Result<Response, Error> {
     let user = api.user_asked_about(&caller, &user, "users:read").await?;
-    let levels = api.services.access.effective(user.id).await?;
+    let mut levels = api.services.access.effective(user.id).await?;
+    if !is_at_browser(&caller, user.id) {
+        let sight = api.sight(&caller).await?;
+        levels.retain(|level| level.scope.as_ref().is_none_or(|scope| sight.sees_scope(scope)));
+    }
     Ok(render::answer(StatusCode::OK, &json!({"user": render::brief(&user), "levels": levels})))
 }

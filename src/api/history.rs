@@ -46,6 +46,8 @@ pub(super) async fn of_user(
 ) -> Result<Response, Error> {
     api.permit_history(&caller).await?;
     let user = api.user(&caller, &user).await?;
+    // Each entry tells whatever it is about, as the whole ledger does.
+    api.check_sees_all(&caller).await?;
     api.history(format!("user:{}", user.id), params).await
 }
 
@@ -58,5 +60,6 @@ pub(super) async fn of_group(
 ) -> Result<Response, Error> {
     api.permit_history(&caller).await?;
     let group = api.group(&caller, &group).await?;
+    api.check_sees_all(&caller).await?;
     api.history(format!("group:{}", group.id), params).await
 }

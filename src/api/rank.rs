@@ -245,7 +245,7 @@ impl Api {
 }
 
 /// Whether the caller sits at a browser as this user.
-fn is_at_browser(caller: &Caller, user: UserId) -> bool {
+pub(super) fn is_at_browser(caller: &Caller, user: UserId) -> bool {
     caller.signed_in.as_ref().is_some_and(|signed_in| signed_in.user.id == user)
 }
 

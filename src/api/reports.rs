@@ -10,10 +10,11 @@ use serde_json::{Value, json};
 
 use super::admit::Caller;
 use super::fields::Params;
+use super::sight::Sight;
 use super::{Api, Error, render};
 use crate::clock::Timestamp;
 use crate::model::{Actor, TokenId, UserId};
-use crate::report::{self, DEFAULT_DAYS, Feed, FeedKind, MAX_DAYS, Reports, Sheet};
+use crate::report::{self, DEFAULT_DAYS, Feed, FeedKind, MAX_DAYS, Reports, SeenPlaces, Sheet};
 
 /// The reports there are, and what each takes.
 const REPORTS: [(&str, &[&str]); 7] = [
@@ -65,7 +66,8 @@ pub(super) async fn show(
     if WHOLE.contains(&name) || (name == "tokens" && !params.has("user")) {
         api.check_sees_all(&caller).await?;
     }
-    let reports = Reports { seen: Arc::new(move |user| sight.sees_user(user)), ..api.reports() };
+    let seen_places = seen_places(&sight);
+    let reports = Reports { seen: Arc::new(move |user| sight.sees_user(user)), seen_places, ..api.reports() };
     let asked = params.without_cursor();
     let mut sheet = match name {
         "access" => {
@@ -113,6 +115,15 @@ pub(super) async fn show(
     Ok(if is_csv { csv(name, &sheet, &asked) } else { render::answer(StatusCode::OK, &sheet.to_json()) })
 }
 
+/// Of which groups and scopes a report tells somebody; `None` is all.
+fn seen_places(sight: &Arc<Sight>) -> Option<SeenPlaces> {
+    let (groups, scopes) = (Arc::clone(sight), Arc::clone(sight));
+    sight.is_limited().then(|| SeenPlaces {
+        group: Arc::new(move |group| groups.sees_group(group)),
+        scope: Arc::new(move |scope| scopes.sees_scope(scope)),
+    })
+}
+
 fn days(params: &mut Params) -> Result<u32, Error> {
     match params.parsed::<u32>("days")? {
         None => Ok(DEFAULT_DAYS),
@@ -147,7 +158,9 @@ pub(super) async fn provenance(
     api.permit(&caller, "users:read", None).await?;
     api.permit(&caller, "grants:read", None).await?;
     let user = api.user(&caller, &user).await?;
-    Ok(render::answer(StatusCode::OK, &api.reports().provenance(&user).await?))
+    let sight = Arc::new(api.sight(&caller).await?);
+    let reports = Reports { seen_places: seen_places(&sight), ..api.reports() };
+    Ok(render::answer(StatusCode::OK, &reports.provenance(&user).await?))
 }
 
 /// `GET /me/access`: what the caller holds, since when, why and by whom.
@@ -180,6 +193,7 @@ impl Api {
             lockout: services.lockout.clone(),
             // Who asks about one user has been let see them.
             seen: Arc::new(|_| true),
+            seen_places: None,
             sessions: services.sessions.clone(),
             tokens: services.tokens.clone(),
         }

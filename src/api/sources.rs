@@ -67,6 +67,7 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller, mut params: Par
     let _all_on_one_page = params.page::<SourceId>()?;
     params.end()?;
     api.permit(&caller, "sources:read", None).await?;
+    api.check_sees_all(&caller).await?;
     let pulled = api.services.syncs.keys().map(|id| json!({"id": id.to_string(), "kind": "ldap"}));
     let mut sources: Vec<Value> = pulled.collect();
     for id in &api.services.connections {
@@ -78,6 +79,7 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller, mut params: Par
 /// `GET /sources/{id}`: of a connection, where its brake stands.
 pub(super) async fn find(State(api): State<Api>, caller: Caller, Path(id): Path<String>) -> Result<Response, Error> {
     api.permit(&caller, "sources:read", None).await?;
+    api.check_sees_all(&caller).await?;
     let id: SourceId = id.parse().map_err(|_| Error::NotFound { what: "source" })?;
     let source = match api.services.syncs.contains_key(&id) {
         true => json!({"id": id.to_string(), "kind": "ldap"}),
@@ -96,6 +98,7 @@ pub(super) async fn release(
 ) -> Result<Response, Error> {
     fields.end()?;
     let permit = api.permit(&caller, "sources:update", None).await?;
+    api.check_sees_all(&caller).await?;
     let id: SourceId = id.parse().map_err(|_| Error::NotFound { what: "connection" })?;
     let id = api.connected(&id)?;
     let released = api.services.directory.release(&permit, id).await?;
@@ -109,6 +112,7 @@ pub(super) async fn release(
 /// `GET /sources/{id}/sync`: the newest run that was asked for here.
 pub(super) async fn show(State(api): State<Api>, caller: Caller, Path(id): Path<String>) -> Result<Response, Error> {
     api.permit(&caller, "sync:read", None).await?;
+    api.check_sees_all(&caller).await?;
     let sync = api.sync(&id)?;
     let answer = match api.runs.find(sync.id()) {
         None => json!({"source": sync.id().to_string(), "outcome": "none"}),
@@ -128,6 +132,7 @@ pub(super) async fn run(
     let dry_run = fields.flag("dry_run")?.unwrap_or(false);
     fields.end()?;
     api.permit(&caller, if dry_run { "sync:read" } else { "sync:run" }, None).await?;
+    api.check_sees_all(&caller).await?;
     let sync = api.sync(&id)?.clone();
     let source = sync.id().clone();
     let (mut receiver, sender) = api.runs.join(&source, dry_run);

@@ -157,7 +157,12 @@ pub(super) async fn act(
     fields.end()?;
     let lasts = api.expiry(at, expires.as_deref())?;
     let id: TokenId = id.parse().map_err(|_| Error::NotFound { what: "token" })?;
-    let kind = api.services.tokens.load(id).await?.kind;
+    let old = api.services.tokens.load(id).await?;
+    let sight = api.sight(&caller).await?;
+    if sight.is_limited() && !api.sees_token(&sight, &old).await? {
+        return Err(Error::NotFound { what: "token" });
+    }
+    let kind = old.kind;
     api.check_kind(&caller, &kind).await?;
     let maker = if matches!(kind, TokenKind::Management(..)) { maker(&caller)? } else { None };
     let (services, permit, actor) = (&api.services, &permit, &caller.actor);

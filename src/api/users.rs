@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 
 use super::admit::Caller;
 use super::{Api, Error, render};
-use crate::model::{Group, Subject, User, UserId};
+use crate::model::{Group, User, UserId};
 pub use bulk::MAX_ROWS;
 pub(super) use bulk::{MAX_BODY_BYTES, bulk};
 pub(super) use change::change;
@@ -53,12 +53,12 @@ pub(super) async fn show(State(api): State<Api>, caller: Caller, Path(user): Pat
 impl Api {
     /// A user with roles and groups by name, as answers about one user show it.
     async fn rendered(&self, caller: &Caller, user: &User) -> Result<Map<String, Value>, Error> {
+        let sight = self.sight(caller).await?;
         let groups = self.groups_of(user.id).await?;
-        let grants = self.services.access.grants().list(Subject::User(user.id)).await?;
-        let mut roles: Vec<String> = grants.iter().map(|grant| grant.role.to_string()).collect();
-        roles.dedup();
-        let mut body = self.sight(caller).await?.user(user).as_object().cloned().unwrap_or_default();
-        body.insert("groups".to_owned(), groups.iter().map(|group| group.name.as_str()).collect());
+        let roles = self.direct_roles(&sight, user.id).await?;
+        let mut body = sight.user(user).as_object().cloned().unwrap_or_default();
+        let groups = groups.iter().filter(|group| sight.sees_group(group));
+        body.insert("groups".to_owned(), groups.map(|group| group.name.as_str()).collect());
         body.insert("roles".to_owned(), roles.into());
         Ok(body)
     }

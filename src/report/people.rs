@@ -1,5 +1,7 @@
 //! The reports `users` and `inactive`.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::names::Names;
@@ -8,7 +10,7 @@ use super::{CHUNK, Error, MAX_READ, Reports, Sheet, days_before, word};
 use crate::access::policy::Held;
 use crate::access::{RoleBook, RoleKind};
 use crate::clock::Timestamp;
-use crate::model::{Scope, Status, User, UserId};
+use crate::model::{GroupId, Scope, Status, User, UserId};
 
 const USERS: &[&str] = &[
     "id",
@@ -115,10 +117,29 @@ impl Reports {
     /// What a user holds, directly and through groups, whatever its time. Nothing for who was deleted meanwhile.
     pub(super) async fn held(&self, user: UserId) -> Result<Vec<Held>, Error> {
         match self.access.standing(user).await {
-            Ok(standing) => Ok(standing.held.clone()),
+            Ok(standing) => self.only_seen(standing.held.clone()).await,
             Err(crate::access::Error::NotFound { .. }) => Ok(Vec::new()),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+impl Reports {
+    /// Without what was given in scopes or by groups that whoever asks does not see.
+    async fn only_seen(&self, mut held: Vec<Held>) -> Result<Vec<Held>, Error> {
+        let Some(places) = &self.seen_places else { return Ok(held) };
+        held.retain(|held| held.grant.scope.as_ref().is_none_or(|scope| (places.scope)(scope)));
+        let seen = self.seen_groups(held.iter().flat_map(|held| held.groups.iter().copied())).await?;
+        held.retain(|held| held.groups.iter().all(|group| seen.contains(group)));
+        Ok(held)
+    }
+
+    /// Those of the groups that whoever asks sees.
+    pub(super) async fn seen_groups(&self, groups: impl Iterator<Item = GroupId>) -> Result<BTreeSet<GroupId>, Error> {
+        let all: BTreeSet<GroupId> = groups.collect();
+        let Some(places) = &self.seen_places else { return Ok(all) };
+        let groups = self.directory.groups_by_id(&all.into_iter().collect::<Vec<_>>()).await?;
+        Ok(groups.iter().filter(|group| (places.group)(group)).map(|group| group.id).collect())
     }
 }
 

@@ -57,8 +57,12 @@ impl Reports {
     }
 
     async fn memberships_of(&self, user: &User, names: &mut Names) -> Result<Vec<Value>, Error> {
-        let direct = self.directory.groups_of(Member::User(user.id)).await?;
-        let paths = self.directory.group_paths(user.id).await?;
+        let mut direct = self.directory.groups_of(Member::User(user.id)).await?;
+        let mut paths = self.directory.group_paths(user.id).await?;
+        let all = direct.iter().map(|(group, _)| *group).chain(paths.iter().flatten().copied());
+        let seen = self.seen_groups(all).await?;
+        direct.retain(|(group, _)| seen.contains(group));
+        paths.retain(|path| path.iter().all(|group| seen.contains(group)));
         names.learn_groups(&self.directory, paths.iter().flatten().copied()).await?;
         let mut shown: Vec<Value> = Vec::with_capacity(paths.len());
         for (group, membership) in &direct {

@@ -39,7 +39,7 @@ pub(in crate::api) async fn holdings(
     }
     let user = api.user(&caller, &user).await?;
     let tokens = api.tokens_of(user.id).await?;
-    Ok(render::answer(StatusCode::OK, &api.held_by(&user, &tokens).await?))
+    Ok(render::answer(StatusCode::OK, &api.held_by(&caller, &user, &tokens).await?))
 }
 
 /// `POST /users/{id or name}:offboard`: `dry_run`, `hand_over`. The account is made inactive, its sessions end, and its tokens are
@@ -77,7 +77,7 @@ pub(in crate::api) async fn act(
     let rotate = api.shared_tokens(&caller, &user, &handed).await?;
     let overlay = Overlay { status: vec![(user.id, Some(Status::Inactive))], ..Overlay::default() };
     let permit = api.weigh(permit, &overlay, false).await?;
-    let mut held = api.held_by(&user, &tokens).await?;
+    let mut held = api.held_by(&caller, &user, &tokens).await?;
     if !is_dry {
         let (services, tokens, handed) = (&api.services, &tokens, &handed);
         let permit = &permit;
@@ -164,15 +164,25 @@ impl Api {
         };
         let found = self.services.tokens.list(None, MAX_TOKENS).await?.into_iter();
         let seen = |token: &Token| handed.contains(&token.id) || (could && is_shared(token) && token.created_by != own);
-        Ok(found.filter(seen).take(MAX_SHOWN).collect())
+        let sight = self.sight(caller).await?;
+        let mut shown = Vec::new();
+        for token in found.filter(seen) {
+            if shown.len() < MAX_SHOWN && self.sees_token(&sight, &token).await? {
+                shown.push(token);
+            }
+        }
+        Ok(shown)
     }
 
-    async fn held_by(&self, user: &User, tokens: &[Token]) -> Result<Value, Error> {
-        let services = &self.services;
-        let grants = services.access.grants().list(Subject::User(user.id)).await?;
+    /// What hangs on an account, as far as the caller sees it.
+    async fn held_by(&self, caller: &Caller, user: &User, tokens: &[Token]) -> Result<Value, Error> {
+        let (services, sight) = (&self.services, self.sight(caller).await?);
+        let mut grants = services.access.grants().list(Subject::User(user.id)).await?;
+        grants.retain(|grant| grant.scope.as_ref().is_none_or(|scope| sight.sees_scope(scope)));
         let rows = services.directory.groups_of(Member::User(user.id)).await?;
         let ids: Vec<_> = rows.iter().map(|(id, _)| *id).collect();
-        let groups = services.directory.groups_by_id(&ids).await?;
+        let mut groups = services.directory.groups_by_id(&ids).await?;
+        groups.retain(|group| sight.sees_group(group));
         let source = |id| rows.iter().find(|(group, _)| *group == id).and_then(|(_, row)| row.source.as_ref());
         let groups = groups.iter().map(|group| {
             json!({
@@ -183,13 +193,20 @@ impl Api {
         });
         let sessions = services.sessions.list(user.id).await?;
         let supervised = services.directory.supervised_by(user.id, None, MAX_SHOWN).await?;
-        let supervised: Vec<User> = services.directory.users_by_id(&supervised).await?;
+        let mut supervised: Vec<User> = services.directory.users_by_id(&supervised).await?;
+        supervised.retain(|user| sight.sees_user(user));
+        let mut shown = Vec::with_capacity(tokens.len());
+        for token in tokens {
+            if self.sees_token(&sight, token).await? {
+                shown.push(render::token(token));
+            }
+        }
         Ok(json!({
             "user": render::brief(user),
             "active": user.status == Status::Active,
             "grants": grants.iter().map(render::grant).collect::<Vec<_>>(),
             "groups": groups.collect::<Vec<_>>(),
-            "tokens": tokens.iter().map(render::token).collect::<Vec<_>>(),
+            "tokens": shown,
             "sessions": sessions.iter().map(render::session).collect::<Vec<_>>(),
             "supervised": supervised.iter().map(render::brief).collect::<Vec<_>>(),
         }))

@@ -296,7 +296,7 @@ impl Api {
     }
 
     /// The roles that were given to a user and not to a group, as an answer about the user shows them.
-    async fn direct_roles(&self, sight: &Sight, user: UserId) -> Result<Vec<String>, Error> {
+    pub(super) async fn direct_roles(&self, sight: &Sight, user: UserId) -> Result<Vec<String>, Error> {
         let grants = self.services.access.grants().list(Subject::User(user)).await?;
         let seen = grants.iter().filter(|grant| grant.scope.as_ref().is_none_or(|scope| sight.sees_scope(scope)));
         let mut roles: Vec<String> = seen.map(|grant| grant.role.to_string()).collect();

@@ -471,6 +471,48 @@ async fn filters_tell_of_no_group_and_no_role_that_is_not_seen() {
 }
 
 #[tokio::test]
+async fn what_is_told_of_one_account_is_what_is_seen_of_it() {
+    let (ground, north) = two_companies().await;
+    let root = ground.root();
+    let both = json!({"userName": "u-both", "companies": ["north", "south"]});
+    good(root.post("/api/v1/users", both).await, StatusCode::CREATED);
+    for group in ["G%20North", "G%20South"] {
+        let path = format!("/api/v1/groups/{group}/members");
+        good(root.post(&path, json!({"users": ["u-both"]})).await, StatusCode::OK);
+    }
+    let south = json!({"user": "u-both", "role": "browser", "scope": "company:south"});
+    good(root.post("/api/v1/grants", south).await, StatusCode::CREATED);
+    let by_group = json!({"group": "G South", "role": "editor"});
+    good(root.post("/api/v1/grants", by_group).await, StatusCode::CREATED);
+    for path in [
+        "/users/u-both",
+        "/users/u-both/holdings",
+        "/users/u-both/permissions",
+        "/users/u-both/provenance",
+        "/reports/access",
+        "/reports/users",
+    ] {
+        let told = |client: &Client| {
+            let client = client.clone();
+            async move { good(client.get(&format!("/api/v1{path}")).await, StatusCode::OK).to_string() }
+        };
+        let (all, seen) = (told(&root).await, told(&north).await);
+        assert!(all.contains("G South") || all.contains("company:south"), "{path}: {all}");
+        assert!(!seen.contains("G South") && !seen.contains("company:south"), "{path}: {seen}");
+        // Of what they hold elsewhere, nothing is left to tell in the report of rights.
+        assert!(seen.contains("u-both") || path == "/reports/access", "{path}: {seen}");
+    }
+    refused(&north.get("/api/v1/users/u-both/history").await, 403, None);
+    good(root.get("/api/v1/users/u-both/history").await, StatusCode::OK);
+    for path in ["/sources", "/sources/nobody", "/sources/nobody/sync"] {
+        refused(&north.get(&format!("/api/v1{path}")).await, 403, None);
+    }
+    let feed = json!({"name": "shared", "scope": "read"});
+    let shared = good(root.post("/api/v1/tokens", feed).await, StatusCode::CREATED)["id"].as_str().unwrap().to_owned();
+    refused(&north.post(&format!("/api/v1/tokens/{shared}:rotate"), json!({"overlap": "0"})).await, 404, None);
+}
+
+#[tokio::test]
 async fn what_was_given_a_company_while_it_was_taken_away_is_not_whose_who_makes_it_again() {
     let (ground, _) = two_companies().await;
     let root = ground.root();
