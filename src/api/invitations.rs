@@ -88,7 +88,7 @@ pub(super) async fn revoke(State(api): State<Api>, caller: Caller, Path(id): Pat
     if let Some(user) = user.filter(|user| user.status == Status::Invited && user.owner.is_none()) {
         let overlay = Overlay { status: vec![(user.id, None)], ..Overlay::default() };
         let permit = api.weigh(permit, &overlay, false).await?;
-        api.services.directory.delete_user(&permit, user.id, None).await?;
+        api.services.directory.delete_user(&permit, user.id, Some(user.revision)).await?;
     }
     Ok(render::answer(StatusCode::OK, &api.show_invitation(id, &revoked)))
 }

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::admit::Caller;
 use super::fields::Params;
+use super::protect::is_oneself;
 use super::{Api, Error, render};
 use crate::lockout::Locks;
 use crate::model::{User, UserId};
@@ -46,6 +47,12 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller, mut params: Par
 pub(super) async fn clear(State(api): State<Api>, caller: Caller, Path(user): Path<String>) -> Result<Response, Error> {
     let permit = api.permit(&caller, "locks:delete", None).await?;
     let user = api.user(&caller, &user).await?;
+    if is_oneself(&caller, user.id) {
+        let detail = "your own count of wrong passwords and codes is for somebody else to forget".to_owned();
+        return Err(Error::Forbidden { detail });
+    }
+    // Who unlocks again and again lets somebody guess.
+    api.check_rank(&caller, user.id).await?;
     let cleared = api.services.lockout.clear(&permit, user.id, &user.user_name).await?;
     Ok(render::answer(StatusCode::OK, &json!({"user": render::brief(&user), "cleared": cleared})))
 }

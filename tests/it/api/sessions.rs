@@ -1,5 +1,6 @@
 //! `/sessions` and `/locks`.
 
+use cleargate::model::TokenKind;
 use http::StatusCode;
 use serde_json::json;
 
@@ -204,4 +205,19 @@ async fn a_password_that_an_administrator_sets_ends_the_lock() {
     good(ground.root().patch("/api/v1/users/ada", wish).await, StatusCode::OK);
     let reply = ground.test.visitor().sign_in("ada", "nine lanterns along a quiet harbour").await;
     assert!(reply.status.is_redirection(), "{}", reply.text);
+}
+
+#[tokio::test]
+async fn nobody_forgets_their_own_wrong_passwords_nor_those_of_somebody_above() {
+    let ground = Ground::new().await;
+    ground.user("boss", &["administrator"]).await;
+    let ada = ground.user("ada", &[]).await;
+    let desk = ground.service(&["locks:delete", "users:read"]).await;
+    good(desk.delete("/api/v1/locks/ada").await, StatusCode::OK);
+    refused(&desk.delete("/api/v1/locks/boss").await, 403, None);
+    let kind = TokenKind::Management(vec!["*:*".parse().unwrap()], Some(ada.id), None);
+    ground.grant(&ada, "administrator").await;
+    let (secret, _) = ground.test.gateway.tokens().create(&ground.test.task(), "x", kind, None).await.unwrap();
+    refused(&ground.bearer(secret.expose()).delete("/api/v1/locks/ada").await, 403, None);
+    refused(&ground.sign_in("boss").await.delete("/api/v1/locks/boss").await, 403, None);
 }
