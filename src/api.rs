@@ -173,12 +173,21 @@ pub struct Api {
     runs: sources::Runs,
     /// Held while a policy is compared with another.
     comparisons: Arc<tokio::sync::Mutex<()>>,
+    /// The one who reads everybody for a rule, and the one who reads the whole ledger: nobody is to slow down everybody.
+    previews: Arc<tokio::sync::Mutex<()>>,
+    verifications: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Api {
     /// The surface over these services.
     pub fn new(services: Services) -> Self {
-        Self { services: Arc::new(services), runs: sources::Runs::default(), comparisons: Arc::default() }
+        Self {
+            services: Arc::new(services),
+            runs: sources::Runs::default(),
+            comparisons: Arc::default(),
+            previews: Arc::default(),
+            verifications: Arc::default(),
+        }
     }
 
     /// Checks that the caller may do this, in the whole organisation or within a scope.

@@ -37,7 +37,7 @@ use crate::session::Sessions;
 use crate::store;
 use crate::sync::{self, Sync};
 use crate::tasks::Tasks;
-use crate::tokens::Tokens;
+use crate::tokens::{self, Tokens};
 
 pub use counted::SeatWatch;
 pub use listeners::{Listening, Ready};
@@ -200,7 +200,10 @@ impl Gateway {
         policies::check_plan(&config)?;
         let belongings = Belongings::new(&config, &foundation, &ledger, master)?;
         let Belongings { credentials, factors, lockout, outbox, sessions, tokens, uses, .. } = belongings.clone();
-        tokens.fill_people().await.map_err(|error| Error::configuration("store.path", error))?;
+        tokens.fill_people().await.map_err(|error| match error {
+            tokens::Error::Store(error) => Error::Store(error),
+            other => Error::configuration("store.path", other),
+        })?;
         let directory = Directory::new(ledger.clone(), clock.clone(), ids.clone(), rules(&config))
             .with_belongings(Arc::new(belongings))
             .with_schemas(&config.schemas)

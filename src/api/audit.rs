@@ -96,6 +96,7 @@ pub(super) async fn verify(State(api): State<Api>, caller: Caller, mut fields: F
     let since: Option<Checkpoint> = fields.parsed("since")?;
     fields.end()?;
     api.permit(&caller, "audit:verify", None).await?;
+    let _turn = api.verifications.lock().await;
     let report = audit::verify(api.services.ledger.store(), &api.services.sealer, since).await?;
     Ok(render::answer(StatusCode::OK, &report.to_json()))
 }

@@ -7,6 +7,7 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Exit, Failure, environment, log};
+use crate::access;
 use crate::api::Control;
 use crate::audit::EventKind;
 use crate::config::{self, Config, Credentials, Problem};
@@ -145,6 +146,8 @@ fn watchdog(gateway: &Gateway) {
 
 fn start_failure(error: Error) -> Failure {
     let exit = match &error {
+        // Another try may find the store well.
+        Error::Access(access::Error::Store(_)) => Exit::Failure,
         Error::Access(_) | Error::Configuration { .. } | Error::Key(_) => Exit::Configuration,
         Error::Hasher(_) | Error::Ledger(_) | Error::Listener { .. } | Error::Open(_) | Error::Store(_) => {
             Exit::Failure

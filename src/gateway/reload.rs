@@ -30,6 +30,8 @@ struct Shared {
     certificates: OnceLock<Certificates>,
     policy: OnceLock<PolicyInForce>,
     sections: Mutex<Vec<(&'static str, String)>>,
+    /// One after the other: what was read first is in force first.
+    turn: tokio::sync::Mutex<()>,
 }
 
 impl fmt::Debug for Reload {
@@ -56,7 +58,8 @@ impl Reload {
 
     fn of(read: Option<Box<Read>>, filter: Box<Filter>, clock: Clock, metrics: Metrics) -> Self {
         let (certificates, policy, sections) = (OnceLock::new(), OnceLock::new(), Mutex::default());
-        Self(Arc::new(Shared { read, filter, clock, metrics, certificates, policy, sections }))
+        let turn = tokio::sync::Mutex::default();
+        Self(Arc::new(Shared { read, filter, clock, metrics, certificates, policy, sections, turn }))
     }
 
     /// What is in force from the start.
@@ -70,6 +73,7 @@ impl Reload {
 
     async fn run(&self) -> Result<Vec<String>, Vec<String>> {
         let shared = &*self.0;
+        let _turn = shared.turn.lock().await;
         let read = shared.read.as_ref().ok_or_else(|| vec!["this gateway's configuration is in no file".to_owned()])?;
         let config = read().map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         let policy = match shared.policy.get() {

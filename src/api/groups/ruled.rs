@@ -65,6 +65,7 @@ impl Api {
         self.permit(caller, "users:read", None).await?;
         self.check_sees_all(caller).await?;
         let group = group.map(|group| group.id);
+        let _turn = self.previews.lock().await;
         Ok(self.services.directory.preview_rule(group, rule, MAX_SHOWN).await?)
     }
 

@@ -63,6 +63,8 @@ impl Directory {
                     preview.shown.push(user);
                 }
             }
+            // Everybody is read: others go on in between.
+            tokio::task::yield_now().await;
             if is_last {
                 preview.leaving = left.into_iter().collect();
                 return Ok(preview);

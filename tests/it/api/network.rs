@@ -145,11 +145,20 @@ async fn who_sends_the_lists_that_are_there_does_not_put_them_back_when_they_are
     let keeper = ground.service(&["network:read", "network:update", "users:read"]).await;
     for round in 0..300 {
         good(ground.root().put(old.clone()).await, StatusCode::OK);
-        let (keeper, chief, same, other) = (keeper.clone(), ground.root(), old.clone(), new.clone());
-        let ask = tokio::spawn(async move { keeper.put(same).await });
-        let change = tokio::spawn(async move { chief.put(other).await });
-        let (told, changed) = tokio::join!(ask, change);
-        good(changed.unwrap(), StatusCode::OK);
+        let (chief, other) = (ground.root(), new.clone());
+        // Several, so that one of them stands between its look and its commit.
+        let asks: Vec<_> = (0..8)
+            .map(|_| {
+                let (keeper, same) = (keeper.clone(), old.clone());
+                tokio::spawn(async move { keeper.put(same).await })
+            })
+            .collect();
+        let changed = tokio::spawn(async move { chief.put(other).await });
+        good(changed.await.unwrap(), StatusCode::OK);
+        let mut told = Vec::new();
+        for ask in asks {
+            told.push(ask.await.unwrap().status.as_u16());
+        }
         let now = good(ground.root().get(RULES).await, StatusCode::OK);
         let networks: Vec<&Value> = now["users"].as_object().unwrap().values().collect();
         assert_eq!(networks, [&json!([ELSEWHERE])], "round {round}: {told:?}");
