@@ -25,6 +25,10 @@ use super::{Extent, MANY};
 
 /// People who sign in, in turn: so many that nobody has more than a few sessions, and hardly ever two sign-ins at a time.
 const PEOPLE: usize = 1_000;
+/// The largest message that is read.
+const LARGEST: usize = 256 * 1024;
+/// Sign-ins that wait at the same time for an answer that exhausts.
+const BESIEGING: usize = 320;
 const CLIENT: &str = "bench";
 
 /// Both providers, with RSA keys, as most have.
@@ -97,6 +101,22 @@ impl Providers {
         Call { method: Method::POST, path: "/saml/corp/acs".to_owned(), body, expected: &[303] }
     }
 
+    /// An answer with a good signature of another text, filled up to the largest size.
+    fn exhaust(&self, location: &str) -> Call {
+        let location = Url::parse(location).unwrap();
+        let parameter = |name: &str| location.query_pairs().find(|(key, _)| key == name).unwrap().1.into_owned();
+        let request = Request::parse(&parameter("SAMLRequest")).unwrap();
+        let response = self.saml.respond(&request, &self.saml.people()[0]).unwrap();
+        let end = "</saml:AttributeStatement>";
+        let fill = "<saml:Attribute/>".repeat((LARGEST - response.len() - 1_000) / "<saml:Attribute/>".len());
+        let response = response.replacen(end, &format!("{fill}{end}"), 1);
+        let body = form_urlencoded::Serializer::new(String::new())
+            .append_pair("SAMLResponse", &BASE64_STANDARD.encode(response))
+            .append_pair("RelayState", &parameter("RelayState"))
+            .finish();
+        Call { method: Method::POST, path: "/saml/corp/acs".to_owned(), body, expected: &[400, 403] }
+    }
+
     /// The way back from the OpenID provider's page.
     async fn authorize(&self, number: usize, location: &str) -> Call {
         let mut there = Url::parse(location).unwrap();
@@ -156,6 +176,31 @@ pub async fn measure(daemon: &Daemon, providers: &Providers, extent: &Extent) ->
         rows[5].1.push(round_trips(providers, extent.sign_ins * 4).await);
     }
     rows.into()
+}
+
+/// What so many of the worst answers leave behind in the daemon's memory: of the largest size, each to a sign-in that waits for
+/// one, and with a signature that has to be looked into.
+pub async fn besieged(daemon: &Daemon, providers: &Providers, count: usize) -> String {
+    let (cookie, _) = form(daemon).await;
+    let connect = |_| Connection::new(&daemon.url(), &[("cookie", &cookie), FORM]);
+    let mut connections: Vec<Connection> = (0..MANY).map(connect).collect();
+    let before = measure::resident_mib(daemon.id());
+    for _ in 0..count.div_ceil(BESIEGING) {
+        let calls: Vec<Call> = (0..BESIEGING).map(|_| begin("corp")).collect();
+        let sent = send(&mut connections, &calls).await;
+        let answers: Vec<Call> = sent.iter().map(|to| providers.exhaust(to)).collect();
+        let share = answers.len().div_ceil(connections.len());
+        join_all(connections.iter_mut().zip(answers.chunks(share)).map(|(connection, calls)| async move {
+            for call in calls {
+                connection.send(call).await;
+            }
+        }))
+        .await;
+    }
+    let grown = measure::resident_mib(daemon.id()).saturating_sub(before);
+    format!(
+        "{count} of the worst SAML answers by {MANY} connections left {grown} MiB more resident in the daemon (32)."
+    )
 }
 
 /// Sends all calls, divided among the connections; where each answer leads, in the order of the calls.

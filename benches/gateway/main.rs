@@ -144,6 +144,7 @@ async fn main() {
     for (name, ours) in by_themselves {
         table.add(Row { name, ours, theirs: [None, None] });
     }
+    let mut told = Vec::new();
     let few = provisioning(&mut cleargate, &extent, &mut table).await;
     if extent.only.is_none() {
         eprintln!("sessions and sign-in");
@@ -156,6 +157,7 @@ async fn main() {
         for (name, measures) in federated::measure(&daemon, &providers, &extent).await {
             table.add(Row { name: name.to_owned(), ours: Measure::median(measures), theirs: [None, None] });
         }
+        told.push(federated::besieged(&daemon, &providers, extent.sign_ins * 50).await);
     }
     if extent.only.is_none() {
         eprintln!("commits");
@@ -169,7 +171,6 @@ async fn main() {
             table.add(Row { name, ours, theirs: [None, None] });
         }
     }
-    let mut told = Vec::new();
     if extent.only.as_deref().is_none_or(|word| "sessions".contains(word)) {
         eprintln!("sessions by themselves");
         for (name, measures) in sessions::measure(&extent).await {

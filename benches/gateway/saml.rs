@@ -165,6 +165,13 @@ fn worst(draft: &str) -> Vec<String> {
     ]
 }
 
+/// A signed message with as much white space as there is room for, in each part that is read before the signature is verified.
+fn spread(signed: &str) -> Vec<String> {
+    let room = " ".repeat(LARGEST - signed.len() - 1_000);
+    let ends = ["</ds:DigestValue>", "</ds:SignatureValue>", "</ds:SignedInfo>", "</ds:Transforms>"];
+    ends.map(|end| signed.replacen(end, &format!("{room}{end}"), 1)).into()
+}
+
 /// One provider out of a federation's document of 10 MiB, as often as there is time for.
 fn aggregate(metadata: &str, each: Duration) -> Measure {
     let entity = &metadata[metadata.find("<md:EntityDescriptor").expect("it")..];
@@ -221,13 +228,18 @@ fn measured(each: Duration, refusals: usize) -> (Vec<(String, Measure)>, String)
         rows.push((format!("SAML: samael and xmlsec, {:.1} times as long", theirs.cpu_us / ours.cpu_us), theirs));
     }
     rows.push(("SAML: one of a federation's 10 MiB (1,000,000 µs)".to_owned(), aggregate(&bench.idp.metadata(), each)));
-    let hostile = worst(&unsigned).into_iter().map(|document| {
+    // What carries a signature is read on until that proves to be of something else.
+    let hostile = [worst(&unsigned), worst(&signed), spread(&signed)].concat().into_iter().map(|document| {
         assert!(document.len() <= LARGEST);
         (bench.measure(&document, false, each / 4), document)
     });
     let worst = hostile.max_by(|(one, _), (other, _)| one.cpu_us.total_cmp(&other.cpu_us));
     let (worst, document) = worst.expect("there are some");
     rows.push(("SAML: the worst refusal of 256 KiB".to_owned(), worst));
+    let key = encrypted.find("<xenc:CipherValue>").expect("it") + "<xenc:CipherValue>".len();
+    let (head, rest) = encrypted.split_at(key);
+    let forged = format!("{head}{}{}", if rest.starts_with('B') { 'C' } else { 'B' }, &rest[1..]);
+    rows.push(("SAML: refusal of what is encrypted for nobody".to_owned(), bench.measure(&forged, false, each / 4)));
     let before = resident_mib(std::process::id());
     for _ in 0..refusals.div_ceil(20) {
         bench.measure(&document, false, Duration::ZERO);

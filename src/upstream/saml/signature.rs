@@ -18,6 +18,8 @@ use crate::upstream::Error;
 
 const ENVELOPED: &str = "http://www.w3.org/2000/09/xmldsig#enveloped-signature";
 const MAX_SIGNATURE_BYTES: usize = 1024;
+/// It is hashed for each key of the provider, before anything is known to be from there. Real ones have less than 2 KiB.
+const MAX_SIGNED_INFO_BYTES: usize = 8 * 1024;
 /// Each prefix is looked for in each element, and the list is read before the signature is verified.
 const MAX_PREFIX_LIST_BYTES: usize = 256;
 
@@ -206,6 +208,9 @@ fn verify_if_signed(element: Node<'_, '_>, keys: &[SigningKey]) -> Result<Option
 /// Verifies the signature of `parent` and gives the bytes that it covers.
 fn verify_element(parent: Node<'_, '_>, signature: Node<'_, '_>, keys: &[SigningKey]) -> Result<String, Error> {
     let info = required(signature, DSIG, "SignedInfo")?;
+    if info.range().len() > MAX_SIGNED_INFO_BYTES {
+        return Err(refused("signature", format!("`SignedInfo` has more than {MAX_SIGNED_INFO_BYTES} bytes")));
+    }
     let options = canonicalization(required(info, DSIG, "CanonicalizationMethod")?)?;
     let method = attribute(required(info, DSIG, "SignatureMethod")?, "Algorithm")?;
     let algorithm = find_algorithm(method)?;

@@ -271,6 +271,18 @@ fn an_endless_prefix_list_is_refused() {
     assert_eq!(stage.rule(&with_list(258)), "transform");
 }
 
+/// What is signed is hashed for each key of the provider before anybody knows who sent it.
+#[test]
+fn a_signature_with_endless_white_space_in_it_is_refused() {
+    let stage = Stage::new(RSA.clone());
+    let with = |blanks: usize| {
+        let end = format!("{}</ds:SignedInfo>", " ".repeat(blanks));
+        stage.sign(&swap(&stage.draft(), "</ds:SignedInfo>", &end))
+    };
+    assert!(stage.finish(&with(6 * 1024)).is_ok());
+    assert_eq!(stage.rule(&with(8 * 1024)), "signature");
+}
+
 #[test]
 fn no_single_changed_byte_signs_in_somebody_else() {
     let stage = Stage::new(RSA.clone());
