@@ -218,7 +218,7 @@ fn replace(path: &Path, text: &str) -> Result<(), Failure> {
     };
     if let Err(error) = write() {
         // What cannot be removed is removed by the next one.
-        if std::fs::remove_file(&fresh).is_err() {}
+        drop(std::fs::remove_file(&fresh));
         return Err(cannot(error));
     }
     let folder = path.parent().unwrap_or(Path::new("."));
