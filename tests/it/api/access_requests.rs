@@ -151,6 +151,8 @@ async fn who_may_not_read_roles_learns_nothing_by_asking() {
     let (_, ada) = ground.browser("ada", &[]).await;
     let (_, boss) = ground.browser("boss", &["administrator"]).await;
     let there = good(ada.post(OWN, json!({"role": "editor", "scope": "scorecard:finance"})).await, StatusCode::CREATED);
+    // Lists are in the order of time.
+    ground.test.advance(Duration::from_millis(1));
     let nowhere = json!({"role": "edotir", "scope": "scorecard:fiannce"});
     let nowhere = good(ada.post(OWN, nowhere).await, StatusCode::CREATED);
     let names = |shown: &Value| shown.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
