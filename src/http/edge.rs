@@ -26,8 +26,9 @@ use super::activity::Activity;
 use super::address::ClientAddress;
 use super::admission::Admission;
 use super::body::{Cause, Outgoing, Timed, Tripped};
+use super::problem::Form;
 use super::route::Pattern;
-use super::{Hosts, ListenerLimits, Metrics, PeerUid, RequestId, address, headers, problem, request_id};
+use super::{Hosts, ListenerLimits, Metrics, PeerUid, RequestId, address, headers, request_id};
 use crate::model::Network;
 use crate::tasks::panic_text;
 
@@ -128,24 +129,28 @@ impl Requests {
     /// The answer to a request that is not to be served at all.
     fn refusal(&self, parts: &Parts) -> Option<Response<Body>> {
         let limits = &self.edge.limits;
+        let form = Form::of(parts.uri.path());
         if parts.headers.len() > limits.header_fields {
-            return Some(problem(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "too many header fields"));
+            return Some(form.problem(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "too many header fields"));
         }
         if parts.method == Method::CONNECT || parts.method == Method::TRACE {
-            return Some(problem(StatusCode::NOT_IMPLEMENTED, "this method is not served"));
+            return Some(form.problem(StatusCode::NOT_IMPLEMENTED, "this method is not served"));
         }
         match self.edge.hosts.check(parts) {
             Ok(()) => None,
             Err(StatusCode::MISDIRECTED_REQUEST) => {
-                Some(problem(StatusCode::MISDIRECTED_REQUEST, "this server does not answer for that host"))
+                Some(form.problem(StatusCode::MISDIRECTED_REQUEST, "this server does not answer for that host"))
             }
-            Err(status) => Some(problem(status, "exactly one valid Host is needed")),
+            Err(status) => Some(form.problem(status, "exactly one valid Host is needed")),
         }
     }
 
     async fn serve(&self, parts: Parts, body: Incoming) -> Response<Body> {
         let address = parts.extensions.get::<ClientAddress>().map(|address| address.0);
-        let Ok(_place) = self.edge.in_flight.enter(address) else { return self.shed("too many requests at once") };
+        let form = Form::of(parts.uri.path());
+        let Ok(_place) = self.edge.in_flight.enter(address) else {
+            return self.shed(form, "too many requests at once");
+        };
         let limits = &self.edge.limits;
         let tripped = Tripped::default();
         let body = if body.is_end_stream() {
@@ -165,32 +170,32 @@ impl Requests {
                 Ok(done) => done,
                 Err(_) => {
                     debug!("the request took longer than {:?}", limits.request);
-                    return problem(StatusCode::SERVICE_UNAVAILABLE, "the request took too long");
+                    return form.problem(StatusCode::SERVICE_UNAVAILABLE, "the request took too long");
                 }
             },
         };
         match done {
             Ok(Ok(response)) => match tripped.cause() {
-                Some(Cause::Crowded) => self.shed("too many requests whose body is not there yet"),
-                Some(Cause::Slow) => problem(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"),
+                Some(Cause::Crowded) => self.shed(form, "too many requests whose body is not there yet"),
+                Some(Cause::Slow) => form.problem(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"),
                 Some(Cause::Large) if response.status() != StatusCode::PAYLOAD_TOO_LARGE => {
-                    problem(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large")
+                    form.problem(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large")
                 }
                 _ => response,
             },
             Ok(Err(never)) => match never {},
             Err(panic) => {
                 error!("a handler panicked: {}", panic_text(panic.as_ref()));
-                problem(StatusCode::INTERNAL_SERVER_ERROR, "something went wrong; the log knows the request id")
+                form.problem(StatusCode::INTERNAL_SERVER_ERROR, "something went wrong; the log knows the request id")
             }
         }
     }
 }
 
 impl Requests {
-    fn shed(&self, why: &str) -> Response<Body> {
+    fn shed(&self, form: Form, why: &str) -> Response<Body> {
         self.edge.metrics.load_shed();
-        let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, why);
+        let mut response = form.problem(StatusCode::SERVICE_UNAVAILABLE, why);
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
         response
     }
