@@ -1,5 +1,6 @@
 //! Wires every service once and collects routes and tasks. It sees everything and decides nothing.
 
+mod alerts;
 mod belongings;
 mod counted;
 mod life;

@@ -7,6 +7,7 @@
 //!
 //! Without `[mail]` nothing is posted; whoever needs a mail is told so, or gets the link to hand on.
 
+mod alert;
 mod letter;
 mod line;
 mod rounds;
@@ -28,6 +29,7 @@ use crate::store::{self, Table};
 use rounds::Pace;
 use smtp::Post;
 
+pub use alert::MAX_ALERTED;
 pub use letter::{Happened, Letter, Notice};
 pub use rounds::{Round, Trial};
 pub use smtp::{Step, Unusable};
@@ -69,7 +71,7 @@ pub fn check(mail: &Mail) -> Result<(), Unusable> {
 
 /// Every tag of this module with its table's name.
 pub fn tables() -> Vec<(u8, &'static str)> {
-    vec![(0x5e, TOLD.name()), (0x80, OUTBOX.name()), (0x81, COUNT.name())]
+    vec![(0x5e, TOLD.name()), alert::TABLE, (0x80, OUTBOX.name()), (0x81, COUNT.name())]
 }
 
 /// The notices of one account.

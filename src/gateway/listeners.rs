@@ -163,11 +163,8 @@ impl Gateway {
         self.foundation.tasks.every("brakes", MEASURE_EVERY, move || {
             let gateway = gateway.clone();
             async move {
-                for connection in &gateway.config.scim {
-                    // A store that does not answer is told of elsewhere.
-                    if let Ok(brake) = gateway.directory.brake(&connection.id).await {
-                        gateway.foundation.metrics.scim_paused(connection.id.as_str(), brake.paused.is_some());
-                    }
+                if let Err(error) = gateway.look_at_brakes().await {
+                    tracing::warn!("the brakes were not looked at: {}", Chain(&error));
                 }
             }
         });

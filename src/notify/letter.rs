@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use maud::{DOCTYPE, Markup, html};
 
 use crate::clock::Timestamp;
-use crate::model::{Language, Words, is_unseen, say};
+use crate::model::{Language, SourceId, Words, is_unseen, say};
 use crate::secret::Secret;
 
 /// Longest name of an account that is shown, in characters.
@@ -40,6 +40,13 @@ pub enum Letter {
     },
     /// Something that lets people in has changed.
     Notice(Notice, Happened),
+    /// A provisioning connection is paused, for it removed too much.
+    Paused {
+        /// The connection.
+        connection: SourceId,
+        /// Since when.
+        since: Timestamp,
+    },
     /// Mail works.
     Test,
 }
@@ -97,6 +104,7 @@ impl Letter {
             Self::Reset { .. } | Self::ResetSent { .. } => "password-reset",
             Self::Invitation { .. } => "invitation",
             Self::Notice(notice, _) => notice.name(),
+            Self::Paused { .. } => "connection-paused",
             Self::Test => "test",
         }
     }
@@ -115,7 +123,7 @@ impl Letter {
     pub const fn until(&self) -> Option<Timestamp> {
         match self {
             Self::Reset { until, .. } | Self::ResetSent { until, .. } | Self::Invitation { until, .. } => Some(*until),
-            Self::Notice(..) | Self::Test => None,
+            Self::Notice(..) | Self::Paused { .. } | Self::Test => None,
         }
     }
 }
@@ -296,6 +304,29 @@ impl Letter {
                     closing.push(format!("{} {from}", told(say("From the address:", "Von der Adresse:"))));
                 }
                 Draft { subject: told(subject), sentences: vec![told(sentence), warning(frame)], button: None, closing }
+            }
+            Self::Paused { connection, since } => {
+                closing.push(format!("{} {connection}", told(say("Connection:", "Verbindung:"))));
+                closing.push(format!("{} {}", told(say("Since:", "Seit:")), moment(*since)));
+                Draft {
+                    subject: told(say("A connection is paused", "Eine Verbindung ist angehalten")),
+                    sentences: vec![
+                        told(say(
+                            "A provisioning connection deactivated or deleted more within an hour than it may, and was paused. \
+                             Nothing that it sends is written until an administrator lets it go on.",
+                            "Eine Verbindung zur Provisionierung hat in einer Stunde mehr deaktiviert oder gelöscht, als sie darf, \
+                             und wurde angehalten. Nichts, was sie sendet, wird geschrieben, bis die Verwaltung sie freigibt.",
+                        )),
+                        told(say(
+                            "Look at what it did before you let it go on:",
+                            "Sehen Sie nach, was sie getan hat, bevor Sie sie freigeben:",
+                        )),
+                        format!("cleargate scim log {connection}"),
+                        format!("cleargate scim release {connection}"),
+                    ],
+                    button: None,
+                    closing,
+                }
             }
             Self::Test => Draft {
                 subject: told(say("A test of mail", "Ein Test der E-Mail")),

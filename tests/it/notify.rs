@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use cleargate::access::NewGrant;
 use cleargate::audit::{Event, EventKind};
-use cleargate::model::{Circumstance, Language};
+use cleargate::model::{Circumstance, Language, Subject};
 use cleargate::notify::{Letter, Notice, Recipient, Round, Step};
 use cleargate::secret::Secret;
 use cleargate::store;
@@ -405,4 +406,51 @@ async fn a_count_of_notices_that_cannot_be_read_keeps_nobody_from_changing_anyth
     change.commit_quietly(cleargate::audit::Housekeeping::Mail).await.unwrap();
     tell_often(&gateway, "ada@example.org", 15).await;
     assert_eq!(round(&gateway).await, outcome(10, 0, 0), "it is counted anew");
+}
+
+#[tokio::test]
+async fn whoever_may_release_a_connection_is_told_once_that_it_is_paused() {
+    let server = MailServer::plain().await;
+    let lines = "policy.pack = \"clearpoint-systems\"\n[[scim]]\nid = \"okta\"\nbrake.at_least = 1\n";
+    let gateway = TestGateway::with_files(&format!("{lines}{}", server.lines()), &server.files()).await;
+    let (admin, okta) = (gateway.user("root@example.org", None).await, gateway.connection("okta").await);
+    gateway.user("nobody-special@example.org", None).await;
+    let access = gateway.gateway.access();
+    let grant = NewGrant::new(Subject::User(admin.id), "system_administrator".parse().unwrap());
+    access.grants().create(&gateway.task(), &access.roles(), grant).await.unwrap();
+    let directory = gateway.gateway.directory();
+    let mut removals = Vec::new();
+    for number in 0..6 {
+        removals.push(directory.create_user(&okta, &record(&format!("user-{number}"))).await.unwrap().id);
+    }
+    assert_eq!(gateway.gateway.look_at_brakes().await.unwrap(), 0);
+    let source = "okta".parse().unwrap();
+    for pause in 1..=2 {
+        directory.delete_user(&okta, removals.pop().unwrap(), None).await.unwrap();
+        for id in &removals[..2] {
+            assert!(directory.delete_user(&okta, *id, None).await.is_err(), "the connection is paused");
+        }
+        assert_eq!(gateway.gateway.look_at_brakes().await.unwrap(), 1);
+        assert_eq!(gateway.gateway.look_at_brakes().await.unwrap(), 0, "of one pause once");
+        round(&gateway).await;
+        assert_eq!(server.mails().len(), pause);
+        gateway.advance(Duration::from_secs(1));
+        assert!(directory.release(&gateway.task(), &source).await.unwrap());
+        assert_eq!(gateway.gateway.look_at_brakes().await.unwrap(), 0);
+    }
+    let mail = &server.mails()[0];
+    assert_eq!(mail.to, ["root@example.org"]);
+    assert_eq!(mail.header("Subject"), "A connection is paused");
+    for part in [mail.text(), mail.html()] {
+        assert!(part.contains("cleargate scim release okta"), "{part}");
+    }
+}
+
+#[tokio::test]
+async fn without_mail_a_pause_is_told_to_nobody_and_is_news_once_there_is_mail() {
+    let gateway = TestGateway::with("[[scim]]\nid = \"okta\"\n").await;
+    let outbox = gateway.gateway.outbox();
+    assert!(!outbox.is_news(&"okta".parse().unwrap(), START).await.unwrap());
+    let admin = gateway.user("root@example.org", None).await;
+    assert_eq!(outbox.alert(&"okta".parse().unwrap(), START, &[admin]).await.unwrap(), 0);
 }

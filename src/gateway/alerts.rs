@@ -1,0 +1,69 @@
+//! Word to administrators of connections that the brake has paused.
+
+use super::Gateway;
+use crate::access::{self, Question};
+use crate::directory::{self, Pause};
+use crate::model::{Permission, SourceId, User, UserId};
+use crate::notify::MAX_ALERTED;
+use crate::store;
+
+/// Who may let a connection go on.
+const RELEASES: &str = "sources:update";
+/// Most pages of candidates that are looked at to find them.
+const MAX_PAGES: usize = 20;
+
+/// Why nobody was told.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Who may release it could not be told.
+    #[error("who may release a connection could not be told")]
+    Access(#[from] access::Error),
+    /// The directory does not answer.
+    #[error(transparent)]
+    Directory(#[from] directory::Error),
+    /// The store does not answer.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+impl Gateway {
+    /// Looks at every connection, keeps the figures of those that are paused, and tells those who may release one by mail,
+    /// once for each pause. Tells how many mails were posted.
+    ///
+    /// # Errors
+    /// What keeps from telling; the next look tries again.
+    pub async fn look_at_brakes(&self) -> Result<usize, Error> {
+        let mut posted = 0;
+        for connection in &self.config.scim {
+            let brake = self.directory.brake(&connection.id).await?;
+            self.foundation.metrics.scim_paused(connection.id.as_str(), brake.paused.is_some());
+            if let Some(pause) = brake.paused {
+                posted += self.tell_of(&connection.id, &pause).await?;
+            }
+        }
+        Ok(posted)
+    }
+
+    async fn tell_of(&self, connection: &SourceId, pause: &Pause) -> Result<usize, Error> {
+        if !self.outbox.is_news(connection, pause.since).await? {
+            return Ok(0);
+        }
+        let users: Vec<User> = self.directory.users_by_id(&self.releasers().await?).await?;
+        Ok(self.outbox.alert(connection, pause.since, &users).await?)
+    }
+
+    /// Some of those who may release a connection.
+    async fn releasers(&self) -> Result<Vec<UserId>, Error> {
+        let Ok(permission) = RELEASES.parse::<Permission>() else { return Ok(Vec::new()) };
+        let (question, mut found, mut after) = (Question::new(&permission), Vec::new(), None);
+        for _ in 0..MAX_PAGES {
+            let (able, next) = self.access.who_can(&question, after, MAX_ALERTED).await?;
+            found.extend(able.into_iter().map(|able| able.user));
+            after = next;
+            if after.is_none() || found.len() >= MAX_ALERTED {
+                break;
+            }
+        }
+        Ok(found)
+    }
+}
