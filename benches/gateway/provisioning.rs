@@ -30,8 +30,12 @@ pub enum Operation {
     Read,
     ReadMany,
     Filter,
+    FilterMiss,
     Create,
     CreateMany,
+    PatchActive,
+    GroupMiddle,
+    GroupLarge,
     PatchSmall,
     PatchMiddle,
     PatchLarge,
@@ -41,12 +45,16 @@ pub enum Operation {
 }
 
 impl Operation {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 15] = [
         Self::Read,
         Self::ReadMany,
         Self::Filter,
+        Self::FilterMiss,
         Self::Create,
         Self::CreateMany,
+        Self::PatchActive,
+        Self::GroupMiddle,
+        Self::GroupLarge,
         Self::PatchSmall,
         Self::PatchMiddle,
         Self::PatchLarge,
@@ -56,14 +64,28 @@ impl Operation {
     ];
 
     /// Those of which the cost must not hang on how many people there are.
-    pub const OF_MANY: [Self; 7] =
-        [Self::Read, Self::Filter, Self::Create, Self::PatchLarge, Self::FirstPage, Self::MiddlePage, Self::CursorPage];
+    pub const OF_MANY: [Self; 10] = [
+        Self::Read,
+        Self::Filter,
+        Self::FilterMiss,
+        Self::Create,
+        Self::PatchActive,
+        Self::GroupLarge,
+        Self::PatchLarge,
+        Self::FirstPage,
+        Self::MiddlePage,
+        Self::CursorPage,
+    ];
 
     pub fn name(self, people: usize) -> String {
         match self {
             Self::Read => "SCIM GET /Users/{id}".to_owned(),
             Self::ReadMany => format!("the same, {MANY} connections"),
             Self::Filter => "SCIM filter `userName eq`".to_owned(),
+            Self::FilterMiss => "SCIM filter `userName eq`, of nobody".to_owned(),
+            Self::PatchActive => "SCIM PATCH of a user, `active`".to_owned(),
+            Self::GroupMiddle => format!("SCIM GET group of {MIDDLE} without members"),
+            Self::GroupLarge => format!("SCIM GET group of {people} without members"),
             Self::Create => "SCIM POST /Users".to_owned(),
             Self::CreateMany => format!("the same, {MANY} connections"),
             Self::PatchSmall => format!("SCIM PATCH one member, group of {SMALL}"),
@@ -136,7 +158,7 @@ impl Service {
     /// Whether it can do the operation.
     pub fn offers(&self, operation: Operation) -> bool {
         match operation {
-            Operation::PatchLarge => self.large.is_some(),
+            Operation::GroupLarge | Operation::PatchLarge => self.large.is_some(),
             Operation::CursorPage => self.cursor.is_some(),
             _ => true,
         }
@@ -245,6 +267,22 @@ impl Service {
             Operation::Read | Operation::ReadMany => Call::get(format!("{prefix}/Users/{id}")),
             Operation::Filter => {
                 Call::get(format!("{prefix}/Users?filter=userName%20eq%20%22{}%22", name.replace('@', "%40")))
+            }
+            Operation::FilterMiss => {
+                Call::get(format!("{prefix}/Users?filter=userName%20eq%20%22nobody-{number}%40example.org%22"))
+            }
+            // One person leaves and comes back: a brake of removals must be set aside for it.
+            Operation::PatchActive => {
+                let (id, _) = &self.people[number / 2 % self.people.len()];
+                let step = json!({"op": "replace", "path": "active", "value": number % 2 == 1});
+                let body = json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": [step]});
+                let path = format!("{prefix}/Users/{id}");
+                Call { method: Method::PATCH, path, body: body.to_string(), expected: &[200, 204] }
+            }
+            Operation::GroupMiddle => Call::get(format!("{prefix}/Groups/{}?excludedAttributes=members", self.middle)),
+            Operation::GroupLarge => {
+                let large = self.large.as_ref().unwrap();
+                Call::get(format!("{prefix}/Groups/{large}?excludedAttributes=members"))
             }
             Operation::Create | Operation::CreateMany => self.create(&format!("new-{number}@example.org")),
             Operation::PatchSmall => member(&self.small, SMALL),
