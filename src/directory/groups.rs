@@ -205,6 +205,7 @@ impl Directory {
             rule: rule.map(ToString::to_string),
         };
         check_unruled(&group, &draft.members)?;
+        self.check_foreign_name(permit, &group, None).await?;
         self.index_group(change, &group, None).await?;
         if let Some(rule) = &group.rule {
             self.stage_rule(change, group.id, Some(rule)).await?;
@@ -338,7 +339,6 @@ impl Directory {
         draft: GroupDraft,
     ) -> Result<(Group, Option<Event>), Error> {
         check_unruled(&before, &draft.members)?;
-        let now = self.clock.now();
         let mut after = Group {
             name: draft.name,
             owner: self.authority(permit).owner().cloned(),
@@ -352,29 +352,27 @@ impl Directory {
             return Ok((before, None));
         }
         permit.demand_weighed()?;
-        after.changed = now;
+        after.changed = self.clock.now();
         after.revision = before.revision.saturating_add(1);
         if is_renamed {
+            self.check_foreign_name(permit, &after, Some(&before)).await?;
             self.index_group(change, &after, Some(&before)).await?;
         }
         change.put(&GROUPS, self.organisation, &after.id, &after)?;
         if is_renamed {
-            // A rule may name the group by what has just changed: whoever was in it and whoever is in it now.
-            let mut touched = self.all_members(after.id).await?;
-            touched.extend_from_slice(&moved.added);
-            let moved = Moved { touched, ..moved.clone() };
-            // The old owner's rules see it no longer.
-            self.reevaluate(change, permit, &after, before.owner.as_ref(), &moved).await?;
             self.count_owner(change, Kind::Groups, before.owner.as_ref(), after.owner.as_ref());
-        } else {
-            self.reevaluate(change, permit, &after, None, &moved).await?;
         }
+        let mut reach = moved.clone();
+        if is_renamed && self.are_told_apart(&before, &after) {
+            // Whoever was in it and whoever is in it now.
+            reach.touched = self.all_members(after.id).await?;
+            reach.touched.extend_from_slice(&moved.added);
+        }
+        // The old owner's rules see it no longer.
+        self.reevaluate(change, permit, &after, before.owner.as_ref(), &reach).await?;
         let kind = if is_renamed { EventKind::GroupChanged } else { EventKind::MembershipChanged };
-        let event = permit.event(now, kind).on("group", after.id, &after.name);
-        let event = match before.name == after.name {
-            true => event,
-            false => event.detail("before", &before.name),
-        };
+        let event = permit.event(after.changed, kind).on("group", after.id, &after.name);
+        let event = if before.name == after.name { event } else { event.detail("before", &before.name) };
         let event = taken_over(event, before.owner.as_ref(), after.owner.as_ref(), true);
         let event = moved.describe(event);
         Ok((after, Some(event)))

@@ -7,9 +7,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use super::reconcile::Authority;
 use super::tables::{GROUPS, OWNED_GROUP_NAMES, USED_NAMES, USER_NAMES};
 use super::{Directory, Error};
-use crate::access::LoginRule;
+use crate::access::{LoginRule, Permit};
 use crate::audit::Change;
-use crate::model::{Group, User};
+use crate::model::{Group, SourceId, User};
 
 /// Marks a group that is a user record too, among its attributes; only where no source keeps the group.
 pub const RECORD_MARK: &str = "isGroup";
@@ -87,6 +87,30 @@ impl Directory {
             return Err(Error::Conflict { field: "userName".into(), value: group.name.to_string() });
         }
         Ok(())
+    }
+
+    /// Refuses a provisioning client a name that a group of somebody else has: clients look a group up by its name alone
+    /// before they make one, would take the other for theirs, and stop where they find two. Directories that are read,
+    /// and administrators, who see whose a group is, may have groups of one name. Of two at once both may be made.
+    pub(super) async fn check_foreign_name(
+        &self,
+        permit: &Permit,
+        group: &Group,
+        before: Option<&Group>,
+    ) -> Result<(), Error> {
+        let is_client = matches!(self.authority(permit), Authority::Provisioning { exclusive: false, .. });
+        if !is_client || before.is_some_and(|before| before.name.folded() == group.name.folded()) {
+            return Ok(());
+        }
+        let named = self.find_groups_by_name(group.name.as_str()).await?;
+        match named.iter().find(|other| other.id != group.id && other.owner != group.owner) {
+            Some(other) => {
+                let owner = other.owner.as_ref().map_or("the organization itself", SourceId::as_str);
+                let value = format!("{}, a group of {owner}", group.name);
+                Err(Error::Conflict { field: "displayName".into(), value })
+            }
+            None => Ok(()),
+        }
     }
 
     /// Remembers the name of an account that gives it up, where it is not to be given again.

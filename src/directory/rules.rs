@@ -13,9 +13,13 @@ use super::tables::RULE_TURNS;
 use super::{Directory, Error};
 use crate::access::{self, Permit, RuleGrant};
 use crate::audit::Change;
+use crate::filter::Operator::{Contains, EndsWith, Equal, StartsWith};
 use crate::filter::{Filter, NoSchema};
 use crate::model::{Attributes, Group, GroupId, Origin, RoleId, Scope, SourceId, Subject, User, UserId, UserName};
 use crate::store;
+
+/// What a rule's condition calls the names, ids and DNs of a person's groups.
+const GROUPS_FIELD: &str = "groups";
 
 /// One rule: where it holds, a role is given.
 #[derive(Clone, Debug)]
@@ -30,6 +34,28 @@ pub struct Rule {
     pub scope: Option<Scope>,
     /// Where the rule stands: `cleargate.toml:31`.
     pub position: String,
+}
+
+impl Rule {
+    /// Whether what the rule says may hang on one of these names of a group.
+    fn looks_at(&self, names: &[&Value]) -> bool {
+        let looks = self.when.visit(&mut |path, comparison| {
+            if !path.name.eq_ignore_ascii_case(GROUPS_FIELD) {
+                return Ok(());
+            }
+            // These hold where one name meets them, whatever the others are.
+            let Some((operator @ (Equal | Contains | StartsWith | EndsWith), value)) = comparison else {
+                return Err(());
+            };
+            let comparison = Filter::Compare { path: path.clone(), operator, value: value.clone() };
+            let is_met = |name: &&Value| {
+                let record = Map::from_iter([(GROUPS_FIELD.to_owned(), Value::Array(vec![(*name).clone()]))]);
+                comparison.matches(&record, &NoSchema)
+            };
+            if names.iter().any(is_met) { Err(()) } else { Ok(()) }
+        });
+        looks.is_err()
+    }
 }
 
 /// The rules in force, in the order of the file. Cloning shares them.
@@ -61,6 +87,14 @@ impl Rules {
     /// Whether a rule gives something in this scope.
     pub fn names(&self, scope: &Scope) -> bool {
         self.0.iter().any(|rule| rule.scope.as_ref() == Some(scope))
+    }
+
+    /// Whether a rule of `source` may say something else of whoever is in a group now that the group has these names,
+    /// where it had the others. It says so where it is in doubt.
+    pub fn tell_apart(&self, source: &SourceId, before: &[Value], after: &[Value]) -> bool {
+        let gone = before.iter().filter(|name| !after.contains(name));
+        let changed: Vec<&Value> = gone.chain(after.iter().filter(|name| !before.contains(name))).collect();
+        !changed.is_empty() && self.0.iter().any(|rule| rule.source == *source && rule.looks_at(&changed))
     }
 
     /// Whether there are none.
@@ -146,6 +180,19 @@ impl Directory {
         Ok(())
     }
 
+    /// Whether a rule may say something else of the members of a group that was `before` and is `after`: one of its owner's,
+    /// for no other looks at the group.
+    pub(super) fn are_told_apart(&self, before: &Group, after: &Group) -> bool {
+        let (old, new) = (names_of(before), names_of(after));
+        match (&before.owner, &after.owner) {
+            (Some(owner), Some(other)) if owner == other => self.rules.tell_apart(owner, &old, &new),
+            (owner, other) => {
+                owner.as_ref().is_some_and(|owner| self.rules.tell_apart(owner, &old, &[]))
+                    || other.as_ref().is_some_and(|other| self.rules.tell_apart(other, &[], &new))
+            }
+        }
+    }
+
     /// Takes from a user what the rules of a source gave that owns the user no longer, or of a connector that is no longer
     /// linked to them.
     pub(super) async fn stage_no_rules(
@@ -185,17 +232,19 @@ pub fn rule_record<'a>(
 ) -> Map<String, Value> {
     let mut record = attributes.0.clone();
     record.insert("userName".to_owned(), user_name.as_str().into());
-    let mut names: Vec<Value> = Vec::new();
-    for group in groups {
-        // Whoever may name a group must not be able to name it like another one's id.
-        if !is_like_an_id(group.name.as_str()) {
-            names.push(group.name.as_str().into());
-        }
-        names.extend(group.external_id.as_deref().map(Value::from));
-        names.extend(group.attributes.0.get("dn").filter(|dn| dn.is_string()).cloned());
-    }
-    record.insert("groups".to_owned(), names.into());
+    let names: Vec<Value> = groups.flat_map(names_of).collect();
+    record.insert(GROUPS_FIELD.to_owned(), names.into());
     record
+}
+
+/// What rules know a group by.
+fn names_of(group: &Group) -> Vec<Value> {
+    // Whoever may name a group must not be able to name it like another one's id.
+    let name = Some(group.name.as_str()).filter(|name| !is_like_an_id(name));
+    let mut names: Vec<Value> = name.map(Value::from).into_iter().collect();
+    names.extend(group.external_id.as_deref().map(Value::from));
+    names.extend(group.attributes.0.get("dn").filter(|dn| dn.is_string()).cloned());
+    names
 }
 
 /// Whether the name of a group looks like what identifies groups: a UUID, an id of 389 Directory Server, or a
@@ -265,6 +314,40 @@ mod tests {
         ];
         let record = rule_record(&Attributes::default(), &"ada".parse().unwrap(), groups.iter());
         assert_eq!(record["groups"], json!(["Admins", id, "cn=admins,dc=x", "other"]));
+    }
+
+    #[test]
+    fn a_rule_is_asked_again_only_where_it_may_tell_the_names_apart() {
+        let okta: SourceId = "okta".parse().unwrap();
+        let names = |names: &[&str]| names.iter().map(|name| Value::from(*name)).collect::<Vec<_>>();
+        for (when, told) in [
+            (r#"groups eq "Officers""#, true),
+            (r#"groups eq "before""#, true),
+            (r#"groups eq "stays""#, false),
+            (r#"groups eq "Other""#, false),
+            (r#"title eq "Officers""#, false),
+            (r#"groups sw "Off" and title pr"#, true),
+            (r#"groups ew "xyz" or groups co "icer""#, true),
+            (r#"not (groups eq "Officers")"#, true),
+            (r#"not (groups eq "Other")"#, false),
+            // What holds of several at once, or of none, is in doubt.
+            (r#"groups ne "Other""#, true),
+            ("groups pr", true),
+            (r#"groups gt "a""#, true),
+        ] {
+            let rule = Rule {
+                source: okta.clone(),
+                when: when.parse().unwrap(),
+                role: "reviewer".parse().unwrap(),
+                scope: None,
+                position: String::new(),
+            };
+            let rules = Rules::new(vec![rule]);
+            let (before, after) = (names(&["Before", "stays"]), names(&["stays", "Officers"]));
+            assert_eq!(rules.tell_apart(&okta, &before, &after), told, "{when}");
+            assert!(!rules.tell_apart(&okta, &before, &before), "{when}");
+            assert!(!rules.tell_apart(&"entra".parse().unwrap(), &before, &after), "{when}");
+        }
     }
 
     #[test]
