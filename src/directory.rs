@@ -10,6 +10,7 @@ mod brake;
 mod companies;
 mod connections;
 mod dynamic;
+mod edits;
 mod explained;
 mod facets;
 mod groups;

@@ -219,6 +219,11 @@ impl Limits {
         self.0.sign_in_global.check(EVERYBODY, false)
     }
 
+    /// How many requests of `subject` may pass at once after a rest.
+    pub fn burst(&self, rate: Rate, subject: Subject<'_>) -> u32 {
+        self.0.limiter(rate, subject).allowance.burst.get()
+    }
+
     /// Counts `more` requests that came within one that [`Limits::check`] let pass: all of them, or none.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use super::{Directory, Error, MAX_PAGE};
 use crate::access::Permit;
 use crate::audit::{Change, Event, EventKind, Housekeeping};
 use crate::config::TakesOver;
-use crate::model::{Actor, Companies, Kept, SourceId, Status, Subject, User, UserId, UserName, fold};
+use crate::model::{Actor, Kept, SourceId, Status, Subject, User, UserId, UserName, fold};
 use crate::store::{self, Range, Row};
 
 /// What a change of one user will be once its transaction is committed.
@@ -272,60 +272,6 @@ impl Directory {
         let staged = self.stage_plan(change, permit, None, plan).await?;
         self.stage_rules(change, permit, &staged.user).await?;
         Ok(staged)
-    }
-
-    /// Changes a user: `edit` gets the record as it stands and leaves it as it should be; it may run more than once.
-    /// `revision` is the one that the caller has seen, where it matters.
-    ///
-    /// # Errors
-    /// `NotFound`, `Revision`, `Conflict`, `Owned`, `Invalid`, `Store`, and what `edit` returns.
-    pub async fn change_user<E>(
-        &self,
-        permit: &Permit,
-        id: UserId,
-        revision: Option<u64>,
-        edit: impl Fn(&User, &mut SourceRecord) -> Result<(), E> + Sync,
-    ) -> Result<User, E>
-    where
-        E: From<Error> + store::Retryable,
-    {
-        self.change_account(permit, id, revision, None, edit).await
-    }
-
-    /// The same, which also gives these companies to the account where some are named.
-    ///
-    /// # Errors
-    /// As [`Directory::change_user`].
-    pub async fn change_account<E>(
-        &self,
-        permit: &Permit,
-        id: UserId,
-        revision: Option<u64>,
-        companies: Option<&Companies>,
-        edit: impl Fn(&User, &mut SourceRecord) -> Result<(), E> + Sync,
-    ) -> Result<User, E>
-    where
-        E: From<Error> + store::Retryable,
-    {
-        let edit = &edit;
-        self.ledger
-            .retry(|mut change| async move {
-                self.check_running(&mut change, permit).await?;
-                let before = self.user_in(&mut change, id).await?;
-                check_revision(revision, before.revision)?;
-                let mut record = record_of(&before, permit);
-                edit(&before, &mut record)?;
-                let staged = self.stage_user(&mut change, permit, Some(&before), &record).await?;
-                if staged.event.is_some() {
-                    self.stage_rules(&mut change, permit, &staged.user).await?;
-                }
-                let staged = match companies {
-                    Some(companies) => self.stage_companies(&mut change, permit, staged, companies).await?,
-                    None => staged,
-                };
-                Ok(commit(change, staged).await?)
-            })
-            .await
     }
 
     /// Makes several users what their source says, in one commit with an event for each: the unit of a sync. A record
@@ -652,7 +598,7 @@ fn with_ended(event: Event, sessions: usize) -> Event {
 }
 
 /// The record that stands for a user as it is, for the authority of `permit`.
-fn record_of(user: &User, permit: &Permit) -> SourceRecord {
+pub(super) fn record_of(user: &User, permit: &Permit) -> SourceRecord {
     SourceRecord {
         external_id: Authority::of(permit).source().and_then(|source| user.external_id(source)).map(str::to_owned),
         user_name: user.user_name.clone(),
@@ -662,7 +608,7 @@ fn record_of(user: &User, permit: &Permit) -> SourceRecord {
 }
 
 /// Commits what was staged; nothing staged is nothing written.
-async fn commit(change: Change, staged: Staged) -> Result<User, Error> {
+pub(super) async fn commit(change: Change, staged: Staged) -> Result<User, Error> {
     match staged.event {
         Some(event) => change.commit(event).await.map(|_| ())?,
         None if change.is_empty() => {}
@@ -671,7 +617,7 @@ async fn commit(change: Change, staged: Staged) -> Result<User, Error> {
     Ok(staged.user)
 }
 
-fn check_revision(seen: Option<u64>, current: u64) -> Result<(), Error> {
+pub(super) fn check_revision(seen: Option<u64>, current: u64) -> Result<(), Error> {
     match seen {
         Some(seen) if seen != current => Err(Error::Revision { current }),
         _ => Ok(()),

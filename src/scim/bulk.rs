@@ -113,6 +113,12 @@ impl Scim {
         Ok(json!({"schemas": [RESPONSE_SCHEMA], "Operations": results.collect::<Vec<_>>()}))
     }
 
+    /// How many operations a request of this connection may have: no more than its rate lets pass at once.
+    pub(super) fn most_operations(&self, source: &SourceId) -> usize {
+        let burst = self.limits.as_ref().map(|limits| limits.burst(Rate::Scim, Subject::Connection(source.as_str())));
+        burst.and_then(|burst| usize::try_from(burst).ok()).map_or(MAX_OPERATIONS, |burst| burst.min(MAX_OPERATIONS))
+    }
+
     /// Counts each operation as a request of the connection; the gate has counted one for the request itself.
     fn count_operations(&self, call: &Call, operations: usize) -> Result<(), Error> {
         let Some(limits) = &self.limits else { return Ok(()) };

@@ -1,5 +1,5 @@
 //! What the server offers (RFC 7644 section 4), made from the tables: the same for everybody, but that some connections
-//! set passwords.
+//! set passwords, and have rates of their own.
 
 use serde_json::{Map, Value, json};
 
@@ -13,13 +13,13 @@ pub const LIST_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:ListRespons
 
 /// `GET /ServiceProviderConfig` (RFC 7643 section 5). Every field is there, also of what is not offered: some clients
 /// do not read the document otherwise.
-pub fn service_provider_config(base: &str, sets_passwords: bool) -> Value {
+pub fn service_provider_config(base: &str, sets_passwords: bool, most_operations: usize) -> Value {
     json!({
         "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"],
         "patch": {"supported": true},
         "bulk": {
             "supported": true,
-            "maxOperations": bulk::MAX_OPERATIONS,
+            "maxOperations": most_operations,
             "maxPayloadSize": bulk::MAX_BODY_BYTES,
         },
         "filter": {"supported": true, "maxResults": MAX_COUNT},
@@ -40,6 +40,12 @@ pub fn service_provider_config(base: &str, sets_passwords: bool) -> Value {
             "description": "A token made for the connection, in the header Authorization",
             "specUri": "https://www.rfc-editor.org/rfc/rfc6750",
             "primary": true,
+        }, {
+            "type": "oauth2",
+            "name": "OAuth 2 client credentials",
+            "description": "An access token for a client of the connection, from /oauth2/token",
+            "specUri": "https://www.rfc-editor.org/rfc/rfc6749",
+            "primary": false,
         }],
         "meta": {
             "resourceType": "ServiceProviderConfig",

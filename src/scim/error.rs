@@ -53,6 +53,9 @@ pub enum Error {
     /// The body is no JSON, or not of the message's form.
     #[error("{0}")]
     InvalidSyntax(String),
+    /// The address names a version of the protocol that is not served (RFC 7644 section 3.13).
+    #[error("this version of the protocol is not served; addresses begin with /scim/v2")]
+    InvalidVersion,
     /// A value is of the wrong type, empty or missing.
     #[error("{0}")]
     InvalidValue(String),
@@ -74,6 +77,9 @@ pub enum Error {
     /// The token stands for no person, who alone is somebody at `/Me` (RFC 7644 section 3.11).
     #[error("the token stands for a connection, which is nobody; /Me is for personal tokens (cgp_…)")]
     Nobody,
+    /// The address names no version of the protocol.
+    #[error("there is nothing at this address; addresses begin with /scim/v2")]
+    NoVersion,
     /// There is nothing at that address.
     #[error("there is nothing at this address")]
     NotFound,
@@ -83,6 +89,9 @@ pub enum Error {
     /// The version is not the one that the client expects.
     #[error("the resource has another version than If-Match names")]
     Precondition,
+    /// The answer would have come after the client has given up.
+    #[error("the request took too long; ask for less at once")]
+    TookTooLong,
     /// The body is over its limit, or a bulk request has too many operations (RFC 7644 section 3.7.4).
     #[error(
         "too large: a body may have {body} bytes; that of a bulk request {bulk} (maxPayloadSize), with {operations} operations (maxOperations)",
@@ -156,17 +165,18 @@ impl Error {
             Self::InvalidPath(_) => answer(StatusCode::BAD_REQUEST, Some("invalidPath")),
             Self::InvalidSyntax(_) => answer(StatusCode::BAD_REQUEST, Some("invalidSyntax")),
             Self::InvalidValue(_) => answer(StatusCode::BAD_REQUEST, Some("invalidValue")),
+            Self::InvalidVersion => answer(StatusCode::BAD_REQUEST, Some("invalidVers")),
             Self::MediaType => answer(StatusCode::UNSUPPORTED_MEDIA_TYPE, None),
             Self::Method { .. } => answer(StatusCode::METHOD_NOT_ALLOWED, None),
             Self::Mutability(_) => answer(StatusCode::BAD_REQUEST, Some("mutability")),
             Self::NoTarget(_) => answer(StatusCode::BAD_REQUEST, Some("noTarget")),
-            Self::Nobody | Self::NotFound => answer(StatusCode::NOT_FOUND, None),
+            Self::Nobody | Self::NoVersion | Self::NotFound => answer(StatusCode::NOT_FOUND, None),
             Self::Precondition => answer(StatusCode::PRECONDITION_FAILED, None),
             Self::TooLarge | Self::TooManyOperations { .. } => answer(StatusCode::PAYLOAD_TOO_LARGE, None),
             Self::TooMany | Self::TooManyMembers => answer(StatusCode::BAD_REQUEST, Some("tooMany")),
             Self::TooManyRequests(_) => answer(StatusCode::TOO_MANY_REQUESTS, None),
             Self::Unauthorized => answer(StatusCode::UNAUTHORIZED, None),
-            Self::Unavailable => answer(StatusCode::SERVICE_UNAVAILABLE, None),
+            Self::TookTooLong | Self::Unavailable => answer(StatusCode::SERVICE_UNAVAILABLE, None),
             Self::Unresolved(_) => answer(StatusCode::CONFLICT, None),
         }
     }

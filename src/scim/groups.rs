@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::body::Manner;
 use super::call::Call;
+use super::etag::Version;
 use super::patch::{self, MemberStep, NamedMember};
 use super::read::{Record, Rows, possible_members};
 use super::resource::{Kind, group};
@@ -76,7 +77,7 @@ impl Scim {
         let is_terse = members.iter().any(MemberStep::is_bare) && !projection.is_asked();
         let is_large = matches!(rows, Rows::All) && self.directory.count_members(group.id).await? > MAX_SHOWN_MEMBERS;
         if is_terse || is_large {
-            return Ok(Patched::Unshown { revision: group.revision });
+            return Ok(Patched::Unshown { version: Version::new(group.revision) });
         }
         self.answered(call, Record::Group(group), rows).await.map(Patched::Shown)
     }
@@ -89,26 +90,23 @@ impl Scim {
         edit: impl Fn(&Group, &mut GroupDraft) -> Result<(), Error> + Sync,
     ) -> Result<Group, Error> {
         let permit = self.permit(call).await?;
-        let (id, revision) = self.group_to_write(call, id).await?;
-        let members = self.member_change(Some(id), members).await?;
+        let group = id.parse().map_err(|_| Error::NotFound)?;
+        let members = self.member_change(Some(group), members).await?;
         let edit = |before: &Group, draft: &mut GroupDraft| {
             edit(before, draft)?;
             draft.members = members.clone();
             Ok::<(), Error>(())
         };
-        self.directory.change_group(&permit, id, revision, edit).await
+        let write = |revision| self.directory.change_group(&permit, group, revision, edit);
+        self.conditionally(call, Kind::Group, id, write).await
     }
 
     /// `DELETE /Groups/{id}`.
     pub(super) async fn delete_group(&self, call: &Call, id: &str) -> Result<(), Error> {
         let permit = self.permit(call).await?;
-        let (id, revision) = self.group_to_write(call, id).await?;
-        Ok(self.directory.delete_group(&permit, id, revision).await?)
-    }
-
-    async fn group_to_write(&self, call: &Call, id: &str) -> Result<(GroupId, Option<u64>), Error> {
-        let parsed = id.parse().map_err(|_| Error::NotFound)?;
-        Ok((parsed, self.expected_revision(call, Kind::Group, id).await?))
+        let (directory, permit, group) = (&self.directory, &permit, id.parse().map_err(|_| Error::NotFound)?);
+        let write = |revision| async move { Ok(directory.delete_group(permit, group, revision).await?) };
+        self.conditionally(call, Kind::Group, id, write).await
     }
 
     /// What the steps come to. Members that do not exist are passed over: a client that pushes somebody whom it was
@@ -118,7 +116,7 @@ impl Scim {
             MemberStep::Add(members) | MemberStep::Replace(members) | MemberStep::Swap { added: members, .. } => {
                 members.as_slice()
             }
-            MemberStep::Clear | MemberStep::Remove(_) | MemberStep::RemoveWhere(_) => &[],
+            MemberStep::Clear | MemberStep::Remove(_) | MemberStep::RemoveWhere(_) | MemberStep::Rename { .. } => &[],
         });
         let known = self.existing_members(named.map(|member| &member.id)).await?;
         let mut change = MemberChange::default();
@@ -156,6 +154,18 @@ impl Scim {
                         let Some(member) = known.get(named.id.as_str()) else { continue };
                         change.add_shown(*member, named.display.clone());
                         added.push((*member, named.display.clone()));
+                    }
+                }
+                MemberStep::Rename { ids, display } => {
+                    let mut is_found = false;
+                    for member in ids.iter().flat_map(|id| possible_members(id)) {
+                        if self.is_member(group, &change, member).await? {
+                            change.add_shown(member, Some(display.clone()));
+                            is_found = true;
+                        }
+                    }
+                    if !is_found {
+                        return Err(Error::NoTarget(format!("the group has no member {}", ids.join(" or "))));
                     }
                 }
                 MemberStep::RemoveWhere(filter) => {

@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, State};
 use axum::response::{IntoResponse, Response};
+use http::Method;
 use http::request::Parts;
-use http::{Method, StatusCode, header};
 
-use super::etag::{self, Conditions};
+use super::etag::{Conditions, Version};
 use super::read::{Record, Related, Rows};
 use super::render::Renderer;
 use super::resource::Kind;
-use super::routes::{Answered, set};
+use super::routes::{Answered, not_modified};
 use super::{Error, Scim, query};
 use crate::access;
 use crate::error::Chain;
@@ -57,23 +57,23 @@ impl Scim {
         if !visit.method.is_safe() {
             return Err(Error::OwnReadOnly);
         }
-        if !visit.conditions.check_read(user.revision)? {
-            let mut response = StatusCode::NOT_MODIFIED.into_response();
-            set(&mut response, header::ETAG, &etag::version(user.revision));
-            return Ok(response);
-        }
+        visit.conditions.check_read(user.revision)?;
         let shape = self.catalogue.shape(Kind::User);
         let projection = query::projection_of_url(&shape, visit.query.as_deref());
         let (source, revision) = (user.owner.clone(), user.revision);
         let record = Record::User(user);
         let rows = Rows::shown(&projection, Kind::User);
         let related = self.related(std::slice::from_ref(&record), &rows).await?.pop().unwrap_or(Related::Nothing);
+        let version = Version::new(revision).with_groups(related.groups());
+        if visit.conditions.know(version) {
+            return Ok(not_modified(version));
+        }
         // The person sees the `externalId` of the source that owns the account.
         let renderer = Renderer { place: self.place(), shape, source: source.as_ref(), projection: &projection };
         let answered = Answered {
             body: renderer.bytes(&record, &related)?,
             location: self.place().location(Kind::User, &id.to_string()),
-            revision,
+            version,
         };
         Ok(answered.into_response())
     }

@@ -9,7 +9,7 @@ use super::resource::{Kind, object};
 use super::routes::{Answered, Created};
 use super::{Error, Scim, body, patch};
 use crate::directory::ObjectDraft;
-use crate::model::{Object, ObjectId};
+use crate::model::Object;
 
 impl Scim {
     /// `POST /{endpoint}`.
@@ -68,21 +68,18 @@ impl Scim {
         edit: impl Fn(&Object, &mut ObjectDraft) -> Result<(), Error> + Sync,
     ) -> Result<Answered, Error> {
         let permit = self.permit(call).await?;
-        let (id, revision) = self.object_to_write(call, kind, id).await?;
-        let name = &*self.catalogue.of(kind).name;
-        let object = self.directory.change_object(&permit, (name, id), revision, edit).await?;
+        let (name, object) = (&*self.catalogue.of(kind).name, id.parse().map_err(|_| Error::NotFound)?);
+        let write = |revision| self.directory.change_object(&permit, (name, object), revision, &edit);
+        let object = self.conditionally(call, kind, id, write).await?;
         self.answered(call, Record::Object(kind, object), Rows::None).await
     }
 
     /// `DELETE /{endpoint}/{id}`.
     pub(super) async fn delete_object(&self, call: &Call, kind: Kind, id: &str) -> Result<(), Error> {
         let permit = self.permit(call).await?;
-        let (id, revision) = self.object_to_write(call, kind, id).await?;
-        Ok(self.directory.delete_object(&permit, (&self.catalogue.of(kind).name, id), revision).await?)
-    }
-
-    async fn object_to_write(&self, call: &Call, kind: Kind, id: &str) -> Result<(ObjectId, Option<u64>), Error> {
-        let parsed = id.parse().map_err(|_| Error::NotFound)?;
-        Ok((parsed, self.expected_revision(call, kind, id).await?))
+        let (directory, permit, name) = (&self.directory, &permit, &*self.catalogue.of(kind).name);
+        let object = id.parse().map_err(|_| Error::NotFound)?;
+        let write = |revision| async move { Ok(directory.delete_object(permit, (name, object), revision).await?) };
+        self.conditionally(call, kind, id, write).await
     }
 }

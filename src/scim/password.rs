@@ -10,12 +10,12 @@ use super::body::Resource;
 use super::call::Call;
 use super::{Error, Scim};
 use crate::access::Permit;
-use crate::audit::{EventKind, Ledger};
+use crate::audit::{Change, EventKind, Ledger};
 use crate::clock::Clock;
 use crate::config::Passwords;
 use crate::credential::{self, Credentials, Lane, Prepared};
-use crate::directory;
-use crate::model::{SourceId, User};
+use crate::directory::{self, SourceRecord, Staged};
+use crate::model::{SourceId, Status, User, UserId};
 use crate::secret::Secret;
 use crate::session::{self, Sessions};
 use crate::store;
@@ -31,15 +31,6 @@ pub struct Keeper {
     pub ledger: Ledger,
     /// The time of the events.
     pub clock: Clock,
-}
-
-/// Whose password is set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Account {
-    /// Somebody who may be signed in: that ends.
-    Known,
-    /// Somebody who was just created.
-    New,
 }
 
 /// Takes the password out of a canonical resource.
@@ -71,36 +62,77 @@ impl Scim {
         Ok(Some(keeper.credentials.prepare(&password, Lane::Background).await?))
     }
 
-    /// Sets a password. One commit with its event; the sessions of somebody who is known end with it.
+    /// Creates a user, with this password where there is one: in one commit.
     ///
     /// # Errors
-    /// `Unavailable`.
-    pub(super) async fn keep_password(
+    /// As [`crate::directory::Directory::create_user`].
+    pub(super) async fn write_new(
         &self,
         permit: &Permit,
-        user: &User,
+        record: &SourceRecord,
         prepared: Option<&Prepared>,
-        account: Account,
-    ) -> Result<(), Error> {
-        let (Some(keeper), Some(prepared)) = (&self.keeper, prepared) else { return Ok(()) };
+    ) -> Result<User, Error> {
+        let (Some(keeper), Some(prepared)) = (&self.keeper, prepared) else {
+            return Ok(self.directory.create_user(permit, record).await?);
+        };
         keeper
             .ledger
             .retry(|mut change| async move {
-                // Somebody who was deleted meanwhile gets no password.
-                let user = &self.directory.user_in(&mut change, user.id).await?;
-                let event = keeper.credentials.set_in(&mut change, permit, user, prepared)?;
-                if account == Account::Known {
-                    let ended = keeper.sessions.end_all(&mut change, user.id).await?;
+                let staged = self.directory.create_user_in(&mut change, permit, record).await?;
+                keeper.commit(change, permit, staged, prepared).await
+            })
+            .await
+    }
+
+    /// Changes a user, who gets this password where there is one: in one commit, with which the sessions end.
+    ///
+    /// # Errors
+    /// As [`crate::directory::Directory::change_user`].
+    pub(super) async fn write_known(
+        &self,
+        permit: &Permit,
+        (id, revision): (UserId, Option<u64>),
+        edit: impl Fn(&User, &mut SourceRecord) -> Result<(), Error> + Sync,
+        prepared: Option<&Prepared>,
+    ) -> Result<User, Error> {
+        let (Some(keeper), Some(prepared)) = (&self.keeper, prepared) else {
+            return self.directory.change_user(permit, id, revision, edit).await;
+        };
+        let edit = &edit;
+        keeper
+            .ledger
+            .retry(|mut change| async move {
+                let staged = self.directory.change_user_in(&mut change, permit, (id, revision), edit).await?;
+                // Of whom is not active, nothing is open: it ends with the account.
+                if staged.user.status == Status::Active {
+                    let ended = keeper.sessions.end_all(&mut change, id).await?;
                     if ended > 0 {
                         let told = permit.event(keeper.clock.now(), EventKind::SessionEnded);
-                        let told = told.on("user", user.id, &user.user_name);
+                        let told = told.on("user", id, &staged.user.user_name);
                         change.also(told.detail("reason", "password set").detail("sessions", ended));
                     }
                 }
-                change.commit(event).await?;
-                Ok(())
+                keeper.commit(change, permit, staged, prepared).await
             })
             .await
+    }
+}
+
+impl Keeper {
+    /// Commits what was staged of a user, and the password with it.
+    async fn commit(
+        &self,
+        mut change: Change,
+        permit: &Permit,
+        staged: Staged,
+        prepared: &Prepared,
+    ) -> Result<User, Error> {
+        let set = self.credentials.set_in(&mut change, permit, &staged.user, prepared)?;
+        if let Some(event) = staged.event {
+            change.also(event);
+        }
+        change.commit(set).await?;
+        Ok(staged.user)
     }
 }
 

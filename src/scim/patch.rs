@@ -190,6 +190,10 @@ fn read_pathless<'a>(manner: Manner<'_, 'a>, value: Option<&Value>, steps: &mut 
 fn target<'a>(shape: &Shape<'a>, path: &Path) -> Option<Target<'a>> {
     let mut attribute = path.attribute.clone();
     attribute.sub.clone_from(&path.sub);
+    // So the RFC itself writes what a member is shown as (RFC 7644 section 3.5.2).
+    if attribute.urn.is_none() && attribute.is("members.displayName") {
+        attribute.sub = Some("display".to_owned());
+    }
     shape.resolve(&attribute)
 }
 

@@ -1,5 +1,7 @@
 //! What a list or a search asks for (RFC 7644 sections 3.4.2 and 3.4.3).
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use super::Error;
@@ -46,7 +48,7 @@ impl Query {
     /// `InvalidCount`, `InvalidCursor`, `InvalidFilter`, `InvalidPath`, `InvalidValue`.
     pub fn of_url(query: Option<&str>) -> Result<Self, Error> {
         let pairs: Vec<(String, String)> =
-            form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect();
+            form_urlencoded::parse(with_plain_plus(query.unwrap_or_default()).as_bytes()).into_owned().collect();
         let find =
             |name: &str| pairs.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str());
         let cursor = find("cursor");
@@ -146,6 +148,25 @@ impl Query {
     pub fn projection<'a>(&self, shape: &Shape<'a>) -> Projection<'a> {
         Projection::new(shape, self.attributes.as_deref(), self.excluded.as_deref())
     }
+}
+
+/// The query with `%2B` for each `+` that is meant as one. In a form `+` stands for a blank, but clients that write blanks
+/// as `%20` leave it in the values of their filters: `userName%20eq%20%22ada+test@example.org%22`. Outside of quotes a
+/// filter has none.
+fn with_plain_plus(query: &str) -> Cow<'_, str> {
+    if !query.contains('+') || !query.contains("%20") {
+        return query.into();
+    }
+    let is_filter = |part: &str| {
+        part.split_once('=').is_some_and(|(name, value)| {
+            let text = value.replace('+', "%2B");
+            let text = form_urlencoded::parse(text.as_bytes()).next().map(|(text, _)| text.into_owned());
+            let outside = text.map(|text| text.replace("\\\"", "").split('"').step_by(2).collect::<String>());
+            name.eq_ignore_ascii_case("filter") && outside.is_some_and(|text| !text.contains('+') && text.contains(' '))
+        })
+    };
+    let parts = query.split('&').map(|part| if is_filter(part) { part.replace('+', "%2B") } else { part.to_owned() });
+    parts.collect::<Vec<_>>().join("&").into()
 }
 
 /// The projection of a request for one resource, whose other parameters say nothing.

@@ -75,24 +75,54 @@ impl Rows {
     pub(super) fn compared(filter: Option<&Filter>, kind: Kind) -> Self {
         let mut ids = BTreeSet::new();
         let (Some(filter), Some(name)) = (filter, rows_attribute(kind)) else { return Self::None };
-        let result = filter.visit(&mut |path, comparison| {
-            if !path.name.eq_ignore_ascii_case(name) {
-                return Ok(());
-            }
-            let is_value = path.sub.as_ref().is_none_or(|sub| sub.eq_ignore_ascii_case("value"));
-            match comparison {
-                Some((Operator::Equal, Value::String(id))) if is_value => {
-                    ids.insert(id.clone());
-                    Ok(())
-                }
-                _ => Err(()),
-            }
-        });
-        match result {
-            Err(()) => Self::All,
-            Ok(()) if ids.is_empty() => Self::None,
-            Ok(()) => Self::Of(ids),
+        match collect_ids(filter, name, &mut ids) {
+            false => Self::All,
+            true if ids.is_empty() => Self::None,
+            true => Self::Of(ids),
         }
+    }
+}
+
+/// Puts the ids into `ids` whose rows settle the filter; whether there are such.
+fn collect_ids(filter: &Filter, name: &str, ids: &mut BTreeSet<String>) -> bool {
+    match filter {
+        Filter::And(parts) | Filter::Or(parts) => parts.iter().all(|part| collect_ids(part, name, ids)),
+        Filter::Not(inner) => collect_ids(inner, name, ids),
+        Filter::Compare { path, .. } | Filter::Element { path, .. } | Filter::Present(path)
+            if !path.name.eq_ignore_ascii_case(name) =>
+        {
+            true
+        }
+        Filter::Compare { path, operator: Operator::Equal, value: Value::String(id) } => {
+            let is_value = path.sub.as_ref().is_none_or(|sub| sub.eq_ignore_ascii_case("value"));
+            if is_value {
+                ids.insert(id.clone());
+            }
+            is_value
+        }
+        Filter::Element { path, filter } if path.sub.is_none() => match element_ids(filter) {
+            Some(found) => {
+                ids.extend(found);
+                true
+            }
+            None => false,
+        },
+        Filter::Compare { .. } | Filter::Element { .. } | Filter::Present(_) => false,
+    }
+}
+
+/// The ids one of which every row has that a condition in brackets selects; `None` where others may be selected too.
+fn element_ids(filter: &Filter) -> Option<BTreeSet<String>> {
+    match filter {
+        Filter::Compare { path, operator: Operator::Equal, value: Value::String(id) } if path.is("value") => {
+            Some(BTreeSet::from([id.clone()]))
+        }
+        Filter::And(parts) => parts.iter().find_map(element_ids),
+        Filter::Or(parts) => {
+            let found = parts.iter().map(element_ids).collect::<Option<Vec<_>>>()?;
+            Some(found.into_iter().flatten().collect())
+        }
+        _ => None,
     }
 }
 
@@ -268,4 +298,40 @@ pub(super) fn possible_members(id: &str) -> Vec<Member> {
     let user = id.parse::<UserId>().ok().map(Member::User);
     let group = id.parse::<GroupId>().ok().map(Member::Group);
     user.into_iter().chain(group).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_reads_the_rows_that_it_compares_with_and_no_others() {
+        for (filter, read) in [
+            (r#"members[value eq "a"]"#, Some("a")),
+            (r#"members[value eq "a" and type eq "User"]"#, Some("a")),
+            (r#"members[value eq "a" or value eq "b"]"#, Some("a b")),
+            (r#"id eq "g" and members[VALUE eq "a"]"#, Some("a")),
+            (r#"not (members[value eq "a"]) or Members.value eq "b""#, Some("a b")),
+            (r#"members eq "a" and displayName sw "x""#, Some("a")),
+            (r#"displayName eq "x" and emails[type eq "work"]"#, Some("")),
+            // Others may be meant here, so that all are looked at.
+            (r#"members[value eq "a" or type eq "User"]"#, None),
+            (r#"members[not (value eq "a")]"#, None),
+            (r#"members[value sw "a"]"#, None),
+            (r#"members[value eq "a"] or members.display eq "b""#, None),
+            (r#"members.value ne "a""#, None),
+            (r#"not (members pr)"#, None),
+        ] {
+            let rows = Rows::compared(Some(&filter.parse().unwrap()), Kind::Group);
+            match (rows, read) {
+                (Rows::All, None) => {}
+                (Rows::None, Some("")) => {}
+                (Rows::Of(ids), Some(read)) => {
+                    assert_eq!(ids.into_iter().collect::<Vec<_>>().join(" "), read, "{filter}");
+                }
+                (rows, _) => panic!("{filter} reads {rows:?}"),
+            }
+        }
+        assert!(matches!(Rows::compared(None, Kind::Group), Rows::None));
+    }
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::Error;
 use super::discovery::LIST_SCHEMA;
+use super::etag::Version;
 use super::projection::{Projection, Shown};
 use super::read::{Record, Related};
 use super::resource::{Facts, Field, Kind, Place, group, object, user};
@@ -110,7 +111,8 @@ impl Renderer<'_> {
             }
             Related::Groups(_) | Related::Members(_) | Related::Nothing => {}
         }
-        self.own(out, "meta", |out| self.meta(out, &facts))?;
+        let version = Version::new(facts.revision).with_groups(related.groups());
+        self.own(out, "meta", |out| self.meta(out, &facts, version))?;
         out.push(b'}');
         Ok(())
     }
@@ -198,13 +200,13 @@ impl Renderer<'_> {
         }
     }
 
-    fn meta(&self, out: &mut Vec<u8>, facts: &Facts) -> Result<(), Error> {
+    fn meta(&self, out: &mut Vec<u8>, facts: &Facts, version: Version) -> Result<(), Error> {
         out.push(b'{');
         pair(out, "resourceType", &self.place.catalogue.of(facts.kind).name)?;
         pair(out, "created", &facts.created.to_string())?;
         pair(out, "lastModified", &facts.changed.to_string())?;
         pair(out, "location", &self.place.location(facts.kind, &facts.id))?;
-        pair(out, "version", &super::etag::version(facts.revision))?;
+        pair(out, "version", &version.to_string())?;
         out.push(b'}');
         Ok(())
     }

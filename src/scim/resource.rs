@@ -177,7 +177,7 @@ fn framed(place: Place<'_>, facts: &Facts, attributes: Map<String, Value>, neede
         "created": facts.created.to_string(),
         "lastModified": facts.changed.to_string(),
         "location": place.location(facts.kind, &facts.id),
-        "version": etag::version(facts.revision),
+        "version": etag::Version::new(facts.revision).to_string(),
     });
     out.insert("meta".to_owned(), meta);
     out

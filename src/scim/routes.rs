@@ -1,22 +1,31 @@
 //! The table of routes, and what each address does. Endpoints are found without regard to case, so they are parameters.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::{OriginalUri, Path, State};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, Method, StatusCode, header};
 use serde_json::Value;
 
 use super::call::{Call, Content};
+use super::etag::Version;
 use super::query::Query;
 use super::read::Rows;
 use super::resource::{Endpoint, Kind};
-use super::{Error, MEDIA_TYPE, Scim, discovery, etag, journal};
+use super::{Error, MEDIA_TYPE, Scim, discovery, journal};
 use crate::http::{Access, Admit, Rate, Route, router};
+
+/// How long a request may take. Okta hangs up after a minute, and the listener answers then: whoever waits is told before,
+/// in words of its protocol, and the request log has it.
+const MAX_TIME: Duration = Duration::from_secs(50);
 
 const COLLECTION: &str = "GET, POST";
 const RESOURCE: &str = "GET, PUT, PATCH, DELETE";
@@ -28,7 +37,7 @@ pub(super) struct Answered {
     /// The resource as JSON.
     pub(super) body: Vec<u8>,
     pub(super) location: String,
-    pub(super) revision: u64,
+    pub(super) version: Version,
 }
 
 /// The same, new.
@@ -39,13 +48,13 @@ pub(super) enum Patched {
     /// The resource as it is now.
     Shown(Answered),
     /// Its version alone: 204.
-    Unshown { revision: u64 },
+    Unshown { version: Version },
 }
 
 impl Answered {
     fn with_status(self, status: StatusCode) -> Response {
         let mut response = rendered(status, self.body);
-        set(&mut response, header::ETAG, &etag::version(self.revision));
+        set(&mut response, header::ETAG, &self.version.to_string());
         set(&mut response, header::LOCATION, &self.location);
         response
     }
@@ -67,16 +76,23 @@ impl IntoResponse for Patched {
     fn into_response(self) -> Response {
         match self {
             Self::Shown(answered) => answered.into_response(),
-            Self::Unshown { revision } => {
+            Self::Unshown { version } => {
                 let mut response = StatusCode::NO_CONTENT.into_response();
-                set(&mut response, header::ETAG, &etag::version(revision));
+                set(&mut response, header::ETAG, &version.to_string());
                 response
             }
         }
     }
 }
 
-pub(super) fn set(response: &mut Response, name: header::HeaderName, value: &str) {
+/// 304, for whoever reads has this version.
+pub(super) fn not_modified(version: Version) -> Response {
+    let mut response = StatusCode::NOT_MODIFIED.into_response();
+    set(&mut response, header::ETAG, &version.to_string());
+    response
+}
+
+fn set(response: &mut Response, name: header::HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(name, value);
     }
@@ -95,27 +111,39 @@ pub fn table() -> Vec<Route<Arc<Scim>>> {
     const METHODS: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
     let mut table = Vec::new();
     for method in METHODS {
-        table.push(Route::new(method.clone(), "/scim/v2/{endpoint}", Access::Scim, Rate::Scim, collection));
-        // Entra ID's reference client puts a slash before its query.
-        table.push(Route::new(method.clone(), "/scim/v2/{endpoint}/", Access::Scim, Rate::Scim, collection));
-        table.push(Route::new(method.clone(), "/scim/v2/{endpoint}/{id}", Access::Scim, Rate::Scim, resource));
+        // Entra ID's reference client puts a slash before its query. Who pastes a base address with a slash at its end has
+        // two of them behind it.
+        for path in ["/scim/v2/{endpoint}", "/scim/v2/{endpoint}/", "/scim/v2//{endpoint}", "/scim/v2//{endpoint}/"] {
+            table.push(Route::new(method.clone(), path, Access::Scim, Rate::Scim, collection));
+        }
+        for path in [
+            "/scim/v2/{endpoint}/{id}",
+            "/scim/v2/{endpoint}/{id}/",
+            "/scim/v2//{endpoint}/{id}",
+            "/scim/v2//{endpoint}/{id}/",
+        ] {
+            table.push(Route::new(method.clone(), path, Access::Scim, Rate::Scim, resource));
+        }
         // Some clients put an address of ours, such as a member's `$ref`, behind the base address.
         table.push(Route::new(method.clone(), "/scim/v2/{scheme}//{*rest}", Access::Scim, Rate::Scim, pasted));
-        for path in ["/scim/v2/Me", "/scim/v2/Me/", "/scim/v2/me"] {
+        for path in ["/scim/v2/Me", "/scim/v2/Me/", "/scim/v2/me", "/scim/v2//Me"] {
             table.push(Route::new(method.clone(), path, Access::Session, Rate::Scim, super::me::me));
         }
-        for path in ["/scim/v2/Bulk", "/scim/v2/Bulk/"] {
+        for path in ["/scim/v2/Bulk", "/scim/v2/Bulk/", "/scim/v2//Bulk", "/scim/v2//Bulk/"] {
             let route = Route::new(method.clone(), path, Access::Scim, Rate::Scim, bulk);
             table.push(route.with_body_bytes(super::bulk::MAX_BODY_BYTES));
         }
         for path in ["/scim/v2", "/scim/v2/", "/scim/v2/{endpoint}/{id}/{*rest}"] {
             table.push(Route::new(method.clone(), path, Access::Scim, Rate::Scim, nowhere));
         }
+        for path in ["/scim", "/scim/", "/scim/{*rest}"] {
+            table.push(Route::new(method.clone(), path, Access::Scim, Rate::Scim, other_version));
+        }
     }
     table
 }
 
-/// The surface's router. Every address below `/scim/v2` is answered here, errors included.
+/// The surface's router. Every address below `/scim` is answered here, errors included.
 pub fn routes(scim: Scim, admit: Arc<dyn Admit>) -> Router {
     let (kept, catalogue) = (scim.journal.clone(), Arc::clone(&scim.catalogue));
     let router = router(table(), Arc::new(scim), admit).method_not_allowed_fallback(wrong_method);
@@ -128,6 +156,20 @@ pub fn routes(scim: Scim, admit: Arc<dyn Admit>) -> Router {
     }
 }
 
+/// The answer, or that it would come too late.
+async fn in_time(work: impl Future<Output = Result<Response, Error>>) -> Result<Response, Error> {
+    within(MAX_TIME, work).await
+}
+
+async fn within(most: Duration, work: impl Future<Output = Result<Response, Error>>) -> Result<Response, Error> {
+    let mut work = pin!(work);
+    // Most requests are done at the first poll; only the others need a timer.
+    match poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await {
+        Poll::Ready(answer) => answer,
+        Poll::Pending => tokio::time::timeout(most, work).await.unwrap_or(Err(Error::TookTooLong)),
+    }
+}
+
 async fn wrong_method() -> Error {
     Error::Method { allowed: "GET, POST, PUT, PATCH, DELETE" }
 }
@@ -136,8 +178,19 @@ async fn nowhere() -> Error {
     Error::NotFound
 }
 
+/// What lies beside `/scim/v2`: another version of the protocol, or none (RFC 7644 section 3.13).
+async fn other_version(address: OriginalUri) -> Error {
+    let mut parts = address.path().split('/').filter(|part| !part.is_empty()).skip(1);
+    match parts.next().and_then(|part| part.strip_prefix(['v', 'V'])) {
+        // What no route of ours is like.
+        Some("2") => Error::NotFound,
+        Some(version) if version.starts_with(|first: char| first.is_ascii_digit()) => Error::InvalidVersion,
+        _ => Error::NoVersion,
+    }
+}
+
 async fn bulk(State(scim): State<Arc<Scim>>, call: Call, body: Body) -> Response {
-    let answer = at_bulk(&scim, &call, Content::Raw(body)).await.into_response();
+    let answer = in_time(at_bulk(&scim, &call, Content::Raw(body))).await.into_response();
     scim.note(&call, "Bulk", None, &answer);
     answer
 }
@@ -159,8 +212,8 @@ async fn collection(
     let endpoint = path.map(|Path(endpoint)| endpoint).unwrap_or_default();
     let body = Content::Raw(body);
     let answer = match Endpoint::find(&scim.catalogue, &endpoint) {
-        Some(Endpoint::Bulk) => at_bulk(&scim, &call, body).await,
-        _ => at_collection(&scim, &endpoint, &call, body).await,
+        Some(Endpoint::Bulk) => in_time(at_bulk(&scim, &call, body)).await,
+        _ => in_time(at_collection(&scim, &endpoint, &call, body)).await,
     };
     let answer = answer.into_response();
     scim.note(&call, &endpoint, None, &answer);
@@ -194,7 +247,8 @@ pub(super) async fn at_collection(scim: &Scim, endpoint: &str, call: &Call, body
         },
         Endpoint::ServiceProviderConfig => {
             read_only(call)?;
-            Ok(json(StatusCode::OK, &discovery::service_provider_config(&scim.base, scim.sets_passwords(&call.source))))
+            let (sets, most) = (scim.sets_passwords(&call.source), scim.most_operations(&call.source));
+            Ok(json(StatusCode::OK, &discovery::service_provider_config(&scim.base, sets, most)))
         }
         Endpoint::ResourceTypes => {
             read_only(call)?;
@@ -216,7 +270,7 @@ async fn resource(
     body: Body,
 ) -> Response {
     let (endpoint, id) = path.map(|Path(parts)| parts).unwrap_or_default();
-    let answer = at_resource(&scim, &endpoint, &id, &call, Content::Raw(body)).await.into_response();
+    let answer = in_time(at_resource(&scim, &endpoint, &id, &call, Content::Raw(body))).await.into_response();
     scim.note(&call, &endpoint, Some(&id), &answer);
     answer
 }
@@ -350,12 +404,38 @@ impl Scim {
     /// `GET /{endpoint}/{id}` (RFC 7644 section 3.4.1).
     async fn read(&self, kind: Kind, id: &str, call: &Call) -> Result<Response, Error> {
         let record = self.load(kind, id).await?;
-        if !call.conditions.check_read(record.revision())? {
-            let mut response = StatusCode::NOT_MODIFIED.into_response();
-            set(&mut response, header::ETAG, &etag::version(record.revision()));
-            return Ok(response);
-        }
+        call.conditions.check_read(record.revision())?;
         let rows = Rows::shown(&call.projection(&self.catalogue, kind), kind);
-        Ok(self.answered(call, record, rows).await?.into_response())
+        let version = Version::new(record.revision());
+        // The version of a user who is shown with groups is known when these are read, that of everything else before.
+        let is_whole = kind != Kind::User || matches!(rows, Rows::None);
+        if is_whole && call.conditions.know(version) {
+            return Ok(not_modified(version));
+        }
+        let answered = self.answered(call, record, rows).await?;
+        Ok(match call.conditions.know(answered.version) {
+            true => not_modified(answered.version),
+            false => answered.into_response(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_takes_too_long_is_answered_before_the_client_hangs_up() {
+        let late = within(Duration::from_millis(1), std::future::pending());
+        let response = late.await.into_response();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers()[header::RETRY_AFTER], "5");
+        assert_eq!(response.headers()[header::CONTENT_TYPE], MEDIA_TYPE);
+        let soon = in_time(async {
+            tokio::task::yield_now().await;
+            Ok(StatusCode::OK.into_response())
+        });
+        assert_eq!(soon.await.into_response().status(), StatusCode::OK);
+        assert!(MAX_TIME < crate::http::ListenerLimits::default().request, "the listener has not answered by then");
     }
 }

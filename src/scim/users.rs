@@ -4,7 +4,8 @@ use serde_json::{Map, Value};
 
 use super::body::Manner;
 use super::call::Call;
-use super::password::{self, Account};
+use super::etag::Version;
+use super::password;
 use super::projection::Projection;
 use super::read::{Record, Related, Rows};
 use super::render::Renderer;
@@ -17,6 +18,9 @@ use crate::directory::{self, SourceRecord, rule_record};
 use crate::model::{SourceId, Status, Subject, User, UserId};
 use crate::secret::Secret;
 
+/// How often a write with conditions is tried again that others overtook.
+const MAX_OVERTAKEN: usize = 64;
+
 impl Scim {
     /// `POST /Users`.
     pub(super) async fn create_user(&self, call: &Call, body: &Map<String, Value>) -> Result<Created, Error> {
@@ -27,8 +31,7 @@ impl Scim {
         user::check_name(&record, None)?;
         let prepared = self.prepare(call, password).await?;
         let _seats = self.claim_seat(call, None, &record).await?;
-        let user = self.directory.create_user(&permit, &record).await?;
-        self.keep_password(&permit, &user, prepared.as_ref(), Account::New).await?;
+        let user = self.write_new(&permit, &record, prepared.as_ref()).await?;
         // Nobody can have put a user into a group before it existed.
         self.answered(call, Record::User(user), Rows::None).await.map(Created)
     }
@@ -72,9 +75,11 @@ impl Scim {
         edit: impl Fn(&User, &mut crate::directory::SourceRecord) -> Result<(), Error> + Sync,
     ) -> Result<Answered, Error> {
         let permit = self.permit(call).await?;
-        let (id, revision) = self.user_to_write(call, id).await?;
+        let user = id.parse().map_err(|_| Error::NotFound)?;
+        // What the request's conditions refuse is refused before anything is made ready for it.
+        self.expected_revision(call, Kind::User, id).await?;
         let prepared = self.prepare(call, password).await?;
-        let _seats = match self.directory.find_user(id).await?.filter(|user| user.status != Status::Active) {
+        let _seats = match self.directory.find_user(user).await?.filter(|user| user.status != Status::Active) {
             Some(user) => {
                 let mut draft = SourceRecord {
                     external_id: user.external_id(&call.source).map(str::to_owned),
@@ -87,8 +92,8 @@ impl Scim {
             }
             None => None,
         };
-        let user = self.directory.change_user(&permit, id, revision, edit).await?;
-        self.keep_password(&permit, &user, prepared.as_ref(), Account::Known).await?;
+        let write = |revision| self.write_known(&permit, (user, revision), &edit, prepared.as_ref());
+        let user = self.conditionally(call, Kind::User, id, write).await?;
         let rows = Rows::shown(&call.projection(&self.catalogue, Kind::User), Kind::User);
         self.answered(call, Record::User(user), rows).await
     }
@@ -128,18 +133,35 @@ impl Scim {
     /// `DELETE /Users/{id}`.
     pub(super) async fn delete_user(&self, call: &Call, id: &str) -> Result<(), Error> {
         let permit = self.permit(call).await?;
-        let (id, revision) = self.user_to_write(call, id).await?;
-        Ok(self.directory.delete_user(&permit, id, revision).await?)
+        let (directory, permit, user) = (&self.directory, &permit, id.parse().map_err(|_| Error::NotFound)?);
+        let write = |revision| async move { Ok(directory.delete_user(permit, user, revision).await?) };
+        self.conditionally(call, Kind::User, id, write).await
     }
 
-    /// The id, and the revision that the change must find where the request has conditions.
-    async fn user_to_write(&self, call: &Call, id: &str) -> Result<(UserId, Option<u64>), Error> {
-        let parsed = id.parse().map_err(|_| Error::NotFound)?;
-        Ok((parsed, self.expected_revision(call, Kind::User, id).await?))
+    /// Does a write that must find the revision which it is told, where the request has conditions. Who writes meanwhile
+    /// makes no condition fail that the new revision meets as well: `*` is every one (RFC 9110 section 13.1.1).
+    pub(super) async fn conditionally<T, F: Future<Output = Result<T, Error>>>(
+        &self,
+        call: &Call,
+        kind: Kind,
+        id: &str,
+        write: impl Fn(Option<u64>) -> F,
+    ) -> Result<T, Error> {
+        let mut revision = self.expected_revision(call, kind, id).await?;
+        for _ in 0..MAX_OVERTAKEN {
+            match write(revision).await {
+                Err(Error::Directory(directory::Error::Revision { current })) => {
+                    call.conditions.check_write(current)?;
+                    revision = Some(current);
+                }
+                answer => return answer,
+            }
+        }
+        Err(Error::Unavailable)
     }
 
     /// The revision that a conditional request expects, `None` for one without conditions.
-    pub(super) async fn expected_revision(&self, call: &Call, kind: Kind, id: &str) -> Result<Option<u64>, Error> {
+    async fn expected_revision(&self, call: &Call, kind: Kind, id: &str) -> Result<Option<u64>, Error> {
         if call.conditions.are_empty() {
             return Ok(None);
         }
@@ -156,7 +178,7 @@ impl Scim {
         Ok(Answered {
             body: self.renderer(&call.source, kind, &projection).bytes(&record, &related)?,
             location: self.place().location(kind, &record.id()),
-            revision: record.revision(),
+            version: Version::new(record.revision()).with_groups(related.groups()),
         })
     }
 

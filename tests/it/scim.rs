@@ -21,6 +21,7 @@ mod okta;
 mod okta_flow;
 mod ownership;
 mod passwords;
+mod reads;
 mod request_log;
 mod requirements;
 mod schema_extensions;
@@ -92,9 +93,18 @@ impl Ground {
         Self::over(&LimitSettings::default(), |clock, seal| store::open(&settings, clock, Arc::new(seal)).unwrap())
     }
 
+    /// Another installation, with another master key.
+    pub fn new_with_key(key: u8) -> Self {
+        Self::made(key, &LimitSettings::default(), |clock, seal| store::open_memory(clock, Arc::new(seal)))
+    }
+
     fn over(limits: &LimitSettings, open: impl FnOnce(Clock, Sealer) -> (Store, Writer)) -> Self {
+        Self::made(7, limits, open)
+    }
+
+    fn made(key: u8, limits: &LimitSettings, open: impl FnOnce(Clock, Sealer) -> (Store, Writer)) -> Self {
         let clock = ManualClock::new(Timestamp::from_seconds(1_800_000_000));
-        let (key, ids) = (MacKey::new(&[7; 32]), IdSource::seeded(1));
+        let (key, ids) = (MacKey::new(&[key; 32]), IdSource::seeded(1));
         let (store, writer) = open(clock.clock(), Sealer::new(&key));
         let ledger = Ledger::new(store, writer);
         let directory = Directory::new(ledger.clone(), clock.clock(), ids.clone(), Rules::default());

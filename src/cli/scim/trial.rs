@@ -299,7 +299,10 @@ fn advice(status: u16) -> &'static str {
             "the token was made a moment ago: check that the proxy passes the header Authorization on, and that the \
                 address belongs to this gateway"
         }
-        403 => "check what stands in front of the gateway: the gateway itself refuses nothing of this to a connection",
+        403 => {
+            "check whether a seat is left (`seats.limit`), as the answer then says; of other things the gateway refuses \
+                nothing to a connection: check what stands in front of it"
+        }
         404 => "check that the address ends in /scim/v2 and that the proxy passes everything below it on",
         405 | 501 => "check that the proxy passes PUT, PATCH and DELETE on",
         409 => "look at who owns what has this name",

@@ -6,11 +6,13 @@
 //! share commits.
 
 use std::collections::{BTreeSet, HashSet};
+use std::time::Duration;
 
 use axum::response::IntoResponse;
 use futures_util::future::join_all;
 use http::{Method, StatusCode, header};
 use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 
 use super::reference::{self, Ids};
 use super::{Entry, MAX_REFERENCES, Operation, Outcome, Request, patch_of};
@@ -24,6 +26,8 @@ use crate::scim::{Error, Scim};
 const MAX_TOGETHER: usize = 64;
 /// What the answer to an operation would show: nothing of it is needed, so little of it is read.
 const SHOWN: &str = "attributes=id";
+/// How long a bulk request goes on; what is not done by then is answered as not done, before the whole would come too late.
+const MAX_TIME: Duration = Duration::from_secs(40);
 const WRITES: &str = "PUT, PATCH, DELETE";
 
 /// A bulk request while it is done.
@@ -45,6 +49,7 @@ pub(super) struct Run<'a> {
     /// What was created without all of its attributes, and which are missing.
     unfinished: Vec<(usize, Map<String, Value>)>,
     errors: usize,
+    ends: Instant,
 }
 
 impl<'a> Run<'a> {
@@ -80,10 +85,12 @@ impl<'a> Run<'a> {
             waiting: BTreeSet::new(),
             unfinished: Vec::new(),
             errors: 0,
+            ends: Instant::now() + MAX_TIME,
         })
     }
 
-    /// Does everything; an operation that was not done, for there were too many errors, has no outcome.
+    /// Does everything; an operation that was not done, for there were too many errors, has no outcome, and one for which
+    /// there was no time is not available.
     pub(super) async fn finish(mut self) -> Vec<Option<Outcome>> {
         let mut wrong = std::mem::take(&mut self.wrong);
         let mut index = 0;
@@ -111,11 +118,25 @@ impl<'a> Run<'a> {
             self.go_on().await;
         }
         self.complete(true).await;
+        if self.is_late() && !self.has_failed() {
+            let late = error_outcome(&Error::TookTooLong);
+            for outcome in &mut self.outcomes {
+                outcome.get_or_insert_with(|| late.clone());
+            }
+        }
         self.outcomes
     }
 
     fn is_stopped(&self) -> bool {
+        self.has_failed() || self.is_late()
+    }
+
+    fn has_failed(&self) -> bool {
         self.request.fail_on_errors.is_some_and(|most| self.errors >= most)
+    }
+
+    fn is_late(&self) -> bool {
+        Instant::now() >= self.ends
     }
 
     fn operation(&self, index: usize) -> Option<&'a Operation> {

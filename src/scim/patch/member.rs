@@ -28,6 +28,13 @@ pub enum MemberStep {
     Remove(Vec<String>),
     /// Removes those that meet a condition on `value`, `type` or `$ref`.
     RemoveWhere(Filter),
+    /// Shows those with these ids as this.
+    Rename {
+        /// Who.
+        ids: Vec<String>,
+        /// As what.
+        display: String,
+    },
     /// Makes these the only ones.
     Replace(Vec<NamedMember>),
     /// Puts these in the place of those with these ids.
@@ -48,7 +55,7 @@ impl MemberStep {
             Self::Add(members) | Self::Replace(members) | Self::Swap { added: members, .. } => {
                 members.iter().any(|member| member.is_bare)
             }
-            Self::Clear | Self::Remove(_) | Self::RemoveWhere(_) => false,
+            Self::Clear | Self::Remove(_) | Self::RemoveWhere(_) | Self::Rename { .. } => false,
         }
     }
 }
@@ -65,6 +72,9 @@ pub fn members(steps: Vec<Step<'_>>) -> Result<(Vec<Step<'_>>, Vec<MemberStep>),
 
 fn member_step(step: Step<'_>) -> Result<MemberStep, Error> {
     let value = step.value.filter(|value| !value.is_null());
+    if let Some(part) = step.sub {
+        return rename(step.verb, &part.name, step.filter.as_ref(), value);
+    }
     match (step.verb, step.filter, value) {
         (Verb::Add, None, value) => value.map_or(Ok(Vec::new()), |value| named(&value)).map(MemberStep::Add),
         (Verb::Replace, None, value) => value.map_or(Ok(Vec::new()), |value| named(&value)).map(MemberStep::Replace),
@@ -90,6 +100,20 @@ fn member_step(step: Step<'_>) -> Result<MemberStep, Error> {
             let added = value.map_or(Ok(Vec::new()), |value| named(&value))?;
             Ok(MemberStep::Swap { gone, added, creates: step.dialect == Dialect::Entra })
         }
+    }
+}
+
+/// A step about a part of a member: the name that it is shown by, for its others are what it is.
+fn rename(verb: Verb, part: &str, filter: Option<&Filter>, value: Option<Value>) -> Result<MemberStep, Error> {
+    if verb == Verb::Remove {
+        return Err(Error::Mutability(format!("`members.{part}` cannot be taken away; put another one in its place")));
+    }
+    let filter = filter.ok_or_else(|| Error::NoTarget(format!("`members.{part}` needs `[value eq …]`")))?;
+    match value {
+        Some(Value::String(display)) if !display.is_empty() => {
+            Ok(MemberStep::Rename { ids: by_value(filter)?, display })
+        }
+        _ => Err(Error::InvalidValue(format!("`members.{part}` must be a string"))),
     }
 }
 

@@ -344,3 +344,13 @@ fn what_clients_do_to_members() {
         assert_eq!(error.answer().scim_type, Some(scim_type), "{operations}: {error}");
     }
 }
+
+#[test]
+fn a_request_changes_no_more_attributes_than_it_may() {
+    let eleven = json!({"op": "add", "value": {"title": "a", "nickName": "b", "locale": "c", "timezone": "d",
+        "displayName": "e", "userType": "f", "preferredLanguage": "de", "active": true, "userName": "ada",
+        "name.givenName": "g", "name.familyName": "h"}});
+    let (most, times) = (MAX_STEPS / 11, |times: usize| request(json!(vec![eleven.clone(); times])));
+    assert_eq!(parse(&PERSON, &times(most)).unwrap().len(), most * 11);
+    assert!(matches!(parse(&PERSON, &times(most + 1)), Err(Error::InvalidSyntax(_))));
+}

@@ -141,3 +141,22 @@ fn a_cursor_takes_the_place_of_the_start_index() {
         assert_eq!(error.answer().scim_type, Some(scim_type), "{more}");
     }
 }
+
+#[test]
+fn a_plus_within_a_value_is_a_plus_where_blanks_are_written_otherwise() {
+    for (query, filter) in [
+        ("filter=userName%20eq%20%22a+b@x.org%22", r#"userName eq "a+b@x.org""#),
+        ("count=1&filter=userName%20eq%20%22a+b%22&sortOrder=ascending", r#"userName eq "a+b""#),
+        ("filter=userName+eq+%22a%2Bb%22", r#"userName eq "a+b""#),
+        ("filter=userName+eq+%22a+b%22", r#"userName eq "a b""#),
+        // Blanks of the filter as a form has them, and of the value as a path does.
+        ("filter=displayName+eq+%22My%20group%22", r#"displayName eq "My group""#),
+        ("filter=displayName%20eq%20%22a%5C%22+b%22", r#"displayName eq "a\"+b""#),
+    ] {
+        let found = Query::of_url(Some(query)).unwrap().filter.unwrap();
+        assert_eq!(found, filter.parse().unwrap(), "{query}");
+    }
+    // In what is no filter a plus is what it is in a form.
+    let both = Query::of_url(Some("sortBy=+userName&filter=userName%20eq%20%22a+b%22")).unwrap();
+    assert_eq!(both.filter.unwrap(), r#"userName eq "a+b""#.parse().unwrap());
+}

@@ -183,9 +183,9 @@ fn user_lists() -> Vec<Attribute> {
                     read_only(text("value", "The id of the group.")),
                     read_only(reference("$ref", &["User", "Group"], "The address of the group.")),
                     read_only(text("display", "The name of the group.")),
-                    of(&["direct", "indirect"], read_only(text("type", "How the user is in the group."))),
+                    of(&["direct"], read_only(text("type", "How the user is in the group: as a member itself."))),
                 ],
-                "The groups that the user is in; changed through the groups.",
+                "The groups that the user is a member of itself; changed through the groups.",
             )
         },
         list(
@@ -231,14 +231,18 @@ pub fn enterprise_user() -> Schema {
 /// RFC 7643 section 4.2.
 pub fn group() -> Schema {
     let attributes = vec![
-        Attribute { required: true, ..text("displayName", "The name to show; one connection uses it once.") },
+        Attribute {
+            required: true,
+            uniqueness: Uniqueness::Server,
+            ..text("displayName", "The name to show; one group alone has it.")
+        },
         list(
             "members",
             [
                 immutable(text("value", "The id of the member.")),
                 immutable(reference("$ref", &["User", "Group"], "The address of the member.")),
                 of(&["User", "Group"], immutable(text("type", "What the member is."))),
-                immutable(text("display", "A name to show for the member, as the client gave it.")),
+                text("display", "A name to show for the member, as the client gave it."),
             ],
             "The members of the group.",
         ),

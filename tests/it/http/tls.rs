@@ -8,6 +8,7 @@ use axum::extract::Request;
 use axum::routing::{get, post};
 use cleargate::clock::Timestamp;
 use cleargate::http::{Bind, Certificates, Error, ListenerSettings, SelfSigned, serve};
+use rustls::pki_types::pem::PemObject;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::Server;
@@ -115,6 +116,31 @@ async fn old_protocol_versions_get_no_connection() {
     let mut answer = Vec::new();
     wire.0.read_to_end(&mut answer).await.ok();
     assert_eq!(answer.first(), Some(&0x15), "an alert: {answer:?}");
+}
+
+/// Entra ID speaks TLS 1.2 in places: with elliptic curves and AES-GCM.
+#[tokio::test]
+async fn clients_of_tls_1_2_are_served() {
+    let pair = pair();
+    let (server, _) = start(&Files::new(&pair));
+    let mut provider = rustls::crypto::aws_lc_rs::default_provider();
+    provider.cipher_suites = vec![rustls::crypto::aws_lc_rs::cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256];
+    let mut roots = rustls::RootCertStore::empty();
+    for certificate in rustls::pki_types::CertificateDer::pem_slice_iter(pair.certificate.as_bytes()) {
+        roots.add(certificate.unwrap()).unwrap();
+    }
+    let config = rustls::ClientConfig::builder_with_provider(provider.into())
+        .with_protocol_versions(&[&rustls::version::TLS12])
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
+    let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
+    let mut stream = connector.connect(name, server.connect().await.0).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.ok();
+    assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
 }
 
 #[tokio::test]

@@ -130,3 +130,32 @@ async fn a_connection_that_is_not_configured_any_more_is_refused() {
     }
     assert!(ground.tokens.issue(&client.id.to_string(), &secret).await.is_err());
 }
+
+/// Whoever has no token learns nothing: not from a part of one, nor from one of somebody else's making.
+#[tokio::test]
+async fn every_wrong_token_is_answered_alike_for_those_who_exist_and_those_who_do_not() {
+    let ground = Ground::new();
+    let okta = ground.client("okta").await;
+    let ada = okta.user("ada").await;
+    let good = okta.token.clone().unwrap();
+    // Another installation has another key; its second token is no copy of the first of ours.
+    let elsewhere = Ground::new_with_key(8);
+    elsewhere.token("okta").await;
+    let other = elsewhere.token("okta").await;
+    assert!(other != good && other.len() == good.len());
+    let entra = "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9.eyJhdWQiOiI4YWRmOGU2ZS02N2IyLTRjZjItYTI1OS1lM2RjNTQ3NmM2MjEiLCJp\
+                 c3MiOiJodHRwczovL3N0cy53aW5kb3dzLm5ldC8wMTIzLyJ9.c2lnbmF0dXJl";
+    let mut wrong: Vec<String> = vec![String::new(), entra.to_owned(), other, "x".repeat(4096)];
+    wrong.extend([1, 4, good.len() / 2, good.len() - 1].map(|length| good[..length].to_owned()));
+    wrong.push(good[..good.len() - 1].to_owned() + if good.ends_with('A') { "B" } else { "A" });
+    let mut answers = Vec::new();
+    for token in wrong {
+        for path in [format!("/Users/{ada}"), format!("/Users/{}", super::NOBODY), "/Nothing".to_owned()] {
+            ground.wait();
+            let client = Client { token: Some(token.clone()), ..okta.clone() };
+            let answer = client.get(&path).await.expect_error(401, None);
+            answers.push((answer.body.to_string(), answer.headers));
+        }
+    }
+    assert!(answers.windows(2).all(|pair| pair[0] == pair[1]), "{answers:?}");
+}

@@ -245,3 +245,22 @@ async fn deleted_resources_of_configured_types_count_among_themselves() {
     release(&ground, "okta").await;
     okta.delete(&paths[10]).await.expect(204);
 }
+
+/// The fastest way to remove everybody.
+#[tokio::test]
+async fn a_bulk_request_is_stopped_in_its_middle_and_the_metrics_say_so() {
+    let ground = Ground::new();
+    let metrics = cleargate::http::Metrics::new();
+    let okta = Client { router: ground.counting_router(&metrics), ..ground.client("okta").await };
+    let paths = users(&okta, 15).await;
+    let operations: Vec<Value> = paths.iter().map(|path| json!({"method": "DELETE", "path": path})).collect();
+    let schema = "urn:ietf:params:scim:api:messages:2.0:BulkRequest";
+    let answer = okta.post("/Bulk", &json!({"schemas": [schema], "Operations": operations})).await.expect(200);
+    let results = answer.body["Operations"].as_array().unwrap().clone();
+    let statuses: Vec<&str> = results.iter().map(|result| result["status"].as_str().unwrap()).collect();
+    assert_eq!(statuses, [vec!["204"; 10], vec!["429"; 5]].concat());
+    assert!(results[10..].iter().all(|result| result["response"]["status"] == "429"), "{results:?}");
+    assert_eq!((count(&ground, "user.delete").await, count(&ground, "connection.pause").await), (10, 1));
+    assert!(metrics.render().contains("cleargate_scim_paused{client=\"okta\"} 1"), "{}", metrics.render());
+    okta.get(&paths[14]).await.expect(200);
+}

@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::json;
 
-use super::{GROUP, NOBODY, PATCH, USER, client};
+use super::{GROUP, Ground, NOBODY, PATCH, USER, client};
 
 #[tokio::test]
 async fn a_read_of_a_known_version_costs_no_body() {
@@ -56,4 +56,74 @@ async fn a_change_of_members_is_a_new_version() {
     assert_eq!(client.patch(&path, add.clone()).await.expect(200).header("etag"), "W/\"2\"");
     // The same again is no change.
     assert_eq!(client.patch(&path, add).await.expect(200).header("etag"), "W/\"2\"");
+}
+
+#[tokio::test]
+async fn what_a_user_shows_of_groups_is_part_of_the_version() {
+    let client = client().await;
+    let ada = client.user("ada").await;
+    let path = format!("/Users/{ada}");
+    let mut known = client.get(&path).await.expect(200).header("etag").to_owned();
+    assert_eq!(known, "W/\"1\"");
+    let ops = client.group("ops", &[]).await;
+    let group = format!("/Groups/{ops}");
+    let members = |op: &str| json!([{"op": op, "path": "members", "value": [{"value": ada}]}]);
+    let rename = json!([{"op": "replace", "path": "displayName", "value": "operators"}]);
+    for (change, groups) in [
+        (Some(members("add")), Some("ops")),
+        (Some(rename), Some("operators")),
+        (Some(members("remove")), None),
+        (Some(members("add")), Some("operators")),
+        (None, None),
+    ] {
+        match change {
+            Some(change) => client.patch(&group, change).await.expect(200),
+            None => client.delete(&group).await.expect(204),
+        };
+        let fresh = client.send(Method::GET, &path, &[("if-none-match", &known)], "").await.expect(200);
+        assert_eq!(fresh.body["groups"][0]["display"].as_str(), groups);
+        assert_eq!(fresh.body["meta"]["version"], fresh.header("etag"), "one version in both places");
+        let again = client.send(Method::GET, &path, &[("if-none-match", fresh.header("etag"))], "").await.expect(304);
+        assert_eq!(again.header("etag"), fresh.header("etag"));
+        // Without groups it is the record alone, and a list says the same as the resource.
+        let bare = client.get(&format!("{path}?excludedAttributes=groups")).await.expect(200);
+        assert_eq!(bare.header("etag"), "W/\"1\"");
+        let listed = client.get("/Users").await.expect(200);
+        assert_eq!(listed.body["Resources"][0]["meta"]["version"], fresh.header("etag"));
+        known = fresh.header("etag").to_owned();
+    }
+    client.patch(&path, json!([{"op": "replace", "path": "title", "value": "x"}])).await.expect(200);
+    client.send(Method::GET, &path, &[("if-none-match", &known)], "").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_write_goes_by_the_version_of_the_user_whatever_the_groups() {
+    let client = client().await;
+    let ada = client.user("ada").await;
+    let path = format!("/Users/{ada}");
+    client.group("ops", &[&ada]).await;
+    let version = client.get(&path).await.header("etag").to_owned();
+    client.group("more", &[&ada]).await;
+    let patch = json!({"schemas": [PATCH], "Operations": [{"op": "add", "path": "title", "value": "x"}]}).to_string();
+    client.send(Method::PATCH, &path, &[("if-match", &version)], patch.clone()).await.expect(200);
+    client.send(Method::PATCH, &path, &[("if-match", &version)], patch).await.expect_error(412, None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_takes_any_version_is_not_refused_for_another_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let client = Ground::in_file(&folder.path().join("store.redb")).client("okta").await;
+    let (ada, ops) = (client.user("ada").await, client.group("ops", &[]).await);
+    for path in [format!("/Users/{ada}"), format!("/Groups/{ops}")] {
+        let writes = (0..8).map(|number| {
+            let (client, path) = (client.clone(), path.clone());
+            let value = json!({"op": "replace", "path": "externalId", "value": format!("x{number}")});
+            let body = json!({"schemas": [PATCH], "Operations": [value]}).to_string();
+            tokio::spawn(async move { client.send(Method::PATCH, &path, &[("if-match", "*")], body).await.status })
+        });
+        for write in futures_util::future::join_all(writes).await {
+            assert_eq!(write.unwrap(), 200, "{path}");
+        }
+        assert_eq!(client.get(&path).await.header("etag"), "W/\"9\"");
+    }
 }

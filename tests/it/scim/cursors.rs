@@ -240,3 +240,40 @@ async fn a_cursor_expires_when_discovery_says_so() {
     let fresh = again["nextCursor"].as_str().unwrap();
     assert_eq!(client.get(&format!("/Users?cursor={fresh}")).await.expect(200).names(), ["user002"]);
 }
+
+/// What clients ask instead of a list of changes: who changed since the last time, page by page.
+#[tokio::test]
+async fn nobody_is_lost_to_a_poll_for_changes_while_others_change() {
+    let ground = Ground::new();
+    let client = ground.client("okta").await;
+    let people = people(&client, 12).await;
+    ground.wait();
+    let last = client.get(&format!("/Users/{}", people[11].0)).await.body["meta"]["lastModified"].clone();
+    let title = json!([{"op": "replace", "path": "title", "value": "changed"}]);
+    for (id, _) in people.iter().step_by(2) {
+        client.patch(&format!("/Users/{id}"), title.clone()).await.expect(200);
+    }
+    let filter = encoded(&format!("meta.lastModified gt {last}"));
+    let path = format!("/Users?filter={filter}&count=2");
+    let (mut seen, mut cursor, mut rounds) = (Vec::new(), String::new(), 0);
+    loop {
+        let answer = page(&client, &path, &cursor).await;
+        seen.extend(answer.names());
+        // Others change meanwhile, before and behind the place of the walk, and one who was shown again.
+        for number in [1, 11 - rounds, 0] {
+            let again = json!([{"op": "replace", "path": "title", "value": format!("round {rounds}")}]);
+            client.patch(&format!("/Users/{}", people[number].0), again).await.expect(200);
+        }
+        rounds += 1;
+        match next(&answer) {
+            Some(next) => cursor = next,
+            None => break,
+        }
+    }
+    let changed: Vec<&String> = people.iter().step_by(2).map(|(_, name)| name).collect();
+    assert!(changed.iter().all(|name| seen.contains(name)), "{changed:?} of {seen:?}");
+    let mut once = seen.clone();
+    once.sort();
+    once.dedup();
+    assert_eq!(once.len(), seen.len(), "nobody is shown twice: {seen:?}");
+}

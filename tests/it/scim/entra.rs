@@ -334,3 +334,58 @@ async fn an_attribute_that_is_not_known_keeps_nobody_enabled() {
         client.patch(&path, operation).await.expect_error(400, Some(scim_type));
     }
 }
+
+/// Entra's default mapping by the path of each attribute, as it sends changes: with `Add` where it had no value, `Replace` where
+/// it had one, and as a key of one operation where the flag `aadOptscim062020` is set.
+#[tokio::test]
+async fn each_attribute_of_the_default_mapping_is_written_by_its_path() {
+    let paths = [
+        "displayName",
+        "title",
+        "preferredLanguage",
+        "name.givenName",
+        "name.familyName",
+        "name.formatted",
+        "externalId",
+        "emails[type eq \"work\"].value",
+        "addresses[type eq \"work\"].formatted",
+        "addresses[type eq \"work\"].streetAddress",
+        "addresses[type eq \"work\"].locality",
+        "addresses[type eq \"work\"].region",
+        "addresses[type eq \"work\"].postalCode",
+        "addresses[type eq \"work\"].country",
+        "phoneNumbers[type eq \"work\"].value",
+        "phoneNumbers[type eq \"mobile\"].value",
+        "phoneNumbers[type eq \"fax\"].value",
+        "userName",
+    ];
+    let extended = ["employeeNumber", "department", "organization", "division"];
+    let paths: Vec<String> = paths.into_iter().map(str::to_owned).collect();
+    let paths: Vec<String> =
+        paths.into_iter().chain(extended.iter().map(|name| format!("{ENTERPRISE}:{name}"))).collect();
+    assert_eq!(paths.len(), 22);
+    let client = client().await;
+    for is_flagged in [false, true] {
+        let id = client.user(&format!("ada-{is_flagged}@corp.example")).await;
+        let address = format!("/Users/{id}");
+        for (op, round) in [("Add", 1), ("Replace", 2)] {
+            for (number, path) in paths.iter().enumerate() {
+                let value = format!("{is_flagged}-{round}-{number}");
+                let operations = match is_flagged {
+                    false => json!([{"op": op, "path": path, "value": value}]),
+                    true => json!([{"op": op.to_lowercase(), "value": {path.as_str(): value}}]),
+                };
+                client.patch(&address, operations).await.expect(200);
+                // The value is found by the very path that wrote it.
+                let filter = encoded(&format!("id eq \"{id}\" and {path} eq \"{value}\""));
+                let found = client.get(&format!("/Users?filter={filter}")).await.expect(200);
+                assert_eq!(found.body["totalResults"], 1, "{op} {path}");
+            }
+        }
+        let user = client.get(&address).await.expect(200).body;
+        for list in ["emails", "addresses"] {
+            assert_eq!(user[list].as_array().unwrap().len(), 1, "one of its kind: {}", user[list]);
+        }
+        assert_eq!(user["phoneNumbers"].as_array().unwrap().len(), 3);
+    }
+}

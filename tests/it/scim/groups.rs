@@ -127,6 +127,38 @@ async fn a_member_is_shown_as_the_client_says() {
     assert_eq!(display(&bob).await, None);
 }
 
+/// RFC 7644 section 3.5.2 names what a member is shown as by a path of its own.
+#[tokio::test]
+async fn a_member_is_renamed_by_a_path() {
+    let client = client().await;
+    let (ada, bob) = (client.user("ada").await, client.user("bob").await);
+    let group = client.group("ops", &[&ada]).await;
+    let path = format!("/Groups/{group}");
+    let step = |op: &str, id: &str, part: &str, value: Value| json!([{"op": op, "path": format!("members[value eq \"{id}\"].{part}"), "value": value}]);
+    for (op, part, name) in
+        [("replace", "display", "Ada"), ("add", "displayName", "Countess"), ("Replace", "display", "A")]
+    {
+        let shown = client.patch(&path, step(op, &ada, part, json!(name))).await.expect(200);
+        assert_eq!(
+            shown.body["members"],
+            json!([{"value": ada, "$ref": format!("{BASE}/Users/{ada}"), "type": "User",
+            "display": name}])
+        );
+    }
+    client.patch(&path, step("replace", &bob, "display", json!("Bob"))).await.expect_error(400, Some("noTarget"));
+    for value in [json!(""), json!(7), json!({"value": bob})] {
+        client.patch(&path, step("replace", &ada, "display", value)).await.expect_error(400, Some("invalidValue"));
+    }
+    let all = json!([{"op": "replace", "path": "members.display", "value": "x"}]);
+    client.patch(&path, all).await.expect_error(400, Some("noTarget"));
+    // Taking the name away takes nobody out of the group.
+    for part in ["display", "displayName", "value"] {
+        let remove = json!([{"op": "remove", "path": format!("members[value eq \"{ada}\"].{part}")}]);
+        client.patch(&path, remove).await.expect_error(400, Some("mutability"));
+    }
+    assert_eq!(client.members(&group).await, [ada.as_str()]);
+}
+
 #[tokio::test]
 async fn put_sets_the_members_that_it_names() {
     let client = client().await;
@@ -164,15 +196,23 @@ async fn a_change_of_a_large_group_is_answered_without_the_group() {
 }
 
 #[tokio::test]
-async fn a_group_name_is_given_once_by_one_connection() {
+async fn a_group_name_is_given_once() {
     let ground = Ground::new();
     let (okta, entra) = (ground.client("okta").await, ground.client("entra").await);
-    okta.group("ops", &[]).await;
-    okta.post("/Groups", &json!({"schemas": [GROUP], "displayName": "OPS"}))
-        .await
-        .expect_error(409, Some("uniqueness"));
-    entra.group("ops", &[]).await;
-    assert_eq!(okta.names("/Groups?filter=displayName%20eq%20%22Ops%22").await, ["ops", "ops"]);
+    let ops = okta.group("ops", &[]).await;
+    let body = json!({"schemas": [GROUP], "displayName": "OPS"});
+    okta.post("/Groups", &body).await.expect_error(409, Some("uniqueness"));
+    // Clients look before they make one: what they find is one group, and why they cannot make another is said.
+    assert_eq!(entra.names("/Groups?filter=displayName%20eq%20%22Ops%22").await, ["ops"]);
+    let refused = entra.post("/Groups", &body).await.expect_error(409, Some("uniqueness"));
+    assert!(refused.body["detail"].as_str().unwrap().contains("a group of okta"), "{}", refused.body);
+    let other = format!("/Groups/{}", entra.group("other", &[]).await);
+    let rename = json!([{"op": "Replace", "path": "displayName", "value": "Ops"}]);
+    entra.patch(&other, rename.clone()).await.expect_error(409, Some("uniqueness"));
+    let own = json!([{"op": "replace", "path": "displayName", "value": "Other 2"}]);
+    entra.patch(&other, own).await.expect(200);
+    okta.delete(&format!("/Groups/{ops}")).await.expect(204);
+    entra.patch(&other, rename).await.expect(200);
 }
 
 #[tokio::test]

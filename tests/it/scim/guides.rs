@@ -123,6 +123,8 @@ impl Operator {
         // The names that stand for the whole of a command, and those that end what the others look at.
         let names = ["user show", "user activate", "user deactivate", "token list", "scim log", "token revoke ID"];
         lines.retain(|code| !names.contains(&code.trim_start_matches("cleargate ")) && !code.contains(" rotate ID"));
+        // Who is deleted is tried at the end.
+        lines.retain(|code| !code.contains(" delete NAME"));
         // Providers of sign-ins are tried where those guides are followed.
         lines.retain(|code| !code.starts_with("cleargate saml test ") && !code.starts_with("cleargate oidc test "));
         assert!(lines.len() > 8, "{lines:?}");
@@ -377,9 +379,24 @@ async fn the_guide_for_okta_holds_word_by_word() {
         assert!(printed.contains("Finance Analysts") || printed.contains("data_analyst"), "{check}: {printed}");
     }
 
+    // Groups and roles stay with who leaves, and are there when they come back; they go with the group, and its members stay.
+    let show = "cleargate user show ada@example.com";
+    for (active, kept) in [(false, vec!["Finance Analysts", "data_analyst"]), (true, vec!["data_analyst"])] {
+        person["active"] = json!(active);
+        vendor.expect(200, Method::PUT, &path, Some(&person)).await;
+        let shown = operator.run(show).await;
+        assert!(kept.iter().all(|name| shown.contains(name)), "{active}: {shown}");
+    }
+
     let token = replace_token(&mut operator, &mut vendor, &token, "okta-scim").await;
     vendor.client = operator.daemon.client().with_bearer(&token);
     refused_and_mended(&mut operator, &vendor, &path, "ada@example.com", "okta-scim").await;
+    vendor.expect(204, Method::DELETE, &at, None).await;
+    let shown = operator.run(show).await;
+    assert!(!shown.contains("Finance Analysts") && !shown.contains("data_analyst"), "{shown}");
+    let delete = operator.quoted(&Operator::row(&leaves, "deleted")[2]).remove(0);
+    operator.run(&delete.replace("NAME", "ada@example.com")).await;
+    vendor.expect(404, Method::GET, &path, None).await;
 }
 
 /// What Entra sends for a target of the page's mapping.
@@ -442,9 +459,9 @@ async fn the_guide_for_entra_id_holds_word_by_word() {
     assert!(count > 10, "{count} targets found");
 
     let start = operator.section("### Scope and start");
-    let body = json!({"schemas": [GROUP], "displayName": "Finance Analysts", "externalId": "8aa1a0c0"});
+    let group = json!({"schemas": [GROUP], "displayName": "Finance Analysts", "externalId": "8aa1a0c0"});
     assert_eq!(vendor.total("/Groups", "displayName eq \"Finance Analysts\"").await, 0);
-    let group = vendor.expect(201, Method::POST, "/Groups", Some(&body)).await;
+    let group = vendor.expect(201, Method::POST, "/Groups", Some(&group)).await;
     let at = format!("/Groups/{}", group["id"].as_str().unwrap());
     for (op, value) in [("Add", &created["id"]), ("Remove", &created["id"]), ("Add", &created["id"])] {
         vendor.set(&at, json!({"op": op, "path": "members", "value": [{"value": value}]})).await;
@@ -474,4 +491,12 @@ async fn the_guide_for_entra_id_holds_word_by_word() {
     let token = replace_token(&mut operator, &mut vendor, &token, "entra-scim").await;
     vendor.client = operator.daemon.client().with_bearer(&token);
     refused_and_mended(&mut operator, &vendor, &path, "ada@example.com", "entra-scim").await;
+
+    // Deleted for good, and created again under the same name: another account, without what the old one had.
+    vendor.expect(204, Method::DELETE, &path, None).await;
+    assert_eq!(vendor.total("/Users", "userName eq \"ada@example.com\"").await, 0);
+    let again = vendor.expect(201, Method::POST, "/Users", Some(&body)).await;
+    assert_ne!(again["id"], created["id"]);
+    let shown = operator.run("cleargate user show ada@example.com").await;
+    assert!(!shown.contains("data_analyst") && !shown.contains("compliance_officer"), "{shown}");
 }

@@ -225,3 +225,35 @@ async fn a_group_is_emptied_only_by_a_change_that_says_so() {
         assert_eq!(client.members(&group).await.len(), left, "{operation}");
     }
 }
+
+/// What Okta reads to offer roles and entitlements of the app: resource types that are declared, as docs/okta.md has them.
+#[tokio::test]
+async fn roles_and_entitlements_are_resource_types_that_are_declared() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/okta.md")).unwrap();
+    let section = page.split("### Roles and entitlements that Okta assigns").nth(1).unwrap();
+    let lines = section.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let lines: String =
+        lines.lines().filter(|line| !line.starts_with("public_url")).map(|l| format!("{l}\n")).collect();
+    let client = Ground::with_schemas(&lines).client("okta").await;
+    let types = client.get("/ResourceTypes").await.expect(200);
+    let endpoint = |name: &str| {
+        let types = types.body["Resources"].as_array().unwrap();
+        types.iter().find(|kind| kind["name"] == name).unwrap()["endpoint"].clone()
+    };
+    for (name, schema) in
+        [("Role", "urn:okta:scim:schemas:core:1.0:Role"), ("Entitlement", "urn:okta:scim:schemas:core:1.0:Entitlement")]
+    {
+        let path = format!("/{name}s");
+        assert_eq!(endpoint(name), path.as_str());
+        for number in 1..=3 {
+            let body = json!({"schemas": [schema], "displayName": format!("{name} {number}"), "type": "app"});
+            let made = client.post(&path, &body).await.expect(201);
+            assert_eq!(made.body["schemas"], json!([schema]));
+        }
+        let page = client.get(&format!("{path}?startIndex=2&count=1")).await.expect(200);
+        assert_eq!((page.body["totalResults"].as_u64(), page.body["itemsPerPage"].as_u64()), (Some(3), Some(1)));
+        assert_eq!(page.names(), [format!("{name} 2")]);
+        let filter = encoded(&format!("displayName eq \"{name} 3\""));
+        assert_eq!(client.names(&format!("{path}?filter={filter}")).await, [format!("{name} 3")]);
+    }
+}

@@ -187,3 +187,39 @@ async fn bulk_requests_set_passwords_too() {
         assert!(opens(&gateway, id, &format!("s3cret-{name}")).await, "{results}");
     }
 }
+
+/// RFC 7644 section 3.5.2: a PATCH is done whole or not at all. What has a password takes no more commits than what has none.
+#[tokio::test]
+async fn a_password_is_set_in_the_commit_of_everything_else() {
+    let gateway = TestGateway::with(CONFIG).await;
+    let mut okta = Connection::new(&gateway, "okta").await;
+    okta.create("first", "s3cret-0").await;
+    let engine = gateway.gateway.ledger().store().engine().clone();
+    let commits = || -> u64 {
+        let changes = engine.changes();
+        let version = *changes.borrow();
+        version
+    };
+    let before = commits();
+    let body = json!({"schemas": [USER], "userName": "bob"});
+    assert_eq!(okta.send(Method::POST, "/Users", &body).await.status, 201);
+    let alone = commits() - before;
+    let before = commits();
+    let id = okta.create("ada", "s3cret-1").await;
+    assert_eq!(commits() - before, alone, "nobody is there without the password");
+    assert!(opens(&gateway, &id, "s3cret-1").await);
+    let before = commits();
+    assert_eq!(okta.patch(&id, json!([{"op": "replace", "value": {"title": "Analyst"}}])).await.status, 200);
+    let alone = commits() - before;
+    let before = commits();
+    let both = json!([{"op": "replace", "value": {"title": "Chief", "password": "s3cret-2"}}]);
+    assert_eq!(okta.patch(&id, both).await.status, 200);
+    assert_eq!(commits() - before, alone, "nor is the title new and the password old");
+    assert!(opens(&gateway, &id, "s3cret-2").await);
+    // Who leaves with a new password: both hold.
+    let leave = json!([{"op": "replace", "value": {"active": false, "password": "s3cret-3"}}]);
+    assert_eq!(okta.patch(&id, leave).await.status, 200);
+    let come = json!([{"op": "replace", "value": {"active": true}}]);
+    assert_eq!(okta.patch(&id, come).await.status, 200);
+    assert!(opens(&gateway, &id, "s3cret-3").await);
+}
