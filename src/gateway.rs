@@ -529,6 +529,7 @@ fn rules(config: &Config) -> Rules {
             when: if is_directory { sync::fold_names(mapping.when.clone()) } else { mapping.when.clone() },
             role: mapping.grant.role.clone(),
             scope: mapping.grant.scope.clone(),
+            keeping: mapping.keeping,
             position: mapping.position.clone(),
         });
     }

@@ -296,11 +296,31 @@ impl Grants {
         source: &SourceId,
         wanted: &[RuleGrant],
     ) -> Result<RuleChanges, Error> {
+        self.replace_rule_grants_but(change, permit, user, source, wanted, |_, _, _| false).await
+    }
+
+    /// The same, but for grants that are not wanted and stay: those of whose role, scope and position `stays` says so.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn replace_rule_grants_but(
+        &self,
+        change: &mut Change,
+        permit: &Permit,
+        user: UserId,
+        source: &SourceId,
+        wanted: &[RuleGrant],
+        stays: impl Fn(&RoleId, Option<&Scope>, &str) -> bool,
+    ) -> Result<RuleChanges, Error> {
         let now = self.clock.now();
         let existing = self.list(Subject::User(user)).await?;
         let plan = plan(&existing, source, wanted);
         let mut changes = RuleChanges::default();
-        for grant in plan.delete {
+        let goes = |grant: &&Grant| match &grant.origin {
+            Origin::Rule(_, position) => !stays(&grant.role, grant.scope.as_ref(), position),
+            Origin::ByHand(_) => false,
+        };
+        for grant in plan.delete.into_iter().filter(goes) {
             let key = (Holder(grant.subject), grant.id);
             // Read again within the change, so that a race with somebody else is seen.
             if change.find(&GRANTS, self.organisation, &key).await?.is_some() {

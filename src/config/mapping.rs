@@ -3,7 +3,7 @@
 use super::document::Span;
 use super::section::Section;
 use crate::filter::{self, AttributePath, Filter, Operator};
-use crate::model::{RoleId, Scope, SourceId};
+use crate::model::{KEEPINGS, Keeping, RoleId, Scope, SourceId};
 
 /// What a mapping gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct Mapping {
     pub when: Filter,
     /// What it gives.
     pub grant: MappedGrant,
+    /// What later sign-ins make of it, default `full`; other sources than connectors have that alone.
+    pub keeping: Keeping,
     /// Where it is written, `cleargate.toml:31`, for the origin of its grants.
     pub position: String,
 }
@@ -35,7 +37,8 @@ impl Mapping {
         if !section.has("grant") {
             section.missing("grant", "must be `{ role = \"…\", scope = \"…\" }`");
         }
-        Some(Self { from: from?, when: when?, grant: grant?, position: section.place() })
+        let keeping = section.choice("mode", Keeping::Full, &KEEPINGS);
+        Some(Self { from: from?, when: when?, grant: grant?, keeping, position: section.place() })
     }
 }
 

@@ -221,5 +221,23 @@ fn mapping(section: &Section<'_>, ids: &Ids) -> Option<Mapping> {
         }
         _ => {}
     }
-    Mapping::resolve(section)
+    let mapping = Mapping::resolve(section);
+    let is_connector = |from: &str| ids.0.iter().any(|(id, _, key)| id == from && is_of_connector(key));
+    if let Some(mapping) = &mapping
+        && mapping.keeping != crate::model::Keeping::Full
+        && known().any(|id| id == mapping.from.as_str())
+        && !is_connector(mapping.from.as_str())
+    {
+        section.error(
+            "mode",
+            "is for rules about sign-ins by `[[saml]]` and `[[oidc]]`; others are always `full`",
+            None,
+        );
+    }
+    mapping
+}
+
+/// Whether the key of an id is in a section of a provider to sign in by.
+fn is_of_connector(key: &str) -> bool {
+    ["saml", "oidc"].iter().any(|kind| key.strip_prefix(kind).is_some_and(|rest| rest.starts_with('[')))
 }

@@ -199,6 +199,8 @@ pub struct Oidc {
     pub max_age: Option<Duration>,
     /// The ways to authenticate of which one is demanded (`acr`); none by default: any.
     pub authn_contexts: Vec<String>,
+    /// How much its clock may differ from ours, default 1 minute, at most 5.
+    pub clock_skew: Duration,
     /// What it is asked to show people; nothing by default.
     pub prompt: Option<OidcPrompt>,
     /// Whether who signs out here is signed out there too; default no, because our address must be registered for that.
@@ -273,8 +275,7 @@ impl Saml {
         let trusts_factors = factors::trusts(section);
         let realm = section.choice("realm", Realm::Staff, &REALMS);
         let attributes = SamlAttributes::resolve(&section.table("attributes"));
-        let minutes = |count: u64| Duration::from_secs(60 * count);
-        let clock_skew = section.between("clock_skew", minutes(1), Duration::ZERO, minutes(5));
+        let clock_skew = clock_skew(section);
         let (signing, decryption) = (keys(section, "signing"), keys(section, "decryption"));
         let allow_cbc = section.or("allow_cbc", false);
         let requests = section.choice("requests", SamlRequests::Either, &REQUESTS);
@@ -308,6 +309,12 @@ impl Saml {
             realm,
         })
     }
+}
+
+/// How much the clock of a provider may differ from ours.
+fn clock_skew(section: &Section<'_>) -> Duration {
+    let minutes = |count: u64| Duration::from_secs(60 * count);
+    section.between("clock_skew", minutes(1), Duration::ZERO, minutes(5))
 }
 
 /// The ways to authenticate of which one is demanded.
@@ -367,6 +374,7 @@ impl Oidc {
         if authn_contexts.iter().any(|context| context.contains(char::is_whitespace)) {
             section.error("authn_contexts", "must hold names without spaces", None);
         }
+        let clock_skew = clock_skew(section);
         let prompt = section.choice("prompt", None, &PROMPTS);
         let logout = section.or("logout", false);
         let frontchannel_logout = section.or("frontchannel_logout", false);
@@ -399,6 +407,7 @@ impl Oidc {
             force_authn,
             max_age,
             authn_contexts,
+            clock_skew,
             prompt,
             logout,
             frontchannel_logout,

@@ -15,7 +15,9 @@ use crate::access::{self, Permit, RuleGrant};
 use crate::audit::Change;
 use crate::filter::Operator::{Contains, EndsWith, Equal, StartsWith};
 use crate::filter::{Filter, NoSchema};
-use crate::model::{Attributes, Group, GroupId, Origin, RoleId, Scope, SourceId, Subject, User, UserId, UserName};
+use crate::model::{
+    Attributes, Group, GroupId, Keeping, Origin, RoleId, Scope, SourceId, Subject, User, UserId, UserName,
+};
 use crate::store;
 
 /// What a rule's condition calls the names, ids and DNs of a person's groups.
@@ -32,6 +34,8 @@ pub struct Rule {
     pub role: RoleId,
     /// Where; `None` is organisation-wide.
     pub scope: Option<Scope>,
+    /// What later sign-ins make of it, where the source is a connector.
+    pub keeping: Keeping,
     /// Where the rule stands: `cleargate.toml:31`.
     pub position: String,
 }
@@ -102,17 +106,37 @@ impl Rules {
         self.0.is_empty()
     }
 
-    /// The roles that the rules of `source` give to whom `record` describes.
+    /// The roles that the rules of `source` give to whom `record` describes; of a connector, at the sign-in that makes or
+    /// first links the account.
     pub fn wanted(&self, source: &SourceId, record: &Map<String, Value>) -> Vec<RuleGrant> {
+        self.given(source, record, |_| true)
+    }
+
+    /// The roles that the rules of a connector give at a sign-in that says `record`.
+    pub fn wanted_at(&self, source: &SourceId, record: &Map<String, Value>, is_first: bool) -> Vec<RuleGrant> {
+        self.given(source, record, |rule| is_first || rule.keeping != Keeping::First)
+    }
+
+    fn given(&self, source: &SourceId, record: &Map<String, Value>, counts: impl Fn(&Rule) -> bool) -> Vec<RuleGrant> {
         self.0
             .iter()
-            .filter(|rule| rule.source == *source && rule.when.matches(record, &NoSchema))
+            .filter(|rule| rule.source == *source && counts(rule) && rule.when.matches(record, &NoSchema))
             .map(|rule| RuleGrant {
                 role: rule.role.clone(),
                 scope: rule.scope.clone(),
                 position: rule.position.clone(),
             })
             .collect()
+    }
+
+    /// Whether a later sign-in leaves alone what a rule of a connector gave. Where the file has changed since, a rule of
+    /// the same role and scope stands for the one that was at `position`.
+    fn keeps(&self, source: &SourceId, role: &RoleId, scope: Option<&Scope>, position: &str) -> bool {
+        let same = |rule: &&Rule| rule.source == *source && rule.role == *role && rule.scope.as_ref() == scope;
+        match self.0.iter().filter(same).find(|rule| rule.position == position) {
+            Some(rule) => rule.keeping != Keeping::Full,
+            None => self.0.iter().filter(same).any(|rule| rule.keeping != Keeping::Full),
+        }
     }
 }
 
@@ -166,7 +190,7 @@ impl Directory {
     }
 
     /// Makes the rule grants of a connector what this sign-in says, in the caller's change. `attributes` is what the
-    /// connector vouched for, `groups` among it.
+    /// connector vouched for, `groups` among it; `is_first` tells whether it makes or first links the account.
     pub(crate) async fn stage_sign_in_rules(
         &self,
         change: &mut Change,
@@ -174,9 +198,16 @@ impl Directory {
         user: &User,
         connector: &SourceId,
         attributes: &Map<String, Value>,
+        is_first: bool,
     ) -> Result<(), Error> {
-        let wanted = self.rules.wanted(connector, attributes);
-        self.grants.replace_rule_grants(change, permit, user.id, connector, &wanted).await.map_err(of_access)?;
+        let wanted = self.rules.wanted_at(connector, attributes, is_first);
+        // What the same rule gives anew, from where it stands now, is not kept twice.
+        let stays = |role: &RoleId, scope: Option<&Scope>, position: &str| {
+            let is_wanted = wanted.iter().any(|rule| rule.role == *role && rule.scope.as_ref() == scope);
+            !is_wanted && self.rules.keeps(connector, role, scope, position)
+        };
+        let grants = &self.grants;
+        grants.replace_rule_grants_but(change, permit, user.id, connector, &wanted, stays).await.map_err(of_access)?;
         Ok(())
     }
 
@@ -191,6 +222,23 @@ impl Directory {
                     || other.as_ref().is_some_and(|other| self.rules.tell_apart(other, &[], &new))
             }
         }
+    }
+
+    /// Takes from a user, in the caller's change, what the rules of a connector gave that takes its word back, and tells
+    /// how many grants that were. Where it is not taken back for good, only what a sign-in without a word would take.
+    pub(crate) async fn stage_word_taken(
+        &self,
+        change: &mut Change,
+        permit: &Permit,
+        user: UserId,
+        connector: &SourceId,
+        is_for_good: bool,
+    ) -> Result<usize, Error> {
+        let stays = |role: &RoleId, scope: Option<&Scope>, position: &str| {
+            !is_for_good && self.rules.keeps(connector, role, scope, position)
+        };
+        let changes = self.grants.replace_rule_grants_but(change, permit, user, connector, &[], stays).await;
+        Ok(changes.map_err(of_access)?.deleted)
     }
 
     /// Takes from a user what the rules of a source gave that owns the user no longer, or of a connector that is no longer
@@ -340,6 +388,7 @@ mod tests {
                 when: when.parse().unwrap(),
                 role: "reviewer".parse().unwrap(),
                 scope: None,
+                keeping: Keeping::Full,
                 position: String::new(),
             };
             let rules = Rules::new(vec![rule]);
@@ -348,6 +397,24 @@ mod tests {
             assert!(!rules.tell_apart(&okta, &before, &before), "{when}");
             assert!(!rules.tell_apart(&"entra".parse().unwrap(), &before, &after), "{when}");
         }
+    }
+
+    #[test]
+    fn a_rule_that_was_moved_in_the_file_keeps_what_it_gave_unless_another_stands_there() {
+        let rule = |position: &str, keeping| Rule {
+            source: "idp".parse().unwrap(),
+            when: "a pr".parse().unwrap(),
+            role: "viewer".parse().unwrap(),
+            scope: None,
+            keeping,
+            position: position.to_owned(),
+        };
+        let rules = Rules::new(vec![rule("f:1", Keeping::Full), rule("f:9", Keeping::Additive)]);
+        let keeps = |source: &str, role: &str, position: &str| {
+            rules.keeps(&source.parse().unwrap(), &role.parse().unwrap(), None, position)
+        };
+        assert!(!keeps("idp", "viewer", "f:1") && keeps("idp", "viewer", "f:9") && keeps("idp", "viewer", "f:5"));
+        assert!(!keeps("idp", "editor", "f:9") && !keeps("other", "viewer", "f:9"));
     }
 
     #[test]

@@ -27,8 +27,6 @@ use crate::upstream::saml::{
 use crate::upstream::signals::{Transmitter, TransmitterSettings};
 use crate::upstream::{Health, PasswordConnector};
 
-/// How much the clock of a provider may differ from ours.
-const CLOCK_SKEW: Duration = Duration::from_secs(60);
 /// Most bytes of what an OpenID provider sends.
 const MAX_DOCUMENT_BYTES: usize = 1024 * 1024;
 
@@ -319,7 +317,7 @@ fn oidc_connector(config: &Config, oidc: &config::Oidc, foundation: &Foundation)
     settings.demands = demands(oidc);
     settings.logout = oidc.logout;
     settings.front_channel = oidc.frontchannel_logout;
-    settings.skew = CLOCK_SKEW;
+    settings.skew = oidc.clock_skew;
     let connector = OidcConnector::new(settings, outbound, foundation.clock.clone(), foundation.ids.clone())
         .map_err(|error| Error::configuration(format!("{key}.{}", error.field), error.reason))?;
     let declares = domains(&oidc.domains);
@@ -330,7 +328,7 @@ fn oidc_connector(config: &Config, oidc: &config::Oidc, foundation: &Foundation)
         ca: oidc.ca.as_deref(),
         domains: &declares,
         issuer: Some(&oidc.issuer),
-        clock_skew: CLOCK_SKEW,
+        clock_skew: oidc.clock_skew,
     };
     let signals = oidc.signals.as_ref().map(|signals| transmitter(config, &told, signals, foundation)).transpose()?;
     let redirect = Arc::new(connector);

@@ -479,7 +479,9 @@ impl Login {
             change.also(event);
         }
         let facts = identity.facts();
-        Ok(directory.stage_sign_in_rules(change, permit, &staged.user, identity.connector(), &facts).await?)
+        let is_first = !matches!(account, Account::Linked(_));
+        let connector = identity.connector();
+        Ok(directory.stage_sign_in_rules(change, permit, &staged.user, connector, &facts, is_first).await?)
     }
 
     /// Refuses what nobody asked for and a provider vouched for before the store was put back: whether it was used by then

@@ -22,10 +22,10 @@ use crate::audit::{Change, Event, EventKind, Housekeeping, Outcome};
 use crate::clock::Timestamp;
 use crate::model::{Actor, Circumstance, OrganisationId, SourceId, User, UserId, fold};
 use crate::secret::sha256;
-use crate::session::{AtUpstream, Vouched};
+use crate::session::{AtUpstream, Session, Vouched};
 use crate::store::Table;
 use crate::upstream::AssertedIdentity;
-use crate::upstream::signals::{Effect, Signal, SignalSubject, Transmitter};
+use crate::upstream::signals::{Effect, Signal, SignalSubject, Taken, Transmitter};
 
 pub(super) use push::table;
 
@@ -362,7 +362,11 @@ impl Login {
                 event = event.on("user", user.id, &user.user_name);
             }
             let ended = self.end_signalled(&mut change, connector, signal, subject, &found, circumstance).await?;
-            event = event.detail("sessions_ended", ended);
+            event = event.detail("sessions_ended", ended.len());
+            let taken = self.take_roles(&mut change, connector, signal, &found, &ended).await?;
+            if taken > 0 {
+                event = event.detail("roles_taken", taken);
+            }
         }
         change.commit(event).await?;
         Ok(Heard::Done)
@@ -376,7 +380,7 @@ impl Login {
         subject: &SignalSubject,
         found: &Found,
         circumstance: &Circumstance,
-    ) -> Result<usize, Error> {
+    ) -> Result<Vec<Session>, Error> {
         let until = match signal.effect {
             // By now nothing is opened, whenever it was vouched for; unless a later word has let them in again.
             Effect::Disable | Effect::Purge if !subject.is_narrow => {
@@ -384,12 +388,12 @@ impl Login {
                 Some(signal.at).filter(|_| !is_barred)
             }
             Effect::EndSessions => Some(signal.at),
-            _ => return Ok(0),
+            _ => return Ok(Vec::new()),
         };
         let users: Vec<UserId> = found.users.iter().map(|user| user.id).collect();
         // Addresses of nobody end nobody's session.
         if found.names.is_empty() && !found.is_anybody(subject) {
-            return Ok(0);
+            return Ok(Vec::new());
         }
         let names: Vec<String> = subject.session.iter().cloned().collect();
         let until = until.filter(|_| names.is_empty() || self.gives_names_again(connector));
@@ -401,7 +405,33 @@ impl Login {
             let event = event.on("session", session.id, "").detail("user", session.user);
             change.also(event.detail("reason", reason));
         }
-        Ok(ended.len())
+        Ok(ended)
+    }
+
+    /// Takes what the connector's rules gave to whom it does not vouch for any more, and tells how many grants those were.
+    /// The next sign-in gives what is said then.
+    async fn take_roles(
+        &self,
+        change: &mut Change,
+        connector: &SourceId,
+        signal: &Signal,
+        found: &Found,
+        ended: &[Session],
+    ) -> Result<usize, Error> {
+        let Some(reach) = signal.takes_roles() else { return Ok(0) };
+        let permit = self.services.access.task_permit("signals", Some(connector.clone()));
+        let mut taken = 0;
+        for user in &found.users {
+            // What the connector has vouched for since then holds.
+            let sessions = self.services.sessions.list(user.id).await?;
+            let is_over = |session: &Session| ended.iter().any(|ended| ended.id == session.id);
+            if sessions.iter().any(|session| session.connector == *connector && !is_over(session)) {
+                continue;
+            }
+            let directory = &self.services.directory;
+            taken += directory.stage_word_taken(change, &permit, user.id, connector, reach == Taken::ForGood).await?;
+        }
+        Ok(taken)
     }
 
     /// Whether somebody of these may not sign in by the connector.

@@ -129,6 +129,28 @@ const EVENTS: &[(&str, &str, Effect)] = &[
     (SSF, "verification", Effect::Verify),
 ];
 
+/// What a signal takes of the roles that the connector's rules gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// What the next sign-in can give again.
+    ForNow,
+    /// Everything: whoever comes next by the name is somebody else.
+    ForGood,
+}
+
+impl Signal {
+    /// What it takes of the roles that the connector's rules gave, where it says that what was said of the person does not
+    /// hold any more. What is about less than the account takes none.
+    pub fn takes_roles(&self) -> Option<Taken> {
+        self.subject.as_ref().filter(|subject| !subject.is_narrow)?;
+        match (&self.effect, self.event.as_str()) {
+            (Effect::Purge, _) | (Effect::EndSessions, "identifier-recycled") => Some(Taken::ForGood),
+            (Effect::Disable, _) | (Effect::EndSessions, "token-claims-change") => Some(Taken::ForNow),
+            _ => None,
+        }
+    }
+}
+
 /// The members of events that are told again.
 const TOLD: [&str; 6] =
     ["change_type", "credential_type", "current_level", "current_status", "initiating_entity", "reason"];

@@ -14,6 +14,7 @@ mod killed;
 mod language;
 mod link;
 mod matrix;
+mod modes;
 mod oidc;
 mod own_sessions;
 mod passkeys;

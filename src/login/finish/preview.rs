@@ -58,13 +58,16 @@ impl Login {
         visit: &Visit,
     ) -> Result<Preview, Error> {
         let said = tried.said();
-        let wanted = self.services.directory.rules().wanted(said.connector(), &tried.facts());
         let role = |grant: &crate::access::RuleGrant| match &grant.scope {
             Some(scope) => format!("{} ({scope})", grant.role),
             None => grant.role.to_string(),
         };
-        let mut preview = Preview { standing: None, roles: wanted.iter().map(role).collect(), refusal: None };
-        match self.look_ahead(tried, method, visit, &mut preview.standing).await {
+        let mut preview = Preview { standing: None, roles: Vec::new(), refusal: None };
+        let outcome = self.look_ahead(tried, method, visit, &mut preview.standing).await;
+        let is_first = !matches!(preview.standing, Some(Standing::Linked(_)));
+        let wanted = self.services.directory.rules().wanted_at(said.connector(), &tried.facts(), is_first);
+        preview.roles = wanted.iter().map(role).collect();
+        match outcome {
             Ok(()) => Ok(preview),
             Err(Error::Refused { rule, reason }) => {
                 preview.refusal = Some((rule, reason));

@@ -55,6 +55,7 @@ fn rules() -> Rules {
         when: when.parse().unwrap(),
         role: role.parse().unwrap(),
         scope: None,
+        keeping: crate::model::Keeping::Full,
         position: "cleargate.toml:1".to_owned(),
     };
     Rules::new(vec![rule("groups eq \"cn=top\"", "analyst"), rule("groups eq \"group other\"", "viewer")])
@@ -142,6 +143,7 @@ fn effect_of(rules: &[(&str, &str)], before: &Snapshot, after: &Snapshot) -> Eff
         when: when.parse().unwrap(),
         role: role.parse().unwrap(),
         scope: None,
+        keeping: crate::model::Keeping::Full,
         position: "cleargate.toml:1".to_owned(),
     };
     let (rules, existing, source) =

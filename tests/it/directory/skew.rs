@@ -81,6 +81,7 @@ impl Ground {
             when: "title eq \"Chief\" and groups eq \"outer\"".parse().unwrap(),
             role: "viewer".parse().unwrap(),
             scope: None,
+            keeping: cleargate::model::Keeping::Full,
             position: "cleargate.toml:1".to_owned(),
         };
         let directory = Directory::new(ledger.clone(), clock.clone(), ids.clone(), Rules::new(vec![rule]));

@@ -3,6 +3,7 @@
 
 mod hostile;
 mod polled;
+mod roles;
 mod saml;
 mod stage;
 

@@ -34,6 +34,7 @@ impl Bench {
             when: fold_names(when.parse().unwrap()),
             role: role.parse().unwrap(),
             scope: None,
+            keeping: cleargate::model::Keeping::Full,
             position: format!("cleargate.toml:{line}"),
         });
         let (clock, rules) = (ground.clock.clock(), Rules::new(rules.collect()));
