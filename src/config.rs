@@ -54,7 +54,8 @@ pub use source::{Guard, Ldap, LdapBind, LdapPreset, LdapQuery, Passwords, Scim, 
 pub use store::Store;
 pub use test::{Asked, AskedError, PolicyTest, TestSubject};
 pub use upstream::{
-    Oidc, OidcAlgorithm, OidcClaims, OidcKey, OidcPrompt, Saml, SamlAttributes, SamlMetadata, SamlRequests,
+    MAX_METADATA_BYTES, Oidc, OidcAlgorithm, OidcClaims, OidcKey, OidcPrompt, Saml, SamlAttributes, SamlMetadata,
+    SamlRequests,
 };
 use url::Url;
 

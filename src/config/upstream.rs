@@ -16,7 +16,9 @@ use crate::secret::Secret;
 /// Where a SAML identity provider's metadata is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SamlMetadata {
-    /// A file.
+    /// The document itself.
+    Document(String),
+    /// A file, read again when it has changed.
     File(PathBuf),
     /// An address over TLS, or plain HTTP to loopback; fetched again from time to time.
     Url(Url),
@@ -231,16 +233,18 @@ impl SamlMetadata {
     fn resolve(section: &Section<'_>) -> Option<Self> {
         let url = section.url("url", "https", "http");
         let file = section.file("file");
-        match (section.has("url"), section.has("file")) {
-            (true, true) => {
-                section.error("url", "and `file` exclude each other", None);
+        let document = section.optional::<String>("document");
+        let given: Vec<&'static str> = ["url", "file", "document"].into_iter().filter(|key| section.has(key)).collect();
+        match given.as_slice() {
+            [first, others @ ..] if !others.is_empty() => {
+                section.error(first, &format!("and `{}` exclude each other", others.join("`, `")), None);
                 None
             }
-            (false, false) if section.is_present() => {
-                section.missing("url", "or `file` must say where the metadata is");
+            [] if section.is_present() => {
+                section.missing("url", "or `file` must say where the metadata is, or `document` be the metadata");
                 None
             }
-            _ => url.map(Self::Url).or(file.map(Self::File)),
+            _ => url.map(Self::Url).or(file.map(Self::File)).or(document.map(Self::Document)),
         }
     }
 }
@@ -266,7 +270,10 @@ impl Saml {
         let metadata_entity = place.optional("entity_id");
         drop(place);
         if !section.has("metadata") {
-            section.missing("metadata", "must be `{ url = \"https://…\" }` or `{ file = \"…\" }`");
+            section.missing(
+                "metadata",
+                "must be `{ url = \"https://…\" }`, `{ file = \"…\" }` or `{ document = '''…''' }`",
+            );
         }
         let ca = section.file("ca");
         let domains = section.list("domains", Vec::new());

@@ -21,8 +21,8 @@ use crate::sync::{Source, Sync};
 use crate::upstream::bind::Bind;
 use crate::upstream::oidc::{ClientAlgorithm, ClientKey, Demands, OidcConnector, OidcSettings, Prompt};
 use crate::upstream::saml::{
-    AttributeNames, Binding, FetchedSaml, FetchedSettings, IdpMetadata, Openers, Options, OwnKey, OwnKeys, Reading,
-    SamlConnector, Settings,
+    AttributeNames, Binding, FetchedSaml, FetchedSettings, IdpMetadata, MetadataPlace as Place, Openers, Options,
+    OwnKey, OwnKeys, Reading, SamlConnector, Settings,
 };
 use crate::upstream::signals::{Transmitter, TransmitterSettings};
 use crate::upstream::{Health, PasswordConnector};
@@ -132,10 +132,12 @@ pub(super) fn saml_files(saml: &config::Saml) -> Result<Health, Error> {
     if pairs.iter().all(|pair| is_readable(&pair.certificate) && is_readable(&pair.key)) {
         health.certificates = own_keys(saml)?.uses();
     }
-    if let SamlMetadata::File(path) = &saml.metadata
-        && is_readable(path)
-    {
-        let theirs = read_metadata(saml, path)?;
+    let theirs = match &saml.metadata {
+        SamlMetadata::File(path) if is_readable(path) => Some(read_metadata(saml, path)?),
+        SamlMetadata::Document(document) => Some(pasted_metadata(saml, document)?),
+        SamlMetadata::File(_) | SamlMetadata::Url(_) => None,
+    };
+    if let Some(theirs) = theirs {
         health.certificates.extend(theirs.uses());
         health.valid_until = theirs.valid_until();
     }
@@ -147,6 +149,11 @@ fn read_metadata(saml: &config::Saml, path: &Path) -> Result<IdpMetadata, Error>
     let document = std::fs::read(path)
         .map_err(|error| Error::configuration(&key, format!("{} cannot be read: {error}", path.display())))?;
     IdpMetadata::parse_as(&document, &reading(saml)).map_err(|error| Error::configuration(&key, error))
+}
+
+fn pasted_metadata(saml: &config::Saml, document: &str) -> Result<IdpMetadata, Error> {
+    let unusable = |error| Error::configuration(format!("saml.{}.metadata.document", saml.id), error);
+    IdpMetadata::parse_as(document.trim().as_bytes(), &reading(saml)).map_err(unusable)
 }
 
 fn reading(saml: &config::Saml) -> Reading {
@@ -168,6 +175,21 @@ fn saml_options(saml: &config::Saml, openers: &Openers) -> Result<Options, Error
         unsolicited: saml.idp_initiated,
         openers: openers.clone(),
     })
+}
+
+/// Where the metadata of a provider is read again.
+fn place(config: &Config, saml: &config::Saml) -> Result<Place, Error> {
+    let most = reading(saml).max_bytes;
+    match &saml.metadata {
+        SamlMetadata::Url(address) => {
+            let outbound = outbound(config, &format!("saml.{}", saml.id), saml.ca.as_deref(), most)?;
+            Ok(Place::Address(address.clone(), outbound))
+        }
+        SamlMetadata::File(path) => Ok(Place::File(path.clone())),
+        SamlMetadata::Document(_) => {
+            Err(Error::configuration(format!("saml.{}.metadata", saml.id), "is nowhere but in the configuration"))
+        }
+    }
 }
 
 fn saml_connector(
@@ -196,24 +218,28 @@ fn saml_connector(
     let (options, clock_skew) = (saml_options(saml, openers)?, saml.clock_skew);
     let reading = reading(saml);
     let redirect: Arc<dyn crate::upstream::RedirectConnector> = match &saml.metadata {
-        SamlMetadata::File(path) => {
-            let idp = read_metadata(saml, path)?;
+        SamlMetadata::Document(document) => {
+            let idp = pasted_metadata(saml, document)?;
             let settings = Settings { id, public_url, idp, clock_skew, attributes, domains: trusted.clone(), options };
             Arc::new(SamlConnector::new(settings, clock.clone(), ids.clone()))
         }
-        SamlMetadata::Url(address) => {
-            let outbound = outbound(config, &format!("saml.{id}"), saml.ca.as_deref(), reading.max_bytes)?;
+        SamlMetadata::File(_) | SamlMetadata::Url(_) => {
+            let domains = trusted.clone();
             let settings = FetchedSettings {
                 id,
                 public_url,
-                address: address.clone(),
+                place: place(config, saml)?,
                 clock_skew,
                 attributes,
-                domains: trusted.clone(),
+                domains,
                 options,
                 reading,
             };
-            Arc::new(FetchedSaml::new(settings, outbound, ledger.clone(), clock.clone(), ids.clone()))
+            let connector = FetchedSaml::new(settings, ledger.clone(), clock.clone(), ids.clone());
+            if let SamlMetadata::File(path) = &saml.metadata {
+                connector.begin_with(read_metadata(saml, path)?);
+            }
+            Arc::new(connector)
         }
     };
     let linked = if saml.link_existing { trusted.clone() } else { Vec::new() };

@@ -1,6 +1,7 @@
 //! Tries a connector of a configuration without a daemon: the same connector as in one, over a store in memory that is
 //! gone with it. Nothing is written, nobody is signed in.
 
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,15 +9,15 @@ use url::Url;
 
 use super::{Error, Foundation, policies, rules, sources};
 use crate::audit::{Ledger, Sealer};
-use crate::config::Config;
+use crate::config::{Config, MAX_METADATA_BYTES};
 use crate::http::outbound::{Outbound, OutboundSettings};
 use crate::login::Connector;
 use crate::model::SourceId;
 use crate::secret::MacKey;
 use crate::store;
 use crate::upstream::saml::{
-    AttributeNames, DEFAULT_CLOCK_SKEW, FetchedSaml, FetchedSettings, IdpMetadata, Options, Reading, SamlConnector,
-    Settings,
+    AttributeNames, DEFAULT_CLOCK_SKEW, FetchedSaml, FetchedSettings, IdpMetadata, MetadataPlace, Options, Reading,
+    SamlConnector, Settings,
 };
 use crate::upstream::{Checks, RedirectConnector, TriedIdentity};
 
@@ -57,7 +58,11 @@ pub async fn examine_metadata(place: &str, ca: Option<&Path>, public_url: &str, 
     let unread =
         |key: &'static str| move |error: std::io::Error| Error::configuration(key, format!("cannot be read: {error}"));
     let Some(address) = address else {
-        let document = std::fs::read(place).map_err(unread("--metadata"))?;
+        let document = match place {
+            "-" => read_to_end(std::io::stdin().lock()),
+            place => std::fs::File::open(place).and_then(read_to_end),
+        };
+        let document = document.map_err(unread("--metadata"))?;
         return Ok(match IdpMetadata::parse(&document) {
             Ok(idp) => {
                 let settings =
@@ -77,14 +82,21 @@ pub async fn examine_metadata(place: &str, ca: Option<&Path>, public_url: &str, 
     let settings = FetchedSettings {
         id,
         public_url,
-        address,
+        place: MetadataPlace::Address(address, outbound),
         clock_skew: DEFAULT_CLOCK_SKEW,
         attributes,
         domains,
         options,
         reading: Reading::default(),
     };
-    Ok(FetchedSaml::new(settings, outbound, ledger(&foundation), clock, ids).examine().await)
+    Ok(FetchedSaml::new(settings, ledger(&foundation), clock, ids).examine().await)
+}
+
+/// What is there, up to somewhat more than metadata may have.
+fn read_to_end(from: impl std::io::Read) -> std::io::Result<Vec<u8>> {
+    let mut document = Vec::new();
+    from.take(MAX_METADATA_BYTES.saturating_add(1)).read_to_end(&mut document)?;
+    Ok(document)
 }
 
 /// Reads a captured answer as a connector of a configuration would; `None` when there is no such connector, or its

@@ -46,7 +46,7 @@ mod signature;
 mod time;
 pub(crate) mod tree;
 
-pub use fetched::{FetchedSaml, FetchedSettings, TABLES};
+pub use fetched::{FetchedSaml, FetchedSettings, MetadataPlace, TABLES};
 pub use identity::AttributeNames;
 pub use metadata::{Certificate, IdpMetadata, LogoutService, Reading, Unusable};
 pub use openers::{Openers, Place};

@@ -35,7 +35,7 @@ pub(in super::super) struct SamlTest {
     /// The connector's id in the configuration; without one, --metadata is tried by itself
     #[arg(required_unless_present = "metadata")]
     connector: Option<SourceId>,
-    /// Metadata of a provider that is in no configuration yet: address or file
+    /// Metadata of a provider that is in no configuration yet: address, file or -
     #[arg(long, value_name = "URL|FILE", conflicts_with_all = ["response", "sign_in", "show"])]
     metadata: Option<String>,
     /// File with the authorities to trust for --metadata, PEM [default: those of the machine]

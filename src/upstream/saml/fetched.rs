@@ -1,16 +1,21 @@
-//! A SAML connector whose identity provider's metadata is read from an address.
+//! A SAML connector whose identity provider's metadata is read from an address, or from a file that may change.
 //!
 //! The document is read again as often as it asks for, an hour where it does not, at half the time that it is valid for at
 //! the latest, and once in between when an answer is
 //! signed by a key that is not in it, so that a change of keys fails no sign-in. A document that cannot be used leaves the
 //! last good one in force; that one is kept in the store, for a provider that is down when the gateway starts. Only the
 //! same entity is followed, whatever the address serves.
+//!
+//! A file is looked at as often, and is read when it is another one than the last time; it keeps nothing in the store.
 
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex as State, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use minicbor::{Decode, Encode};
+use tokio::io::AsyncReadExt as _;
 use tokio::sync::Mutex;
 use url::Url;
 
@@ -31,7 +36,9 @@ use crate::upstream::{
 
 /// How long after an attempt that was made for somebody who waits the next one is made.
 const COOL_DOWN: Duration = Duration::from_secs(10);
-/// How long after an attempt because of an unknown key another unknown key leads to the next one.
+/// How often an unknown key leads to an attempt at once, and how long it takes until one more may: whoever forges an
+/// answer must not keep a new key from being found, nor have us ask for each.
+const KEY_BURST: u32 = 3;
 const KEY_COOL_DOWN: Duration = Duration::from_secs(60);
 /// How often a document is read that does not say how long it may be kept.
 const EVERY: Duration = Duration::from_secs(60 * 60);
@@ -58,6 +65,32 @@ struct Kept {
     read: Timestamp,
 }
 
+/// Where metadata is read.
+#[derive(Clone, Debug)]
+pub enum MetadataPlace {
+    /// At an address, by this way out.
+    Address(Url, Outbound),
+    /// In a file.
+    File(PathBuf),
+}
+
+impl MetadataPlace {
+    /// As it is told.
+    fn name(&self) -> String {
+        match self {
+            Self::Address(address, _) => address.to_string(),
+            Self::File(path) => path.display().to_string(),
+        }
+    }
+
+    const fn is_file(&self) -> bool {
+        matches!(self, Self::File(_))
+    }
+}
+
+/// What tells that a file is another one.
+type Stamp = (Option<SystemTime>, u64);
+
 /// What a connector is built from once there is metadata.
 #[derive(Clone, Debug)]
 pub struct FetchedSettings {
@@ -66,7 +99,7 @@ pub struct FetchedSettings {
     /// The gateway's own address, without path.
     pub public_url: String,
     /// Where the metadata is.
-    pub address: Url,
+    pub place: MetadataPlace,
     /// How much the provider's clock may differ from ours.
     pub clock_skew: Duration,
     /// Which attributes mean what.
@@ -85,15 +118,15 @@ pub struct FetchedSaml(Arc<Shared>);
 
 struct Shared {
     settings: FetchedSettings,
-    outbound: Outbound,
     ledger: Ledger,
     clock: Clock,
     ids: IdSource,
     inner: OnceLock<SamlConnector>,
     /// When the address was asked last; whoever asks holds it.
     asked: Mutex<Option<Timestamp>>,
-    /// When it was asked last because of an unknown key; whoever asks for that holds it.
-    asked_for_key: Mutex<Option<Timestamp>>,
+    /// When it will have been long enough that nothing counts of the attempts because of unknown keys: each puts it off by
+    /// one cool-down. Whoever asks for that holds it.
+    asked_for_key: Mutex<Timestamp>,
     state: State<Known>,
 }
 
@@ -102,14 +135,24 @@ struct Shared {
 struct Known {
     read: Option<Timestamp>,
     problem: Option<String>,
+    /// Of the file that was read last, good or not.
+    stamp: Option<Stamp>,
 }
 
 impl FetchedSaml {
     /// A connector; nothing is asked yet. What was good is kept in the ledger's store.
-    pub fn new(settings: FetchedSettings, outbound: Outbound, ledger: Ledger, clock: Clock, ids: IdSource) -> Self {
-        let (inner, asked, asked_for_key) = (OnceLock::new(), Mutex::new(None), Mutex::new(None));
+    pub fn new(settings: FetchedSettings, ledger: Ledger, clock: Clock, ids: IdSource) -> Self {
+        let (inner, asked, asked_for_key) = (OnceLock::new(), Mutex::new(None), Mutex::new(Timestamp::default()));
         let state = State::default();
-        Self(Arc::new(Shared { settings, outbound, ledger, clock, ids, inner, asked, asked_for_key, state }))
+        Self(Arc::new(Shared { settings, ledger, clock, ids, inner, asked, asked_for_key, state }))
+    }
+
+    /// Puts in force what was read already, of a file at the start.
+    pub fn begin_with(&self, idp: IdpMetadata) {
+        let connector = self.0.build(idp);
+        self.0.inner.get_or_init(|| connector);
+        // Which file that was is not known: the first look reads it again.
+        self.0.know(Known { read: Some(self.0.clock.now()), ..Known::default() });
     }
 
     /// Reads the metadata again, and tells whether anything in it is new.
@@ -126,6 +169,13 @@ impl FetchedSaml {
     /// Reads the metadata again when it is time to.
     async fn refresh_when_due(&self) {
         let known = self.0.known();
+        if let MetadataPlace::File(path) = &self.0.settings.place {
+            // A file that is gone has no stamp and is told of once, as one that cannot be used is.
+            if stamp(path).await != known.stamp || known.stamp.is_none() {
+                self.refresh_and_warn().await;
+            }
+            return;
+        }
         let idp = self.0.inner.get().map(SamlConnector::idp);
         let cached = idp.as_ref().and_then(|idp| idp.cache_duration());
         let every = cached.map_or(EVERY, |cached| cached.clamp(SHORTEST, LONGEST));
@@ -136,7 +186,13 @@ impl FetchedSaml {
                 let every = lasts.map_or(every, |lasts| every.min(lasts.max(SHORTEST)));
                 self.0.clock.now() >= read.plus(every)
             });
-        if is_due && let Err(error) = self.refresh().await {
+        if is_due {
+            self.refresh_and_warn().await;
+        }
+    }
+
+    async fn refresh_and_warn(&self) {
+        if let Err(error) = self.refresh().await {
             tracing::warn!("metadata was not read again, the last is in force: {error}");
         }
     }
@@ -176,10 +232,11 @@ impl FetchedSaml {
         let mut asked = self.0.asked_for_key.lock().await;
         let now = self.0.clock.now();
         if self.fingerprints() == before {
-            if asked.is_some_and(|at| now < at.plus(KEY_COOL_DOWN)) {
+            let next = now.max(*asked).plus(KEY_COOL_DOWN);
+            if next > now.plus(KEY_COOL_DOWN * KEY_BURST) {
                 return false;
             }
-            *asked = Some(now);
+            *asked = next;
             if let Err(error) = self.refresh().await {
                 tracing::warn!("an answer is signed by an unknown key, and metadata cannot be read again: {error}");
             }
@@ -191,6 +248,12 @@ impl FetchedSaml {
         let idp = self.0.inner.get().map(SamlConnector::idp);
         idp.iter().flat_map(|idp| idp.certificates()).map(|certificate| certificate.fingerprint.clone()).collect()
     }
+}
+
+/// What tells whether a file has changed; none where it is not there.
+async fn stamp(path: &Path) -> Option<Stamp> {
+    let metadata = tokio::fs::metadata(path).await.ok()?;
+    Some((metadata.modified().ok(), metadata.len()))
 }
 
 fn unavailable(reason: &dyn std::fmt::Display) -> Error {
@@ -207,19 +270,24 @@ impl Shared {
     }
 
     fn key(&self) -> (SourceId, [u8; 32]) {
-        (self.settings.id.clone(), sha256(self.settings.address.as_str().as_bytes()))
+        (self.settings.id.clone(), sha256(self.settings.place.name().as_bytes()))
     }
 
     fn event(&self, kind: EventKind) -> Event {
         let actor = Actor::System { task: "metadata".to_owned() };
         let event = Event::new(self.clock.now(), kind, &actor).on("connector", &self.settings.id, "");
-        event.detail("address", &self.settings.address)
+        event.detail(if self.settings.place.is_file() { "file" } else { "address" }, self.settings.place.name())
     }
 
     async fn refresh(&self) -> Result<bool, Error> {
+        // Taken before it is read: what is written meanwhile is read the next time.
+        let stamp = match &self.settings.place {
+            MetadataPlace::File(path) => stamp(path).await,
+            MetadataPlace::Address(..) => None,
+        };
         match self.read_again().await {
             Ok(is_new) => {
-                self.know(Known { read: Some(self.clock.now()), problem: None });
+                self.know(Known { read: Some(self.clock.now()), problem: None, stamp });
                 Ok(is_new)
             }
             Err((error, is_refused)) => {
@@ -231,44 +299,83 @@ impl Shared {
                         tracing::warn!("that metadata was refused was not recorded: {}", Chain(&error));
                     }
                 }
-                self.know(Known { problem: Some(reason), ..before });
+                self.know(Known { problem: Some(reason), stamp, ..before });
                 Err(error)
             }
         }
     }
 
     /// Asks for the document.
-    async fn ask(&self) -> Result<Response, outbound::Error> {
+    async fn ask(&self, address: &Url, outbound: &Outbound) -> Result<Response, outbound::Error> {
         let accept = format!("{METADATA_TYPE}, application/xml;q=0.9, text/xml;q=0.8");
-        self.outbound.get(&self.settings.address, &Provenance::Administrator, &accept).await
+        outbound.get(address, &Provenance::Administrator, &accept).await
     }
 
-    /// Looks at the document as it is at its address now, whatever is in force.
-    async fn examine(&self) -> Checks {
-        const AFTER: [&str; 7] = ["entity", "certificates", "validity", "address", "signing", "decryption", "request"];
-        let (mut checks, address) = (Checks::default(), &self.settings.address);
-        let response = match self.ask().await {
-            Ok(response) if response.status.is_success() => response,
-            Ok(response) => {
-                checks.fail("reachable", format!("{address} answered {}", response.status));
-                checks.leave_open(&AFTER);
-                return checks;
-            }
-            Err(error) => {
-                checks.fail("reachable", format!("{address}: {}", Chain(&error)));
-                checks.leave_open(&AFTER);
-                return checks;
+    /// The document; an error tells whether it was there and refused.
+    async fn read(&self) -> Result<Bytes, (Error, bool)> {
+        let (address, outbound) = match &self.settings.place {
+            MetadataPlace::Address(address, outbound) => (address, outbound),
+            MetadataPlace::File(path) => {
+                let unread = |error| (unavailable(&format!("{} cannot be read: {error}", path.display())), true);
+                return self.read_file(path).await.map(Bytes::from).map_err(unread);
             }
         };
-        checks.pass("reachable", format!("metadata, {} bytes, at {address}", response.body.len()));
-        match address.scheme() {
-            "https" => checks.pass("tls", "the certificate is trusted"),
-            _ => checks.doubt("tls", "plain HTTP, which is for loopback only"),
+        let response = self.ask(address, outbound).await.map_err(|error| (unavailable(&error), false))?;
+        if !response.status.is_success() {
+            return Err((unavailable(&format!("{address} answered {}", response.status)), false));
         }
-        check_clock(&mut checks, &response.headers, self.clock.now(), self.settings.clock_skew);
-        match IdpMetadata::parse_as(&response.body, &self.settings.reading) {
+        Ok(response.body)
+    }
+
+    /// A file, up to one byte more than it may have, which is refused then.
+    async fn read_file(&self, path: &Path) -> std::io::Result<Vec<u8>> {
+        let most = u64::try_from(self.settings.reading.max_bytes).unwrap_or(u64::MAX).saturating_add(1);
+        let mut document = Vec::new();
+        tokio::fs::File::open(path).await?.take(most).read_to_end(&mut document).await?;
+        Ok(document)
+    }
+
+    /// Looks at the document as it is at its place now, whatever is in force.
+    async fn examine(&self) -> Checks {
+        const AFTER: [&str; 7] = ["entity", "certificates", "validity", "address", "signing", "decryption", "request"];
+        let mut checks = Checks::default();
+        let document = match &self.settings.place {
+            MetadataPlace::Address(address, outbound) => {
+                let response = match self.ask(address, outbound).await {
+                    Ok(response) if response.status.is_success() => response,
+                    Ok(response) => {
+                        checks.fail("reachable", format!("{address} answered {}", response.status));
+                        checks.leave_open(&AFTER);
+                        return checks;
+                    }
+                    Err(error) => {
+                        checks.fail("reachable", format!("{address}: {}", Chain(&error)));
+                        checks.leave_open(&AFTER);
+                        return checks;
+                    }
+                };
+                checks.pass("reachable", format!("metadata, {} bytes, at {address}", response.body.len()));
+                match address.scheme() {
+                    "https" => checks.pass("tls", "the certificate is trusted"),
+                    _ => checks.doubt("tls", "plain HTTP, which is for loopback only"),
+                }
+                check_clock(&mut checks, &response.headers, self.clock.now(), self.settings.clock_skew);
+                response.body
+            }
+            MetadataPlace::File(_) => match self.read().await {
+                Ok(document) => document,
+                Err((error, _)) => {
+                    checks.fail("metadata", error.to_string());
+                    checks.leave_open(&AFTER);
+                    return checks;
+                }
+            },
+        };
+        match IdpMetadata::parse_as(&document, &self.settings.reading) {
             Ok(idp) => {
-                checks.pass("metadata", "complete");
+                if !self.settings.place.is_file() {
+                    checks.pass("metadata", "complete");
+                }
                 checks.extend(self.build(idp).examine_metadata());
             }
             Err(error) => {
@@ -287,12 +394,8 @@ impl Shared {
 
     /// Reads and takes the document; an error tells whether it was there and refused.
     async fn read_again(&self) -> Result<bool, (Error, bool)> {
-        let response = self.ask().await.map_err(|error| (unavailable(&error), false))?;
-        if !response.status.is_success() {
-            let reason = format!("{} answered {}", self.settings.address, response.status);
-            return Err((unavailable(&reason), false));
-        }
-        let idp = IdpMetadata::parse_as(&response.body, &self.settings.reading);
+        let document = self.read().await?;
+        let idp = IdpMetadata::parse_as(&document, &self.settings.reading);
         let idp = idp.map_err(|error| (unavailable(&error), true))?;
         if let Some(end) = idp.valid_until().filter(|end| *end <= self.clock.now()) {
             return Err((unavailable(&format!("the document ended at {end}")), true));
@@ -310,7 +413,11 @@ impl Shared {
         }
         let is_new = known.is_none_or(|known| known.document() != idp.document());
         let changed = known.filter(|_| is_new).map(|known| self.tell_change(known, &idp));
-        if is_new || kept.is_none() {
+        if self.settings.place.is_file() {
+            if let Some(changed) = changed {
+                self.ledger.record(changed).await.map_err(|error| (unavailable(&Chain(&error)), false))?;
+            }
+        } else if is_new || kept.is_none() {
             self.keep(&idp, changed).await.map_err(|error| (unavailable(&Chain(&error)), false))?;
         }
         self.put_in_force(idp).map_err(|error| (error, true))?;
@@ -460,7 +567,7 @@ impl RedirectConnector for FetchedSaml {
     }
 
     fn health(&self) -> Option<Health> {
-        let Known { read, problem } = self.0.known();
+        let Known { read, problem, .. } = self.0.known();
         let inner = self.0.inner.get().and_then(RedirectConnector::health);
         let own = || Health { certificates: self.0.settings.options.keys.uses(), ..Health::default() };
         Some(Health { read, problem, ..inner.unwrap_or_else(own) })

@@ -295,3 +295,27 @@ async fn an_account_kept_by_hand_is_taken_over_by_no_connection_after_its_holder
     let taken = directory.set_active(&okta, ada.id, false).await.unwrap();
     assert_eq!(taken.owner.unwrap().as_str(), "okta", "what a sign-in made is taken over");
 }
+
+#[tokio::test]
+async fn metadata_that_stands_in_the_configuration_signs_in_and_beside_a_file_it_is_refused() {
+    let Stage { idps, .. } = Stage::new().await;
+    let pasted = format!("'''\n{}\n'''", idps["entra"].metadata());
+    let lines = CONNECTOR.replace("{ file = \"entra.xml\" }", &format!("{{ document = {pasted} }}"));
+    let stage = Stage { gateway: TestGateway::with(&lines).await, idps };
+    let mut browser = stage.gateway.visitor();
+    let reply = stage.sign_in(&mut browser, "ada@example.org", &["staff"]).await;
+    assert_eq!((reply.status, reply.location()), (StatusCode::SEE_OTHER, "/"), "{}", reply.text);
+
+    for (given, expected) in [
+        (format!("{{ file = \"entra.xml\", document = {pasted} }}"), "exclude each other"),
+        ("{ max_size = \"1MiB\" }".to_owned(), "`document`"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cleargate.toml");
+        let lines = CONNECTOR.replace("{ file = \"entra.xml\" }", &given);
+        std::fs::write(&path, format!("public_url = \"https://sso.example.com\"\n{lines}")).unwrap();
+        let problems = cleargate::config::load(&path, &cleargate::config::Credentials::None).unwrap_err();
+        let told: Vec<String> = problems.iter().map(|problem| format!("{problem:?}")).collect();
+        assert!(told.len() == 1 && told[0].contains(expected), "{told:?}");
+    }
+}

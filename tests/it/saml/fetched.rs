@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use axum::routing::get;
 use cleargate::audit::EventKind;
 use cleargate::http::outbound::{Outbound, OutboundSettings};
-use cleargate::upstream::saml::{FetchedSaml, FetchedSettings, OwnKeys, Reading};
+use cleargate::upstream::RedirectConnector;
+use cleargate::upstream::saml::{FetchedSaml, FetchedSettings, IdpMetadata, MetadataPlace, OwnKeys, Reading};
 use http::StatusCode;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -74,18 +75,22 @@ impl Place {
     }
 
     fn connector_with(&self, reading: Reading) -> FetchedSaml {
-        let settings = FetchedSettings {
+        let (ledger, clock) = (self.ground.ledger.clone(), self.ground.clock.clock());
+        FetchedSaml::new(self.settings(reading), ledger, clock, IdSource::system())
+    }
+
+    fn settings(&self, reading: Reading) -> FetchedSettings {
+        let outbound = Outbound::new(OutboundSettings::default()).expect("a client");
+        FetchedSettings {
             id: "corp".parse().expect("an id"),
             public_url: "https://sso.example.org".to_owned(),
-            address: self.address.clone(),
+            place: MetadataPlace::Address(self.address.clone(), outbound),
             clock_skew: DEFAULT_CLOCK_SKEW,
             attributes: AttributeNames::default(),
             domains: Vec::new(),
             options: Options { keys: Arc::new(OwnKeys::default()), ..Options::default() },
             reading,
-        };
-        let outbound = Outbound::new(OutboundSettings::default()).expect("a client");
-        FetchedSaml::new(settings, outbound, self.ground.ledger.clone(), self.ground.clock.clock(), IdSource::system())
+        }
     }
 
     /// Signs somebody in at `idp`.
@@ -131,13 +136,69 @@ async fn forged_answers_do_not_make_us_ask_again_and_again() {
     for _ in 0..20 {
         assert_eq!(rule(place.sign_in(&connector, &place.new).await), "signature");
     }
-    assert_eq!(place.served.asked(), 2, "once, and then a minute has not passed");
-    place.pass(2);
+    assert_eq!(place.served.asked(), 4, "three times, and then a minute has not passed");
+    place.pass(1);
     for _ in 0..20 {
         assert_eq!(rule(place.sign_in(&connector, &place.new).await), "signature");
     }
-    assert_eq!(place.served.asked(), 3);
+    assert_eq!(place.served.asked(), 5, "once a minute");
     assert!(place.sign_in(&connector, &place.old).await.is_ok());
+    place.pass(60);
+    for _ in 0..20 {
+        assert_eq!(rule(place.sign_in(&connector, &place.new).await), "signature");
+    }
+    assert_eq!(place.served.asked(), 8, "peace does not save up more");
+}
+
+#[tokio::test]
+async fn a_change_of_keys_fails_no_sign_in_after_somebody_has_forged_an_answer() {
+    let place = Place::new().await;
+    let connector = place.connector();
+    assert!(place.sign_in(&connector, &place.old).await.is_ok());
+    assert_eq!(rule(place.sign_in(&connector, &place.new).await), "signature", "forged");
+    place.served.serve(Some(&place.new.metadata()));
+    assert!(place.sign_in(&connector, &place.new).await.is_ok(), "in the same minute");
+}
+
+#[tokio::test]
+async fn a_file_is_read_again_when_it_changes_and_a_bad_one_changes_nothing() {
+    let place = Place::new().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("corp.xml");
+    let settings = FetchedSettings { place: MetadataPlace::File(path.clone()), ..place.settings(Reading::default()) };
+    let (ledger, clock) = (place.ground.ledger.clone(), place.ground.clock.clock());
+    let connector = FetchedSaml::new(settings, ledger, clock, IdSource::system());
+    connector.begin_with(IdpMetadata::parse(place.old.metadata().as_bytes()).expect("metadata"));
+    assert!(place.sign_in(&connector, &place.old).await.is_ok(), "read at the start, wherever it is now");
+    let another = place.new.metadata().replace("entityID=\"", "entityID=\"https://else.example/");
+    for bad in ["", "<junk", another.as_str()] {
+        std::fs::write(&path, bad).expect("written");
+        let before = place.count(EventKind::MetadataRefused).await;
+        for _ in 0..2 {
+            connector.upkeep().await;
+        }
+        assert_eq!(place.count(EventKind::MetadataRefused).await, before + 1, "{bad}");
+        assert!(connector.health().expect("known").problem.is_some());
+        assert!(place.sign_in(&connector, &place.old).await.is_ok(), "{bad}");
+    }
+    // The next look finds it, and so does an answer by a key that is not known yet.
+    for is_looked_for in [true, false] {
+        let (from, to) = if is_looked_for { (&place.old, &place.new) } else { (&place.new, &place.old) };
+        std::fs::write(&path, to.metadata()).expect("written");
+        if is_looked_for {
+            connector.upkeep().await;
+        }
+        assert!(place.sign_in(&connector, to).await.is_ok(), "{is_looked_for}");
+        assert_eq!(rule(place.sign_in(&connector, from).await), "signature", "the old key is no key any more");
+        assert!(connector.health().expect("known").problem.is_none());
+    }
+    let changed = place.ground.events_of(EventKind::MetadataChanged).await;
+    let details: Vec<&str> = changed[0].details.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!((changed.len(), &details[..]), (2, &["file", "entity", "keys_added", "keys_removed"][..]));
+    std::fs::remove_file(&path).expect("removed");
+    connector.upkeep().await;
+    assert!(place.sign_in(&connector, &place.old).await.is_ok(), "the last good one stays in force");
+    assert_eq!(place.served.asked(), 0);
 }
 
 #[tokio::test]
