@@ -241,6 +241,7 @@ impl Gateway {
             metrics: foundation.metrics.clone(),
             outbox: outbox.clone(),
             sessions: sessions.clone(),
+            tasks: foundation.tasks.clone(),
             tokens: tokens.clone(),
         };
         let kept = config.scim.iter().filter(|scim| scim.log).map(|scim| &scim.id);

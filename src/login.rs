@@ -60,6 +60,7 @@ use crate::notify::{Notice, Outbox};
 use crate::secret::{IdSource, MacKey, SealKey};
 use crate::session::{Method, Sessions};
 use crate::store::{self, Retryable};
+use crate::tasks::Tasks;
 use crate::tokens::Tokens;
 use crate::upstream::signals::Transmitter;
 use crate::upstream::{self, PasswordConnector, RedirectConnector};
@@ -286,6 +287,8 @@ pub struct Services {
     pub outbox: Outbox,
     /// Signed-in browsers.
     pub sessions: Sessions,
+    /// What goes on without whoever asked for it.
+    pub tasks: Tasks,
     /// Tokens, of whom some invite.
     pub tokens: Tokens,
 }

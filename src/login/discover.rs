@@ -125,21 +125,21 @@ fn at_most_once<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
 }
 
 /// `GET /login?return_to=&login_hint=&connector=&with=`: `login_hint` skips the page for a name that a rule is about,
-/// `connector` in any case, `with=password` leads to the form for passwords. A hint is counted as the form for it is: by the
-/// answer a rule can be found out.
+/// `connector` in any case, `with=password` leads to the form for passwords. A hint that decides is counted as the form for it
+/// is: by the answer a rule can be found out.
 async fn choose(State(login): State<Login>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     let query = query(&parts);
     let return_to = ReturnTo::parse(at_most_once(&query, "return_to"));
     let hint = hint(at_most_once(&query, "login_hint"));
+    let wanted = at_most_once(&query, "connector").and_then(|id| id.parse::<SourceId>().ok());
+    if let Some(id) = wanted.filter(|id| login.connectors.contains_key(id)) {
+        return redirect(&onward(&id, &return_to, hint), []);
+    }
     if hint.is_some()
         && let Err(response) = login.count_hint(&parts)
     {
         return *response;
-    }
-    let wanted = at_most_once(&query, "connector").and_then(|id| id.parse::<SourceId>().ok());
-    if let Some(id) = wanted.filter(|id| login.connectors.contains_key(id)) {
-        return redirect(&onward(&id, &return_to, hint), []);
     }
     let wants_password = at_most_once(&query, "with") == Some("password");
     let found = hint.filter(|_| !wants_password).and_then(|hint| login.routes.find(hint));

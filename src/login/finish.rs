@@ -26,7 +26,7 @@ use crate::notify::Notice;
 use crate::secret::Secret;
 use crate::session::{Details, Method, Session};
 use crate::store::{Retryable, Table};
-use crate::upstream::AssertedIdentity;
+use crate::upstream::{AssertedIdentity, OneTime};
 
 /// Assertion ids that were accepted, until they would have ended by themselves.
 const CLAIMS: Table<(SourceId, String), Timestamp> = Table::new(0x51, "claimed assertions");
@@ -172,10 +172,7 @@ impl Login {
             let word = Vouch { identity, method: *method, held };
             match ledger.retry(|change| self.admit(change, word, pending, visit)).await? {
                 Admitted::Finished(finished) => return Ok(finished),
-                Admitted::Refused(error) => {
-                    self.spend(identity).await?;
-                    return Err(error);
-                }
+                Admitted::Refused(error) => return Err(error),
                 Admitted::Changed => {}
             }
         }
@@ -304,7 +301,9 @@ impl Login {
         if let Some(held) = held {
             self.tickets.redeem_in(&mut change, held).await?;
         }
-        self.claim(&mut change, identity).await?;
+        if let Some(claim) = identity.claim() {
+            self.put_claim(&mut change, identity.connector(), &claim.id, claim.until)?;
+        }
         if says_nothing_new {
             return match self.advance(change, pending.clone(), visit).await {
                 Ok(finished) => Ok(Admitted::Finished(finished)),
@@ -316,13 +315,17 @@ impl Login {
         Ok(Admitted::Changed)
     }
 
-    /// Uses up the assertion of somebody who may not come in by it, so that it is good for nothing later either.
-    async fn spend(&self, identity: &AssertedIdentity) -> Result<(), Error> {
-        let Some(claim) = identity.claim() else { return Ok(()) };
+    /// Uses up the assertion of somebody who may not come in by it, whatever refuses them, so that it is good for nothing
+    /// later either. Of one that was used before nothing changes.
+    pub(super) async fn spend(&self, connector: &SourceId, claim: &OneTime) -> Result<(), Error> {
         self.services
             .ledger
             .retry(|mut change| async move {
-                self.put_claim(&mut change, identity.connector(), &claim.id, claim.until)?;
+                match self.claim_once(&mut change, connector, &claim.id, claim.until).await {
+                    Ok(()) => {}
+                    Err(Error::Refused { .. }) => return Ok(()),
+                    Err(error) => return Err(error),
+                }
                 change.commit_quietly(Housekeeping::Login).await?;
                 Ok(())
             })
@@ -493,12 +496,6 @@ impl Login {
             return Err(Error::refused("restored", "it was issued before the store was put back, or shortly after"));
         }
         Ok(())
-    }
-
-    /// Accepts an assertion's id once.
-    async fn claim(&self, change: &mut Change, identity: &AssertedIdentity) -> Result<(), Error> {
-        let Some(claim) = identity.claim() else { return Ok(()) };
-        self.claim_once(change, identity.connector(), &claim.id, claim.until).await
     }
 
     /// Takes what a connector or a passkey answered by, once.

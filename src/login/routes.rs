@@ -1,7 +1,7 @@
 //! The flow's addresses: `/login…`, `/logout`, `/saml/…`, `/oidc/…` and the start page.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
@@ -11,6 +11,7 @@ use futures_util::future::BoxFuture;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method as HttpMethod, StatusCode, header};
 use maud::Markup;
+use tokio::sync::oneshot;
 
 use super::attempts::Seen;
 use super::finish::{Finished, Proof, Visit};
@@ -24,7 +25,7 @@ use crate::limit::Subject;
 use crate::model::{SourceId, Words, say};
 use crate::secret::Secret;
 use crate::session::Method;
-use crate::upstream::Answer;
+use crate::upstream::{Answer, OneTime};
 
 /// What every failed sign-in says.
 const FAILED: Words = say(
@@ -192,6 +193,25 @@ struct Come<'a> {
     visit: &'a Visit,
 }
 
+/// What an answer leaves behind that was refused, and must not be good for anything later.
+#[derive(Default)]
+struct Left {
+    /// The assertion's id, once the assertion is known to be the provider's.
+    claim: Option<OneTime>,
+    /// The ticket that it answers, by its handle and its browser, where it was not taken yet.
+    ticket: Option<(String, [u8; 32])>,
+}
+
+/// An answer that was refused.
+struct Refused {
+    connector: SourceId,
+    error: Error,
+    seen: Seen,
+    left: Left,
+    visit: Visit,
+    took: Duration,
+}
+
 impl Login {
     /// The anti-forgery value of forms shown to a browser with this pre-login or session secret.
     pub(super) fn csrf(&self, secret: &Secret) -> String {
@@ -324,18 +344,56 @@ impl Login {
         }
         let (visit, began, mut seen) = (visit(parts), Instant::now(), Seen::default());
         let come = Come { handle, answer, headers: &parts.headers, visit: &visit };
-        let outcome = self.try_answer(connector, kind, &come, &mut seen).await;
+        let mut left = Left::default();
+        let outcome = self.try_answer(connector, kind, &come, &mut seen, &mut left).await;
         self.count(kind, outcome.as_ref().err());
-        self.keep_attempt(connector, seen, outcome.as_ref(), &visit, began.elapsed()).await;
         match outcome {
-            Ok(finished) => self.welcome(&finished),
+            Ok(finished) => {
+                self.keep_attempt(connector, seen, Ok(&finished), &visit, began.elapsed()).await;
+                self.welcome(&finished)
+            }
             Err(error) => {
-                if let Err(store) = self.record_failure(&error, connector.as_str(), None, &visit.circumstance).await {
-                    return self.failure(&Error::Store(store), connector.as_str(), parts, &ReturnTo::home());
-                }
+                let refused = Refused { connector: connector.clone(), error, seen, left, visit, took: began.elapsed() };
+                let error = self.refused_whole(refused).await;
                 self.failure(&error, connector.as_str(), parts, &ReturnTo::home())
             }
         }
+    }
+
+    /// Does what follows a refusal, also where whoever sent the answer does not wait for ours: what it leaves is used up,
+    /// and the refusal is recorded. Gives back what to tell.
+    async fn refused_whole(&self, refused: Refused) -> Error {
+        let (login, (tell, told)) = (self.clone(), oneshot::channel());
+        // Nothing is waited for between the verdict and this.
+        self.services.tasks.spawn("refused sign-in", async move {
+            let Refused { connector, error, seen, left, visit, took } = refused;
+            let outcome = login.record_refused(&connector, &error, left, &visit).await;
+            login.keep_attempt(&connector, seen, Err(&error), &visit, took).await;
+            // Nobody may be there to be told.
+            drop(tell.send(outcome.err().unwrap_or(error)));
+        });
+        told.await.unwrap_or_else(|_| Error::Unavailable("the gateway ends".to_owned()))
+    }
+
+    async fn record_refused(
+        &self,
+        connector: &SourceId,
+        error: &Error,
+        left: Left,
+        visit: &Visit,
+    ) -> Result<(), Error> {
+        let is_refused = matches!(error, Error::Refused { .. });
+        if let Some(claim) = left.claim.filter(|_| is_refused) {
+            self.spend(connector, &claim).await?;
+        }
+        // One answer for one ticket, also for a bad one. Where nothing was looked at, it may come again.
+        if let Some((handle, browser)) = left.ticket.filter(|_| !matches!(error, Error::Busy { .. })) {
+            match self.tickets.redeem(&Held { handle: &handle, connector, browser }).await {
+                Ok(_) | Err(ticket::Error::Absent | ticket::Error::Foreign) => {}
+                Err(error @ ticket::Error::Store(_)) => return Err(error.into()),
+            }
+        }
+        self.record_failure(error, connector.as_str(), None, &visit.circumstance).await.map_err(Error::Store)
     }
 
     async fn try_answer(
@@ -344,6 +402,7 @@ impl Login {
         kind: Method,
         come: &Come<'_>,
         seen: &mut Seen,
+        left: &mut Left,
     ) -> Result<Finished, Error> {
         let Come { handle, answer, headers, visit } = *come;
         let connector = self.connector(id, kind)?;
@@ -351,6 +410,7 @@ impl Login {
             // What came with it is no handle of ours, and never an address.
             let identity = connector.redirect.finish_unsolicited(answer).await.map_err(Error::of_answer)?;
             seen.is_of(&identity);
+            left.claim = identity.claim().cloned();
             self.check_life(&identity)?;
             return self.finish(Proof::Upstream(Box::new(identity), kind), visit, &ReturnTo::home()).await;
         }
@@ -365,29 +425,20 @@ impl Login {
             seen.is_ours = true;
             let identity = connector.redirect.finish(&ticket.pending, answer).await.map_err(Error::of_answer)?;
             seen.is_of(&identity);
+            left.claim = identity.claim().cloned();
             let return_to = ReturnTo::parse(Some(&ticket.return_to));
             return self.finish(Proof::Upstream(Box::new(identity), kind), visit, &return_to).await;
         }
         // What the message says is all there is to know, and what it opens uses the ticket up in the same commit.
         let ticket = self.tickets.read(&held).await?;
         seen.is_ours = true;
-        let outcome = match connector.redirect.finish(&ticket.pending, answer).await {
-            Ok(identity) => {
-                seen.is_of(&identity);
-                let return_to = ReturnTo::parse(Some(&ticket.return_to));
-                let proof = Proof::Upstream(Box::new(identity), kind);
-                self.finish_holding(proof, Some(&held), visit, &return_to).await
-            }
-            Err(error) => Err(Error::of_answer(error)),
-        };
-        if outcome.as_ref().is_err_and(|error| !matches!(error, Error::Busy { .. })) {
-            // One answer for one ticket, also for a bad one. Where nothing was looked at, it may come again.
-            match self.tickets.redeem(&held).await {
-                Ok(_) | Err(ticket::Error::Absent | ticket::Error::Foreign) => {}
-                Err(error @ ticket::Error::Store(_)) => return Err(error.into()),
-            }
-        }
-        outcome
+        left.ticket = Some((handle.to_owned(), held.browser));
+        let identity = connector.redirect.finish(&ticket.pending, answer).await.map_err(Error::of_answer)?;
+        seen.is_of(&identity);
+        left.claim = identity.claim().cloned();
+        let return_to = ReturnTo::parse(Some(&ticket.return_to));
+        let proof = Proof::Upstream(Box::new(identity), kind);
+        self.finish_holding(proof, Some(&held), visit, &return_to).await
     }
 
     /// The id of a connector of this kind, if there is one of this name.

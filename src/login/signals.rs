@@ -143,6 +143,8 @@ struct Found {
     /// Every name that the connector has for them.
     names: Vec<String>,
     users: Vec<User>,
+    /// Whether somebody has an address that is named, also without having come by the connector.
+    is_addressed: bool,
 }
 
 impl Found {
@@ -321,7 +323,8 @@ impl Login {
             if before != after {
                 // A late signal does not shorten what a newer one is remembered for.
                 after.until = before.until.max(Some(lasts));
-                let until = match (after.barred, found.users.is_empty()) {
+                let is_nobody = found.users.is_empty() && !found.is_addressed;
+                let until = match (after.barred, is_nobody) {
                     (None, _) => after.until,
                     (Some(_), true) => after.until.max(Some(self.services.clock.now().plus(STRANGERS))),
                     (Some(_), false) => None,
@@ -449,7 +452,7 @@ impl Login {
     /// Whom a subject means: by the connector's names for them, and by address those alone whom the connector knows.
     async fn whom(&self, change: &mut Change, connector: &SourceId, subject: &SignalSubject) -> Result<Found, Error> {
         let directory = &self.services.directory;
-        let mut found = Found { names: subject.names.clone(), users: Vec::new() };
+        let mut found = Found { names: subject.names.clone(), ..Found::default() };
         for name in &subject.names {
             found.users.extend(directory.user_of_subject_in(change, connector, name).await?);
         }
@@ -459,6 +462,7 @@ impl Login {
                 let reason = format!("more than {MAX_ACCOUNTS} accounts have the address that a signal names");
                 return Err(Error::Unavailable(reason));
             }
+            found.is_addressed |= !users.is_empty();
             for user in users {
                 if let Some(name) = user.external_id(connector) {
                     found.names.push(name.to_owned());

@@ -1,5 +1,6 @@
 //! The login flow through the whole gateway: passwords, lockout, sessions, providers, one-time links, forgery.
 
+mod abandoned;
 mod attempts;
 mod beside_a_factor;
 mod change;

@@ -15,13 +15,14 @@ const MAX_BYTES: usize = 320;
 pub enum MailRoute {
     /// One address, in lower case, its domain in the form of DNS.
     Address(String),
-    /// Every address directly in a domain; subdomains are domains of their own.
+    /// Every address directly in a domain; subdomains are domains of their own. One without a dot is also typed alone: the
+    /// name of an organisation.
     Domain(Domain),
 }
 
 /// The text is neither.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be a domain such as example.com, or an address such as ada@example.com")]
+#[error("must be a domain such as example.com, an address such as ada@example.com, or a word such as acme")]
 pub struct NotARoute;
 
 impl MailRoute {
@@ -33,7 +34,10 @@ impl MailRoute {
         if name.len() > MAX_BYTES || name.chars().any(|c| c.is_control() || c.is_whitespace()) {
             return None;
         }
-        let (local, domain) = name.split_once('@')?;
+        let Some((local, domain)) = name.split_once('@') else {
+            let word = in_dns(name).filter(|word| !word.as_str().contains('.'))?;
+            return Some([Self::Domain(word.clone()), Self::Domain(word)]);
+        };
         if local.is_empty() || domain.contains('@') {
             return None;
         }
@@ -123,6 +127,17 @@ mod tests {
             assert!(!sends("corp.example", name) || name.trim() == "ada@corp.example", "{name}");
         }
         assert_eq!(MailRoute::of_typed(&format!("{}@corp.example", "a".repeat(320))), None);
+    }
+
+    #[test]
+    fn a_word_is_typed_alone() {
+        for name in ["acme", " ACME ", "ada@acme"] {
+            assert!(sends("acme", name), "{name}");
+        }
+        for name in ["acme.example", "ac me", "acme@", "@acme", "acme/x", "acme%20", "other", "acme..", "1"] {
+            assert!(!sends("acme", name), "{name}");
+        }
+        assert!(!sends("corp.example", "corp") && !sends("corp.example", "corp.example"));
     }
 
     #[test]
