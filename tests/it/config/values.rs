@@ -194,7 +194,10 @@ fn saml_metadata_is_at_an_address_or_in_a_file() {
         &saml("metadata = { url = \"https://idp.example/m\", file = \"/dev/null\" }"),
         "4:20 `saml[0].metadata.url` and `file` exclude each other",
     );
-    check(&saml(""), "2:1 `saml[0].metadata` is missing; it must be `{ url = \"https://…\" }` or `{ file = \"…\" }`");
+    check(
+        &saml(""),
+        "2:1 `saml[0].metadata` is missing; it must be `{ url = \"https://…\" }`, `{ file = \"…\" }` or `{ document = '''…''' }`",
+    );
     check(
         &saml("metadata = { file = \"/dev/null\" }\ndomains = [\"@example.com\"]"),
         "5:12 `saml[0].domains[0]` must be a DNS name such as example.com",
