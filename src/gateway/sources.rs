@@ -237,7 +237,7 @@ fn saml_connector(
             };
             let connector = FetchedSaml::new(settings, ledger.clone(), clock.clone(), ids.clone());
             if let SamlMetadata::File(path) = &saml.metadata {
-                connector.begin_with(read_metadata(saml, path)?);
+                connector.begin_with(|| read_metadata(saml, path))?;
             }
             Arc::new(connector)
         }

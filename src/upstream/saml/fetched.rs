@@ -147,12 +147,17 @@ impl FetchedSaml {
         Self(Arc::new(Shared { settings, ledger, clock, ids, inner, asked, asked_for_key, state }))
     }
 
-    /// Puts in force what was read already, of a file at the start.
-    pub fn begin_with(&self, idp: IdpMetadata) {
-        let connector = self.0.build(idp);
+    /// Puts in force what `read` gives, of a file at the start.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    pub fn begin_with<E>(&self, read: impl FnOnce() -> Result<IdpMetadata, E>) -> Result<(), E> {
+        // Taken before it is read: what is written meanwhile is read the next time.
+        let stamp = self.0.stamp();
+        let connector = self.0.build(read()?);
         self.0.inner.get_or_init(|| connector);
-        // Which file that was is not known: the first look reads it again.
-        self.0.know(Known { read: Some(self.0.clock.now()), ..Known::default() });
+        self.0.know(Known { read: Some(self.0.clock.now()), stamp, ..Known::default() });
+        Ok(())
     }
 
     /// Reads the metadata again, and tells whether anything in it is new.
@@ -169,9 +174,9 @@ impl FetchedSaml {
     /// Reads the metadata again when it is time to.
     async fn refresh_when_due(&self) {
         let known = self.0.known();
-        if let MetadataPlace::File(path) = &self.0.settings.place {
+        if self.0.settings.place.is_file() {
             // A file that is gone has no stamp and is told of once, as one that cannot be used is.
-            if stamp(path).await != known.stamp || known.stamp.is_none() {
+            if known.stamp.is_none() || self.0.stamp() != known.stamp {
                 self.refresh_and_warn().await;
             }
             return;
@@ -250,12 +255,6 @@ impl FetchedSaml {
     }
 }
 
-/// What tells whether a file has changed; none where it is not there.
-async fn stamp(path: &Path) -> Option<Stamp> {
-    let metadata = tokio::fs::metadata(path).await.ok()?;
-    Some((metadata.modified().ok(), metadata.len()))
-}
-
 fn unavailable(reason: &dyn std::fmt::Display) -> Error {
     Error::Unavailable { reason: format!("SAML metadata: {reason}") }
 }
@@ -281,10 +280,7 @@ impl Shared {
 
     async fn refresh(&self) -> Result<bool, Error> {
         // Taken before it is read: what is written meanwhile is read the next time.
-        let stamp = match &self.settings.place {
-            MetadataPlace::File(path) => stamp(path).await,
-            MetadataPlace::Address(..) => None,
-        };
+        let stamp = self.stamp();
         match self.read_again().await {
             Ok(is_new) => {
                 self.know(Known { read: Some(self.clock.now()), problem: None, stamp });
@@ -303,6 +299,13 @@ impl Shared {
                 Err(error)
             }
         }
+    }
+
+    /// What tells whether the file has changed; none where it is not there, and of an address.
+    fn stamp(&self) -> Option<Stamp> {
+        let MetadataPlace::File(path) = &self.settings.place else { return None };
+        let metadata = std::fs::metadata(path).ok()?;
+        Some((metadata.modified().ok(), metadata.len()))
     }
 
     /// Asks for the document.

@@ -312,6 +312,7 @@ async fn metadata_that_stands_in_the_configuration_signs_in_and_beside_a_file_it
     ] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("cleargate.toml");
+        std::fs::write(folder.path().join("entra.xml"), "<x/>").unwrap();
         let lines = CONNECTOR.replace("{ file = \"entra.xml\" }", &given);
         std::fs::write(&path, format!("public_url = \"https://sso.example.com\"\n{lines}")).unwrap();
         let problems = cleargate::config::load(&path, &cleargate::config::Credentials::None).unwrap_err();

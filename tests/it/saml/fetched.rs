@@ -168,7 +168,7 @@ async fn a_file_is_read_again_when_it_changes_and_a_bad_one_changes_nothing() {
     let settings = FetchedSettings { place: MetadataPlace::File(path.clone()), ..place.settings(Reading::default()) };
     let (ledger, clock) = (place.ground.ledger.clone(), place.ground.clock.clock());
     let connector = FetchedSaml::new(settings, ledger, clock, IdSource::system());
-    connector.begin_with(IdpMetadata::parse(place.old.metadata().as_bytes()).expect("metadata"));
+    connector.begin_with(|| IdpMetadata::parse(place.old.metadata().as_bytes())).expect("metadata");
     assert!(place.sign_in(&connector, &place.old).await.is_ok(), "read at the start, wherever it is now");
     let another = place.new.metadata().replace("entityID=\"", "entityID=\"https://else.example/");
     for bad in ["", "<junk", another.as_str()] {
