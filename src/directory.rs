@@ -205,6 +205,11 @@ impl Directory {
         }
     }
 
+    /// Whose directory it is.
+    pub const fn organisation(&self) -> OrganisationId {
+        self.organisation
+    }
+
     /// The directory of another organisation in the same store. Neither sees what the other holds.
     #[must_use]
     pub fn of(self, organisation: OrganisationId) -> Self {

@@ -496,7 +496,7 @@ fn changed(mut event: Event, before: &ScopeRecord, after: &ScopeRecord) -> Event
         event = event.detail("name", &after.name).detail("name before", &before.name);
     }
     if before.description != after.description {
-        event = event.detail("description", &after.description);
+        event = event.detail("description", &after.description).detail("description before", &before.description);
     }
     if before.parent != after.parent {
         event = place(place(event, "parent", &after.parent), "parent before", &before.parent);

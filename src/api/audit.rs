@@ -30,7 +30,8 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller, mut params: Par
         outcome: outcome(params.take("outcome")?.as_deref())?,
         since: params.parsed("from")?,
         until: params.parsed("to")?,
-        actor: None,
+        organisation: Some(api.services.directory.organisation()),
+        ..Filter::default()
     };
     if let Some(last) = params.take("last")? {
         filter.since = Some(api.ago(&last)?);

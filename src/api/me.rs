@@ -1,5 +1,6 @@
 //! `/me`: who the caller is, and what they may do.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -65,6 +66,27 @@ impl Api {
         book.find(&most.role).map(|entry| entry.badge().to_owned())
     }
 
+    /// What the roles that hold in the whole organisation say of applications' pages, by key; where several say something
+    /// under one key, the parts of all, with commas between them.
+    fn ui_profile(&self, levels: &[Level]) -> BTreeMap<String, String> {
+        let book = self.services.access.roles();
+        let held = levels.iter().filter(|level| level.scope.is_none()).flat_map(|level| &level.roles);
+        let mut profile: BTreeMap<String, String> = BTreeMap::new();
+        for (key, value) in held.filter_map(|held| book.find(&held.role)).flat_map(|entry| &entry.ui_profile) {
+            let Some(words) = profile.get_mut(key) else {
+                profile.insert(key.clone(), value.clone());
+                continue;
+            };
+            for word in value.split(',').map(str::trim) {
+                if words.split(',').all(|there| there.trim() != word) {
+                    words.push(',');
+                    words.push_str(word);
+                }
+            }
+        }
+        profile
+    }
+
     async fn tell(&self, actor: &Actor, user: &User) -> Result<Value, Error> {
         let levels = self.services.access.effective_of(actor).await.map_err(|error| match error {
             // Deleted since, or the maker of a token is: nobody.
@@ -91,6 +113,7 @@ impl Api {
         Ok(json!({
             "user": render::user(user),
             "badge": self.badge(&levels),
+            "ui_profile": self.ui_profile(&levels),
             "roles": roles,
             "groups": groups.iter().map(|group| group.name.as_str()).collect::<Vec<_>>(),
             "permissions": permissions,

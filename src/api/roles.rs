@@ -28,7 +28,7 @@ impl Api {
         Ok(named.or_else(|| pack.default_role().cloned()))
     }
 
-    fn role(&self, text: &str) -> Result<(RoleId, Option<RoleEntry>), Error> {
+    pub(super) fn role(&self, text: &str) -> Result<(RoleId, Option<RoleEntry>), Error> {
         let missing = || Error::NotFound { what: "role" };
         let id: RoleId = text.parse().map_err(|_| missing())?;
         let roles = self.services.access.roles();
@@ -127,6 +127,19 @@ pub(super) async fn matrix(State(api): State<Api>, caller: Caller, params: Param
         "allowed": allowed,
     });
     Ok(render::answer(StatusCode::OK, &body))
+}
+
+/// `GET /roles/permissions`: what roles, grants and tokens can be made of, by resource.
+pub(super) async fn permissions(State(api): State<Api>, caller: Caller, mut params: Params) -> Result<Response, Error> {
+    let _all_on_one_page = params.page::<String>()?;
+    params.end()?;
+    api.permit(&caller, "roles:read", None).await?;
+    let mut known: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for permission in api.services.access.roles().catalogue().iter() {
+        known.entry(permission.resource().to_owned()).or_default().insert(permission.action().to_owned());
+    }
+    let items = known.into_iter().map(|(resource, actions)| json!({"resource": resource, "actions": actions}));
+    Ok(render::page(items.collect(), None))
 }
 
 /// `GET /roles/{id}`.

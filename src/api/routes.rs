@@ -49,12 +49,14 @@ fn of_policy() -> Vec<Route<Api>> {
         Route::new(GET, "/api/v1/roles", Management, API, roles::list),
         Route::new(POST, "/api/v1/roles", Management, API, roles::create),
         Route::new(GET, "/api/v1/roles/matrix", Management, API, roles::matrix),
+        Route::new(GET, "/api/v1/roles/permissions", Management, API, roles::permissions),
         Route::new(GET, "/api/v1/roles/{id}", Management, API, roles::show),
         // `:duplicate` is a part of the last segment.
         Route::new(POST, "/api/v1/roles/{id}", Management, API, roles::act),
         Route::new(PATCH, "/api/v1/roles/{id}", Management, API, roles::change),
         Route::new(DELETE, "/api/v1/roles/{id}", Management, API, roles::delete),
         Route::new(GET, "/api/v1/roles/{id}/holders", Management, API, roles::holders),
+        Route::new(GET, "/api/v1/roles/{id}/history", Management, API, history::of_role),
     ]
 }
 
@@ -103,6 +105,7 @@ fn of_scopes() -> Vec<Route<Api>> {
         Route::new(GET, "/api/v1/scopes", Management, API, scopes::list_any),
         Route::new(POST, "/api/v1/scopes", Management, API, scopes::create_any),
         Route::new(GET, "/api/v1/scopes/{scope}", Management, API, scopes::show_any),
+        Route::new(GET, "/api/v1/scopes/{scope}/history", Management, API, history::of_scope),
         Route::new(PATCH, "/api/v1/scopes/{scope}", Management, API, scopes::change_any),
         Route::new(DELETE, "/api/v1/scopes/{scope}", Management, API, scopes::delete_any),
     ]
@@ -160,6 +163,7 @@ fn of_people() -> Vec<Route<Api>> {
         Route::new(GET, "/api/v1/people", Management, API, people::list),
         Route::new(POST, "/api/v1/people", Management, API, people::create),
         Route::new(GET, "/api/v1/people/{id}", Management, API, people::find),
+        Route::new(GET, "/api/v1/people/{id}/history", Management, API, history::of_person),
         Route::new(PATCH, "/api/v1/people/{id}", Management, API, people::change),
         Route::new(DELETE, "/api/v1/people/{id}", Management, API, people::delete),
         Route::new(POST, "/api/v1/reload", Management, API, status::reload),

@@ -103,6 +103,7 @@ impl Ledger {
             writes: BTreeMap::new(),
             adds: BTreeMap::new(),
             events: Vec::new(),
+            organisation: OrganisationId::DEFAULT,
         }
     }
 
@@ -158,6 +159,8 @@ pub struct Change {
     writes: BTreeMap<Vec<u8>, Write>,
     adds: BTreeMap<Vec<u8>, i64>,
     events: Vec<Event>,
+    /// In which organisation records are written: that of the events.
+    organisation: OrganisationId,
 }
 
 impl Change {
@@ -244,6 +247,7 @@ impl Change {
         value: &V,
         expires: Option<crate::clock::Timestamp>,
     ) -> Result<(), Error> {
+        self.settle(organisation);
         let key = table.key(organisation, key);
         let value = encode(table.name(), value)?;
         self.writes.insert(key.clone(), Write::Put { key, value, expires });
@@ -252,8 +256,16 @@ impl Change {
 
     /// Removes a record.
     pub fn delete<K: Key + ?Sized, V>(&mut self, table: &Table<K, V>, organisation: OrganisationId, key: &K) {
+        self.settle(organisation);
         let key = table.key(organisation, key);
         self.writes.insert(key.clone(), Write::Delete { key });
+    }
+
+    /// What is the daemon's own is kept under the default organisation, beside the records of any.
+    fn settle(&mut self, organisation: OrganisationId) {
+        if organisation != OrganisationId::DEFAULT {
+            self.organisation = organisation;
+        }
     }
 
     /// Adds to a kept counter, whose value no commit checks.
@@ -307,6 +319,9 @@ impl Change {
                     self.writes.insert(key.clone(), write);
                 }
             }
+        }
+        if self.organisation != OrganisationId::DEFAULT {
+            self.events.iter_mut().for_each(|event| event.organisation = Some(self.organisation));
         }
         let events = self.events.iter().map(|event| encode("log", event)).collect::<Result<Vec<_>, _>>()?;
         let adds = self.adds.into_iter().filter(|(_, delta)| *delta != 0).map(|(key, delta)| Write::Add { key, delta });

@@ -62,21 +62,26 @@ pub struct Filter {
     pub since: Option<Timestamp>,
     /// Before this moment.
     pub until: Option<Timestamp>,
+    /// Of these kinds, each a name or a beginning as in `action`; of every kind where there is none.
+    pub kinds: Vec<String>,
+    /// Of one organisation, with what releases before wrote, which knew one only; `None` is every organisation.
+    pub organisation: Option<OrganisationId>,
 }
 
 impl Filter {
     /// Whether an event is wanted.
     pub fn matches(&self, event: &Event) -> bool {
-        let fits = |wanted: &Option<String>, actual: &str| match wanted.as_deref() {
-            None => true,
-            Some(wanted) => match wanted.strip_suffix('*') {
-                Some(beginning) => actual.starts_with(beginning),
-                None => actual == wanted,
-            },
+        let is = |wanted: &str, actual: &str| match wanted.strip_suffix('*') {
+            Some(beginning) => actual.starts_with(beginning),
+            None => actual == wanted,
         };
+        let fits = |wanted: &Option<String>, actual: &str| wanted.as_deref().is_none_or(|wanted| is(wanted, actual));
+        let of = event.organisation.unwrap_or(OrganisationId::DEFAULT);
         fits(&self.action, event.kind.name())
             && fits(&self.actor, &event.actor)
             && fits(&self.target, &event.target)
+            && (self.kinds.is_empty() || self.kinds.iter().any(|kind| is(kind, event.kind.name())))
+            && self.organisation.is_none_or(|organisation| organisation == of)
             && self.outcome.is_none_or(|outcome| outcome == event.outcome)
             && self.since.is_none_or(|since| event.at >= since)
             && self.until.is_none_or(|until| event.at < until)

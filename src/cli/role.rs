@@ -54,6 +54,9 @@ pub(super) enum Command {
     },
     /// Print what each role of the pack may do
     Matrix,
+    /// List the permissions that roles and tokens can be made of
+    #[command(after_help = "Example:\n  cleargate role permissions")]
+    Permissions,
     /// Show a role, and who holds it
     #[command(
         after_help = "Examples:\n  cleargate role show data_analyst\n  cleargate role show data_analyst --holders"
@@ -155,6 +158,10 @@ pub(super) async fn run(command: Command, client: Client, output: &Output) -> Re
             output.list(&roles, &columns)
         }
         Command::Matrix => matrix(&client.get("/api/v1/roles/matrix").await?, output),
+        Command::Permissions => {
+            let known = client.list("/api/v1/roles/permissions", &[], 100_000).await?;
+            output.list(&known, &[("RESOURCE", "resource"), ("ACTIONS", "actions")])
+        }
         Command::Show { role, holders: false } => output.object(&client.get(&path("roles", &role, "")).await?),
         Command::Show { role, holders: true } => {
             let answer = client.get(&path("roles", &role, "/holders")).await?;

@@ -29,6 +29,7 @@ pub struct Operation {
     body_kind: &'static str,
     answers: BTreeMap<u16, Value>,
     answer_kind: &'static str,
+    also: Vec<(u16, &'static str)>,
 }
 
 /// The type of bodies and answers that are not told to be of another one.
@@ -66,6 +67,7 @@ impl Operation {
             body_kind: JSON,
             answers: BTreeMap::new(),
             answer_kind: JSON,
+            also: Vec::new(),
         }
     }
 
@@ -150,6 +152,13 @@ impl Operation {
         self
     }
 
+    /// Answers with text of this media type instead, where that is asked for.
+    #[must_use]
+    pub fn also_answers(mut self, status: u16, kind: &'static str) -> Self {
+        self.also.push((status, kind));
+        self
+    }
+
     /// Answers so with a shape.
     #[must_use]
     pub fn answers(mut self, status: u16, line: &str) -> Self {
@@ -197,7 +206,11 @@ impl Operation {
             self.query.iter().map(|(name, kind)| json!({"name": name, "in": "query", "schema": schema_of(kind)}));
         let mut responses = Map::new();
         for (status, schema) in &self.answers {
-            let content = json!({self.answer_kind: {"schema": schema}});
+            let mut content = Map::new();
+            content.insert(self.answer_kind.to_owned(), json!({"schema": schema}));
+            for (_, kind) in self.also.iter().filter(|(of, _)| of == status) {
+                content.insert((*kind).to_owned(), json!({"schema": {"type": "string"}}));
+            }
             responses.insert(status.to_string(), json!({"description": "Done", "content": content}));
         }
         for (status, _) in PROBLEMS.iter().filter(|(status, _)| !self.answers.contains_key(status)) {

@@ -103,6 +103,7 @@ const COMMANDS: &[&[&str]] = &[
     &["role", "duplicate"],
     &["role", "list"],
     &["role", "matrix"],
+    &["role", "permissions"],
     &["role", "show"],
     &["role", "update"],
     &["report"],

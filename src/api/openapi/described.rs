@@ -82,7 +82,7 @@ fn of_factors() -> Vec<Operation> {
 
 fn of_employees() -> Vec<Operation> {
     const PERSON: &str = "first_name?:text? last_name?:text? email?:text? employee_number?:text? companies?:[text]?";
-    const HOLDINGS: &str = "user:Brief active?:flag grants?:[Grant] groups?:[object] tokens?:[Token] sessions?:[Session] \
+    const HOLDINGS: &str = "user:Brief active?:flag grants?:[Grant] groups?:[object] tokens?:[Token] sessions?:[Session] requires_factor?:flag requires_sso?:flag changed?:flag \
         supervised?:[Brief] handed_over?:[text] rotate?:[Token] dry_run?:flag ended?:any kept?:[text]";
     vec![
         Operation::get("/api/v1/people", "People, with an account or without").needs("`people:read`").lists("Person"),
@@ -100,17 +100,24 @@ fn of_employees() -> Vec<Operation> {
         Operation::delete("/api/v1/people/{id}", "Deletes a person who has no account")
             .needs("`people:delete`")
             .answers(200, "Person"),
+        Operation::get("/api/v1/people/{id}/history", "What was changed about a person, newest first")
+            .needs("`revision-history:read` or `audit:read`")
+            .query("limit", "count")
+            .query("cursor", "text")
+            .answers(200, HISTORY),
         Operation::get("/api/v1/users/{user}/holdings", "What a user holds")
             .needs("`users:read`, `groups:read`, `grants:read`, `tokens:read` and `sessions:read`")
             .answers(200, HOLDINGS),
         Operation::post(
             "/api/v1/users/{user}",
             "With `:offboard` behind the user, ends the access and keeps what is owned; with `:logout`, ends the sessions; \
-             with `:reset-password`, makes a link on which its owner chooses a password",
+             with `:reset-password`, makes a link on which its owner chooses a password; with `:demand`, demands a second \
+             factor or single sign-on",
         )
         .needs("`users:update`, and `tokens:delete` where there are tokens; `sessions:delete` for `:logout`, `passwords:update` for `:reset-password`")
-        .takes("dry_run?:flag? hand_over?:[text]? send?:flag?")
-        .answers(200, HOLDINGS),
+        .takes("dry_run?:flag? hand_over?:[text]? send?:flag? requires_factor?:flag? requires_sso?:flag?")
+        .answers(200, HOLDINGS)
+        .answers(201, "user:Brief link:text? sent_to:text? expires:time"),
     ]
 }
 
@@ -144,6 +151,7 @@ fn of_people() -> Vec<Operation> {
             .needs("`users:read`")
             .answers(200, "User"),
         Operation::patch("/api/v1/users/{user}", "Changes a user")
+            .query("force", "flag")
             .needs("`users:update`, and `passwords:update` for a password")
             .takes(&format!("{WISH} requires_factor?:flag? requires_sso?:flag?"))
             .answers(200, "User"),
@@ -276,6 +284,7 @@ fn of_access() -> Vec<Operation> {
             .needs("`grants:read`")
             .query("user", "text")
             .query("group", "text")
+            .query("scope", "text")
             .lists("Grant"),
         Operation::post("/api/v1/grants", "Gives a role")
             .needs("`grants:create` in the scope, and every right of the role there")
@@ -285,6 +294,7 @@ fn of_access() -> Vec<Operation> {
             .answers(201, "Grant"),
         Operation::delete("/api/v1/grants/{id}", "Takes a role back")
             .needs("`grants:delete` in the scope")
+            .query("force", "flag")
             .answers(200, "Grant"),
         Operation::get("/api/v1/tokens", "Tokens, without their texts")
             .needs("`tokens:read`")
@@ -350,6 +360,14 @@ fn of_roles() -> Vec<Operation> {
         Operation::get("/api/v1/roles/matrix", "What each role may do, as the manuals print it")
             .needs("`roles:read`")
             .answers(200, "pack:text title:text columns:[object] rows:[object] allowed:object"),
+        Operation::get("/api/v1/roles/permissions", "What roles and tokens can be made of")
+            .needs("`roles:read`")
+            .lists("resource:text actions:[text]"),
+        Operation::get("/api/v1/roles/{id}/history", "What was changed about a role, newest first")
+            .needs("`revision-history:read` or `audit:read`")
+            .query("limit", "count")
+            .query("cursor", "text")
+            .answers(200, HISTORY),
         Operation::get("/api/v1/roles/{id}", "One role").needs("`roles:read`").answers(200, "Role"),
         Operation::post("/api/v1/roles/{id}", "Duplicates a role, as `/roles/viewer:duplicate`")
             .needs("`roles:create`, and every right of the role")
@@ -404,6 +422,11 @@ fn of_scopes() -> Vec<Operation> {
             .needs(needs)
             .takes(&format!("kind:text {NEW}"))
             .answers(201, "Scope"),
+        Operation::get("/api/v1/scopes/{scope}/history", "What was changed about a scope, newest first")
+            .needs("`revision-history:read` in it, or `audit:read`")
+            .query("limit", "count")
+            .query("cursor", "text")
+            .answers(200, HISTORY),
         Operation::get("/api/v1/scopes/{scope}", "One scope, as `kind:slug`").needs(needs).answers(200, "Scope"),
         Operation::patch("/api/v1/scopes/{scope}", "Changes or moves a scope")
             .needs(needs)
@@ -423,7 +446,7 @@ fn of_sources() -> Vec<Operation> {
             "`:test`: a link for a test sign-in, which opens no session; `:admit`: lets in again whom the provider told to be disabled",
         )
         .needs("`sources:update`")
-        .takes("user:text name:text email:text")
+        .takes("user?:text? name?:text? email?:text?")
         .answers(200, "connector:text admitted:flag")
         .answers(201, "connector:text link:text expires_at:time"),
         Operation::get("/api/v1/connectors/{id}/attempts", "The last attempts to sign in by a provider")
@@ -467,6 +490,7 @@ fn of_the_daemon() -> Vec<Operation> {
         )
         .needs("`store:update`, and every right there is")
         .query("dry_run", "flag")
+        .query("force", "flag")
         .takes_bytes("application/octet-stream")
         .answers(200, "dry_run:flag records:object"),
         Operation::get("/api/v1/openapi.json", "This document")
@@ -544,7 +568,7 @@ fn of_reports() -> Vec<Operation> {
             .lists("Session"),
         Operation::get(
             "/api/v1/reports/{name}",
-            "A report: access, inactive, posture, sources, tokens or users; JSON, or CSV where asked for",
+            "A report: access, inactive, posture, seats, sources, tokens or users; JSON, or CSV where asked for",
         )
         .needs("`users:read`, with `grants:read`, `tokens:read` or `sources:read` where these are shown")
         .query("format", "text")
@@ -555,7 +579,8 @@ fn of_reports() -> Vec<Operation> {
         .answers(
             200,
             "columns?:[text] items?:[object] next?:text? findings?:[object] severe?:count warnings?:count uses?:object",
-        ),
+        )
+        .also_answers(200, "text/csv"),
         Operation::get(
             "/api/v1/users/{user}/provenance",
             "Where attributes, memberships and roles of a user come from",

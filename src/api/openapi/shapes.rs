@@ -120,6 +120,7 @@ fn me() -> Value {
         "user": {"anyOf": [{"$ref": "#/components/schemas/User"}, {"type": "null"}]},
         "actor": {"type": "string"},
         "badge": {"type": ["string", "null"]},
+        "ui_profile": {"type": "object", "additionalProperties": {"type": "string"}},
         "session": {"anyOf": [{"$ref": "#/components/schemas/Session"}, {"type": "null"}]},
         "roles": {"type": "array", "items": {"type": "string"}},
         "groups": {"type": "array", "items": {"type": "string"}},

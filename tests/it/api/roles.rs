@@ -421,3 +421,37 @@ async fn roles_come_back_with_the_next_start() {
     daemon.run(&["role", "create", "--name", "Empty"]).await;
     daemon.run(&["role", "delete", "empty"]).await;
 }
+
+#[tokio::test]
+async fn the_permissions_there_are_can_be_looked_up_and_each_makes_a_role() {
+    let ground = Ground::new().await;
+    let root = ground.root();
+    let known = good(root.get("/api/v1/roles/permissions").await, StatusCode::OK);
+    let mut all = Vec::new();
+    for item in known["items"].as_array().unwrap() {
+        for action in item["actions"].as_array().unwrap() {
+            all.push(format!("{}:{}", item["resource"].as_str().unwrap(), action.as_str().unwrap()));
+        }
+    }
+    assert!(all.len() > 50 && all.contains(&"users:read".to_owned()), "{all:?}");
+    good(root.post("/api/v1/roles", json!({"name": "Everything", "permissions": all})).await, StatusCode::CREATED);
+    let (_, browser) = ground.browser("browser", &["browser"]).await;
+    refused(&browser.get("/api/v1/roles/permissions").await, 403, None);
+}
+
+#[tokio::test]
+async fn what_roles_say_of_an_applications_pages_reaches_it() {
+    let ground = Ground::new().await;
+    let root = ground.root();
+    for (name, profile) in
+        [("One", json!({"columns": "name,owner"})), ("Two", json!({"columns": "owner,due", "menu": "short"}))]
+    {
+        let role = json!({"name": name, "permissions": ["elements:read"], "ui_profile": profile});
+        good(root.post("/api/v1/roles", role).await, StatusCode::CREATED);
+    }
+    let (_, ada) = ground.browser("ada", &["one"]).await;
+    assert_eq!(good(ada.get("/api/v1/me").await, StatusCode::OK)["ui_profile"], json!({"columns": "name,owner"}));
+    good(root.post("/api/v1/grants", json!({"user": "ada", "role": "two"})).await, StatusCode::CREATED);
+    let both = good(ada.get("/api/v1/me").await, StatusCode::OK);
+    assert_eq!(both["ui_profile"], json!({"columns": "name,owner,due", "menu": "short"}));
+}
