@@ -4,7 +4,7 @@ use minicbor::{Decode, Encode};
 
 use super::Factors;
 use crate::access::Permit;
-use crate::audit::{Change, EventKind};
+use crate::audit::{Change, Event, EventKind};
 use crate::clock::Timestamp;
 use crate::model::{User, UserId};
 use crate::store::{self, Table};
@@ -70,31 +70,49 @@ impl Factors {
     ) -> Result<bool, store::Error> {
         self.ledger
             .retry(|mut change| async move {
-                let before = self.demands_in(&mut change, user.id).await?;
-                let after = Demands { factor: factor.unwrap_or(before.factor), sso: sso.unwrap_or(before.sso) };
-                if before == after {
+                let Some(event) = self.demand_in(&mut change, permit, user, factor, sso).await? else {
                     return Ok(false);
-                }
-                let at = self.clock.now();
-                if after == Demands::default() {
-                    change.delete(&DEMANDS, self.organisation, &user.id);
-                } else {
-                    let sso = after.sso.then_some(true);
-                    let demand = Demand { factor: after.factor, sso, by: permit.actor().to_string(), at };
-                    change.put(&DEMANDS, self.organisation, &user.id, &demand)?;
-                }
-                let mut event = permit.event(at, EventKind::DemandChanged).on("user", user.id, &user.user_name);
-                for (name, before, after) in
-                    [("factor", before.factor, after.factor), ("single sign-on", before.sso, after.sso)]
-                {
-                    if before != after {
-                        event = event.detail(&format!("{name} before"), before).detail(&format!("{name} after"), after);
-                    }
-                }
+                };
                 change.commit(event).await?;
                 Ok(true)
             })
             .await
+    }
+
+    /// The same inside a change of the caller's, who records the event; `None` when nothing changes by it.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Unavailable`.
+    pub(crate) async fn demand_in(
+        &self,
+        change: &mut Change,
+        permit: &Permit,
+        user: &User,
+        factor: Option<bool>,
+        sso: Option<bool>,
+    ) -> Result<Option<Event>, store::Error> {
+        let before = self.demands_in(change, user.id).await?;
+        let after = Demands { factor: factor.unwrap_or(before.factor), sso: sso.unwrap_or(before.sso) };
+        if before == after {
+            return Ok(None);
+        }
+        let at = self.clock.now();
+        if after == Demands::default() {
+            change.delete(&DEMANDS, self.organisation, &user.id);
+        } else {
+            let sso = after.sso.then_some(true);
+            let demand = Demand { factor: after.factor, sso, by: permit.actor().to_string(), at };
+            change.put(&DEMANDS, self.organisation, &user.id, &demand)?;
+        }
+        let mut event = permit.event(at, EventKind::DemandChanged).on("user", user.id, &user.user_name);
+        for (name, before, after) in
+            [("factor", before.factor, after.factor), ("single sign-on", before.sso, after.sso)]
+        {
+            if before != after {
+                event = event.detail(&format!("{name} before"), before).detail(&format!("{name} after"), after);
+            }
+        }
+        Ok(Some(event))
     }
 
     /// Forgets what is demanded of a person inside a change of the caller's that deletes the account.

@@ -45,14 +45,29 @@ impl Directory {
         let edit = &edit;
         self.ledger
             .retry(|mut change| async move {
-                let staged = self.change_user_in(&mut change, permit, (id, revision), edit).await?;
-                let staged = match companies {
-                    Some(companies) => self.stage_companies(&mut change, permit, staged, companies).await?,
-                    None => staged,
-                };
+                let staged = self.change_account_in(&mut change, permit, (id, revision), companies, edit).await?;
                 Ok(commit(change, staged).await?)
             })
             .await
+    }
+
+    /// The same inside a change of the caller's, who records the event.
+    ///
+    /// # Errors
+    /// As [`Directory::change_user`].
+    pub(crate) async fn change_account_in<E: From<Error>>(
+        &self,
+        change: &mut Change,
+        permit: &Permit,
+        seen: (UserId, Option<u64>),
+        companies: Option<&Companies>,
+        edit: impl Fn(&User, &mut SourceRecord) -> Result<(), E> + Sync,
+    ) -> Result<Staged, E> {
+        let staged = self.change_user_in(change, permit, seen, edit).await?;
+        Ok(match companies {
+            Some(companies) => self.stage_companies(change, permit, staged, companies).await?,
+            None => staged,
+        })
     }
 
     /// The same as [`Directory::change_user`] inside a change of the caller's, who records the event. Of a user that stays

@@ -221,8 +221,20 @@ impl Directory {
         after.revision = before.revision.saturating_add(1);
         self.index_person(change, after, Some(before)).await?;
         change.put(&PEOPLE, self.organisation, &after.id, after)?;
-        let event = permit.event(after.changed, EventKind::PersonChanged).on("person", after.id, after.name());
-        Ok(if before.name() == after.name() { event } else { event.detail("before", before.name()) })
+        let mut event = permit.event(after.changed, EventKind::PersonChanged).on("person", after.id, after.name());
+        if before.name() != after.name() {
+            event = event.detail("before", before.name());
+        }
+        for ((part, old), (_, new)) in
+            told(before).into_iter().zip(told(after)).filter(|((_, old), (_, new))| old != new)
+        {
+            for (when, text) in [("before", old), ("after", new)] {
+                if !text.is_empty() {
+                    event = event.detail(&format!("{part} {when}"), text);
+                }
+            }
+        }
+        Ok(event)
     }
 
     async fn index_person(&self, change: &mut Change, after: &Person, before: Option<&Person>) -> Result<(), Error> {
@@ -252,6 +264,16 @@ impl Directory {
             }
         }
     }
+}
+
+/// What a person's record says besides the name, as events tell it.
+fn told(person: &Person) -> [(&'static str, String); 3] {
+    let companies: Vec<&str> = person.companies.iter().map(Scope::slug).collect();
+    [
+        ("employee_number", person.number.clone()),
+        ("email", person.email.clone().unwrap_or_default()),
+        ("companies", companies.join(" ")),
+    ]
 }
 
 fn check(draft: &PersonDraft) -> Result<(), Error> {

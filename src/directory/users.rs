@@ -4,7 +4,7 @@ use super::brake::{Kind, Removal};
 use super::connections::taken_over;
 use super::membership::Member;
 use super::realms::with_realm;
-use super::reconcile::{Authority, SourceRecord, UserPlan, is_of_unknown_origin, plan};
+use super::reconcile::{Authority, SourceRecord, UserPlan, edits, is_of_unknown_origin, plan};
 use super::tables::{
     MEMBER_OF_COUNTS, RETIRED_NAMES, RETIRED_SUBJECTS, TOMBSTONES, TOTALS, USER_EMAILS, USER_LINKS, USER_NAMES,
     USER_SUBJECTS, USERS,
@@ -496,6 +496,14 @@ impl Directory {
                     self.take_turn(change, after.id, [before.owner.as_ref(), after.owner.as_ref()]).await?;
                     if before.user_name != after.user_name {
                         event = event.detail("before", &before.user_name);
+                    }
+                    for (part, old, new) in edits(before, &after) {
+                        if let Some(old) = old {
+                            event = event.detail(&format!("{part} before"), old);
+                        }
+                        if let Some(new) = new {
+                            event = event.detail(&format!("{part} after"), new);
+                        }
                     }
                     event = self.stage_owner(change, permit, before, &after, event).await?;
                     event = self.stage_parting(change, permit, before, &after, event).await?;

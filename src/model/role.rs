@@ -165,3 +165,10 @@ pub struct Grant {
     #[n(9)]
     pub maker: Option<String>,
 }
+
+impl Grant {
+    /// Whether it has begun and not ended.
+    pub fn holds_at(&self, at: Timestamp) -> bool {
+        self.starts.is_none_or(|starts| starts <= at) && self.ends.is_none_or(|ends| at < ends)
+    }
+}

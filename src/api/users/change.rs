@@ -11,11 +11,11 @@ use crate::api::admit::Caller;
 use crate::api::fields::{Fields, Params};
 use crate::api::protect::is_oneself;
 use crate::api::{Api, Error, render};
-use crate::audit::EventKind;
+use crate::audit::{Change, Event, EventKind, Housekeeping};
+use crate::credential::Prepared;
 use crate::directory::SourceRecord;
-use crate::model::{Status, Subject, User};
+use crate::model::{Companies, Status, Subject, User};
 use crate::notify::{Notice, Recipient};
-use crate::secret::Secret;
 
 /// `PATCH /users/{id or name}`: members that are given replace, others stay. A password ends the user's sessions.
 pub(in crate::api) async fn change(
@@ -33,7 +33,7 @@ pub(in crate::api) async fn change(
     let mut wish = Wish::take(&mut fields)?;
     fields.end()?;
     let mut permit = api.permit(&caller, "users:update", None).await?;
-    let mut user = api.user(&caller, &user).await?;
+    let user = api.user(&caller, &user).await?;
     api.settle(&caller, &mut wish).await?;
     let is_own = is_oneself(&caller, user.id);
     if is_own && (requires_factor == Some(false) || requires_sso == Some(false)) {
@@ -60,11 +60,15 @@ pub(in crate::api) async fn change(
         let has_factor = api.services.credentials.has_factor(user.id).await?;
         api.check_password(record.user_name.as_str(), &record, password, has_factor)?;
     }
-    let has_password = user.status == Status::Invited || api.services.credentials.find(user.id).await?.is_some();
+    let is_kept = api.services.credentials.find(user.id).await?.is_some();
+    let has_password = user.status == Status::Invited || is_kept;
     let is_mailed = api.services.outbox.is_open() && has_password;
     if must_change.is_some() || (wish.renames() && is_mailed) {
         // Who says where letters go to could ask for a link to choose a password.
         permit = api.permit(&caller, "passwords:update", None).await?;
+    }
+    if must_change.is_some() && !is_kept {
+        return Err(no_password());
     }
     let moves = api.services.directory.moves(Some(&user), &record).await?;
     let moved = api.check_moves(&caller, user.id, &moves).await?;
@@ -76,23 +80,20 @@ pub(in crate::api) async fn change(
         let sight = is_narrowed.then_some((user.id, false)).into_iter().collect();
         permit = api.weigh(permit, &Overlay { sight, status, named, ..moved }, is_forced).await?;
     }
-    if wish.edits() || revision.is_some() {
-        // What the companies were made of, and what was held against the rules of groups, must be what is changed.
-        let is_held = companies.is_some() || moves.are_possible;
-        let revision = revision.or(is_held.then_some(user.revision));
-        let edit = |_: &User, record: &mut SourceRecord| wish.apply(record);
-        let directory = &api.services.directory;
-        user = directory.change_account(&permit, user.id, revision, companies.as_ref(), edit).await?;
-    }
-    if demands {
-        api.services.factors.demand(&permit, &user, requires_factor, requires_sso).await?;
-    }
-    if let Some(password) = &wish.password {
-        api.reset_password(&permit, &user, password, wish.must_change_password.unwrap_or(false)).await?;
-    }
-    if let Some(must_change) = must_change {
-        api.demand_change(&permit, &user, must_change).await?;
-    }
+    let password = match &wish.password {
+        Some(password) => {
+            let named = User { user_name: record.user_name, attributes: record.attributes, ..user.clone() };
+            let must_change = wish.must_change_password.unwrap_or(false);
+            Some(api.services.credentials.prepare_for(&named, password, must_change).await?)
+        }
+        None => None,
+    };
+    // What the companies were made of, and what was held against the rules of groups, must be what is changed.
+    let is_held = companies.is_some() || moves.are_possible;
+    let is_edited = wish.edits() || revision.is_some();
+    let revision = revision.or(is_held.then_some(user.revision));
+    let edit = Edit { wish, is_edited, revision, companies, requires_factor, requires_sso, password, must_change };
+    let user = api.write_edit(&permit, &user, &edit).await?;
     let body = Value::Object(api.rendered(&caller, &user).await?);
     Ok(render::versioned(StatusCode::OK, &body, user.revision))
 }
@@ -154,6 +155,25 @@ pub(super) async fn reset_link(api: &Api, caller: &Caller, name: &str, mut field
     Ok(render::answer(StatusCode::CREATED, &body))
 }
 
+/// What is to be different of an account, all of it checked.
+struct Edit {
+    wish: Wish,
+    /// Whether anything of the account itself is asked for.
+    is_edited: bool,
+    revision: Option<u64>,
+    companies: Option<Companies>,
+    requires_factor: Option<bool>,
+    requires_sso: Option<bool>,
+    password: Option<Prepared>,
+    /// Whether another password has to be chosen, where none is set.
+    must_change: Option<bool>,
+}
+
+fn no_password() -> Error {
+    let detail = "the account has no password that is kept here".to_owned();
+    Error::Conflict { field: Some("must_change_password".into()), detail }
+}
+
 /// The record that stands for a user as it is.
 pub(super) fn record_of(user: &User) -> SourceRecord {
     SourceRecord {
@@ -174,51 +194,67 @@ impl Api {
         Recipient::of(user).ok_or_else(|| refused("the account has no address to which mail can go"))
     }
 
-    /// Has a user choose another password at the next sign-in, or no longer; who must is signed out everywhere, so that nothing
-    /// else works before.
-    async fn demand_change(&self, permit: &Permit, user: &User, must_change: bool) -> Result<(), Error> {
+    /// Writes all that is asked for in one change, with its events, or nothing of it.
+    async fn write_edit(&self, permit: &Permit, user: &User, edit: &Edit) -> Result<User, Error> {
         let services = &self.services;
         services
             .ledger
             .retry(|mut change| async move {
-                let user = &services.directory.user_in(&mut change, user.id).await?;
-                let Some(event) = services.credentials.demand_change_in(&mut change, permit, user, must_change).await?
-                else {
-                    let detail = "the account has no password that is kept here".to_owned();
-                    return Err(Error::Conflict { field: Some("must_change_password".into()), detail });
-                };
-                let ended = if must_change { services.sessions.end_all(&mut change, user.id).await? } else { 0 };
-                change.commit(event.detail("sessions_ended", ended)).await?;
-                Ok(())
+                let mut events = Vec::new();
+                let mut user = services.directory.user_in(&mut change, user.id).await?;
+                if edit.is_edited {
+                    let apply = |_: &User, record: &mut SourceRecord| edit.wish.apply(record);
+                    let (revision, companies) = (edit.revision, edit.companies.as_ref());
+                    let directory = &services.directory;
+                    let staged =
+                        directory.change_account_in(&mut change, permit, (user.id, revision), companies, apply).await?;
+                    user = staged.user;
+                    events.extend(staged.event);
+                }
+                let (factor, sso) = (edit.requires_factor, edit.requires_sso);
+                if factor.is_some() || sso.is_some() {
+                    events.extend(services.factors.demand_in(&mut change, permit, &user, factor, sso).await?);
+                }
+                if let Some(password) = &edit.password {
+                    events.extend(self.stage_password(&mut change, permit, &user, password).await?);
+                }
+                if let Some(must_change) = edit.must_change {
+                    // Whoever must is signed out everywhere, so that nothing else works before.
+                    let event = services.credentials.demand_change_in(&mut change, permit, &user, must_change).await?;
+                    let event = event.ok_or_else(no_password)?;
+                    let ended = if must_change { services.sessions.end_all(&mut change, user.id).await? } else { 0 };
+                    events.push(event.detail("sessions_ended", ended));
+                }
+                match events.pop() {
+                    Some(last) => {
+                        events.into_iter().for_each(|event| change.also(event));
+                        change.commit(last).await?;
+                    }
+                    None if change.is_empty() => {}
+                    None => {
+                        change.commit_quietly(Housekeeping::SourceState).await?;
+                    }
+                }
+                Ok::<_, Error>(user)
             })
             .await
     }
 
-    /// Sets another password and ends every session of the user, in one change.
-    async fn reset_password(
+    /// Puts another password into a change, with the end of every session of the user.
+    async fn stage_password(
         &self,
+        change: &mut Change,
         permit: &Permit,
         user: &User,
-        password: &Secret,
-        must_change: bool,
-    ) -> Result<(), Error> {
+        password: &Prepared,
+    ) -> Result<[Event; 2], Error> {
         let services = &self.services;
-        let prepared = &services.credentials.prepare_for(user, password, must_change).await?;
-        services
-            .ledger
-            .retry(|mut change| async move {
-                // Somebody who is deleted meanwhile gets no password.
-                let user = &services.directory.user_in(&mut change, user.id).await?;
-                let set = services.credentials.set_in(&mut change, permit, user, prepared)?;
-                change.also(set);
-                services.lockout.forget_attempts_in(&mut change, user.id);
-                let ended = services.sessions.end_all(&mut change, user.id).await?;
-                let event = permit.event(services.clock.now(), EventKind::SessionEnded);
-                let event = event.on("user", user.id, &user.user_name).detail("reason", "password set");
-                services.outbox.tell_in(&mut change, user, Notice::PasswordSet, permit.circumstance()).await?;
-                change.commit(event.detail("sessions", ended)).await?;
-                Ok::<_, Error>(())
-            })
-            .await
+        let set = services.credentials.set_in(change, permit, user, password)?;
+        services.lockout.forget_attempts_in(change, user.id);
+        let ended = services.sessions.end_all(change, user.id).await?;
+        let event = permit.event(services.clock.now(), EventKind::SessionEnded);
+        let event = event.on("user", user.id, &user.user_name).detail("reason", "password set");
+        services.outbox.tell_in(change, user, Notice::PasswordSet, permit.circumstance()).await?;
+        Ok([set, event.detail("sessions", ended)])
     }
 }

@@ -295,11 +295,12 @@ impl Api {
         Ok(groups)
     }
 
-    /// The roles that were given to a user and not to a group, as an answer about the user shows them.
+    /// The roles that were given to a user and not to a group and hold now, as an answer about the user shows them.
     pub(super) async fn direct_roles(&self, sight: &Sight, user: UserId) -> Result<Vec<String>, Error> {
         let grants = self.services.access.grants().list(Subject::User(user)).await?;
+        let now = self.services.clock.now();
         let seen = grants.iter().filter(|grant| grant.scope.as_ref().is_none_or(|scope| sight.sees_scope(scope)));
-        let mut roles: Vec<String> = seen.map(|grant| grant.role.to_string()).collect();
+        let mut roles: Vec<String> = seen.filter(|grant| grant.holds_at(now)).map(|grant| grant.role.to_string()).collect();
         roles.sort();
         roles.dedup();
         Ok(roles)

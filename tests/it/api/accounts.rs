@@ -114,9 +114,10 @@ async fn a_profile_is_kept_by_the_names_of_its_standard() {
     });
     good(ground.root().post("/api/v1/users", profile.clone()).await, StatusCode::CREATED);
     let shown = good(ground.root().get("/api/v1/users/ada").await, StatusCode::OK);
-    for name in ["language", "phone", "photo", "timezone", "department"] {
+    for name in ["language", "phone", "photo", "timezone"] {
         assert_eq!(shown[name], profile[name], "{name}");
     }
+    assert_eq!(shown["department"], "analysis", "by its slug, whatever it was called");
     assert_eq!(shown["supervisor"], boss.id.to_string());
     let stored = ground.test.gateway.directory().find_user_by_name("ada").await.unwrap().unwrap().attributes.0;
     assert_eq!((&stored["preferredLanguage"], &stored["timezone"]), (&json!("en-GB"), &json!("Europe/London")));
@@ -125,7 +126,7 @@ async fn a_profile_is_kept_by_the_names_of_its_standard() {
     let body = json!({"phone": "", "supervisor": "", "language": "fr"});
     let changed = good(ground.root().patch("/api/v1/users/ada", body).await, StatusCode::OK);
     assert_eq!((&changed["phone"], &changed["supervisor"]), (&Value::Null, &Value::Null));
-    assert_eq!((&changed["language"], &changed["department"]), (&json!("fr"), &json!("Analysis")));
+    assert_eq!((&changed["language"], &changed["department"]), (&json!("fr"), &json!("analysis")));
 }
 
 #[tokio::test]
@@ -201,4 +202,70 @@ async fn nobody_ends_their_own_account_or_rights_by_accident() {
     let small = grants.iter().find(|grant| grant["role"] == "browser").unwrap()["id"].as_str().unwrap().to_owned();
     good(boss.delete(&format!("/api/v1/grants/{small}")).await, StatusCode::OK);
     good(boss.get("/api/v1/users").await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn an_edit_of_a_profile_is_one_event_with_what_was_and_what_is() {
+    let ground = Ground::new().await;
+    let root = ground.root();
+    for name in ["Operations", "Finance"] {
+        good(root.post("/api/v1/departments", json!({"name": name})).await, StatusCode::CREATED);
+    }
+    let made = json!({"userName": "ada", "displayName": "Ada", "department": "operations", "timezone": "UTC"});
+    good(root.post("/api/v1/users", made).await, StatusCode::CREATED);
+    let long = format!("Ada {}", "x".repeat(400));
+    let edit = json!({"department": "Finance", "displayName": long, "timezone": ""});
+    good(root.patch("/api/v1/users/ada", edit).await, StatusCode::OK);
+    let logs = good(root.get("/api/v1/audit-logs?action=user.update").await, StatusCode::OK);
+    let [entry] = &logs["logs"].as_array().unwrap()[..] else { panic!("one event: {logs}") };
+    let details = &entry["details"];
+    assert_eq!(
+        (&details["department before"], &details["department after"]),
+        (&json!("operations"), &json!("finance"))
+    );
+    assert_eq!((&details["timezone before"], &details["timezone after"]), (&json!("UTC"), &Value::Null));
+    assert_eq!(details["displayName before"], "Ada");
+    assert_eq!(details["displayName after"].as_str().unwrap().len(), 200, "cut, however long it is");
+}
+
+#[tokio::test]
+async fn a_change_of_an_account_is_one_commit_or_nothing_at_all() {
+    let ground = Ground::new().await;
+    let root = ground.root();
+    good(root.post("/api/v1/users", json!({"userName": "eve", "first_name": "E", "last_name": "X", "email": "e@example.com", "role": "browser"})).await, StatusCode::CREATED);
+    let commits = || ground.test.gateway.ledger().store().engine().health().transactions;
+    let before = commits();
+    // There is no password that could have to be changed.
+    let reply = root.patch("/api/v1/users/eve", json!({"first_name": "Eve", "must_change_password": true})).await;
+    refused(&reply, 409, Some("must_change_password"));
+    let weak = json!({"first_name": "Eve", "requires_factor": true, "password": "short"});
+    refused(&root.patch("/api/v1/users/eve", weak).await, 422, Some("password"));
+    assert_eq!(commits(), before, "nothing is written with a failure");
+    assert_eq!(root.get("/api/v1/users/eve").await.json()["first_name"], "E");
+    let all = json!({"first_name": "Eve", "requires_factor": true, "password": PASSWORD, "must_change_password": true});
+    let changed = good(root.patch("/api/v1/users/eve", all).await, StatusCode::OK);
+    assert_eq!((commits() - before, &changed["first_name"]), (1, &json!("Eve")));
+    let logs = good(root.get("/api/v1/audit-logs?limit=4").await, StatusCode::OK);
+    let actions: Vec<&str> =
+        logs["logs"].as_array().unwrap().iter().map(|log| log["action"].as_str().unwrap()).collect();
+    assert_eq!(actions, ["session.end", "password.set", "demand.update", "user.update"]);
+    let shown = good(root.get("/api/v1/users/eve").await, StatusCode::OK);
+    for flag in ["has_password", "must_change_password", "requires_factor"] {
+        assert_eq!(shown[flag], true, "{flag}");
+    }
+}
+
+#[tokio::test]
+async fn a_user_is_shown_with_each_role_once_that_holds_now() {
+    let ground = Ground::new().await;
+    ground.test.place(&["scorecard:a"]).await;
+    ground.user("ada", &["editor", "browser"]).await;
+    let root = ground.root();
+    for grant in [
+        json!({"user": "ada", "role": "editor", "scope": "scorecard:a"}),
+        json!({"user": "ada", "role": "administrator", "starts": "2099-01-01T00:00:00Z"}),
+    ] {
+        good(root.post("/api/v1/grants", grant).await, StatusCode::CREATED);
+    }
+    assert_eq!(root.get("/api/v1/users/ada").await.json()["roles"], json!(["browser", "editor"]));
 }
