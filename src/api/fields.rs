@@ -1,6 +1,6 @@
 //! Bodies and query parameters, taken field by field; what nobody took is refused by name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use axum::body::Bytes;
@@ -11,14 +11,28 @@ use serde_json::{Map, Value};
 
 use super::Error;
 use crate::http::parse_json;
+use crate::model::near;
 
 /// The members of a body's object.
-pub(super) struct Fields(Map<String, Value>);
+pub(super) struct Fields {
+    members: Map<String, Value>,
+    /// What was asked for: what there could be.
+    known: BTreeSet<String>,
+}
 
 impl Fields {
+    const fn new(members: Map<String, Value>) -> Self {
+        Self { members, known: BTreeSet::new() }
+    }
+
+    fn pull(&mut self, name: &str) -> Option<Value> {
+        self.known.insert(name.to_owned());
+        self.members.remove(name)
+    }
+
     /// The text under `name`; null and absence are one.
     pub(super) fn text(&mut self, name: &str) -> Result<Option<String>, Error> {
-        match self.0.remove(name) {
+        match self.pull(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
             Some(_) => Err(Error::invalid(name, "must be text")),
@@ -33,7 +47,7 @@ impl Fields {
 
     /// The boolean under `name`.
     pub(super) fn flag(&mut self, name: &str) -> Result<Option<bool>, Error> {
-        match self.0.remove(name) {
+        match self.pull(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::Bool(flag)) => Ok(Some(flag)),
             Some(_) => Err(Error::invalid(name, "must be true or false")),
@@ -42,7 +56,7 @@ impl Fields {
 
     /// The texts under `name`: a list, or one text whose words are separated by commas or blanks.
     pub(super) fn words(&mut self, name: &str) -> Result<Option<Vec<String>>, Error> {
-        let value = match self.0.remove(name) {
+        let value = match self.pull(name) {
             None | Some(Value::Null) => return Ok(None),
             Some(Value::String(text)) => {
                 let words = text.split([',', ' ']).filter(|word| !word.is_empty());
@@ -55,7 +69,7 @@ impl Fields {
 
     /// The texts of the list under `name`, when there is one.
     pub(super) fn texts(&mut self, name: &str) -> Result<Option<Vec<String>>, Error> {
-        match self.0.remove(name) {
+        match self.pull(name) {
             None | Some(Value::Null) => Ok(None),
             Some(value) => texts(name, value).map(Some),
         }
@@ -64,7 +78,7 @@ impl Fields {
     /// The texts of the object under `name`, by their keys.
     pub(super) fn words_by_key(&mut self, name: &str) -> Result<Option<BTreeMap<String, String>>, Error> {
         let refuse = || Error::invalid(name, "must be an object of texts");
-        let members = match self.0.remove(name) {
+        let members = match self.pull(name) {
             None | Some(Value::Null) => return Ok(None),
             Some(Value::Object(members)) => members,
             Some(_) => return Err(refuse()),
@@ -78,7 +92,7 @@ impl Fields {
 
     /// The texts of the list under `name`.
     pub(super) fn list(&mut self, name: &str) -> Result<Vec<String>, Error> {
-        match self.0.remove(name) {
+        match self.pull(name) {
             None | Some(Value::Null) => Ok(Vec::new()),
             Some(value) => texts(name, value),
         }
@@ -86,7 +100,7 @@ impl Fields {
 
     /// Whatever is under `name`.
     pub(super) fn take(&mut self, name: &str) -> Option<Value> {
-        self.0.remove(name)
+        self.pull(name)
     }
 
     /// Adds a text to the list under `name`.
@@ -99,17 +113,17 @@ impl Fields {
 
     /// Sets a member.
     pub(super) fn set(&mut self, name: &str, value: Value) {
-        self.0.insert(name.to_owned(), value);
+        self.members.insert(name.to_owned(), value);
     }
 
     /// Whether `name` is there, as null too.
     pub(super) fn has(&self, name: &str) -> bool {
-        self.0.contains_key(name)
+        self.members.contains_key(name)
     }
 
     /// The same, where an empty list says something else than none.
     pub(super) fn optional_list(&mut self, name: &str) -> Result<Option<Vec<String>>, Error> {
-        match self.0.remove(name) {
+        match self.pull(name) {
             None | Some(Value::Null) => Ok(None),
             Some(value) => texts(name, value).map(Some),
         }
@@ -117,11 +131,17 @@ impl Fields {
 
     /// Refuses what nobody took.
     pub(super) fn end(self) -> Result<(), Error> {
-        match self.0.keys().next() {
+        match self.members.keys().next() {
             None => Ok(()),
-            Some(name) => Err(Error::invalid(name, "is not known here")),
+            Some(name) => Err(unknown(name, &self.known)),
         }
     }
+}
+
+/// Refuses what nobody asked for, with the nearest of what was.
+fn unknown(name: &str, known: &BTreeSet<String>) -> Error {
+    let hint = near::hint(name, known.iter().map(String::as_str));
+    Error::invalid(name, format!("is not known here{hint}"))
 }
 
 fn texts(name: &str, value: Value) -> Result<Vec<String>, Error> {
@@ -144,14 +164,14 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
         let bytes = Bytes::from_request(request, state).await;
         let bytes = bytes.map_err(|_| Error::Malformed("the body cannot be read".to_owned()))?;
         if bytes.is_empty() {
-            return Ok(Self(Map::new()));
+            return Ok(Self::new(Map::new()));
         }
         // A form of another site cannot have this type, so that it is asked for.
         if !is_json {
             return Err(Error::Malformed("the body must be application/json".to_owned()));
         }
         match parse_json(&bytes) {
-            Ok(Value::Object(members)) => Ok(Self(members)),
+            Ok(Value::Object(members)) => Ok(Self::new(members)),
             Ok(_) => Err(Error::Malformed("the body must be a JSON object".to_owned())),
             Err(error) => Err(Error::Malformed(format!("the body is not acceptable JSON: {error}"))),
         }
@@ -159,7 +179,11 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
 }
 
 /// The parameters of the query.
-pub(super) struct Params(Vec<(String, String)>);
+pub(super) struct Params {
+    pairs: Vec<(String, String)>,
+    /// What was asked for: what there could be.
+    known: BTreeSet<String>,
+}
 
 /// A page that is asked for.
 pub(super) struct PageOf<T> {
@@ -178,9 +202,10 @@ impl Params {
     /// The value of `name`; an empty one counts as absent.
     pub(super) fn take(&mut self, name: &str) -> Result<Option<String>, Error> {
         let place = |params: &[(String, String)]| params.iter().position(|(other, _)| other == name);
-        let Some(first) = place(&self.0) else { return Ok(None) };
-        let (_, value) = self.0.remove(first);
-        match place(&self.0) {
+        self.known.insert(name.to_owned());
+        let Some(first) = place(&self.pairs) else { return Ok(None) };
+        let (_, value) = self.pairs.remove(first);
+        match place(&self.pairs) {
             Some(_) => Err(Error::invalid(name, "is given twice")),
             None => Ok(Some(value).filter(|value| !value.is_empty())),
         }
@@ -188,7 +213,7 @@ impl Params {
 
     /// Whether there is a value of `name`.
     pub(super) fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|(other, value)| other == name && !value.is_empty())
+        self.pairs.iter().any(|(other, value)| other == name && !value.is_empty())
     }
 
     /// The value of `name` as a value of its type.
@@ -200,7 +225,7 @@ impl Params {
     /// What is asked for but a cursor, as it goes on in an address.
     pub(super) fn without_cursor(&self) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(self.0.iter().filter(|(name, _)| name != "cursor"));
+        query.extend_pairs(self.pairs.iter().filter(|(name, _)| name != "cursor"));
         let query = query.finish();
         if query.is_empty() { query } else { format!("&{query}") }
     }
@@ -232,9 +257,9 @@ impl Params {
 
     /// Refuses what nobody took.
     pub(super) fn end(self) -> Result<(), Error> {
-        match self.0.first() {
+        match self.pairs.first() {
             None => Ok(()),
-            Some((name, _)) => Err(Error::invalid(name, "is not known here")),
+            Some((name, _)) => Err(unknown(name, &self.known)),
         }
     }
 }
@@ -244,6 +269,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
         let query = parts.uri.query().unwrap_or("");
-        Ok(Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect()))
+        Ok(Self { pairs: form_urlencoded::parse(query.as_bytes()).into_owned().collect(), known: BTreeSet::new() })
     }
 }

@@ -51,6 +51,16 @@ impl FromStr for Place {
     }
 }
 
+/// What is not acceptable, by the names that these addresses have for it.
+fn as_asked(error: impl Into<Error>) -> Error {
+    match error.into() {
+        Error::Invalid { field, reason } if field == "ends" => {
+            Error::Invalid { field: "expires_at".to_owned(), reason }
+        }
+        other => other,
+    }
+}
+
 impl Api {
     /// A page of the grants in this very scope, with the names of who holds them.
     pub(super) async fn grants_in(
@@ -155,7 +165,7 @@ pub(super) async fn give<K: Kind>(
     api.check_scope_seen(&caller, &scope).await?;
     let subject = api.subject(&caller, user, group).await?;
     let new = NewGrant { subject, role, scope: Some(scope), mode, reason, starts: None, ends };
-    let grant = api.give_in(&caller, new).await?;
+    let grant = api.give_in(&caller, new).await.map_err(as_asked)?;
     Ok(render::answer(StatusCode::CREATED, &render::grant(&grant)))
 }
 
@@ -231,7 +241,7 @@ pub(super) async fn assign(
     }
     let subject = Subject::User(api.user(&caller, &user).await?.id);
     let new = NewGrant { subject, role, scope: Some(scope), mode: Mode::Override, reason, starts: None, ends };
-    let grant = api.give_in(&caller, new).await?;
+    let grant = api.give_in(&caller, new).await.map_err(as_asked)?;
     let mut body = render::grant(&grant);
     if let Some(members) = body.as_object_mut() {
         members.insert("department".to_owned(), department.into());

@@ -1,5 +1,6 @@
 //! `/departments`, `/companies`, `/scorecards`, `/projects`, and `/scopes` for every kind.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
@@ -11,10 +12,13 @@ use super::admit::Caller;
 use super::fields::{Fields, Params};
 use super::{Api, Error, render};
 use crate::access::{COMPANY, NewScope, Overlay, Permit, Question, ScopeEdit, ScopeRecord, ScopeTree};
-use crate::model::{Permission, RoleId, Scope};
+use crate::directory::{self, UserIndex};
+use crate::model::{Permission, RoleId, Scope, User};
 
 /// How often a change of the tree is weighed anew because others changed it meanwhile.
 const MAX_WEIGHINGS: usize = 8;
+/// Where the count of the accounts in a department ends.
+const MAX_STAFF: usize = 1_000;
 
 /// A kind of scope that has addresses of its own.
 pub(super) trait Kind: Send + Sync + 'static {
@@ -244,12 +248,43 @@ impl Api {
         Err(Error::Conflict { field: None, detail })
     }
 
+    /// Refuses to take a department away while accounts that are kept by hand are in it, whether they say so by its slug or, as
+    /// releases before stored it, by its name. What a source says of its people is the source's to change.
+    async fn check_unstaffed(&self, scope: &Scope) -> Result<(), Error> {
+        if scope.kind() != "department" {
+            return Ok(());
+        }
+        let tree = self.services.access.scopes().tree();
+        let Some(record) = tree.find(scope) else { return Ok(()) };
+        let mut people = BTreeSet::new();
+        for text in [scope.slug(), record.name.as_str()] {
+            let (index, mut after) = (UserIndex::Department, None);
+            loop {
+                let page: Vec<User> =
+                    self.services.directory.users_of(index, text, None, after, directory::MAX_PAGE).await?;
+                people.extend(page.iter().filter(|user| user.owner.is_none()).map(|user| user.id));
+                match page.last() {
+                    Some(last) if people.len() < MAX_STAFF => after = Some(last.id),
+                    _ => break,
+                }
+            }
+        }
+        let told = match people.len() {
+            0 => return Ok(()),
+            1 => "1 account belongs".to_owned(),
+            count if count < MAX_STAFF => format!("{count} accounts belong"),
+            _ => format!("{MAX_STAFF} accounts or more belong"),
+        };
+        Err(Error::Conflict { field: None, detail: format!("{told} to it; give them another department first") })
+    }
+
     async fn remove_scope(&self, caller: &Caller, scope: &Scope, headers: &HeaderMap) -> Result<Response, Error> {
         let revision = render::if_match(headers)?;
         let permit = self.permit(caller, &permission(scope.kind(), "delete"), Some(scope)).await?;
         self.check_scope_seen(caller, scope).await?;
         self.check_unplacing(caller, scope).await?;
         self.check_unnamed(scope, "give them other companies first").await?;
+        self.check_unstaffed(scope).await?;
         let permit = self.weigh_tree(permit, |tree| tree.without(scope)).await?;
         let record = self.services.access.scopes().delete(&permit, scope, revision).await?;
         Ok(render::answer(StatusCode::OK, &render(&record)))

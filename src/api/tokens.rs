@@ -112,7 +112,7 @@ pub(super) async fn create(State(api): State<Api>, caller: Caller, mut fields: F
         .retry(|mut change| async move {
             services.hold(&mut change, actor).await?;
             let made = services.tokens.create_in(&mut change, permit, name, kind.clone(), (named, usual)).await;
-            let (secret, token, event) = made?;
+            let (secret, token, event) = made.map_err(|error| as_asked(error, at))?;
             change.commit(event).await?;
             Ok::<_, Error>((secret, token))
         })
@@ -171,7 +171,8 @@ pub(super) async fn act(
         .retry(|mut change| async move {
             services.hold(&mut change, actor).await?;
             let times = (overlap, lasts);
-            let (rotated, event) = services.tokens.rotate_in(&mut change, permit, id, times, maker).await?;
+            let rotated = services.tokens.rotate_in(&mut change, permit, id, times, maker).await;
+            let (rotated, event) = rotated.map_err(|error| as_asked(error, at))?;
             change.commit(event).await?;
             Ok::<_, Error>(rotated)
         })
@@ -193,6 +194,16 @@ impl Services {
             Actor::Anonymous | Actor::Connection { .. } | Actor::Local { .. } | Actor::System { .. } => true,
         };
         if is_there { Ok(()) } else { Err(Error::Unauthorized) }
+    }
+}
+
+/// What is not acceptable, by the name under which the moment was given.
+fn as_asked(error: impl Into<Error>, at: Option<Timestamp>) -> Error {
+    match error.into() {
+        Error::Invalid { field, reason } if field == "expires" && at.is_some() => {
+            Error::Invalid { field: "expires_at".to_owned(), reason }
+        }
+        other => other,
     }
 }
 
@@ -288,7 +299,9 @@ impl Api {
         if self.services.access.roles().catalogue().knows(&permission) {
             return Ok(permission);
         }
-        Err(Error::invalid("scope", format!("has `{word}`, which is no permission of the policy pack")))
+        let near = self.services.access.roles().catalogue().nearest(word);
+        let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        Err(Error::invalid("scope", format!("has `{word}`, which is no permission of the policy pack{hint}")))
     }
 }
 

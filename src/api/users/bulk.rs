@@ -17,7 +17,7 @@ use crate::api::fields::{Fields, Params};
 use crate::api::sight::CompaniesWish;
 use crate::api::{Api, Error, render};
 use crate::credential::Lane;
-use crate::model::{FoldedName, Group, GroupId, Realm, RoleId, User, fold};
+use crate::model::{FoldedName, Group, GroupId, Realm, RoleId, User, fold, near};
 use crate::secret::Secret;
 
 /// Most rows of a request.
@@ -141,8 +141,9 @@ fn listed(value: Option<Value>) -> Result<Vec<Result<Row, RowProblem>>, Error> {
 fn object(number: usize, item: &Value) -> Result<Row, RowProblem> {
     let wrong = |detail: &str| RowProblem { row: number, field: None, detail: detail.to_owned() };
     let members = item.as_object().ok_or_else(|| wrong("must be an object"))?;
-    if let Some(name) = members.keys().find(|name| !["first_name", "last_name", "email"].contains(&name.as_str())) {
-        let detail = "is not known here".to_owned();
+    const KNOWN: [&str; 3] = ["first_name", "last_name", "email"];
+    if let Some(name) = members.keys().find(|name| !KNOWN.contains(&name.as_str())) {
+        let detail = format!("is not known here{}", near::hint(name, KNOWN.into_iter()));
         return Err(RowProblem { row: number, field: Some(name.clone()), detail });
     }
     let text = |name: &str| match members.get(name) {

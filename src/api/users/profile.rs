@@ -169,7 +169,7 @@ impl Wish {
 }
 
 impl Api {
-    /// Makes the id of the supervisor's name, and looks whether there is such a department.
+    /// Makes the id of the supervisor's name, and the slug of the department's.
     pub(in crate::api) async fn settle(&self, caller: &Caller, wish: &mut Wish) -> Result<(), Error> {
         if let Some(name) = wish.supervisor.as_deref().filter(|name| !name.is_empty()) {
             let found: User = match self.user(caller, name).await {
@@ -180,19 +180,19 @@ impl Api {
             };
             wish.supervisor = Some(found.id.to_string());
         }
-        match wish.department.as_deref().filter(|department| !department.is_empty()) {
-            Some(department) => self.check_department(department),
-            None => Ok(()),
+        if let Some(department) = wish.department.as_deref().filter(|department| !department.is_empty()) {
+            wish.department = Some(self.department(department)?);
         }
+        Ok(())
     }
 
-    /// A department is named by its slug or its name.
-    fn check_department(&self, text: &str) -> Result<(), Error> {
+    /// The slug of a department, which is named by its slug or its name.
+    fn department(&self, text: &str) -> Result<String, Error> {
         let tree = self.services.access.scopes().tree();
         let (mut known, wanted) = (Vec::new(), fold(text));
         for record in tree.list("department", None, usize::MAX) {
             if record.scope.slug() == text || fold(&record.name) == wanted {
-                return Ok(());
+                return Ok(record.scope.slug().to_owned());
             }
             known.extend([record.scope.slug().to_owned(), record.name.clone()]);
         }

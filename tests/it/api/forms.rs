@@ -45,6 +45,7 @@ async fn fields_of_the_wrong_kind_and_unknown_ones_are_named() {
         (json!({"userName": "x", "email": "a@b@c"}), "email"),
         (json!({"userName": "x", "email": "a b@c.example"}), "email"),
         (json!({"userName": "x", "is_admin": true}), "is_admin"),
+        (json!({"userName": "x", "emial": "a@b.c"}), "emial"),
         (json!({"userName": "x", "must_change_password": true}), "must_change_password"),
         (json!({}), "userName"),
         (json!({"userName": "  "}), "userName"),
@@ -133,4 +134,22 @@ async fn a_browser_changes_something_only_from_the_gateways_own_pages() {
     assert_eq!(browser.post("/api/v1/users", json!({"userName": "x"})).await.status.as_u16(), 201);
     let own = bare.with_header("origin", "http://127.0.0.1:8080");
     assert_eq!(own.post("/api/v1/users", json!({"userName": "y"})).await.status.as_u16(), 201);
+}
+
+#[tokio::test]
+async fn an_unknown_field_is_told_with_the_nearest_that_there_is() {
+    let ground = Ground::new().await;
+    let root = ground.root();
+    for (path, body, told) in [
+        ("/api/v1/users", json!({"userName": "x", "emial": "a@b.c"}), "is not known here; did you mean `email`?"),
+        ("/api/v1/users:bulk?dry_rnu=true", json!({}), "did you mean `dry_run`?"),
+        ("/api/v1/tokens", json!({"name": "x", "scope": ["users:reed"]}), "did you mean `users:read`?"),
+    ] {
+        let reply = root.post(path, body).await;
+        assert_eq!(reply.status, 422);
+        assert!(reply.text.contains(told), "{}", reply.text);
+    }
+    let rows = json!({"role": "browser", "rows": [{"first_name": "A", "last_nam": "B", "email": "a@b.c"}]});
+    let reply = root.post("/api/v1/users:bulk?dry_run=true", rows).await;
+    assert!(reply.text.contains("did you mean `last_name`?"), "{}", reply.text);
 }

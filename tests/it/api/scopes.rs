@@ -281,7 +281,7 @@ async fn a_role_in_one_department_replaces_what_the_user_has_elsewhere() {
         (json!({"department": "finance"}), "role"),
         (json!({"department": "finance", "role": "viever"}), "role"),
         (json!({"department": "finance", "role": "viewer", "scope": "everywhere"}), "scope"),
-        (json!({"department": "finance", "role": "viewer", "expires_at": "2020-01-01T00:00:00Z"}), "ends"),
+        (json!({"department": "finance", "role": "viewer", "expires_at": "2020-01-01T00:00:00Z"}), "expires_at"),
     ] {
         refused(&root.post("/api/v1/users/ada/departments", body).await, 422, Some(field));
     }
@@ -427,4 +427,21 @@ async fn a_scopes_administrator_lists_who_holds_something_there_and_nobody_else(
     let grants = good(root.get("/api/v1/grants?user=direct").await, StatusCode::OK);
     good(root.delete(&format!("/api/v1/grants/{}", grants["items"][0]["id"].as_str().unwrap())).await, StatusCode::OK);
     assert_eq!(listed("/api/v1/users?scope=scorecard:a", "userName").await, ["below", "inside", "keeper"]);
+}
+
+#[tokio::test]
+async fn a_department_with_people_in_it_stays() {
+    let ground = Ground::new().await;
+    let root = ground.root();
+    good(root.post("/api/v1/departments", json!({"name": "Field Operations"})).await, StatusCode::CREATED);
+    let ada = json!({"userName": "ada", "department": "Field Operations"});
+    let ada = good(root.post("/api/v1/users", ada).await, StatusCode::CREATED);
+    assert_eq!(ada["department"], "field_operations");
+    let found = root.get("/api/v1/users?filter=department%20eq%20%22field_operations%22").await.json();
+    assert_eq!(names(&found), ["ada"]);
+    let reply = root.delete("/api/v1/departments/field_operations").await;
+    refused(&reply, 409, None);
+    assert!(reply.text.contains("1 account belongs to it"), "{}", reply.text);
+    good(root.patch("/api/v1/users/ada", json!({"department": ""})).await, StatusCode::OK);
+    good(root.delete("/api/v1/departments/field_operations").await, StatusCode::OK);
 }

@@ -40,7 +40,7 @@ async fn what_a_token_asks_for_is_checked() {
         (json!({"name": "x", "scope": "unicorns:read"}), "scope"),
         (json!({"name": "x", "scope": 7}), "scope"),
         (json!({"name": "x", "scope": "read", "user": "nobody"}), "user"),
-        (json!({"name": "x", "scope": "read", "expires_at": "2024-12-31T23:59:59Z"}), "expires"),
+        (json!({"name": "x", "scope": "read", "expires_at": "2024-12-31T23:59:59Z"}), "expires_at"),
         (json!({"name": "x", "scope": "read", "expires_at": "soon"}), "expires_at"),
         (json!({"name": "x", "scope": "read", "expires": "soon"}), "expires"),
         (json!({"name": "x", "scope": "read", "expires": "1d", "expires_at": "2030-01-01T00:00:00Z"}), "expires"),
