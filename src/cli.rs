@@ -26,6 +26,7 @@ mod mail;
 mod network;
 mod output;
 mod password;
+mod person;
 mod policy;
 mod report;
 mod restore;
@@ -136,6 +137,9 @@ enum Command {
     /// OpenID providers that people sign in by
     #[command(subcommand)]
     Oidc(connector::ProviderCommand<connector::OidcTest>),
+    /// People apart from accounts
+    #[command(subcommand)]
+    Person(person::Command),
     /// The tests of the policy, and what another policy pack would change
     #[command(subcommand)]
     Policy(policy::Command),
@@ -228,6 +232,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Mail(command) => narrow(mail::run(command, Client::open(&options)?, output)),
         Command::Network(command) => narrow(network::run(command, Client::open(&options)?, output)),
         Command::Oidc(command) => narrow(connector::run(command, &options, output)),
+        Command::Person(command) => narrow(person::run(command, Client::open(&options)?, output)),
         Command::Policy(command) => narrow(policy::run(command, &options, output)),
         Command::Reload => narrow(status::reload(Client::open(&options)?, output)),
         Command::Role(command) => narrow(role::run(command, Client::open(&options)?, output)),

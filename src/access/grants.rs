@@ -12,7 +12,7 @@ use futures_util::future::try_join_all;
 
 use super::custom::is_still_there;
 use super::scopes::SCOPES;
-use super::{Error, GroupPath, MAX_SCOPES, Permit, Restored, RoleBook, ScopeRecord, ScopeTree};
+use super::{Error, GroupPath, MAX_SCOPES, Permit, Restored, RoleBook, Run, ScopeRecord, ScopeTree};
 use crate::access::policy::Held;
 use crate::audit::{Change, Event, EventKind, Ledger};
 use crate::clock::{Clock, Timestamp};
@@ -192,11 +192,27 @@ impl Grants {
     /// # Errors
     /// `Invalid` naming `role`, `scope`, `ends`, `reason` or `subject`; `Unweighed`; `Store`.
     pub async fn create(&self, permit: &Permit, roles: &RoleBook, new: NewGrant) -> Result<Grant, Error> {
+        self.create_or_try(permit, roles, new, Run::Commit).await
+    }
+
+    /// The same, or only tried.
+    ///
+    /// # Errors
+    /// As [`Grants::create`].
+    pub async fn create_or_try(
+        &self,
+        permit: &Permit,
+        roles: &RoleBook,
+        new: NewGrant,
+        run: Run,
+    ) -> Result<Grant, Error> {
         let (grants, new) = (self, &new);
         self.ledger
             .retry(|mut change| async move {
                 let (grant, event) = grants.create_in(&mut change, permit, roles, new).await?;
-                change.commit(event).await?;
+                if run == Run::Commit {
+                    change.commit(event).await?;
+                }
                 Ok(grant)
             })
             .await
@@ -249,6 +265,14 @@ impl Grants {
     /// # Errors
     /// `NotFound` when there is none, also for the second of two calls; `Unweighed`; `Store`.
     pub async fn delete(&self, permit: &Permit, id: GrantId) -> Result<Grant, Error> {
+        self.delete_or_try(permit, id, Run::Commit).await
+    }
+
+    /// The same, or only tried.
+    ///
+    /// # Errors
+    /// As [`Grants::delete`].
+    pub async fn delete_or_try(&self, permit: &Permit, id: GrantId, run: Run) -> Result<Grant, Error> {
         permit.demand_weighed()?;
         self.ledger
             .retry(|mut change| async move {
@@ -257,7 +281,9 @@ impl Grants {
                 let key = (Holder(subject), id);
                 let Some(grant) = change.find(&GRANTS, self.organisation, &key).await? else { return Err(missing) };
                 self.remove(&mut change, &grant);
-                change.commit(event(permit, self.clock.now(), EventKind::GrantDeleted, &grant)).await?;
+                if run == Run::Commit {
+                    change.commit(event(permit, self.clock.now(), EventKind::GrantDeleted, &grant)).await?;
+                }
                 Ok(grant)
             })
             .await

@@ -15,7 +15,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use minicbor::{Decode, Encode};
 
 use super::grants::count_in_scope;
-use super::{Error, Permit, Restored};
+use super::{Error, Permit, Restored, Run};
 use crate::audit::{Change, Event, EventKind, Ledger};
 use crate::clock::{Clock, Timestamp};
 use crate::model::{OrganisationId, Scope, SourceId, near};
@@ -228,6 +228,14 @@ impl Scopes {
     /// # Errors
     /// `Invalid` naming `kind`, `slug`, `name`, `description` or `parent`; `Conflict` when it is there; `Store`.
     pub async fn create(&self, permit: &Permit, new: NewScope) -> Result<ScopeRecord, Error> {
+        self.create_or_try(permit, new, Run::Commit).await
+    }
+
+    /// The same, or only tried.
+    ///
+    /// # Errors
+    /// As [`Scopes::create`].
+    pub async fn create_or_try(&self, permit: &Permit, new: NewScope, run: Run) -> Result<ScopeRecord, Error> {
         permit.demand_weighed()?;
         self.check_kind(new.scope.kind())?;
         check_texts(&new.name, &new.description)?;
@@ -259,11 +267,14 @@ impl Scopes {
                 let next = tree.with(record.clone());
                 self.stage(&mut change, &record.scope, Some(&record), &next)?;
                 let event = place(event(permit, now, EventKind::ScopeCreated, &record), "parent", &record.parent);
+                if run == Run::DryRun {
+                    return Ok((record, None));
+                }
                 change.commit(event).await?;
-                Ok::<_, Error>((record, next))
+                Ok::<_, Error>((record, Some(next)))
             })
             .await?;
-        self.install(next);
+        next.into_iter().for_each(|next| self.install(next));
         Ok(record)
     }
 
@@ -278,6 +289,21 @@ impl Scopes {
         scope: &Scope,
         revision: Option<u64>,
         edit: ScopeEdit,
+    ) -> Result<ScopeRecord, Error> {
+        self.change_or_try(permit, scope, revision, edit, Run::Commit).await
+    }
+
+    /// The same, or only tried.
+    ///
+    /// # Errors
+    /// As [`Scopes::change`].
+    pub async fn change_or_try(
+        &self,
+        permit: &Permit,
+        scope: &Scope,
+        revision: Option<u64>,
+        edit: ScopeEdit,
+        run: Run,
     ) -> Result<ScopeRecord, Error> {
         let edit = &edit;
         let (record, next) = self
@@ -306,6 +332,9 @@ impl Scopes {
                 }
                 let next = tree.with(after.clone());
                 self.stage(&mut change, scope, Some(&after), &next)?;
+                if run == Run::DryRun {
+                    return Ok((after, None));
+                }
                 change.commit(changed(event(permit, now, EventKind::ScopeChanged, before), before, &after)).await?;
                 Ok::<_, Error>((after, Some(next)))
             })
@@ -321,6 +350,20 @@ impl Scopes {
     /// # Errors
     /// `NotFound`, `Revision`; `Conflict` telling what is still there; `Store`.
     pub async fn delete(&self, permit: &Permit, scope: &Scope, revision: Option<u64>) -> Result<ScopeRecord, Error> {
+        self.delete_or_try(permit, scope, revision, Run::Commit).await
+    }
+
+    /// The same, or only tried.
+    ///
+    /// # Errors
+    /// As [`Scopes::delete`].
+    pub async fn delete_or_try(
+        &self,
+        permit: &Permit,
+        scope: &Scope,
+        revision: Option<u64>,
+        run: Run,
+    ) -> Result<ScopeRecord, Error> {
         permit.demand_weighed()?;
         let (record, next) = self
             .ledger
@@ -338,13 +381,16 @@ impl Scopes {
                     let detail = format!("{grants} grants hold in {scope}; end them first");
                     return Err(Error::Conflict { field: None, detail });
                 }
+                if run == Run::DryRun {
+                    return Ok((record, None));
+                }
                 let next = tree.without(scope);
                 self.stage(&mut change, scope, None, &next)?;
                 change.commit(event(permit, self.clock.now(), EventKind::ScopeDeleted, &record)).await?;
-                Ok::<_, Error>((record, next))
+                Ok::<_, Error>((record, Some(next)))
             })
             .await?;
-        self.install(next);
+        next.into_iter().for_each(|next| self.install(next));
         Ok(record)
     }
 }

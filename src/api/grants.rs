@@ -6,8 +6,8 @@ use http::StatusCode;
 
 use super::admit::Caller;
 use super::fields::{Fields, Params};
-use super::{Api, Error, render};
-use crate::access::{NewGrant, Overlay, Question};
+use super::{Api, Error, render, roles};
+use crate::access::{NewGrant, Overlay, Question, Run};
 use crate::model::{GrantId, Mode, Permission, RoleId, Scope, Subject};
 
 impl Api {
@@ -57,8 +57,15 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller, mut params: Par
     Ok(render::page(grants.iter().map(render::grant).collect(), None))
 }
 
-/// `POST /grants`: `user` or `group`, `role`, `scope`, `mode`, `starts`, `ends`, `reason`.
-pub(super) async fn create(State(api): State<Api>, caller: Caller, mut fields: Fields) -> Result<Response, Error> {
+/// `POST /grants?dry_run=`: `user` or `group`, `role`, `scope`, `mode`, `starts`, `ends`, `reason`.
+pub(super) async fn create(
+    State(api): State<Api>,
+    caller: Caller,
+    mut params: Params,
+    mut fields: Fields,
+) -> Result<Response, Error> {
+    let run = roles::run(&mut params)?;
+    params.end()?;
     let (user, group) = (fields.text("user")?, fields.text("group")?);
     let role: RoleId = fields.parsed("role")?.ok_or_else(|| Error::invalid("role", "is required"))?;
     let scope = fields.parsed("scope")?;
@@ -72,11 +79,12 @@ pub(super) async fn create(State(api): State<Api>, caller: Caller, mut fields: F
     fields.end()?;
     let subject = api.subject(&caller, user, group).await?;
     let new = NewGrant { subject, role, scope, mode, reason, starts, ends };
-    let grant = api.give_in(&caller, new).await?;
-    Ok(render::answer(StatusCode::CREATED, &render::grant(&grant)))
+    let grant = api.give_in(&caller, new, run).await?;
+    let status = if run == Run::DryRun { StatusCode::OK } else { StatusCode::CREATED };
+    Ok(render::answer(status, &render::grant(&grant)))
 }
 
-/// `DELETE /grants/{id}`. The right to end grants everywhere is enough, also where a grant within the scope would
+/// `DELETE /grants/{id}?force=&dry_run=`. The right to end grants everywhere is enough, also where a grant within the scope would
 /// take it away: else that grant could not be ended by anybody.
 ///
 /// The last one by which the organisation is administered stays, unless an administrator of the machine says `force=true`.
@@ -87,6 +95,7 @@ pub(super) async fn delete(
     mut params: Params,
 ) -> Result<Response, Error> {
     let is_forced = params.parsed::<bool>("force")?.unwrap_or(false);
+    let run = roles::run(&mut params)?;
     params.end()?;
     let missing = || Error::NotFound { what: "grant" };
     let id: GrantId = id.parse().map_err(|_| missing())?;
@@ -105,6 +114,6 @@ pub(super) async fn delete(
     }
     let overlay = Overlay { ended: vec![id], ..Overlay::default() };
     let permit = api.weigh(permit, &overlay, is_forced).await?;
-    let grant = access.grants().delete(&permit, id).await?;
+    let grant = access.grants().delete_or_try(&permit, id, run).await?;
     Ok(render::answer(StatusCode::OK, &render::grant(&grant)))
 }

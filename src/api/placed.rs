@@ -12,7 +12,7 @@ use super::admit::Caller;
 use super::fields::{Fields, Params};
 use super::scopes::{Kind, named};
 use super::{Api, Error, render};
-use crate::access::{HeldRole, NewGrant, Overlay, Permit, Question};
+use crate::access::{HeldRole, NewGrant, Overlay, Permit, Question, Run};
 use crate::model::{Grant, GrantId, GroupId, Mode, Permission, RoleId, Scope, Subject, UserId};
 
 /// Where a page of grants in a scope ended: `user:ID:GRANT` or `group:ID:GRANT`.
@@ -103,11 +103,11 @@ impl Api {
         Ok(render::page(items, next))
     }
 
-    /// Gives a role, whatever the address by which it is asked for.
-    pub(super) async fn give_in(&self, caller: &Caller, new: NewGrant) -> Result<Grant, Error> {
+    /// Gives a role, or only tries to, whatever the address by which it is asked for.
+    pub(super) async fn give_in(&self, caller: &Caller, new: NewGrant, run: Run) -> Result<Grant, Error> {
         let access = &self.services.access;
         let permit = self.permit_giving(caller, &new).await?;
-        Ok(access.grants().create(&permit, &access.roles(), new).await?)
+        Ok(access.grants().create_or_try(&permit, &access.roles(), new, run).await?)
     }
 
     /// Checks that the caller may give this, in a place that it sees, and weighs it.
@@ -165,7 +165,7 @@ pub(super) async fn give<K: Kind>(
     api.check_scope_seen(&caller, &scope).await?;
     let subject = api.subject(&caller, user, group).await?;
     let new = NewGrant { subject, role, scope: Some(scope), mode, reason, starts: None, ends };
-    let grant = api.give_in(&caller, new).await.map_err(as_asked)?;
+    let grant = api.give_in(&caller, new, Run::Commit).await.map_err(as_asked)?;
     Ok(render::answer(StatusCode::CREATED, &render::grant(&grant)))
 }
 
@@ -241,7 +241,7 @@ pub(super) async fn assign(
     }
     let subject = Subject::User(api.user(&caller, &user).await?.id);
     let new = NewGrant { subject, role, scope: Some(scope), mode: Mode::Override, reason, starts: None, ends };
-    let grant = api.give_in(&caller, new).await.map_err(as_asked)?;
+    let grant = api.give_in(&caller, new, Run::Commit).await.map_err(as_asked)?;
     let mut body = render::grant(&grant);
     if let Some(members) = body.as_object_mut() {
         members.insert("department".to_owned(), department.into());

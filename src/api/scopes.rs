@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use super::admit::Caller;
 use super::fields::{Fields, Params};
-use super::{Api, Error, render};
-use crate::access::{COMPANY, NewScope, Overlay, Permit, Question, ScopeEdit, ScopeRecord, ScopeTree};
+use super::{Api, Error, render, roles};
+use crate::access::{COMPANY, NewScope, Overlay, Permit, Question, Run, ScopeEdit, ScopeRecord, ScopeTree};
 use crate::directory::{self, UserIndex};
 use crate::model::{Permission, RoleId, Scope, User};
 
@@ -110,7 +110,15 @@ impl Api {
         Ok(render::page(items, None))
     }
 
-    async fn make_scope(&self, caller: &Caller, kind: &str, mut fields: Fields) -> Result<Response, Error> {
+    async fn make_scope(
+        &self,
+        caller: &Caller,
+        kind: &str,
+        mut params: Params,
+        mut fields: Fields,
+    ) -> Result<Response, Error> {
+        let run = roles::run(&mut params)?;
+        params.end()?;
         let (name, slug) = (fields.text("name")?, fields.text("slug")?);
         let parent = self.parent(kind, fields.text("parent")?)?;
         let description = fields.text("description")?.unwrap_or_default();
@@ -135,8 +143,9 @@ impl Api {
         }
         let permit = self.weigh_place(permit, &scope, parent.as_ref()).await?;
         let new = NewScope { scope, name, description, parent };
-        let record = self.services.access.scopes().create(&permit, new).await?;
-        Ok(render::versioned(StatusCode::CREATED, &render(&record), record.revision))
+        let record = self.services.access.scopes().create_or_try(&permit, new, run).await?;
+        let status = if run == Run::DryRun { StatusCode::OK } else { StatusCode::CREATED };
+        Ok(render::versioned(status, &render(&record), record.revision))
     }
 
     /// Refuses what would tell of companies that the caller has not: to make one again, and to make one below.
@@ -203,9 +212,11 @@ impl Api {
         &self,
         caller: &Caller,
         scope: &Scope,
-        headers: &HeaderMap,
+        (headers, mut params): (&HeaderMap, Params),
         mut fields: Fields,
     ) -> Result<Response, Error> {
+        let run = roles::run(&mut params)?;
+        params.end()?;
         let revision = render::if_match(headers)?;
         let (name, description) = (fields.text("name")?, fields.text("description")?);
         let parent = if fields.has("parent") { Some(self.parent(scope.kind(), fields.text("parent")?)?) } else { None };
@@ -233,7 +244,10 @@ impl Api {
                 revision = revision.or(Some(before.revision));
             }
         }
-        let record = access.scopes().change(&permit, scope, revision, ScopeEdit { name, description, parent }).await?;
+        let record = access
+            .scopes()
+            .change_or_try(&permit, scope, revision, ScopeEdit { name, description, parent }, run)
+            .await?;
         Ok(render::versioned(StatusCode::OK, &render(&record), record.revision))
     }
 
@@ -278,7 +292,14 @@ impl Api {
         Err(Error::Conflict { field: None, detail: format!("{told} to it; give them another department first") })
     }
 
-    async fn remove_scope(&self, caller: &Caller, scope: &Scope, headers: &HeaderMap) -> Result<Response, Error> {
+    async fn remove_scope(
+        &self,
+        caller: &Caller,
+        scope: &Scope,
+        (headers, mut params): (&HeaderMap, Params),
+    ) -> Result<Response, Error> {
+        let run = roles::run(&mut params)?;
+        params.end()?;
         let revision = render::if_match(headers)?;
         let permit = self.permit(caller, &permission(scope.kind(), "delete"), Some(scope)).await?;
         self.check_scope_seen(caller, scope).await?;
@@ -286,7 +307,7 @@ impl Api {
         self.check_unnamed(scope, "give them other companies first").await?;
         self.check_unstaffed(scope).await?;
         let permit = self.weigh_tree(permit, |tree| tree.without(scope)).await?;
-        let record = self.services.access.scopes().delete(&permit, scope, revision).await?;
+        let record = self.services.access.scopes().delete_or_try(&permit, scope, revision, run).await?;
         Ok(render::answer(StatusCode::OK, &render(&record)))
     }
 }
@@ -304,8 +325,13 @@ pub(super) async fn list<K: Kind>(State(api): State<Api>, caller: Caller, params
 }
 
 /// `POST /departments`: `name`, `slug`, `parent`, `description`.
-pub(super) async fn create<K: Kind>(State(api): State<Api>, caller: Caller, fields: Fields) -> Result<Response, Error> {
-    api.make_scope(&caller, K::NAME, fields).await
+pub(super) async fn create<K: Kind>(
+    State(api): State<Api>,
+    caller: Caller,
+    params: Params,
+    fields: Fields,
+) -> Result<Response, Error> {
+    api.make_scope(&caller, K::NAME, params, fields).await
 }
 
 /// `GET /departments/{slug}`.
@@ -323,9 +349,10 @@ pub(super) async fn change<K: Kind>(
     caller: Caller,
     Path(slug): Path<String>,
     headers: HeaderMap,
+    params: Params,
     fields: Fields,
 ) -> Result<Response, Error> {
-    api.change_scope(&caller, &named(K::NAME, &slug)?, &headers, fields).await
+    api.change_scope(&caller, &named(K::NAME, &slug)?, (&headers, params), fields).await
 }
 
 /// `DELETE /departments/{slug}`.
@@ -334,8 +361,9 @@ pub(super) async fn delete<K: Kind>(
     caller: Caller,
     Path(slug): Path<String>,
     headers: HeaderMap,
+    params: Params,
 ) -> Result<Response, Error> {
-    api.remove_scope(&caller, &named(K::NAME, &slug)?, &headers).await
+    api.remove_scope(&caller, &named(K::NAME, &slug)?, (&headers, params)).await
 }
 
 /// The kind of scopes that is asked for; one that there is not is told with the nearest.
@@ -360,13 +388,18 @@ pub(super) async fn list_any(State(api): State<Api>, caller: Caller, mut params:
 }
 
 /// `POST /scopes`: `kind`, `name`, `slug`, `parent`, `description`.
-pub(super) async fn create_any(State(api): State<Api>, caller: Caller, mut fields: Fields) -> Result<Response, Error> {
+pub(super) async fn create_any(
+    State(api): State<Api>,
+    caller: Caller,
+    params: Params,
+    mut fields: Fields,
+) -> Result<Response, Error> {
     let kind = fields.text("kind")?;
     let Ok(kind) = known_kind(&api, kind.clone()) else {
         api.permit(&caller, "scopes:create", None).await?;
         return known_kind(&api, kind).map(|_| render::page(Vec::new(), None));
     };
-    api.make_scope(&caller, &kind, fields).await
+    api.make_scope(&caller, &kind, params, fields).await
 }
 
 /// The scope of a path as a whole, `department:finance`. What is none is not there, to who may look.
@@ -396,10 +429,11 @@ pub(super) async fn change_any(
     caller: Caller,
     Path(scope): Path<String>,
     headers: HeaderMap,
+    params: Params,
     fields: Fields,
 ) -> Result<Response, Error> {
     let scope = whole(&api, &caller, &scope, "update").await?;
-    api.change_scope(&caller, &scope, &headers, fields).await
+    api.change_scope(&caller, &scope, (&headers, params), fields).await
 }
 
 /// `DELETE /scopes/{scope}`.
@@ -408,7 +442,8 @@ pub(super) async fn delete_any(
     caller: Caller,
     Path(scope): Path<String>,
     headers: HeaderMap,
+    params: Params,
 ) -> Result<Response, Error> {
     let scope = whole(&api, &caller, &scope, "delete").await?;
-    api.remove_scope(&caller, &scope, &headers).await
+    api.remove_scope(&caller, &scope, (&headers, params)).await
 }

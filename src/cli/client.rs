@@ -269,6 +269,11 @@ fn failure(status: StatusCode, bytes: &Bytes) -> Failure {
     Failure::new(exit, format!("{field}{detail}{request}"))
 }
 
+/// The address of a call that is made, or only tried.
+pub(super) fn tried(path: &str, dry_run: bool) -> String {
+    if dry_run { with_query(path, &[("dry_run", "true")]) } else { path.to_owned() }
+}
+
 /// The path with a query, encoded.
 pub(super) fn with_query(path: &str, query: &[(&str, &str)]) -> String {
     if query.is_empty() {

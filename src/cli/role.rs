@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
-use super::client::{Client, path, with_query};
+use super::client::{Client, path, tried};
+use super::confirm::confirm;
 use super::output::Output;
 use super::{Exit, Failure};
 
@@ -22,13 +23,16 @@ pub(super) enum Command {
     )]
     Create(Create),
     /// Delete a role of your own that nobody holds
-    #[command(after_help = "Example:\n  cleargate role delete report_builder")]
+    #[command(after_help = "Example:\n  cleargate role delete report_builder --yes")]
     Delete {
         /// The role's id
         role: String,
         /// Tell what would happen, and do nothing
         #[arg(long)]
         dry_run: bool,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
     },
     /// Copy a role, the pack's too, under another name
     #[command(after_help = "Example:\n  cleargate role duplicate data_analyst --name 'Senior Analyst'")]
@@ -136,7 +140,10 @@ pub(super) async fn run(command: Command, client: Client, output: &Output) -> Re
             };
             output.object(&client.post(&address, &body).await?)
         }
-        Command::Delete { role, dry_run } => {
+        Command::Delete { role, dry_run, yes } => {
+            if !dry_run {
+                confirm(&format!("deletes the role {role}"), yes)?;
+            }
             let answer = client.delete(&tried(&path("roles", &role, ""), dry_run)).await?;
             output.result(&answer, if dry_run { "the role can be deleted" } else { "the role is deleted" })
         }
@@ -185,10 +192,6 @@ pub(super) async fn run(command: Command, client: Client, output: &Output) -> Re
             output.object(&client.patch(&address, &members(update.name, update.parts)).await?)
         }
     }
-}
-
-fn tried(path: &str, dry_run: bool) -> String {
-    if dry_run { with_query(path, &[("dry_run", "true")]) } else { path.to_owned() }
 }
 
 /// The members of a body: what was given.

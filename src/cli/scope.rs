@@ -3,7 +3,8 @@
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
-use super::client::{Client, path};
+use super::client::{Client, path, tried};
+use super::confirm::confirm;
 use super::output::Output;
 use super::{Exit, Failure};
 
@@ -14,10 +15,16 @@ pub(super) enum Command {
                             cleargate scope create department:payroll --name Payroll --parent finance")]
     Create(Create),
     /// Delete a scope that nothing lies below and nothing is granted in
-    #[command(after_help = "Example:\n  cleargate scope delete department:payroll")]
+    #[command(after_help = "Example:\n  cleargate scope delete department:payroll --yes")]
     Delete {
         /// KIND:SLUG
         scope: String,
+        /// Tell what would happen, and do nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
     },
     /// List the scopes of a kind
     #[command(after_help = "Example:\n  cleargate scope list department")]
@@ -36,6 +43,9 @@ pub(super) enum Command {
         scope: String,
         /// The name to show
         name: String,
+        /// Tell what would happen, and do nothing
+        #[arg(long)]
+        dry_run: bool,
     },
 }
 
@@ -52,6 +62,9 @@ pub(super) struct Create {
     /// What it is for
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
+    /// Tell what would happen, and do nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 #[derive(Args, Debug)]
@@ -60,6 +73,9 @@ pub(super) struct Move {
     scope: String,
     #[command(flatten)]
     place: Place,
+    /// Tell what would happen, and do nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 #[derive(Args, Debug)]
@@ -86,26 +102,31 @@ pub(super) async fn run(command: Command, client: Client, output: &Output) -> Re
                 "parent": create.parent,
                 "description": create.description,
             });
-            output.object(&client.post("/api/v1/scopes", &body).await?)
+            output.object(&client.post(&tried("/api/v1/scopes", create.dry_run), &body).await?)
         }
-        Command::Delete { scope } => {
-            let answer = client.delete(&path("scopes", &scope, "")).await?;
-            output.result(&answer, "the scope is deleted")
+        Command::Delete { scope, dry_run, yes } => {
+            if !dry_run {
+                confirm(&format!("deletes the scope {scope}"), yes)?;
+            }
+            let answer = client.delete(&tried(&path("scopes", &scope, ""), dry_run)).await?;
+            output.result(&answer, if dry_run { "the scope can be deleted" } else { "the scope is deleted" })
         }
         Command::List { kind } => {
             let scopes = client.list("/api/v1/scopes", &[("kind", &kind)], 100_000).await?;
             let columns = [("SCOPE", "id"), ("NAME", "name"), ("BELOW", "parent"), ("DESCRIPTION", "description")];
             output.list(&scopes, &columns)
         }
-        Command::Move(Move { scope, place }) => {
+        Command::Move(Move { scope, place, dry_run }) => {
             let parent = place.below.map_or(Value::Null, Value::String);
-            change(&client, output, &scope, "parent", parent).await
+            change(&client, output, &tried(&path("scopes", &scope, ""), dry_run), "parent", parent).await
         }
-        Command::Rename { scope, name } => change(&client, output, &scope, "name", name.into()).await,
+        Command::Rename { scope, name, dry_run } => {
+            change(&client, output, &tried(&path("scopes", &scope, ""), dry_run), "name", name.into()).await
+        }
     }
 }
 
-async fn change(client: &Client, output: &Output, scope: &str, field: &str, value: Value) -> Result<(), Failure> {
+async fn change(client: &Client, output: &Output, address: &str, field: &str, value: Value) -> Result<(), Failure> {
     let body: Map<String, Value> = [(field.to_owned(), value)].into_iter().collect();
-    output.object(&client.patch(&path("scopes", scope, ""), &Value::Object(body)).await?)
+    output.object(&client.patch(address, &Value::Object(body)).await?)
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::client::{Client, path, with_query};
+use super::client::{Client, path, tried, with_query};
 use super::confirm::confirm;
 use super::output::Output;
 use super::{Failure, password};
@@ -18,6 +18,9 @@ pub(super) enum Command {
     Activate {
         /// User name or id
         user: String,
+        /// Tell what would happen, and do nothing
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Say which companies an account belongs to, and that it sees those only, or all of them
     #[command(after_help = "Examples:\n  cleargate user companies ada@example.com --company north --company south\n  \
@@ -37,6 +40,9 @@ pub(super) enum Command {
         /// Also when nobody would be left who sees all companies; for administrators of the machine
         #[arg(long)]
         force: bool,
+        /// Tell what would happen, and do nothing
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Make an account
     #[command(
@@ -64,6 +70,9 @@ pub(super) enum Command {
     Deactivate {
         /// User name or id
         user: String,
+        /// Tell what would happen, and do nothing
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Delete an account that should never have been; who leaves is deactivated instead
     #[command(after_help = "Example:\n  cleargate user delete test@example.com --yes\n\n\
@@ -74,6 +83,9 @@ pub(super) enum Command {
         /// Also when people, tokens or other things refer to it
         #[arg(long)]
         force: bool,
+        /// Tell what would happen, and do nothing
+        #[arg(long)]
+        dry_run: bool,
         /// Do not ask
         #[arg(long)]
         yes: bool,
@@ -123,6 +135,12 @@ pub(super) enum Command {
         #[arg(long)]
         yes: bool,
     },
+    /// Tell what an account may, level by level, and why
+    #[command(after_help = "Example:\n  cleargate user permissions ada@example.com --json")]
+    Permissions {
+        /// User name or id
+        user: String,
+    },
     /// Set an account's password and end its sessions
     #[command(after_help = "Examples:\n  cleargate user set-password ada@example.com\n  \
                             pass show ada | cleargate user set-password ada@example.com --must-change-password\n\n\
@@ -155,6 +173,54 @@ pub(super) enum Command {
         /// User name or id
         user: String,
     },
+    /// Change an account; what is not given stays, and an empty text removes what may be absent
+    #[command(
+        after_help = "Examples:\n  cleargate user update ada@example.com --department finance --supervisor grace@example.com\n  \
+                            cleargate user update ada@example.com --user-name ada.lovelace@example.com --dry-run"
+    )]
+    Update(Box<Update>),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Update {
+    /// User name or id
+    user: String,
+    /// Another user name, by which the person signs in
+    #[arg(long)]
+    user_name: Option<String>,
+    /// The person's name
+    #[arg(long)]
+    name: Option<String>,
+    /// First name
+    #[arg(long)]
+    first_name: Option<String>,
+    /// Last name
+    #[arg(long)]
+    last_name: Option<String>,
+    /// E-mail address
+    #[arg(long)]
+    email: Option<String>,
+    /// Department, by its slug or name
+    #[arg(long)]
+    department: Option<String>,
+    /// Supervisor, by user name or id
+    #[arg(long, value_name = "USER")]
+    supervisor: Option<String>,
+    /// Language tag, such as en or de-CH
+    #[arg(long, value_name = "TAG")]
+    language: Option<String>,
+    /// Telephone number
+    #[arg(long, value_name = "NUMBER")]
+    phone: Option<String>,
+    /// Address of a photo
+    #[arg(long, value_name = "URL")]
+    photo: Option<String>,
+    /// Time zone, such as Europe/Berlin
+    #[arg(long, value_name = "NAME")]
+    timezone: Option<String>,
+    /// Tell what would happen, and do nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 #[derive(Args, Debug)]
@@ -194,9 +260,12 @@ pub(super) struct Create {
     /// Time zone, such as Europe/Berlin
     #[arg(long, value_name = "NAME")]
     timezone: Option<String>,
-    /// Role for the whole organisation
+    /// Role for the whole organisation, or for the scopes that are named
     #[arg(long)]
     role: Option<String>,
+    /// Scope within which the role holds, KIND:SLUG; may be given several times
+    #[arg(long = "scope", value_name = "SCOPE", requires = "role")]
+    scopes: Vec<String>,
     /// Group to be in, by name; may be given several times
     #[arg(long = "group", value_name = "NAME")]
     groups: Vec<String>,
@@ -215,28 +284,35 @@ pub(super) struct Create {
     /// The owner of the account need not change the password
     #[arg(long, requires = "password_file", conflicts_with = "must_change_password")]
     keep_password: bool,
+    /// Tell what would happen, and do nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 pub(super) async fn run(command: Command, client: Client, output: &Output) -> Result<(), Failure> {
     match command {
-        Command::Activate { user } => set_active(&client, &user, true, output).await,
-        Command::Companies { user, companies, all, none, force } => {
+        Command::Activate { user, dry_run } => set_active(&client, &user, true, dry_run, output).await,
+        Command::Companies { user, companies, all, none, force, dry_run } => {
             let mut body = json!({"all_companies": all});
             if let Some(members) = body.as_object_mut().filter(|_| none || !companies.is_empty()) {
                 members.insert("companies".to_owned(), companies.into());
             }
-            let query = [("force", if force { "true" } else { "false" })];
+            let word = |flag: bool| if flag { "true" } else { "false" };
+            let query = [("force", word(force)), ("dry_run", word(dry_run))];
             output.object(&client.patch(&with_query(&path("users", &user, ""), &query), &body).await?)
         }
-        Command::Create(create) => output.object(&client.post("/api/v1/users", &body(*create)?).await?),
+        Command::Create(create) => {
+            let address = tried("/api/v1/users", create.dry_run);
+            output.object(&client.post(&address, &body(*create)?).await?)
+        }
         Command::Demand { user, factor, sso } => {
             let wishes = [("requires_factor", factor), ("requires_sso", sso)];
             let wishes = wishes.into_iter().filter_map(|(name, wish)| Some((name.to_owned(), wish?.into())));
             let body = Value::Object(wishes.collect());
             output.object(&client.post(&path("users", &user, ":demand"), &body).await?)
         }
-        Command::Deactivate { user } => set_active(&client, &user, false, output).await,
-        Command::Delete { user, force, yes } => delete(&client, &user, force, yes, output).await,
+        Command::Deactivate { user, dry_run } => set_active(&client, &user, false, dry_run, output).await,
+        Command::Delete { user, force, dry_run, yes } => delete(&client, &user, (force, dry_run, yes), output).await,
         Command::Holdings { user } => {
             let held = client.get(&path("users", &user, "/holdings")).await?;
             output.result(&held, &told(&held))
@@ -265,6 +341,10 @@ pub(super) async fn run(command: Command, client: Client, output: &Output) -> Re
             ];
             output.list(&users, &columns)
         }
+        Command::Permissions { user } => {
+            let told = client.get(&path("users", &user, "/permissions")).await?;
+            output.result(&told, &levels(&told))
+        }
         Command::SetPassword { user, password_file, must_change_password } => {
             let password = password::read(password_file)?;
             let body = json!({"password": password.expose(), "must_change_password": must_change_password});
@@ -281,7 +361,44 @@ pub(super) async fn run(command: Command, client: Client, output: &Output) -> Re
             output.result(&answer, &shown)
         }
         Command::Show { user } => output.object(&client.get(&path("users", &user, "")).await?),
+        Command::Update(update) => {
+            let address = tried(&path("users", &update.user, ""), update.dry_run);
+            output.object(&client.patch(&address, &edit(*update)).await?)
+        }
     }
+}
+
+/// The members of a body: what was given.
+fn edit(update: Update) -> Value {
+    let texts = [
+        ("userName", update.user_name),
+        ("name", update.name),
+        ("first_name", update.first_name),
+        ("last_name", update.last_name),
+        ("email", update.email),
+        ("department", update.department),
+        ("supervisor", update.supervisor),
+        ("language", update.language),
+        ("phone", update.phone),
+        ("photo", update.photo),
+        ("timezone", update.timezone),
+    ];
+    texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), Value::from(text?)))).collect()
+}
+
+/// What somebody may, a line for each permission of each level, with the role that gives it.
+fn levels(told: &Value) -> String {
+    let list = |value: &Value, name: &str| value.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
+    let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
+    let mut lines = Vec::new();
+    for level in list(told, "levels") {
+        lines.push(text(&level, "scope").unwrap_or_else(|| "organization".to_owned()));
+        for right in list(&level, "permissions") {
+            let word = |name: &str| text(&right, name).unwrap_or_default();
+            lines.push(format!("  {:32}{} {}", word("permission"), word("role"), word("grant")));
+        }
+    }
+    lines.join("\n")
 }
 
 fn body(create: Create) -> Result<Value, Failure> {
@@ -300,6 +417,7 @@ fn body(create: Create) -> Result<Value, Failure> {
         "photo": create.photo,
         "timezone": create.timezone,
         "role": create.role,
+        "scopes": Some(create.scopes).filter(|scopes| !scopes.is_empty()),
         "access_groups": create.groups,
         "companies": Some(create.companies).filter(|companies| !companies.is_empty()),
         "realm": create.realm,
@@ -324,19 +442,28 @@ fn told(held: &Value) -> String {
     told.join("\n")
 }
 
-async fn delete(client: &Client, user: &str, force: bool, yes: bool, output: &Output) -> Result<(), Failure> {
+async fn delete(
+    client: &Client,
+    user: &str,
+    (force, dry_run, yes): (bool, bool, bool),
+    output: &Output,
+) -> Result<(), Failure> {
     let found = client.get(&path("users", user, "")).await?;
     let text = |name: &str| found.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (id, name) = (text("id"), text("userName"));
     let roles = found.get("roles").and_then(Value::as_array).map_or(0, Vec::len);
     let groups = found.get("groups").and_then(Value::as_array).map_or(0, Vec::len);
-    confirm(&format!("deletes the account {name} with its {roles} roles and {groups} memberships for ever"), yes)?;
-    let force = if force { "true" } else { "false" };
-    let answer = client.delete(&with_query(&path("users", &id, ""), &[("confirm", &name), ("force", force)])).await?;
-    output.result(&answer, &format!("{name} is deleted"))
+    if !dry_run {
+        confirm(&format!("deletes the account {name} with its {roles} roles and {groups} memberships for ever"), yes)?;
+    }
+    let word = |flag: bool| if flag { "true" } else { "false" };
+    let query = [("confirm", name.as_str()), ("force", word(force)), ("dry_run", word(dry_run))];
+    let answer = client.delete(&with_query(&path("users", &id, ""), &query)).await?;
+    output.result(&answer, &format!("{name} {} deleted", if dry_run { "can be" } else { "is" }))
 }
 
-async fn set_active(client: &Client, user: &str, active: bool, output: &Output) -> Result<(), Failure> {
-    let answer = client.patch(&path("users", user, ""), &json!({"active": active})).await?;
-    output.result(&answer, &format!("{user} is {}", if active { "active" } else { "inactive" }))
+async fn set_active(client: &Client, user: &str, active: bool, dry_run: bool, output: &Output) -> Result<(), Failure> {
+    let answer = client.patch(&tried(&path("users", user, ""), dry_run), &json!({"active": active})).await?;
+    let verb = if dry_run { "can be" } else { "is" };
+    output.result(&answer, &format!("{user} {verb} {}", if active { "active" } else { "inactive" }))
 }

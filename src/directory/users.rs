@@ -10,7 +10,7 @@ use super::tables::{
     USER_SUBJECTS, USERS,
 };
 use super::{Directory, Error, MAX_PAGE};
-use crate::access::Permit;
+use crate::access::{Permit, Run};
 use crate::audit::{Change, Event, EventKind, Housekeeping};
 use crate::config::TakesOver;
 use crate::model::{Actor, Kept, SourceId, Status, Subject, User, UserId, UserName, fold};
@@ -324,6 +324,20 @@ impl Directory {
     /// # Errors
     /// `NotFound`, `Revision`, `Owned`, `Store`.
     pub async fn delete_user(&self, permit: &Permit, id: UserId, revision: Option<u64>) -> Result<(), Error> {
+        self.delete_user_or_try(permit, id, revision, Run::Commit).await
+    }
+
+    /// The same, or only tried.
+    ///
+    /// # Errors
+    /// As [`Directory::delete_user`].
+    pub async fn delete_user_or_try(
+        &self,
+        permit: &Permit,
+        id: UserId,
+        revision: Option<u64>,
+        run: Run,
+    ) -> Result<(), Error> {
         permit.demand_weighed()?;
         self.ledger
             .retry(|mut change| async move {
@@ -362,7 +376,9 @@ impl Directory {
                 let event = permit.event(self.clock.now(), EventKind::UserDeleted).on("user", id, &before.user_name);
                 let (by, is_by_hand) = (authority.owner(), before.is_by_hand());
                 let event = taken_over(event, before.owner.as_ref(), by, is_by_hand);
-                change.commit(with_ended(event, ended)).await?;
+                if run == Run::Commit {
+                    change.commit(with_ended(event, ended)).await?;
+                }
                 Ok(())
             })
             .await

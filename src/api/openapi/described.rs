@@ -145,13 +145,16 @@ fn of_people() -> Vec<Operation> {
             .lists("User"),
         Operation::post("/api/v1/users", "Makes an account")
             .needs("`users:create`")
+            .query("dry_run", "flag")
             .takes(&create)
+            .answers(200, "User")
             .answers(201, "User"),
         Operation::get("/api/v1/users/{user}", "One user, by id or login name")
             .needs("`users:read`")
             .answers(200, "User"),
         Operation::patch("/api/v1/users/{user}", "Changes a user")
             .query("force", "flag")
+            .query("dry_run", "flag")
             .needs("`users:update`, and `passwords:update` for a password")
             .takes(&format!("{WISH} requires_factor?:flag? requires_sso?:flag?"))
             .answers(200, "User"),
@@ -159,6 +162,7 @@ fn of_people() -> Vec<Operation> {
             .needs("`users:delete`")
             .query("confirm", "text")
             .query("force", "flag")
+            .query("dry_run", "flag")
             .answers(200, "Brief"),
         Operation::get("/api/v1/users/{user}/permissions", "What a user may do, level by level")
             .needs("`users:read`, or one's own")
@@ -288,13 +292,16 @@ fn of_access() -> Vec<Operation> {
             .lists("Grant"),
         Operation::post("/api/v1/grants", "Gives a role")
             .needs("`grants:create` in the scope, and every right of the role there")
+            .query("dry_run", "flag")
             .takes(
                 "user?:text? group?:text? role:text scope?:text? mode?:text? starts?:time? ends?:time? reason?:text?",
             )
+            .answers(200, "Grant")
             .answers(201, "Grant"),
         Operation::delete("/api/v1/grants/{id}", "Takes a role back")
             .needs("`grants:delete` in the scope")
             .query("force", "flag")
+            .query("dry_run", "flag")
             .answers(200, "Grant"),
         Operation::get("/api/v1/tokens", "Tokens, without their texts")
             .needs("`tokens:read`")
@@ -410,17 +417,37 @@ fn of_scopes() -> Vec<Operation> {
             "user:Brief scope:text name:text role:text? source:text? roles:[HeldRole] permissions:[text]",
         ));
         all.push(Operation::get(many, "Scopes of this kind").needs(needs).lists("Scope"));
-        all.push(Operation::post(many, "Makes a scope").needs(needs).takes(NEW).answers(201, "Scope"));
+        all.push(
+            Operation::post(many, "Makes a scope")
+                .needs(needs)
+                .query("dry_run", "flag")
+                .takes(NEW)
+                .answers(200, "Scope")
+                .answers(201, "Scope"),
+        );
         all.push(Operation::get(one, "One scope").needs(needs).answers(200, "Scope"));
-        all.push(Operation::patch(one, "Changes or moves a scope").needs(needs).takes(EDIT).answers(200, "Scope"));
-        all.push(Operation::delete(one, "Deletes a scope that nothing refers to").needs(needs).answers(200, "Scope"));
+        all.push(
+            Operation::patch(one, "Changes or moves a scope")
+                .needs(needs)
+                .query("dry_run", "flag")
+                .takes(EDIT)
+                .answers(200, "Scope"),
+        );
+        all.push(
+            Operation::delete(one, "Deletes a scope that nothing refers to")
+                .needs(needs)
+                .query("dry_run", "flag")
+                .answers(200, "Scope"),
+        );
     }
     let needs = "`scopes:*`, or the permission of its kind";
     all.extend([
         Operation::get("/api/v1/scopes", "Scopes of any kind").needs(needs).query("kind", "text").lists("Scope"),
         Operation::post("/api/v1/scopes", "Makes a scope of any kind")
             .needs(needs)
+            .query("dry_run", "flag")
             .takes(&format!("kind:text {NEW}"))
+            .answers(200, "Scope")
             .answers(201, "Scope"),
         Operation::get("/api/v1/scopes/{scope}/history", "What was changed about a scope, newest first")
             .needs("`revision-history:read` in it, or `audit:read`")
@@ -430,10 +457,12 @@ fn of_scopes() -> Vec<Operation> {
         Operation::get("/api/v1/scopes/{scope}", "One scope, as `kind:slug`").needs(needs).answers(200, "Scope"),
         Operation::patch("/api/v1/scopes/{scope}", "Changes or moves a scope")
             .needs(needs)
+            .query("dry_run", "flag")
             .takes(EDIT)
             .answers(200, "Scope"),
         Operation::delete("/api/v1/scopes/{scope}", "Deletes a scope that nothing refers to")
             .needs(needs)
+            .query("dry_run", "flag")
             .answers(200, "Scope"),
     ]);
     all

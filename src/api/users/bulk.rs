@@ -75,13 +75,14 @@ pub(in crate::api) async fn bulk(
     }
     let count = listed.len();
     let (wishes, problems) = api.look_through(listed, password.as_ref()).await?;
-    if is_dry || (!problems.is_empty() && is_partial && wishes.is_empty()) {
+    let is_refused = !problems.is_empty() && (!is_partial || wishes.is_empty());
+    if is_refused && (is_dry || is_partial) {
         return Ok(render::answer(StatusCode::OK, &report(is_dry, count, wishes.len(), &[], &problems)));
     }
-    if !problems.is_empty() && !is_partial {
+    if is_refused {
         return Err(Error::Rows { problems });
     }
-    let password = match password {
+    let password = match password.filter(|_| !is_dry) {
         // Everybody has the same one and must change it, so that one hash is as good as many.
         Some(password) => {
             let lane = Lane::Interactive;
@@ -114,6 +115,10 @@ pub(in crate::api) async fn bulk(
     let joined: Vec<Group> = groups.iter().cloned().chain(ruled.into_values()).collect();
     let names: Vec<&str> = wishes.iter().filter_map(|wish| wish.user_name.as_deref()).collect();
     let create = api.weigh(create, &overlay_of(&names, &grants, &joined), false).await?;
+    if is_dry {
+        // The good rows would be refused here as a whole: policy tests, groups by rule, seats.
+        return Ok(render::answer(StatusCode::OK, &report(is_dry, count, wishes.len(), &[], &problems)));
+    }
     let users = api.write(&Permits { create, join }, &plans).await?;
     let body = report(false, count, wishes.len(), &users, &problems);
     Ok(render::answer(StatusCode::CREATED, &body))

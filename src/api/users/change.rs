@@ -6,18 +6,18 @@ use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
 use super::profile::Wish;
-use crate::access::{Overlay, Permit};
+use crate::access::{Overlay, Permit, Run};
 use crate::api::admit::Caller;
 use crate::api::fields::{Fields, Params};
 use crate::api::protect::is_oneself;
-use crate::api::{Api, Error, render};
+use crate::api::{Api, Error, render, roles};
 use crate::audit::{Change, Event, EventKind, Housekeeping};
 use crate::credential::Prepared;
 use crate::directory::SourceRecord;
 use crate::model::{Companies, Status, Subject, User};
 use crate::notify::{Notice, Recipient};
 
-/// `PATCH /users/{id or name}`: members that are given replace, others stay. A password ends the user's sessions.
+/// `PATCH /users/{id or name}?force=&dry_run=`: members that are given replace, others stay. A password ends the user's sessions.
 pub(in crate::api) async fn change(
     State(api): State<Api>,
     caller: Caller,
@@ -27,6 +27,7 @@ pub(in crate::api) async fn change(
     mut fields: Fields,
 ) -> Result<Response, Error> {
     let is_forced = params.parsed::<bool>("force")?.unwrap_or(false);
+    let run = roles::run(&mut params)?;
     params.end()?;
     let revision = render::if_match(&headers)?;
     let (requires_factor, requires_sso) = (fields.flag("requires_factor")?, fields.flag("requires_sso")?);
@@ -93,7 +94,7 @@ pub(in crate::api) async fn change(
     let is_edited = wish.edits() || revision.is_some();
     let revision = revision.or(is_held.then_some(user.revision));
     let edit = Edit { wish, is_edited, revision, companies, requires_factor, requires_sso, password, must_change };
-    let user = api.write_edit(&permit, &user, &edit).await?;
+    let user = api.write_edit(&permit, &user, &edit, run).await?;
     let body = Value::Object(api.rendered(&caller, &user).await?);
     Ok(render::versioned(StatusCode::OK, &body, user.revision))
 }
@@ -194,8 +195,8 @@ impl Api {
         Recipient::of(user).ok_or_else(|| refused("the account has no address to which mail can go"))
     }
 
-    /// Writes all that is asked for in one change, with its events, or nothing of it.
-    async fn write_edit(&self, permit: &Permit, user: &User, edit: &Edit) -> Result<User, Error> {
+    /// Writes all that is asked for in one change, with its events, or nothing of it, or only tries to.
+    async fn write_edit(&self, permit: &Permit, user: &User, edit: &Edit, run: Run) -> Result<User, Error> {
         let services = &self.services;
         services
             .ledger
@@ -226,6 +227,7 @@ impl Api {
                     events.push(event.detail("sessions_ended", ended));
                 }
                 match events.pop() {
+                    _ if run == Run::DryRun => {}
                     Some(last) => {
                         events.into_iter().for_each(|event| change.also(event));
                         change.commit(last).await?;

@@ -6,12 +6,12 @@ use http::StatusCode;
 use serde_json::Value;
 
 use super::profile::Wish;
-use crate::access::{NewGrant, Overlay, Permit};
+use crate::access::{NewGrant, Overlay, Permit, Run};
 use crate::api::admit::Caller;
-use crate::api::fields::Fields;
+use crate::api::fields::{Fields, Params};
 use crate::api::named::MAX_PLACES;
 use crate::api::sight::Sight;
-use crate::api::{Api, Error, render};
+use crate::api::{Api, Error, render, roles};
 use crate::audit::Change;
 use crate::credential::{Lane, Prepared};
 use crate::directory::{Member, SourceRecord, parse_user_name};
@@ -85,11 +85,17 @@ impl Wanted {
 pub(in crate::api) async fn create(
     State(api): State<Api>,
     caller: Caller,
+    mut params: Params,
     mut fields: Fields,
 ) -> Result<Response, Error> {
+    let run = roles::run(&mut params)?;
+    params.end()?;
     let wanted = Wanted::take(&mut fields)?;
     let is_group = fields.flag("is_group")?.unwrap_or(false);
     fields.end()?;
+    if is_group && run == Run::DryRun {
+        return Err(Error::invalid("dry_run", "is for accounts"));
+    }
     if is_group {
         return api.create_group_record(&caller, wanted).await;
     }
@@ -99,10 +105,15 @@ pub(in crate::api) async fn create(
         .ledger
         .retry(|mut change| async move {
             let user = api_ref.stage_account(&mut change, permits, plan).await?;
-            change.commit_told().await?;
+            if run == Run::Commit {
+                change.commit_told().await?;
+            }
             Ok::<_, Error>(user)
         })
         .await?;
+    if run == Run::DryRun {
+        return Ok(render::answer(StatusCode::OK, &api.sight(&caller).await?.user(&user)));
+    }
     let body = Value::Object(api.rendered(&caller, &user).await?);
     let mut response = render::versioned(StatusCode::CREATED, &body, user.revision);
     if let Ok(location) = format!("/api/v1/users/{}", user.id).parse() {

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::access::Overlay;
 use crate::api::admit::Caller;
 use crate::api::fields::Params;
-use crate::api::{Api, Error, render};
+use crate::api::{Api, Error, render, roles};
 use crate::model::{TokenKind, User, UserId, fold};
 
 /// Most people under a supervisor that are counted before an answer.
@@ -47,6 +47,7 @@ pub(in crate::api) async fn delete(
     let revision = render::if_match(&headers)?;
     let confirm = params.take("confirm")?;
     let is_forced = params.parsed::<bool>("force")?.unwrap_or(false);
+    let run = roles::run(&mut params)?;
     params.end()?;
     let permit = api.permit(&caller, "users:delete", None).await?;
     let user = api.user(&caller, &user).await?;
@@ -67,7 +68,7 @@ pub(in crate::api) async fn delete(
     }
     let overlay = Overlay { status: vec![(user.id, None)], ..Overlay::default() };
     let permit = api.weigh(permit, &overlay, is_forced).await?;
-    api.services.directory.delete_user(&permit, user.id, revision).await?;
+    api.services.directory.delete_user_or_try(&permit, user.id, revision, run).await?;
     Ok(render::answer(StatusCode::OK, &deleted(&user)))
 }
 

@@ -82,7 +82,12 @@ pub(in crate::cli) async fn run(import: Import, client: &Client, output: &Output
         let rows = some
             .iter()
             .map(|row| json!({"first_name": row.first_name, "last_name": row.last_name, "email": row.email}));
-        let answer = client.post("/api/v1/users:bulk", &body(false, rows.collect())).await?;
+        let answer = client.post("/api/v1/users:bulk", &body(false, rows.collect())).await;
+        let answer = answer.inspect_err(|_| {
+            if !made.is_empty() {
+                output.message(&format!("{} of {} accounts are made and stay", made.len(), good.len()));
+            }
+        })?;
         made.extend(answer.get("users").and_then(Value::as_array).cloned().unwrap_or_default());
         output.message(&format!("{} of {} accounts", made.len(), good.len()));
     }

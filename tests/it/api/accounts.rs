@@ -269,3 +269,38 @@ async fn a_user_is_shown_with_each_role_once_that_holds_now() {
     }
     assert_eq!(root.get("/api/v1/users/ada").await.json()["roles"], json!(["browser", "editor"]));
 }
+
+#[tokio::test]
+async fn the_account_of_the_manual_is_made_with_department_groups_and_role() {
+    let ground = Ground::with("policy.pack = \"clearpoint-systems\"").await;
+    let root = ground.root();
+    let samples = cleargate::access::samples("clearpoint-systems").unwrap();
+    let body = axum::body::Body::from(samples);
+    let imported = root.send(http::Method::POST, "/api/v1/import", "application/x-ndjson", body).await;
+    assert_eq!(imported.status, StatusCode::OK, "{}", imported.text);
+    let wanted = json!({
+        "email": "user@example.com", "name": "John Smith", "department": "operations",
+        "access_groups": ["data_analysts"], "role": "standard_user",
+    });
+    let reply = root.post("/api/v1/users", wanted).await;
+    let made = good(reply, StatusCode::CREATED);
+    assert_eq!((&made["userName"], &made["displayName"]), (&json!("user@example.com"), &json!("John Smith")));
+    assert_eq!((&made["department"], &made["groups"]), (&json!("operations"), &json!(["Data Analysts"])));
+    assert_eq!(made["roles"], json!(["standard_user"]));
+    good(root.get(&format!("/api/v1/users/{}", made["id"].as_str().unwrap())).await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn who_is_turned_to_no_access_keeps_the_people_under_them() {
+    let ground = Ground::new().await;
+    let boss = ground.user("boss", &["editor"]).await;
+    let root = ground.root();
+    good(root.post("/api/v1/users", json!({"userName": "ada", "supervisor": "boss"})).await, StatusCode::CREATED);
+    let grants = good(root.get("/api/v1/grants?user=boss").await, StatusCode::OK);
+    let grant = grants["items"][0]["id"].as_str().unwrap().to_owned();
+    good(root.delete(&format!("/api/v1/grants/{grant}")).await, StatusCode::OK);
+    good(root.post("/api/v1/grants", json!({"user": "boss", "role": "no_access"})).await, StatusCode::CREATED);
+    let held = good(root.get("/api/v1/users/boss/holdings").await, StatusCode::OK);
+    assert_eq!(held["supervised"][0]["userName"], "ada");
+    assert_eq!(root.get("/api/v1/users/ada").await.json()["supervisor"], boss.id.to_string());
+}

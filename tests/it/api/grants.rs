@@ -1,6 +1,8 @@
 //! `/grants` and `/explain`.
 
-use http::StatusCode;
+use axum::body::Body;
+use cleargate::model::Subject;
+use http::{Method, StatusCode};
 use serde_json::json;
 
 use super::{Ground, good, refused};
@@ -71,4 +73,53 @@ async fn people_may_ask_about_themselves_only() {
     refused(&browser.get("/api/v1/users/grace/permissions").await, 403, None);
     // Whether somebody exists is not told either.
     refused(&browser.get("/api/v1/users/nobody/permissions").await, 403, None);
+}
+
+#[tokio::test]
+async fn what_is_only_tried_is_refused_as_it_would_be_and_writes_nothing() {
+    let ground = Ground::new().await;
+    ground.test.place(&["department:finance", "department:payroll < department:finance"]).await;
+    let ada = ground.user("ada", &["editor"]).await;
+    let root = ground.root();
+    let grant = ground.test.gateway.access().grants().list(Subject::User(ada.id)).await.unwrap().remove(0).id;
+    let transactions = || ground.test.gateway.ledger().store().engine().health().transactions;
+    let before = transactions();
+    let (post, patch, delete) = (Method::POST, Method::PATCH, Method::DELETE);
+    let nobody = json!({});
+    for (method, path, body, expected) in [
+        (&post, "/api/v1/grants", json!({"user": "ada", "role": "browser"}), 200),
+        (&post, "/api/v1/grants", json!({"user": "ada", "role": "brovser"}), 422),
+        (&post, "/api/v1/grants", json!({"user": "ada", "role": "browser", "scope": "department:none"}), 422),
+        (&delete, &format!("/api/v1/grants/{grant}"), nobody.clone(), 200),
+        (&delete, "/api/v1/grants/0193a5b2-6f1c-7b3e-8d5a-2c4e6f8a0b1d", nobody.clone(), 404),
+        (&post, "/api/v1/departments", json!({"name": "New"}), 200),
+        (&post, "/api/v1/departments", json!({"name": "Finance"}), 409),
+        (&patch, "/api/v1/departments/payroll", json!({"name": "Pay", "parent": null}), 200),
+        (&patch, "/api/v1/departments/finance", json!({"parent": "payroll"}), 422),
+        (&delete, "/api/v1/departments/payroll", nobody.clone(), 200),
+        (&delete, "/api/v1/departments/finance", nobody.clone(), 409),
+        (&post, "/api/v1/users", json!({"userName": "eve", "role": "browser"}), 200),
+        (&post, "/api/v1/users", json!({"userName": "ada"}), 409),
+        (&patch, "/api/v1/users/ada", json!({"department": "finance", "active": false}), 200),
+        (&patch, "/api/v1/users/ada", json!({"must_change_password": true, "password": "short"}), 422),
+        (&delete, "/api/v1/users/ada", nobody.clone(), 422),
+    ] {
+        let reply = root
+            .send(method.clone(), &format!("{path}?dry_run=true"), "application/json", Body::from(body.to_string()))
+            .await;
+        assert_eq!(reply.status, expected, "{method} {path} {body}: {}", reply.text);
+    }
+    assert_eq!(root.delete("/api/v1/users/ada?dry_run=true&confirm=ada").await.status, 200);
+    assert_eq!(transactions(), before, "nothing is written");
+    let shown = root.get("/api/v1/users/ada").await.json();
+    assert_eq!((&shown["status"], &shown["roles"]), (&json!("active"), &json!(["editor"])));
+    assert_eq!(root.get("/api/v1/departments/payroll").await.json()["parent"], "department:finance");
+    refused(&root.get("/api/v1/departments/new").await, 404, None);
+    // Who may not do it may not try it either.
+    let (_, browser) = ground.browser("browser", &["browser"]).await;
+    for path in ["/api/v1/grants?dry_run=true", "/api/v1/departments?dry_run=true", "/api/v1/users?dry_run=true"] {
+        let body = json!({"user": "ada", "userName": "x", "name": "x", "role": "browser"});
+        let reply = browser.post(path, body).await;
+        assert!(reply.status == 403 || reply.status == 422, "{path}: {}", reply.text);
+    }
 }

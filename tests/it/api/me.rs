@@ -108,3 +108,35 @@ async fn the_badge_is_that_of_the_role_that_gives_most() {
     good(ground.root().post("/api/v1/grants", body).await, StatusCode::CREATED);
     assert_eq!(badge().await, "Editor");
 }
+
+#[tokio::test]
+async fn who_has_roles_in_scorecards_stays_by_scorecard_and_every_user_type_has_its_badge() {
+    let ground = Ground::new().await;
+    ground.test.place(&["scorecard:north"]).await;
+    let (_, browser) = ground.browser("ada", &["by_scorecard"]).await;
+    let grant = json!({"user": "ada", "role": "scorecard_administrator", "scope": "scorecard:north"});
+    good(ground.root().post("/api/v1/grants", grant).await, StatusCode::CREATED);
+    assert_eq!(good(browser.get("/api/v1/me").await, StatusCode::OK)["badge"], "By Scorecard");
+    for (role, shown) in [("updater", "Updater"), ("administrator", "Administrator")] {
+        let (_, browser) = ground.browser(role, &[role]).await;
+        assert_eq!(good(browser.get("/api/v1/me").await, StatusCode::OK)["badge"], shown);
+    }
+}
+
+#[tokio::test]
+async fn the_seven_parts_of_merchanttrack_are_told_to_who_has_them_where_the_feature_is_on() {
+    for (option, flags, expected) in
+        [("on", &["staff", "merchanttrack_claims"][..], 7), ("on", &["staff"], 0), ("off", &["staff"], 0)]
+    {
+        let lines = format!("policy.pack = \"clearvantage\"\n[policy.options]\nmerchanttrack = \"{option}\"");
+        let ground = Ground::with(&lines).await;
+        let (_, browser) = ground.browser("ada", flags).await;
+        let me = good(browser.get("/api/v1/me").await, StatusCode::OK);
+        let of = |permission: &&Value| permission.as_str().unwrap().starts_with("merchanttrack:");
+        assert_eq!(
+            me["permissions"].as_array().unwrap().iter().filter(of).count(),
+            expected,
+            "{option} {flags:?}: {me}"
+        );
+    }
+}

@@ -419,7 +419,7 @@ async fn roles_come_back_with_the_next_start() {
     assert_eq!(daemon.run(&["role", "show", "integration_specialist", "--holders"]).await["name"], "ada");
     assert_eq!(daemon.run(&["role", "list", "--kind", "custom"]).await["id"], "integration_specialist");
     daemon.run(&["role", "create", "--name", "Empty"]).await;
-    daemon.run(&["role", "delete", "empty"]).await;
+    daemon.run(&["role", "delete", "empty", "--yes"]).await;
 }
 
 #[tokio::test]

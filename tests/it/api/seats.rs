@@ -250,3 +250,19 @@ async fn more_seats_than_there_may_be_are_told_when_it_begins_and_measured_as_lo
     flap(60 * 60).await;
     assert_eq!(told().await, 4, "it began again");
 }
+
+#[tokio::test]
+async fn a_try_of_many_accounts_is_refused_where_the_accounts_would_be() {
+    let ground = Ground::with("[seats]\nlimit = 2\n").await;
+    let root = ground.root();
+    let rows = |count: usize| -> Value {
+        (0..count).map(|n| json!({"first_name": "A", "last_name": "B", "email": format!("a{n}@example.com")})).collect()
+    };
+    for is_dry in [true, false] {
+        let body = json!({"role": "editor", "rows": rows(3), "dry_run": is_dry});
+        full(&root.post("/api/v1/users:bulk", body).await);
+    }
+    let tried = json!({"role": "editor", "rows": rows(2), "dry_run": true});
+    assert_eq!(good(root.post("/api/v1/users:bulk", tried).await, StatusCode::OK)["good"], 2);
+    assert_eq!(used(&ground).await, 0);
+}

@@ -274,3 +274,70 @@ async fn what_is_asked_for_while_an_account_passes_on_leaves_no_token() {
         assert_eq!(ground.test.gateway.tokens().list(None, 1_000).await.unwrap(), [], "round {round}: {reply:?}");
     }
 }
+
+#[tokio::test]
+async fn each_usual_scope_lets_through_exactly_what_it_says() {
+    let ground = Ground::with("policy.pack = \"clearpoint-systems\"").await;
+    ground.user("ada", &["system_administrator"]).await;
+    let root = ground.root();
+    let known = good(root.get("/api/v1/roles/permissions").await, StatusCode::OK);
+    let mut all: Vec<String> = Vec::new();
+    for item in known["items"].as_array().unwrap() {
+        let resource = item["resource"].as_str().unwrap();
+        all.extend(
+            item["actions"].as_array().unwrap().iter().map(|action| format!("{resource}:{}", action.as_str().unwrap())),
+        );
+    }
+    let allowed = async |scope: &str| {
+        let body = json!({"name": scope, "scope": scope, "user": "ada"});
+        let made = good(root.post("/api/v1/tokens", body).await, StatusCode::CREATED);
+        let me = good(ground.bearer(made["token"].as_str().unwrap()).get("/api/v1/me").await, StatusCode::OK);
+        let permissions = me["permissions"].as_array().unwrap().clone();
+        permissions.iter().map(|permission| permission.as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(allowed("admin").await, all, "everything, users too");
+    let read: Vec<String> = all.iter().filter(|permission| permission.ends_with(":read")).cloned().collect();
+    assert_eq!(allowed("read").await, read);
+    let configured = ["integrations", "workflows"];
+    let configure: Vec<String> =
+        configured.iter().flat_map(|of| ["create", "read", "update"].map(|action| format!("{of}:{action}"))).collect();
+    assert_eq!(allowed("configure").await, configure, "and nothing of users");
+}
+
+#[tokio::test]
+async fn the_tokens_of_the_manual_are_made_or_refused_as_it_says() {
+    let ground = Ground::with("policy.pack = \"clearpoint-systems\"").await;
+    let root = ground.root();
+    let monitoring = json!({"name": "Monitoring System", "scope": "read", "expires_at": "2024-12-31T23:59:59Z"});
+    refused(&root.post("/api/v1/tokens", monitoring).await, 422, Some("expires_at"));
+    let scope = ["integrations:read", "integrations:create", "workflows:read"];
+    let builder = json!({"name": "Integration Builder", "scope": scope});
+    let made = good(root.post("/api/v1/tokens", builder).await, StatusCode::CREATED);
+    assert_eq!(made["scope"], json!(scope_sorted(&scope)));
+    let builder = ground.bearer(made["token"].as_str().unwrap());
+    for path in ["/api/v1/users", "/api/v1/roles", "/api/v1/audit-logs"] {
+        refused(&builder.get(path).await, 403, None);
+    }
+}
+
+fn scope_sorted(scope: &[&str]) -> Vec<String> {
+    let mut sorted: Vec<String> = scope.iter().map(|&permission| permission.to_owned()).collect();
+    sorted.sort();
+    sorted
+}
+
+#[tokio::test]
+async fn keys_are_made_by_administrators_only() {
+    let ground = Ground::new().await;
+    ground.test.place(&["scorecard:a"]).await;
+    let (_, editor) = ground.browser("editor", &["editor"]).await;
+    let (_, scoped) = ground.browser("scoped", &["by_scorecard"]).await;
+    let grant = json!({"user": "scoped", "role": "scorecard_administrator", "scope": "scorecard:a"});
+    good(ground.root().post("/api/v1/grants", grant).await, StatusCode::CREATED);
+    let (_, administrator) = ground.browser("administrator", &["administrator"]).await;
+    let key = json!({"name": "mine", "scope": ["elements:read"]});
+    for client in [&editor, &scoped] {
+        refused(&client.post("/api/v1/tokens", key.clone()).await, 403, None);
+    }
+    good(administrator.post("/api/v1/tokens", key).await, StatusCode::CREATED);
+}

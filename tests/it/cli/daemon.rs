@@ -137,10 +137,9 @@ fn a_daemon_is_administered_from_its_machine() {
     assert_eq!(daemon.object(&["scope", "rename", "department:payroll", "Payroll"])["name"], "Payroll");
     let circle = daemon.run(&["scope", "move", "department:finance", "--below", "payroll"]);
     assert!(circle.0 == 1 && circle.2.contains("circle: department:finance below department:payroll"), "{circle:?}");
-    assert_eq!(daemon.run(&["scope", "delete", "department:finance"]).0, 6);
+    assert_eq!(daemon.run(&["scope", "delete", "department:finance", "--yes"]).0, 6);
     daemon.object(&["scope", "move", "department:payroll", "--top"]);
     assert_eq!(daemon.list(&["scope", "list", "department"]).len(), 2);
-    assert_eq!(daemon.run(&["scope", "delete", "department:payroll"]).0, 0);
 
     let grant = daemon.object(&[
         "grant",
@@ -153,8 +152,33 @@ fn a_daemon_is_administered_from_its_machine() {
         "department:finance",
     ]);
     assert_eq!(daemon.list(&["grant", "list", "--user", "ada@example.com"]).len(), 2);
-    assert_eq!(daemon.run(&["grant", "delete", grant["id"].as_str().unwrap()]).0, 0);
-    assert_eq!(daemon.run(&["grant", "delete", grant["id"].as_str().unwrap()]).0, 5);
+    let listed = daemon.list(&["grant", "list", "--scope", "department:finance"]);
+    assert_eq!((listed.len(), listed[0]["name"].as_str()), (1, Some("ada@example.com")));
+    let id = grant["id"].as_str().unwrap();
+    // Nobody at a terminal and no yes; a try needs none.
+    assert_eq!(daemon.run(&["grant", "delete", id]).0, 2);
+    assert_eq!(daemon.run(&["grant", "delete", id, "--dry-run"]).0, 0);
+    assert_eq!(daemon.list(&["grant", "list", "--scope", "department:finance"]).len(), 1);
+    assert_eq!(daemon.run(&["scope", "delete", "department:payroll"]).0, 2);
+
+    let tried = daemon.object(&["user", "update", "ada@example.com", "--department", "Finance", "--dry-run"]);
+    assert_eq!(tried["department"], "finance");
+    assert_eq!(daemon.object(&["user", "show", "ada@example.com"])["department"], Value::Null);
+    daemon.object(&["user", "update", "ada@example.com", "--department", "Finance"]);
+    assert_eq!(daemon.object(&["user", "show", "ada@example.com"])["department"], "finance");
+    let (code, told, _) = daemon.run(&["user", "permissions", "ada@example.com"]);
+    assert!(code == 0 && told.contains("department:finance") && told.contains("pages:read"), "{told}");
+    daemon.object(&["person", "create", "--first-name", "Grace", "--last-name", "Hopper", "--number", "7"]);
+    assert_eq!(daemon.object(&["person", "update", "7", "--email", "grace@example.com"])["first_name"], "Grace");
+    assert_eq!(daemon.object(&["person", "show", "7"])["email"], "grace@example.com");
+    assert_eq!(daemon.list(&["person", "list"]).len(), 1);
+    assert_eq!(daemon.run(&["person", "delete", "7"]).0, 2);
+    assert_eq!(daemon.run(&["person", "delete", "7", "--yes"]).0, 0);
+    assert!(daemon.list(&["role", "permissions"]).len() > 10);
+
+    assert_eq!(daemon.run(&["grant", "delete", grant["id"].as_str().unwrap(), "--yes"]).0, 0);
+    assert_eq!(daemon.run(&["grant", "delete", grant["id"].as_str().unwrap(), "--yes"]).0, 5);
+    assert_eq!(daemon.run(&["scope", "delete", "department:payroll", "--yes"]).0, 0);
 
     assert_eq!(daemon.object(&["user", "deactivate", "ada@example.com"])["status"], "inactive");
     let (_, table, _) = daemon.run(&["user", "list"]);
