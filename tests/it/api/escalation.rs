@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 
 use cleargate::access::NewGrant;
-use cleargate::model::{Mode, Scope, Subject, TokenKind, User};
+use cleargate::directory::{GroupDraft, Member, MemberChange};
+use cleargate::model::{Attributes, Mode, Scope, Subject, TokenKind, User};
 use http::StatusCode;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -20,14 +21,36 @@ type Given = (usize, Option<usize>, bool);
 
 #[derive(Clone, Debug)]
 enum Step {
-    Give { to_self: bool, given: Given },
+    Give {
+        to_self: bool,
+        given: Given,
+    },
     Take(usize),
     Move(usize, Option<usize>),
     Make(Option<usize>),
+    /// Puts somebody into the team.
+    Join {
+        to_self: bool,
+    },
+    /// Gives the team, in which the friend is, a role.
+    GiveTeam(Given),
+    /// Makes a role of one's own, or makes it allow something else.
+    Define(usize, bool),
+    /// Gives that role.
+    GiveOwn {
+        to_self: bool,
+        place: Option<usize>,
+    },
+    /// Copies a role under the name of one's own.
+    Copy(usize),
 }
 
-/// Below which earlier place each lies, what the actor holds, what the friend holds, and what the actor tries.
-type Organisation = (Vec<Option<usize>>, Vec<Given>, Vec<Given>, Vec<Step>);
+/// What a role of one's own may be made of.
+const RIGHTS: [&str; 5] = ["elements:create", "users:read", "grants:create", "*:*", "roles:update"];
+
+/// Below which earlier place each lies, what the actor holds, what the friend holds, what the team holds, and what the actor
+/// tries.
+type Organisation = (Vec<Option<usize>>, Vec<Given>, Vec<Given>, Vec<Given>, Vec<Step>);
 
 fn organisation() -> impl Strategy<Value = Organisation> {
     let place = || proptest::option::weighted(0.75, 0usize..4);
@@ -37,19 +60,25 @@ fn organisation() -> impl Strategy<Value = Organisation> {
         2 => (0usize..6).prop_map(Step::Take),
         2 => (0usize..4, place()).prop_map(|(place, below)| Step::Move(place, below)),
         1 => place().prop_map(Step::Make),
+        2 => any::<bool>().prop_map(|to_self| Step::Join { to_self }),
+        2 => given().prop_map(Step::GiveTeam),
+        2 => (0usize..5, any::<bool>()).prop_map(|(right, is_new)| Step::Define(right, is_new)),
+        2 => (any::<bool>(), place()).prop_map(|(to_self, place)| Step::GiveOwn { to_self, place }),
+        1 => (0usize..6).prop_map(Step::Copy),
     ];
     let above = proptest::collection::vec(proptest::option::of(0usize..4), 4);
     (
         above,
         proptest::collection::vec(given(), 1..4),
         proptest::collection::vec(given(), 0..3),
+        proptest::collection::vec(given(), 0..2),
         proptest::collection::vec(step, 1..8),
     )
 }
 
-async fn give(ground: &Ground, user: &User, (role, place, overrides): Given) {
+async fn give(ground: &Ground, subject: Subject, (role, place, overrides): Given) {
     let access = ground.test.gateway.access();
-    let mut new = NewGrant::new(Subject::User(user.id), ROLES[role].parse().unwrap());
+    let mut new = NewGrant::new(subject, ROLES[role].parse().unwrap());
     new.scope = place.map(|place| PLACES[place].parse().unwrap());
     new.mode = if overrides { Mode::Override } else { Mode::Add };
     // A role that is for scopes only is refused elsewhere.
@@ -93,6 +122,26 @@ async fn act(actor: &Client, step: &Step) -> StatusCode {
             let path = format!("/api/v1/scopes/{}", PLACES[*which]);
             actor.patch(&path, json!({"parent": place(below)})).await
         }
+        Step::Join { to_self } => {
+            let user = if *to_self { "mallory" } else { "friend" };
+            actor.post("/api/v1/groups/team/members", json!({"users": [user]})).await
+        }
+        Step::GiveTeam((role, scope, overrides)) => {
+            let mode = if *overrides { "override" } else { "add" };
+            let body = json!({"group": "team", "role": ROLES[*role], "scope": place(scope), "mode": mode});
+            actor.post("/api/v1/grants", body).await
+        }
+        Step::Define(right, true) => {
+            actor.post("/api/v1/roles", json!({"name": "Own", "permissions": [RIGHTS[*right]]})).await
+        }
+        Step::Define(right, false) => actor.patch("/api/v1/roles/own", json!({"permissions": [RIGHTS[*right]]})).await,
+        Step::GiveOwn { to_self, place: scope } => {
+            let user = if *to_self { "mallory" } else { "friend" };
+            actor.post("/api/v1/grants", json!({"user": user, "role": "own", "scope": place(scope)})).await
+        }
+        Step::Copy(role) => {
+            actor.post(&format!("/api/v1/roles/{}:duplicate", ROLES[*role]), json!({"name": "Own"})).await
+        }
         Step::Make(below) => actor.post("/api/v1/departments", json!({"name": "New", "parent": place(below)})).await,
     };
     assert!(!reply.status.is_server_error(), "{step:?}: {}", reply.text);
@@ -103,7 +152,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn nobody_comes_to_have_more_by_what_they_may_do((above, own, friends, steps) in organisation()) {
+    fn nobody_comes_to_have_more_by_what_they_may_do((above, own, friends, teams, steps) in organisation()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let ground = Ground::new().await;
@@ -114,9 +163,19 @@ proptest! {
             ground.test.place(&places.iter().map(String::as_str).collect::<Vec<_>>()).await;
             let mallory = ground.test.user("mallory", None).await;
             let friend = ground.test.user("friend", None).await;
-            for (user, held) in [(&mallory, &own), (&friend, &friends)] {
+            let mut members = MemberChange::default();
+            members.add(Member::User(friend.id));
+            let draft = GroupDraft {
+                name: "team".parse().unwrap(),
+                external_id: None,
+                attributes: Attributes::default(),
+                members,
+            };
+            let team = ground.test.gateway.directory().create_group(&ground.test.task(), &draft).await.unwrap();
+            let holders = [Subject::User(mallory.id), Subject::User(friend.id), Subject::Group(team.id)];
+            for (subject, held) in holders.into_iter().zip([&own, &friends, &teams]) {
                 for given in held {
-                    give(&ground, user, *given).await;
+                    give(&ground, subject, *given).await;
                 }
             }
             let kind = TokenKind::Management(vec!["*:*".parse().unwrap()], Some(mallory.id), None);

@@ -69,7 +69,7 @@ async fn scorecards_roles_and_people_have_a_history_and_a_scorecards_is_read_by_
         good(root.post("/api/v1/scorecards", json!({"name": name})).await, StatusCode::CREATED);
     }
     good(root.patch("/api/v1/scorecards/sales", json!({"description": "What is sold"})).await, StatusCode::OK);
-    let role = json!({"name": "Reader", "permissions": ["elements:read"]});
+    let role = json!({"name": "Reader", "permissions": ["elements:create"]});
     good(root.post("/api/v1/roles", role).await, StatusCode::CREATED);
     let person = json!({"first_name": "Ada", "last_name": "Lovelace"});
     let person = good(root.post("/api/v1/people", person).await, StatusCode::CREATED);

@@ -128,7 +128,9 @@ async fn the_seven_parts_of_merchanttrack_are_told_to_who_has_them_where_the_fea
     for (option, flags, expected) in
         [("on", &["staff", "merchanttrack_claims"][..], 7), ("on", &["staff"], 0), ("off", &["staff"], 0)]
     {
-        let lines = format!("policy.pack = \"clearvantage\"\n[policy.options]\nmerchanttrack = \"{option}\"");
+        let lines = format!(
+            "policy.pack = \"clearvantage\"\npassword.preset = \"nist-63b-4\"\n[policy.options]\nmerchanttrack = \"{option}\""
+        );
         let ground = Ground::with(&lines).await;
         let (_, browser) = ground.browser("ada", flags).await;
         let me = good(browser.get("/api/v1/me").await, StatusCode::OK);

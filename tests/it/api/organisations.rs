@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use cleargate::access::{Access, CustomRole, NewGrant, NewScope, Run};
 use cleargate::api;
-use cleargate::directory::{Directory, GroupDraft, Member, MemberChange};
+use cleargate::directory::{Directory, GroupDraft, Member, MemberChange, PersonDraft};
 use cleargate::model::{Attributes, OrganisationId, Subject};
 use cleargate::secret::IdSource;
 use http::{Method, StatusCode};
@@ -24,6 +24,8 @@ struct Other {
     grant: [String; 2],
     role: [String; 2],
     scope: [String; 2],
+    person: [String; 2],
+    employee: [String; 2],
 }
 
 const NOBODY: &str = "0193a5b2-6f1c-7b3e-8d5a-2c4e6f8a0b1d";
@@ -58,6 +60,14 @@ async fn other(ground: &Ground) -> Other {
     let grant = access.grants().create(&permit, &access.roles(), everything).await.unwrap();
     let there = NewGrant::new(Subject::Group(group.id), "editor".parse().unwrap()).within(scope);
     access.grants().create(&permit, &access.roles(), there).await.unwrap();
+    let employee = PersonDraft {
+        number: Some("palmyra-7".to_owned()),
+        first_name: "Zenobia".to_owned(),
+        last_name: "Septimia".to_owned(),
+        email: None,
+        companies: Vec::new(),
+    };
+    let person = directory.create_person(&permit, &employee).await.unwrap();
     let nobodys = |id: String| [id, NOBODY.to_owned()];
     Other {
         user: nobodys(user.id.to_string()),
@@ -67,12 +77,24 @@ async fn other(ground: &Ground) -> Other {
         grant: nobodys(grant.id.to_string()),
         role: [role.role.id.to_string(), "nowhere_caravan".to_owned()],
         scope: ["palmyra", "nowhere"].map(str::to_owned),
+        person: nobodys(person.id.to_string()),
+        employee: ["palmyra-7", "nowhere-7"].map(str::to_owned),
     }
 }
 
 impl Other {
-    fn all(&self) -> [&[String; 2]; 7] {
-        [&self.user, &self.user_name, &self.group, &self.group_name, &self.grant, &self.role, &self.scope]
+    fn all(&self) -> [&[String; 2]; 9] {
+        [
+            &self.user,
+            &self.user_name,
+            &self.group,
+            &self.group_name,
+            &self.grant,
+            &self.role,
+            &self.scope,
+            &self.person,
+            &self.employee,
+        ]
     }
 }
 
@@ -196,4 +218,66 @@ async fn lists_hold_nothing_of_another_organisation() {
     // And who has the name here has none of the other's rights.
     let reply = root.get("/api/v1/explain?user=zenobia-of-palmyra&permission=users:read").await.json();
     assert_eq!(reply["allowed"], false);
+}
+
+#[tokio::test]
+async fn nothing_can_be_done_to_what_is_another_organisations_by_any_verb() {
+    let ground = Ground::with("limits.api = \"1000000/1s\"").await;
+    let other = other(&ground).await;
+    ground.user("ada", &["administrator"]).await;
+    ground.test.place(&["department:finance"]).await;
+    let root = ground.root();
+    let (post, patch, delete) = (Method::POST, Method::PATCH, Method::DELETE);
+    let row = json!([{"first_name": "Eve", "last_name": "X", "email": "eve@example.com"}]);
+    for (method, path, body, values) in [
+        (&post, "/api/v1/users/VALUE:offboard", json!({}), &other.user),
+        (&post, "/api/v1/users/VALUE:offboard", json!({"dry_run": true}), &other.user_name),
+        (&post, "/api/v1/users/VALUE:logout", json!({}), &other.user),
+        (&post, "/api/v1/users/VALUE:demand", json!({"requires_factor": true}), &other.user),
+        (&post, "/api/v1/users/VALUE:reset-password", json!({}), &other.user_name),
+        (&patch, "/api/v1/users/VALUE", json!({"displayName": "x"}), &other.user),
+        (&patch, "/api/v1/users/VALUE?dry_run=true", json!({"active": false}), &other.user_name),
+        (&delete, "/api/v1/users/VALUE?confirm=zenobia-of-palmyra", json!({}), &other.user),
+        (&post, "/api/v1/users/VALUE/departments", json!({"department": "finance", "role": "editor"}), &other.user),
+        (&delete, "/api/v1/locks/VALUE", json!({}), &other.user),
+        (&patch, "/api/v1/groups/VALUE", json!({"name": "x"}), &other.group),
+        (&post, "/api/v1/groups/VALUE/members", json!({"users": ["ada"]}), &other.group),
+        (&delete, "/api/v1/groups/VALUE/members?user=ada", json!({}), &other.group_name),
+        (&post, "/api/v1/roles/VALUE:duplicate", json!({"name": "Copy"}), &other.role),
+        (&patch, "/api/v1/roles/VALUE", json!({"description": "x"}), &other.role),
+        (&post, "/api/v1/roles", json!({"name": "x", "permissions": [], "includes": ["VALUE"]}), &other.role),
+        (&post, "/api/v1/users:bulk", json!({"role": "VALUE", "rows": row.clone()}), &other.role),
+        (
+            &post,
+            "/api/v1/users:bulk",
+            json!({"role": "browser", "access_groups": ["VALUE"], "rows": row}),
+            &other.group_name,
+        ),
+        (&post, "/api/v1/departments/VALUE/users", json!({"user": "ada", "role": "editor"}), &other.scope),
+        (&patch, "/api/v1/departments/VALUE", json!({"name": "x"}), &other.scope),
+        (&patch, "/api/v1/scopes/department:VALUE", json!({"parent": "finance"}), &other.scope),
+        (&patch, "/api/v1/departments/finance", json!({"parent": "VALUE"}), &other.scope),
+        (&patch, "/api/v1/people/VALUE", json!({"first_name": "x"}), &other.person),
+        (&patch, "/api/v1/people/VALUE", json!({"first_name": "x"}), &other.employee),
+        (&post, "/api/v1/users", json!({"userName": "eve", "role": "browser", "employee": "VALUE"}), &other.person),
+        (&post, "/api/v1/users", json!({"userName": "eve", "role": "browser", "employee": "VALUE"}), &other.employee),
+        (&delete, "/api/v1/grants/VALUE?dry_run=true", json!({}), &other.grant),
+    ] {
+        let [theirs, nobodys] = values;
+        let answer = told(&root, method, path, &body, theirs).await;
+        assert!(!answer.0.is_success(), "{method} {path} {body} {theirs}: {}", answer.1);
+        assert_eq!(answer, told(&root, method, path, &body, nobodys).await, "{method} {path} {body}");
+    }
+    for path in [
+        "/api/v1/users?scope=department:VALUE",
+        "/api/v1/groups?scope=department:VALUE",
+        "/api/v1/grants?scope=department:VALUE",
+        "/api/v1/who-can?permission=users:read&scope=department:VALUE",
+        "/api/v1/users?filter=department%20eq%20%22VALUE%22",
+    ] {
+        let [theirs, nobodys] = &other.scope;
+        let answer = told(&root, &Method::GET, path, &json!({}), theirs).await;
+        assert_eq!(answer, told(&root, &Method::GET, path, &json!({}), nobodys).await, "{path}");
+        assert!(!answer.1.contains("zenobia") && !answer.1.contains("Palmyra"), "{path}: {}", answer.1);
+    }
 }

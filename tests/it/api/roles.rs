@@ -446,7 +446,7 @@ async fn what_roles_say_of_an_applications_pages_reaches_it() {
     for (name, profile) in
         [("One", json!({"columns": "name,owner"})), ("Two", json!({"columns": "owner,due", "menu": "short"}))]
     {
-        let role = json!({"name": name, "permissions": ["elements:read"], "ui_profile": profile});
+        let role = json!({"name": name, "permissions": ["elements:create"], "ui_profile": profile});
         good(root.post("/api/v1/roles", role).await, StatusCode::CREATED);
     }
     let (_, ada) = ground.browser("ada", &["one"]).await;

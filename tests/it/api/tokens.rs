@@ -335,7 +335,7 @@ async fn keys_are_made_by_administrators_only() {
     let grant = json!({"user": "scoped", "role": "scorecard_administrator", "scope": "scorecard:a"});
     good(ground.root().post("/api/v1/grants", grant).await, StatusCode::CREATED);
     let (_, administrator) = ground.browser("administrator", &["administrator"]).await;
-    let key = json!({"name": "mine", "scope": ["elements:read"]});
+    let key = json!({"name": "mine", "scope": ["elements:create"]});
     for client in [&editor, &scoped] {
         refused(&client.post("/api/v1/tokens", key.clone()).await, 403, None);
     }
