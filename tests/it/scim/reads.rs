@@ -89,6 +89,7 @@ impl Counted {
             when: when.parse().unwrap(),
             role: "viewer".parse().unwrap(),
             scope: None,
+            keeping: cleargate::model::Keeping::Full,
             position: "cleargate.toml:1".to_owned(),
         };
         let rules = Rules::new(when.map(rule).into_iter().collect());
