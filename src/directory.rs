@@ -23,6 +23,7 @@ mod people;
 mod realms;
 mod reconcile;
 mod restore;
+mod retired;
 mod rules;
 mod search;
 mod standing;

@@ -5,10 +5,7 @@ use super::connections::taken_over;
 use super::membership::Member;
 use super::realms::with_realm;
 use super::reconcile::{Authority, SourceRecord, UserPlan, edits, is_of_unknown_origin, plan};
-use super::tables::{
-    MEMBER_OF_COUNTS, RETIRED_NAMES, RETIRED_SUBJECTS, TOMBSTONES, TOTALS, USER_EMAILS, USER_LINKS, USER_NAMES,
-    USER_SUBJECTS, USERS,
-};
+use super::tables::{MEMBER_OF_COUNTS, TOMBSTONES, TOTALS, USER_EMAILS, USER_LINKS, USER_NAMES, USER_SUBJECTS, USERS};
 use super::{Directory, Error, MAX_PAGE};
 use crate::access::{Permit, Run};
 use crate::audit::{Change, Event, EventKind, Housekeeping};
@@ -484,7 +481,7 @@ impl Directory {
             UserPlan::Create(mut user) => {
                 permit.demand_weighed()?;
                 self.settle_realm(&authority, &mut user);
-                self.revive(change, &user, &authority).await?;
+                self.revive(change, &mut user, &authority).await?;
                 self.stage_name(change, None, &user, &authority).await?;
                 self.index(change, &user, None, &authority).await?;
                 change.put(&USERS, self.organisation, &user.id, &*user)?;
@@ -582,36 +579,6 @@ impl Directory {
     async fn check_origin(&self, user: &User) -> Result<(), Error> {
         if is_of_unknown_origin(user) && self.holds_grant_by_hand(user.id).await? {
             return Err(Error::Owned { owner: None });
-        }
-        Ok(())
-    }
-
-    /// Remembers the name and the stable ids of a deleted user.
-    fn retire(&self, change: &mut Change, user: &User) -> Result<(), Error> {
-        change.put(&RETIRED_NAMES, self.organisation, &user.user_name.folded(), &user.id)?;
-        for link in &user.links {
-            let subject = (link.source.clone(), link.external_id.clone());
-            change.put(&RETIRED_SUBJECTS, self.organisation, &subject, &user.id)?;
-        }
-        Ok(())
-    }
-
-    /// Whoever may create accounts takes a retired name into use again; a sign-in does not.
-    async fn revive(&self, change: &mut Change, user: &User, authority: &Authority) -> Result<(), Error> {
-        let name = user.user_name.folded();
-        let mut is_retired = change.find(&RETIRED_NAMES, self.organisation, &name).await?.is_some();
-        for link in &user.links {
-            let subject = (link.source.clone(), link.external_id.clone());
-            if change.find(&RETIRED_SUBJECTS, self.organisation, &subject).await?.is_some() {
-                is_retired = true;
-                change.delete(&RETIRED_SUBJECTS, self.organisation, &subject);
-            }
-        }
-        if is_retired && matches!(authority, Authority::SignIn(_)) {
-            return Err(Error::Retired);
-        }
-        if is_retired {
-            change.delete(&RETIRED_NAMES, self.organisation, &name);
         }
         Ok(())
     }

@@ -8,6 +8,8 @@ use unicode_normalization::UnicodeNormalization;
 
 /// Longest name of a user or group, in bytes of UTF-8.
 pub const MAX_NAME_BYTES: usize = 512;
+/// Longest folded form of such a name, in bytes: folding can make several letters of one, and the form is a key.
+pub const MAX_FOLDED_BYTES: usize = 1024;
 /// Longest name of a source or connector, in bytes.
 pub const MAX_SOURCE_BYTES: usize = 64;
 
@@ -20,6 +22,9 @@ pub enum NameError {
     /// A control, bidirectional or zero-width character, which makes two names look like one.
     #[error("must not contain control, bidirectional or zero-width characters")]
     Invisible,
+    /// Over the limit in the form in which names are compared.
+    #[error("must have at most {MAX_FOLDED_BYTES} bytes in the form in which names are compared")]
+    Folded,
     /// Over the limit.
     #[error("must have at most {max_bytes} bytes")]
     Long {
@@ -49,6 +54,12 @@ impl FoldedName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// What is asked of a new name. Names that are kept already are held to [`check`] only.
+fn check_new(text: &str) -> Result<(), NameError> {
+    check(text)?;
+    if fold(text).as_str().len() > MAX_FOLDED_BYTES { Err(NameError::Folded) } else { Ok(()) }
 }
 
 fn check(text: &str) -> Result<(), NameError> {
@@ -111,7 +122,7 @@ impl FromStr for UserName {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        check(text).map(|()| Self(text.to_owned()))
+        check_new(text).map(|()| Self(text.to_owned()))
     }
 }
 
@@ -119,7 +130,7 @@ impl FromStr for GroupName {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        check(text).map(|()| Self(text.to_owned()))
+        check_new(text).map(|()| Self(text.to_owned()))
     }
 }
 
@@ -189,6 +200,13 @@ where
     decoder.str()?.parse().map_err(|error: T::Err| minicbor::decode::Error::message(error.to_string()))
 }
 
+/// Decodes the name of a user or group that was kept.
+fn decode_name(decoder: &mut Decoder<'_>) -> Result<String, minicbor::decode::Error> {
+    let text = decoder.str()?;
+    check(text).map_err(|error| minicbor::decode::Error::message(error.to_string()))?;
+    Ok(text.to_owned())
+}
+
 impl<C> Encode<C> for UserName {
     fn encode<W: minicbor::encode::Write>(
         &self,
@@ -218,12 +236,12 @@ impl<C> Encode<C> for SourceId {
 }
 impl<'b, C> Decode<'b, C> for UserName {
     fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
-        decode_text(d)
+        decode_name(d).map(Self)
     }
 }
 impl<'b, C> Decode<'b, C> for GroupName {
     fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
-        decode_text(d)
+        decode_name(d).map(Self)
     }
 }
 impl<'b, C> Decode<'b, C> for SourceId {
@@ -250,6 +268,9 @@ mod tests {
         assert_eq!("a\u{202e}b".parse::<UserName>(), Err(NameError::Invisible));
         assert_eq!("a\nb".parse::<GroupName>(), Err(NameError::Invisible));
         assert_eq!("x".repeat(513).parse::<UserName>(), Err(NameError::Long { max_bytes: 512 }));
+        let grows = "\u{fdfa}".repeat(170);
+        assert_eq!(grows.parse::<UserName>(), Err(NameError::Folded), "a letter that folding makes eighteen of");
+        assert_eq!(grows.parse::<GroupName>(), Err(NameError::Folded));
         assert_eq!("Okta".parse::<SourceId>(), Err(NameError::NotASlug));
         assert!("okta-2".parse::<SourceId>().is_ok());
     }
