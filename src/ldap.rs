@@ -86,13 +86,14 @@ pub enum Refusal {
     /// The account is disabled (Active Directory 533) or has ended (701).
     #[error("the account is disabled or has ended")]
     Disabled,
-    /// The password is right and has expired (532), or must be changed first (773).
+    /// The password is right and has expired (532), or must be changed first (773). Other servers accept the bind then and
+    /// say in a control that it is good for nothing else.
     #[error("the password has expired or must be changed")]
     Expired,
-    /// The account is locked (775). Comes with right and with wrong passwords.
+    /// The account is locked (775; 389 Directory Server answers with code 19). Comes with right and with wrong passwords.
     #[error("the account is locked by the directory")]
     Locked,
-    /// Not from here or not now (530, 531), or refused by the server's policy (code 53).
+    /// Not from here or not now (530, 531), or refused by the server's policy (codes 50 and 53).
     #[error("the directory's policy does not allow it")]
     Policy,
     /// Wrong name or password.
@@ -109,7 +110,8 @@ pub enum BindError {
     /// The directory said no.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The password was sent and no answer came, in time or at all: the directory may have counted it.
+    /// The password was sent, and no answer came, in time or at all, or one that says neither yes nor no: the directory
+    /// may have counted it.
     #[error(transparent)]
     Unanswered(Error),
 }
@@ -239,6 +241,7 @@ fn code_name(code: u32) -> &'static str {
         12 => "a critical extension is not available",
         13 => "confidentiality required",
         16 => "no such attribute",
+        19 => "constraint violation",
         32 => "no such object",
         34 => "invalid DN",
         48 => "inappropriate authentication",

@@ -134,7 +134,7 @@ impl Sync {
     /// # Errors
     /// As [`Sync::run`], but `Refused`.
     pub async fn plan(&self) -> Result<(Plan, Outcome), Error> {
-        let snapshot = self.source.fetch().await?;
+        let snapshot = self.source.fetch(self.clock.now()).await?;
         let (plan, _) = self.compare(&snapshot).await?;
         let outcome = Outcome {
             counts: plan.counts,
@@ -181,7 +181,7 @@ impl Sync {
     }
 
     async fn run_as(&self, permit: &Permit) -> Result<Outcome, Error> {
-        let snapshot = self.source.fetch().await?;
+        let snapshot = self.source.fetch(self.clock.now()).await?;
         let (plan, existing) = self.compare(&snapshot).await?;
         let rules = self.directory.rules();
         let effect = guard::Effect::of(&self.source.id, rules, &existing, &snapshot, &plan);

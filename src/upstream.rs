@@ -299,10 +299,12 @@ pub trait PasswordConnector: Send + Sync {
     /// Its id in the configuration.
     fn id(&self) -> &SourceId;
     /// Checks the password of whom the directory knows under `user_name`. The flow has counted the attempt and compares
-    /// the subject with the account. An empty password is refused without asking.
+    /// the subject with the account. An empty password is refused without asking. `before` is awaited when the person was
+    /// found and just before the password leaves the machine; what it refuses is not sent.
     fn authenticate<'a>(
         &'a self,
         user_name: &'a str,
         password: &'a Secret,
+        before: BoxFuture<'a, Result<(), Error>>,
     ) -> BoxFuture<'a, Result<AssertedIdentity, Error>>;
 }

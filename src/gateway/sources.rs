@@ -388,7 +388,8 @@ pub(super) async fn directories(
         let source =
             Source::open(section).await.map_err(|error| Error::configuration(format!("ldap.{id}"), Chain(&error)))?;
         if section.login {
-            let bind: Arc<dyn PasswordConnector> = Arc::new(Bind::new(id.clone(), source.tree.clone()));
+            let bind: Arc<dyn PasswordConnector> =
+                Arc::new(Bind::new(id.clone(), source.tree.clone(), foundation.clock.clone()));
             binds.insert(id.clone(), bind);
         }
         let sync = Sync::new(source, directory.clone(), access.clone(), ledger.clone(), foundation.clock.clone());

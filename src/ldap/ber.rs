@@ -6,6 +6,10 @@
 /// Deepest nesting of a message.
 pub const MAX_DEPTH: usize = 32;
 
+/// For so many bytes of the largest message that is taken, it may have one element: a decoder keeps many times its bytes
+/// for each, and a name in a group or a value has more than this.
+pub const BYTES_PER_ELEMENT: usize = 16;
+
 /// Tag of BOOLEAN.
 pub const BOOLEAN: u8 = 0x01;
 /// Tag of INTEGER.
@@ -25,6 +29,12 @@ pub enum Error {
     /// Nested deeper than [`MAX_DEPTH`].
     #[error("nested deeper than {MAX_DEPTH} levels")]
     Deep,
+    /// More elements than a message of the limit may have.
+    #[error("more than {limit} elements in one message")]
+    Many {
+        /// The limit.
+        limit: usize,
+    },
     /// A length over the limit.
     #[error("a message of {size_bytes} bytes is over the limit of {limit_bytes}")]
     Large {
@@ -194,14 +204,21 @@ pub fn frame_size(bytes: &[u8], limit_bytes: usize) -> Result<Option<usize>, Err
     if size_bytes > limit_bytes { Err(Error::Large { size_bytes, limit_bytes }) } else { Ok(Some(size_bytes)) }
 }
 
-/// Checks that all lengths in `bytes` fit into each other and that nesting ends at [`MAX_DEPTH`].
+/// Checks that all lengths in `bytes` fit into each other, that nesting ends at [`MAX_DEPTH`], and that there are at most
+/// `limit` elements.
 ///
 /// # Errors
-/// `Deep`, `Malformed`.
-pub fn check_nesting(bytes: &[u8]) -> Result<(), Error> {
+/// `Deep`, `Malformed`, `Many`.
+pub fn check_nesting(bytes: &[u8], limit: usize) -> Result<(), Error> {
     let mut open = vec![Reader::new(bytes)];
+    let mut seen = 0usize;
     while let Some(reader) = open.last_mut() {
-        match reader.element()? {
+        let element = reader.element()?;
+        seen = seen.saturating_add(usize::from(element.is_some()));
+        if seen > limit {
+            return Err(Error::Many { limit });
+        }
+        match element {
             Some(element) if element.is_constructed() => {
                 if open.len() >= MAX_DEPTH {
                     return Err(Error::Deep);

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use ldap3::controls::{MakeCritical, PagedResults};
+use ldap3::controls::{MakeCritical, PagedResults, RawControl};
 use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, ResultEntry, StdStream};
 use tokio::net::UnixStream;
 use tokio::time::{Instant, timeout};
 use tracing::debug;
 
-use super::message::{PAGED_RESULTS, paging_cookie};
+use super::message::{PAGED_RESULTS, PASSWORD_EXPIRED, PASSWORD_POLICY, must_change_password, paging_cookie};
 use super::{BindError, Entry, Error, Filter, LdapSettings, MAX_FRAME_BYTES, Refusal, Server, cleaned, guard, tls};
 use crate::secret::Secret;
 
@@ -59,10 +59,13 @@ struct Limits {
 ///
 /// # Errors
 /// `Refused` when the directory says no, or when `password` is one with which it must not be asked; `Failed` when it
-/// could not be asked, or answered something else; `Unanswered` when it was asked and did not answer.
+/// could not be asked; `Unanswered` when it was asked and did not answer, or with a code that says neither yes nor no.
 pub async fn bind_as(settings: &LdapSettings, dn: &str, password: &Secret) -> Result<(), BindError> {
     check_credentials(dn, password)?;
-    let mut connection = Connection::reach(settings).await?;
+    let late = |_| Error::Late { operation: "the connection", after: settings.search_timeout };
+    let mut connection = timeout(settings.search_timeout, Connection::reach(settings)).await.map_err(late)??;
+    // Who may only choose another password has proved that they know one that is good for nothing else.
+    connection.ldap.with_controls(RawControl { ctype: PASSWORD_POLICY.to_owned(), crit: false, val: None });
     let outcome = connection.bind(dn, password).await;
     connection.close().await;
     outcome
@@ -161,11 +164,15 @@ impl Connection {
         let binding = async { ldap.simple_bind(dn, password.expose()).await.map_err(|e| failed("the bind", e)) };
         let result = self.run("the bind", self.limits.operation, binding).await.map_err(BindError::Unanswered)?;
         match result.rc {
-            0 => Ok(()),
-            code @ (48 | 49 | 53) => Err(BindError::Refused(refusal(code, &result.text))),
+            0 => match must_change(&result).map_err(BindError::Unanswered)? {
+                true => Err(BindError::Refused(Refusal::Expired)),
+                false => Ok(()),
+            },
+            code @ (19 | 48 | 49 | 50 | 53) => Err(BindError::Refused(refusal(code, &result.text))),
             // Some servers say that there is no such person; that is a wrong name.
             32 | 34 => Err(BindError::Refused(Refusal::Wrong)),
-            _ => Err(BindError::Failed(answered("the bind", &result))),
+            // It was sent: what the directory did with it before it said so, nobody knows.
+            _ => Err(BindError::Unanswered(answered("the bind", &result))),
         }
     }
 
@@ -373,6 +380,22 @@ fn check_credentials(dn: &str, password: &Secret) -> Result<(), Refusal> {
     if is_bad(dn) || is_bad(password) { Err(Refusal::Wrong) } else { Ok(()) }
 }
 
+/// Whether a bind that succeeded is good for nothing but a change of the password.
+fn must_change(result: &LdapResult) -> Result<bool, Error> {
+    for control in result.ctrls.iter().map(|control| &control.1) {
+        let must = match (control.ctype.as_str(), &control.val) {
+            (PASSWORD_EXPIRED, _) => true,
+            (PASSWORD_POLICY, Some(value)) => must_change_password(value)
+                .map_err(|error| Error::Protocol { reason: format!("the password policy control has {error}") })?,
+            _ => false,
+        };
+        if must {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// What a refused bind means, from the code and Active Directory's `data` number in the text.
 fn refusal(code: u32, text: &str) -> Refusal {
     let data = text.split_once("data ").map(|(_, rest)| rest.trim_start());
@@ -382,7 +405,9 @@ fn refusal(code: u32, text: &str) -> Refusal {
         (49, Some("532" | "773")) => Refusal::Expired,
         (49, Some("533" | "701")) => Refusal::Disabled,
         (49, Some("775")) => Refusal::Locked,
-        (53, _) => Refusal::Policy,
+        // 389 Directory Server: more wrong passwords than it takes (constraint violation).
+        (19, _) => Refusal::Locked,
+        (50 | 53, _) => Refusal::Policy,
         _ => Refusal::Wrong,
     }
 }
@@ -421,6 +446,7 @@ mod tests {
             assert_eq!(refusal(49, &text(data)), expected, "{data}");
         }
         assert_eq!(refusal(49, ""), Refusal::Wrong);
+        assert_eq!(refusal(19, "Exceed password retry limit. Please try later."), Refusal::Locked);
         assert_eq!(refusal(53, "unauthenticated bind (DN with no password) disallowed"), Refusal::Policy);
     }
 

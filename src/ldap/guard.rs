@@ -81,14 +81,14 @@ fn check_all(bytes: &[u8], open: &OpenQuestions, max_frame_bytes: usize) -> Resu
         && let Some(size) = ber::frame_size(rest, max_frame_bytes).map_err(refused)?
         && let Some(frame) = rest.get(..size)
     {
-        check(frame, open)?;
+        check(frame, open, max_frame_bytes / ber::BYTES_PER_ELEMENT)?;
         checked += size;
     }
     Ok(checked)
 }
 
-fn check(frame: &[u8], open: &OpenQuestions) -> Result<(), Error> {
-    ber::check_nesting(frame).map_err(refused)?;
+fn check(frame: &[u8], open: &OpenQuestions, max_elements: usize) -> Result<(), Error> {
+    ber::check_nesting(frame, max_elements).map_err(refused)?;
     let message = Message::parse(frame).map_err(refused)?;
     message.check_answer().map_err(refused)?;
     if message.id == 0 && message.operation.tag == EXTENDED_RESPONSE {

@@ -33,6 +33,11 @@ pub const START_TLS: &str = "1.3.6.1.4.1.1466.20037";
 /// Simple paged results (RFC 2696).
 pub const PAGED_RESULTS: &str = "1.2.840.113556.1.4.319";
 
+/// What the password policy says of a bind (draft-behera-ldap-password-policy section 6).
+pub const PASSWORD_POLICY: &str = "1.3.6.1.4.1.42.2.27.8.5.1";
+/// The password has expired or was reset: all that the connection may do is choose another (Netscape).
+pub const PASSWORD_EXPIRED: &str = "2.16.840.1.113730.3.4.4";
+
 /// One message, taken apart one level deep.
 #[derive(Clone, Copy, Debug)]
 pub struct Message<'a> {
@@ -187,6 +192,21 @@ pub fn paging_cookie(value: &[u8]) -> Result<(i32, Vec<u8>), Error> {
     Ok((size, cookie))
 }
 
+/// Whether the value of a password policy response says that the password must be changed before anything else: it has
+/// expired (0), or was set by somebody else (2).
+///
+/// # Errors
+/// `Malformed` when it is not as draft-behera-ldap-password-policy section 6.2 says.
+pub fn must_change_password(value: &[u8]) -> Result<bool, Error> {
+    let mut outer = Reader::new(value);
+    let mut inner = outer.enter(SEQUENCE)?;
+    outer.end()?;
+    inner.take_optional(0xa0)?;
+    let error = if inner.peek() == Some(0x81) { Some(inner.number(0x81)?) } else { None };
+    inner.end()?;
+    Ok(matches!(error, Some(0 | 2)))
+}
+
 /// The StartTLS request with this message id.
 pub fn start_tls_request(id: i32) -> Vec<u8> {
     let mut writer = Writer::new();
@@ -219,6 +239,23 @@ mod tests {
     fn check(frame: &[u8], accepted: bool) {
         let outcome = Message::parse(frame).and_then(|message| message.check_answer());
         assert_eq!(outcome.is_ok(), accepted, "{outcome:?} for {frame:02x?}");
+    }
+
+    #[test]
+    fn a_policy_says_whether_a_password_must_be_changed() {
+        for (value, expected) in [
+            (&[0x30, 0x00][..], Some(false)),
+            (&[0x30, 0x03, 0x81, 0x01, 0x02], Some(true)),
+            (&[0x30, 0x03, 0x81, 0x01, 0x00], Some(true)),
+            (&[0x30, 0x03, 0x81, 0x01, 0x01], Some(false)),
+            (&[0x30, 0x05, 0xa0, 0x03, 0x80, 0x01, 0x07], Some(false)),
+            (&[0x30, 0x08, 0xa0, 0x03, 0x81, 0x01, 0x07, 0x81, 0x01, 0x02], Some(true)),
+            (&[], None),
+            (&[0x30, 0x03, 0x81, 0x01], None),
+            (&[0x30, 0x02, 0x82, 0x00], None),
+        ] {
+            assert_eq!(must_change_password(value).ok(), expected, "{value:02x?}");
+        }
     }
 
     #[test]

@@ -4,10 +4,22 @@
 use serde_json::{Map, Value, json};
 
 use super::{Dn, Entry, Filter, LdapSettings, StableId};
-use crate::model::Attributes;
+use crate::clock::Timestamp;
+use crate::model::{Attributes, fold};
 
+/// Ticks of Windows, 100 nanoseconds each, in a millisecond.
+const TICKS_PER_MS: i64 = 10_000;
+/// Milliseconds from 1601, where ticks of Windows start, to 1970.
+const MS_TO_1970: i64 = 11_644_473_600_000;
 /// The enterprise extension (RFC 7643 section 4.3).
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+
+/// Longest value of a person that is taken, in bytes.
+pub const MAX_VALUE_BYTES: usize = 4 * 1024;
+/// Longest e-mail address that is taken, in bytes of the form in which addresses are compared.
+pub const MAX_EMAIL_BYTES: usize = 1024;
+/// Most bytes that are taken of all values of a person.
+pub const MAX_PERSON_BYTES: usize = 64 * 1024;
 
 /// A part of a directory: how to reach it and what is where in it.
 #[derive(Clone, Debug)]
@@ -59,6 +71,8 @@ pub struct Schema {
     not_people: &'static [&'static str],
     groups: &'static [&'static str],
     disabled: Disabled,
+    /// The moment at which an account ends, in ticks of Windows; not every kind of server has one.
+    ends: Option<&'static str>,
     rows: &'static [(&'static str, Target)],
 }
 
@@ -108,6 +122,7 @@ pub static OPENLDAP: Schema = Schema {
     groups: &["groupOfNames", "groupOfUniqueNames"],
     // The value that means "for good" (draft-behera-ldap-password-policy section 5.3.3); others end by themselves.
     disabled: Disabled::Value("pwdAccountLockedTime", "000001010000Z"),
+    ends: None,
     rows: INET_ORG_PERSON,
 };
 
@@ -122,6 +137,7 @@ pub static DS389: Schema = Schema {
     not_people: &[],
     groups: &["groupOfNames", "groupOfUniqueNames"],
     disabled: Disabled::Value("nsAccountLock", "true"),
+    ends: None,
     rows: INET_ORG_PERSON,
 };
 
@@ -137,6 +153,7 @@ pub static ACTIVE_DIRECTORY: Schema = Schema {
     groups: &["group"],
     // ACCOUNTDISABLE of [MS-ADTS] section 2.2.16.
     disabled: Disabled::Bit("userAccountControl", 0x2),
+    ends: Some("accountExpires"),
     rows: &[
         ("cn", Target::Name("formatted")),
         ("givenName", Target::Name("givenName")),
@@ -174,7 +191,7 @@ impl Schema {
             Disabled::Bit(name, _) | Disabled::Value(name, _) => name,
         };
         let rows = self.rows.iter().map(|(name, _)| *name);
-        [self.id.attribute(), self.login, disabled].into_iter().chain(rows).collect()
+        [self.id.attribute(), self.login, disabled].into_iter().chain(self.ends).chain(rows).collect()
     }
 
     /// Every attribute of a group that is read.
@@ -182,12 +199,19 @@ impl Schema {
         [self.id.attribute(), self.group_name].into_iter().chain(self.members.iter().copied()).collect()
     }
 
-    /// Whether the directory says that the account is disabled.
+    /// Whether the directory says that the account is disabled, or that it has ended by the moment `now`.
     ///
     /// # Errors
     /// Why that cannot be told: a number that every account has is not shown, or is none. Who may not read it must not
     /// take everybody for enabled. Where only disabled accounts have a mark, none is no.
-    pub fn is_disabled(&self, entry: &Entry) -> Result<bool, String> {
+    pub fn is_disabled(&self, entry: &Entry, now: Timestamp) -> Result<bool, String> {
+        if let Some((name, text)) = self.ends.and_then(|name| Some((name, entry.text(name)?))) {
+            let ticks: i64 = text.parse().map_err(|_| format!("`{name}` is no number"))?;
+            // Zero and the largest number mean never.
+            if ticks > 0 && ticks < i64::MAX && ticks / TICKS_PER_MS - MS_TO_1970 <= now.as_millis() {
+                return Ok(true);
+            }
+        }
         match self.disabled {
             Disabled::Bit(name, bit) => {
                 let text = entry.text(name);
@@ -198,6 +222,29 @@ impl Schema {
             }
             Disabled::Value(name, value) => Ok(entry.texts(name).any(|text| text.eq_ignore_ascii_case(value))),
         }
+    }
+
+    /// Looks whether what the directory says of a person is of a size that an account may have.
+    ///
+    /// # Errors
+    /// Which attribute is too large.
+    pub fn check_sizes(&self, entry: &Entry) -> Result<(), String> {
+        let mut total = 0usize;
+        for (name, target) in self.rows {
+            for value in entry.texts(name) {
+                if value.len() > MAX_VALUE_BYTES {
+                    return Err(format!("`{name}` has {} bytes, at most {MAX_VALUE_BYTES} are taken", value.len()));
+                }
+                if matches!(target, Target::Email) && fold(value).as_str().len() > MAX_EMAIL_BYTES {
+                    return Err(format!("`{name}` has an address of more than {MAX_EMAIL_BYTES} bytes"));
+                }
+                total = total.saturating_add(value.len());
+            }
+            if total > MAX_PERSON_BYTES {
+                return Err(format!("with `{name}` it has {total} bytes, at most {MAX_PERSON_BYTES} are taken"));
+            }
+        }
+        Ok(())
     }
 
     /// What the directory says of a person, by RFC 7643 names. Several values of one attribute come in a fixed order.
@@ -293,17 +340,52 @@ mod tests {
             (&ACTIVE_DIRECTORY, "userAccountControl", "what", None),
             (&ACTIVE_DIRECTORY, "userAccountControl", " ", None),
         ] {
-            assert_eq!(schema.is_disabled(&entry(&[(attribute, &[value])])).ok(), expected, "{attribute}={value}");
+            let found = entry(&[(attribute, &[value])]);
+            assert_eq!(schema.is_disabled(&found, Timestamp::default()).ok(), expected, "{attribute}={value}");
             assert!(schema.person_attributes().contains(&attribute), "it is read");
         }
     }
 
     #[test]
+    fn an_account_of_active_directory_ends_at_its_date() {
+        // 2025-11-22 08:00:00 UTC.
+        let (ticks, moment) = ("134082720000000000", Timestamp::from_seconds(1_763_798_400));
+        let ended = |text: &str, now: Timestamp| {
+            let found = entry(&[("userAccountControl", &["512"]), ("accountExpires", &[text])]);
+            ACTIVE_DIRECTORY.is_disabled(&found, now).ok()
+        };
+        let before = Timestamp::from_seconds(1_763_798_399);
+        assert_eq!((ended(ticks, before), ended(ticks, moment)), (Some(false), Some(true)));
+        for never in ["0", "9223372036854775807"] {
+            assert_eq!(ended(never, moment), Some(false));
+        }
+        assert_eq!((ended("soon", moment), ended("1", moment)), (None, Some(true)));
+        assert!(ACTIVE_DIRECTORY.person_attributes().contains(&"accountExpires"));
+    }
+
+    #[test]
+    fn what_is_too_large_for_an_account_is_named() {
+        let large = |name: &str, values: &[&str]| OPENLDAP.check_sizes(&entry(&[(name, values)]));
+        let text = "x".repeat(4096);
+        assert_eq!(large("displayName", &[&text]), Ok(()));
+        assert!(large("displayName", &[&format!("{text}x")]).unwrap_err().contains("displayName"));
+        assert!(large("mail", &[&text]).unwrap_err().contains("mail"));
+        let many: Vec<String> = (0..20).map(|number| format!("{number}{}", "1".repeat(4000))).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert!(large("mobile", &many).unwrap_err().contains("mobile"));
+        assert_eq!(large("description", &[&"x".repeat(1_000_000)]), Ok(()), "is not read");
+    }
+
+    #[test]
     fn a_mark_that_every_account_has_must_be_readable() {
-        let unseen = ACTIVE_DIRECTORY.is_disabled(&entry(&[])).unwrap_err();
+        let unseen = ACTIVE_DIRECTORY.is_disabled(&entry(&[]), Timestamp::default()).unwrap_err();
         assert!(unseen.contains("userAccountControl") && unseen.contains("allowed to read"), "{unseen}");
         for schema in [&OPENLDAP, &DS389] {
-            assert_eq!(schema.is_disabled(&entry(&[])), Ok(false), "only disabled accounts have one");
+            assert_eq!(
+                schema.is_disabled(&entry(&[]), Timestamp::default()),
+                Ok(false),
+                "only disabled accounts have one"
+            );
         }
     }
 

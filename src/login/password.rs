@@ -1,5 +1,9 @@
 //! Sign-in by password: counted before it is verified, the same from outside whatever is wrong.
 
+use std::sync::OnceLock;
+
+use futures_util::FutureExt;
+
 use super::finish::{Finished, Proof, Visit};
 use super::return_to::ReturnTo;
 use super::{Error, Login, PASSWORD};
@@ -151,15 +155,24 @@ impl Login {
         let lockout = &self.services.lockout;
         let budget = self.bind_budgets.get(owner).copied().unwrap_or_default();
         let is_known = self.is_known(Some(user), visit).await?;
-        let attempt = match lockout.reserve_bind(user.id, budget, is_known).await {
-            Ok(attempt) => attempt,
-            Err(lockout::Error::Locked { until }) => {
+        // Counted when the directory has shown the person, so that one that shows nothing costs nothing.
+        let reserved = OnceLock::new();
+        let reserve = async {
+            let told = lockout.reserve_bind(user.id, budget, is_known).await;
+            let stop = if told.is_ok() { Ok(()) } else { Err(upstream::Error::Busy) };
+            reserved.get_or_init(|| told);
+            stop
+        };
+        let outcome = connector.authenticate(user.user_name.as_str(), password, reserve.boxed()).await;
+        let attempt = match reserved.into_inner() {
+            Some(Ok(attempt)) => attempt,
+            Some(Err(lockout::Error::Locked { until })) => {
                 let reason = format!("as many wrong passwords were carried to `{owner}` as may be, until {until}");
                 return Err(Error::refused("directory-spared", reason));
             }
-            Err(error) => return Err(error.into()),
+            Some(Err(error)) => return Err(error.into()),
+            None => return Ok(outcome?),
         };
-        let outcome = connector.authenticate(user.user_name.as_str(), password).await;
         let told = match &outcome {
             Ok(_) => lockout.bind_succeeded(attempt).await,
             Err(upstream::Error::Busy | upstream::Error::Unavailable { .. }) => lockout.bind_released(attempt).await,

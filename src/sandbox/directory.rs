@@ -43,6 +43,10 @@ pub enum Encryption {
 /// One way to misbehave. All but `InjectInStartTls` show in searches only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
+    /// Answers a bind with success and a control that says that the password must be changed.
+    ChangeInBind,
+    /// Answers a bind with this result code.
+    CodeInBind(i32),
     /// Ends the second page with this result code.
     CodeInSecondPage(i32),
     /// Closes the connection instead of answering a bind.
@@ -217,7 +221,7 @@ async fn read_frame(stream: &mut (impl AsyncRead + Unpin), buffer: &mut Vec<u8>)
         {
             let rest = buffer.split_off(size);
             let frame = std::mem::replace(buffer, rest);
-            ber::check_nesting(&frame).map_err(io::Error::other)?;
+            ber::check_nesting(&frame, MAX_FRAME_BYTES / ber::BYTES_PER_ELEMENT).map_err(io::Error::other)?;
             return Ok(Some(frame));
         }
         if stream.read_buf(buffer).await? == 0 {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use crate::clock::Timestamp;
 use crate::directory::{self, SourceRecord};
 use crate::ldap::{Dn, Entry, Schema};
 use crate::model::{FoldedName, GroupName, UserName, fold};
@@ -51,19 +52,20 @@ pub enum MemberRef {
 }
 
 impl Snapshot {
-    /// Builds a snapshot from entries.
+    /// Builds a snapshot from entries as they are to be understood at the moment `now`.
     ///
     /// # Errors
     /// `Untrusted` when an entry has no stable id, or two entries have one: an account that does not see the ids would
     /// make everybody look new.
-    pub fn build(schema: &Schema, people: &[Entry], groups: &[Entry]) -> Result<Self, Error> {
+    pub fn build(schema: &Schema, people: &[Entry], groups: &[Entry], now: Timestamp) -> Result<Self, Error> {
         let mut snapshot = Self::default();
         let mut ids = Names::with_capacity(people.len() + groups.len());
         for entry in people {
             let id = stable_id(schema, entry)?;
             note(&mut ids, entry.dn(), MemberRef::Person(id.clone()));
-            let (dn, is_disabled) = (entry.dn().clone(), matches!(schema.is_disabled(entry), Ok(true)));
-            insert(&mut snapshot.people, id.clone(), Person { dn, record: record(schema, entry, &id), is_disabled })?;
+            let (dn, is_disabled) = (entry.dn().clone(), matches!(schema.is_disabled(entry, now), Ok(true)));
+            let record = record(schema, entry, &id, now);
+            insert(&mut snapshot.people, id.clone(), Person { dn, record, is_disabled })?;
         }
         for entry in groups {
             let id = stable_id(schema, entry)?;
@@ -151,14 +153,15 @@ fn insert<T>(map: &mut BTreeMap<String, T>, id: String, value: T) -> Result<(), 
     }
 }
 
-fn record(schema: &Schema, entry: &Entry, id: &str) -> Result<SourceRecord, String> {
+fn record(schema: &Schema, entry: &Entry, id: &str, now: Timestamp) -> Result<SourceRecord, String> {
     let mut logins = entry.texts(schema.login);
     let login = logins.next().ok_or_else(|| format!("no `{}`", schema.login))?;
     if logins.next().is_some() {
         return Err(format!("more than one `{}`", schema.login));
     }
     let user_name: UserName = login.parse().map_err(|error| format!("`{}` {error}", schema.login))?;
-    let active = Some(!schema.is_disabled(entry)?);
+    schema.check_sizes(entry)?;
+    let active = Some(!schema.is_disabled(entry, now)?);
     Ok(SourceRecord { external_id: Some(id.to_owned()), user_name, active, attributes: schema.attributes(entry) })
 }
 

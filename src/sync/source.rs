@@ -1,5 +1,6 @@
 //! A source as configured, and fetching all of it.
 
+use crate::clock::Timestamp;
 use crate::config;
 use crate::ldap::schema::{ACTIVE_DIRECTORY, DS389, OPENLDAP};
 use crate::ldap::{Connection, Dn, Filter, LdapSettings, Place, Scope, Tree};
@@ -61,14 +62,14 @@ impl Source {
     ///
     /// # Errors
     /// `Ldap` when the server cannot be read to the end; `Untrusted` when what it shows is not whole.
-    pub(super) async fn fetch(&self) -> Result<Snapshot, Error> {
+    pub(super) async fn fetch(&self, now: Timestamp) -> Result<Snapshot, Error> {
         let mut connection = Connection::open(&self.tree.settings).await?;
-        let fetched = self.fetch_over(&mut connection).await;
+        let fetched = self.fetch_over(&mut connection, now).await;
         connection.close().await;
         fetched
     }
 
-    async fn fetch_over(&self, connection: &mut Connection) -> Result<Snapshot, Error> {
+    async fn fetch_over(&self, connection: &mut Connection, now: Timestamp) -> Result<Snapshot, Error> {
         // A server that hides the base from the account would show an empty directory as a success.
         for base in [&self.tree.base, &self.tree.people.base, &self.tree.groups.base] {
             if connection.find(base.as_str(), &["objectClass"]).await?.is_none() {
@@ -79,7 +80,7 @@ impl Source {
         let schema = self.tree.schema;
         let people = find(connection, &self.tree.people, &schema.person_attributes()).await?;
         let groups = find(connection, &self.tree.groups, &schema.group_attributes()).await?;
-        Snapshot::build(schema, &people, &groups)
+        Snapshot::build(schema, &people, &groups, now)
     }
 }
 

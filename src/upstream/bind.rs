@@ -10,8 +10,10 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use tokio::time::timeout;
 
 use super::{AssertedIdentity, Assertion, Error, PasswordConnector};
+use crate::clock::Clock;
 use crate::error::Chain;
 use crate::ldap::{self, BindError, Connection, Entry, Filter, Refusal, Scope, Tree, bind_as};
 use crate::model::{SourceId, UserName};
@@ -27,32 +29,47 @@ const MAX_FOUND_BYTES: usize = 1024 * 1024;
 /// How long the search for one login name may take.
 const SEARCH_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long a handshake or one answer may take.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Sign-in by bind at one directory.
 pub struct Bind {
     id: SourceId,
     tree: Tree,
+    clock: Clock,
     idle: Mutex<Vec<Connection>>,
 }
 
 impl Bind {
     /// Sign-in for the people of `tree`, as source `id`: the same id under which the directory is synced, so that the
     /// stable ids name the same people.
-    pub fn new(id: SourceId, mut tree: Tree) -> Self {
+    pub fn new(id: SourceId, mut tree: Tree, clock: Clock) -> Self {
         // The limits of the source are those of reading everybody; somebody waits for this.
         let settings = &mut tree.settings;
         settings.max_entries = settings.max_entries.min(MAX_FOUND);
         settings.max_result_bytes = settings.max_result_bytes.min(MAX_FOUND_BYTES);
+        // Also of one message, before anybody takes it apart: whoever names somebody makes it be read.
+        settings.max_frame_bytes = settings.max_frame_bytes.min(MAX_FOUND_BYTES);
         settings.search_timeout = settings.search_timeout.min(SEARCH_TIMEOUT);
-        Self { id, tree, idle: Mutex::default() }
+        settings.operation_timeout = settings.operation_timeout.min(ANSWER_TIMEOUT);
+        Self { id, tree, clock, idle: Mutex::default() }
     }
 
-    async fn prove(&self, user_name: &str, password: &Secret) -> Result<AssertedIdentity, Error> {
+    async fn prove(
+        &self,
+        user_name: &str,
+        password: &Secret,
+        before: BoxFuture<'_, Result<(), Error>>,
+    ) -> Result<AssertedIdentity, Error> {
         // What cannot be a login name is not asked for, and answered like a wrong one.
         if user_name.parse::<UserName>().is_err() {
             return Err(declined(Refusal::Wrong));
         }
-        let entry = self.find(user_name).await.map_err(|error| unavailable(&error))?;
-        let entry = entry.ok_or_else(|| declined(Refusal::Wrong))?;
+        // All servers and connections together: nobody waits for more, and nothing is counted before this has ended.
+        let late = |_| unavailable(&ldap::Error::Late { operation: "the search", after: SEARCH_TIMEOUT });
+        let found = timeout(SEARCH_TIMEOUT, self.find(user_name)).await.map_err(late)?;
+        let entry = found.map_err(|error| unavailable(&error))?.ok_or_else(|| declined(Refusal::Wrong))?;
+        before.await?;
         match bind_as(&self.tree.settings, entry.dn().as_str(), password).await {
             Ok(()) => {}
             Err(BindError::Refused(refusal)) => return Err(declined(refusal)),
@@ -62,7 +79,7 @@ impl Bind {
             }
         }
         // Not every server refuses the bind of an account that is disabled.
-        match self.tree.schema.is_disabled(&entry) {
+        match self.tree.schema.is_disabled(&entry, self.clock.now()) {
             Ok(false) => {}
             Ok(true) => return Err(declined(Refusal::Disabled)),
             Err(reason) => return Err(Error::Refused { rule: "shape", reason: format!("`{}`: {reason}", entry.dn()) }),
@@ -144,8 +161,9 @@ impl PasswordConnector for Bind {
         &'a self,
         user_name: &'a str,
         password: &'a Secret,
+        before: BoxFuture<'a, Result<(), Error>>,
     ) -> BoxFuture<'a, Result<AssertedIdentity, Error>> {
-        self.prove(user_name, password).boxed()
+        self.prove(user_name, password, before).boxed()
     }
 }
 

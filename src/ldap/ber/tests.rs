@@ -39,20 +39,27 @@ fn a_length_may_be_longer_than_needed_but_not_indefinite_or_over_four_bytes() {
 #[test]
 fn a_length_past_the_end_is_refused_at_every_level() {
     let good = frame(|w| w.nest(SEQUENCE, |w| w.bytes(OCTETS, b"abc")));
-    assert_eq!(check_nesting(&good), Ok(()));
+    assert_eq!(check_nesting(&good, 100), Ok(()));
     for position in [1, 3, 5] {
         let mut bad = good.clone();
         bad[position] += 1;
-        assert!(check_nesting(&bad).is_err(), "length at {position}");
+        assert!(check_nesting(&bad, 100).is_err(), "length at {position}");
     }
 }
 
 #[test]
 fn nesting_ends_at_its_limit() {
     let nested = |levels: usize| (0..levels).fold(Vec::new(), |inner, _| frame(|w| w.raw(&inner)));
-    assert_eq!(check_nesting(&nested(MAX_DEPTH - 1)), Ok(()));
-    assert_eq!(check_nesting(&nested(MAX_DEPTH)), Err(Error::Deep));
-    assert_eq!(check_nesting(&nested(20_000)), Err(Error::Deep));
+    assert_eq!(check_nesting(&nested(MAX_DEPTH - 1), 30_000), Ok(()));
+    assert_eq!(check_nesting(&nested(MAX_DEPTH), 30_000), Err(Error::Deep));
+    assert_eq!(check_nesting(&nested(20_000), 30_000), Err(Error::Deep));
+}
+
+#[test]
+fn elements_end_at_their_limit() {
+    let many = |count: usize| frame(|w| (0..count).for_each(|_| w.bytes(OCTETS, b"")));
+    assert_eq!(check_nesting(&many(99), 100), Ok(()));
+    assert_eq!(check_nesting(&many(100), 100), Err(Error::Many { limit: 100 }));
 }
 
 #[test]
@@ -80,7 +87,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_read_or_refused_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let _ = check_nesting(&bytes);
+        let _ = check_nesting(&bytes, 1000);
         let _ = frame_size(&bytes, 1000);
     }
 }

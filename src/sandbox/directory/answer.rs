@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 use crate::ldap::Dn;
 use crate::ldap::ber::{ENUMERATED, Error, INTEGER, OCTETS, Reader, SEQUENCE, Writer};
 use crate::ldap::message::{
-    ABANDON_REQUEST, BIND_REQUEST, BIND_RESPONSE, EXTENDED_REQUEST, EXTENDED_RESPONSE, Message, SEARCH_DONE,
-    SEARCH_REQUEST, START_TLS, UNBIND_REQUEST,
+    ABANDON_REQUEST, BIND_REQUEST, BIND_RESPONSE, CONTROLS, EXTENDED_REQUEST, EXTENDED_RESPONSE, Message,
+    PASSWORD_EXPIRED, SEARCH_DONE, SEARCH_REQUEST, START_TLS, UNBIND_REQUEST,
 };
 
 use super::{Directory, Fault, search};
@@ -67,6 +67,9 @@ impl Session {
         if self.directory.fault() == Some(Fault::CutInBind) {
             return Ok(Reply::Close);
         }
+        if let Some(Fault::CodeInBind(code)) = self.directory.fault() {
+            return Ok(Reply::Answers(result(id, BIND_RESPONSE, code, "so the sandbox says")));
+        }
         content.number(INTEGER)?;
         let name = content.text(OCTETS)?;
         let answer = |code, text| Ok(Reply::Answers(result(id, BIND_RESPONSE, code, text)));
@@ -85,6 +88,9 @@ impl Session {
         let is_locked = record.is_some_and(|record| !record.values("pwdAccountLockedTime").is_empty());
         self.is_bound = !is_locked
             && record.is_some_and(|record| record.values("userPassword").iter().any(|known| known == password));
+        if self.is_bound && self.directory.fault() == Some(Fault::ChangeInBind) {
+            return Ok(Reply::Answers(must_change(id)));
+        }
         if self.is_bound { answer(code::SUCCESS, "") } else { answer(code::INVALID_CREDENTIALS, "") }
     }
 
@@ -118,6 +124,22 @@ pub(super) fn result(id: i32, tag: u8, code: i32, text: &str) -> Vec<u8> {
     writer.nest(SEQUENCE, |message| {
         message.number(INTEGER, id);
         message.nest(tag, |content| fill_result(content, code, text));
+    });
+    writer.into_bytes()
+}
+
+/// A bind that succeeds, and must be followed by a change of the password.
+fn must_change(id: i32) -> Vec<u8> {
+    let mut writer = Writer::new();
+    writer.nest(SEQUENCE, |message| {
+        message.number(INTEGER, id);
+        message.nest(BIND_RESPONSE, |content| fill_result(content, code::SUCCESS, ""));
+        message.nest(CONTROLS, |controls| {
+            controls.nest(SEQUENCE, |control| {
+                control.bytes(OCTETS, PASSWORD_EXPIRED.as_bytes());
+                control.bytes(OCTETS, b"0");
+            });
+        });
     });
     writer.into_bytes()
 }

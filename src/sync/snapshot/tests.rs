@@ -22,7 +22,7 @@ fn group(number: u32, cn: &str, members: &[&str]) -> Entry {
 }
 
 fn build(people: &[Entry], groups: &[Entry]) -> Result<Snapshot, Error> {
-    Snapshot::build(&OPENLDAP, people, groups)
+    Snapshot::build(&OPENLDAP, people, groups, Timestamp::default())
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn who_may_not_read_whether_accounts_are_enabled_enables_nobody() {
         Entry::new(&format!("cn=p{number},dc=x"), attributes).unwrap()
     };
     let people = [entry(1, &[]), entry(2, &["what"]), entry(3, &["512"]), entry(4, &["514"])];
-    let snapshot = Snapshot::build(&ACTIVE_DIRECTORY, &people, &[]).unwrap();
+    let snapshot = Snapshot::build(&ACTIVE_DIRECTORY, &people, &[], Timestamp::default()).unwrap();
     let active: Vec<Option<bool>> =
         snapshot.people.values().map(|person| person.record.as_ref().ok().and_then(|record| record.active)).collect();
     assert_eq!(active, [None, None, Some(true), Some(false)]);

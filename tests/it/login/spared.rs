@@ -133,10 +133,9 @@ async fn whatever_ends_access_ends_it_for_who_signs_in_by_a_directory() {
     assert!(!gets_in(&mut gateway.visitor()).await, "a role denies");
 }
 
-#[tokio::test]
-async fn a_password_that_a_directory_took_and_did_not_answer_counts_as_carried() {
-    let (directory, tasks) = (Directory::new(records(2)), Tasks::new());
-    let address = directory.start(&tasks, Encryption::None).await.unwrap();
+/// A gateway whose people are those of the sandbox's directory, the first of whom has signed in.
+async fn behind(directory: &Directory, tasks: &Tasks) -> TestGateway {
+    let address = directory.start(tasks, Encryption::None).await.unwrap();
     let lines = format!(
         "[limits]\nsign_in = \"9999/1m\"\nsign_in_account = \"9999/1m\"\n[[ldap]]\nid = \"corp\"\n\
          servers = [\"ldap://{address}\"]\nbase = \"dc=example,dc=org\"\nlogin = true\n\
@@ -146,12 +145,55 @@ async fn a_password_that_a_directory_took_and_did_not_answer_counts_as_carried()
     gateway.gateway.sync(&"corp".parse().unwrap()).unwrap().run().await.unwrap();
     let reply = gateway.visitor().sign_in("p0000", "password-0").await;
     assert_eq!(reply.location(), "/", "{}", reply.text);
-    directory.set_fault(Some(Fault::CutInBind));
-    let before = directory.binds();
-    for _ in 0..8 {
-        let reply = gateway.visitor().sign_in("p0000", "wrong").await;
-        assert!(!reply.status.is_redirection(), "{}", reply.text);
+    gateway
+}
+
+#[tokio::test]
+async fn a_password_that_a_directory_took_and_did_not_answer_counts_as_carried() {
+    // 51 is busy: what the directory did with the password before, it does not say.
+    for fault in [Fault::CutInBind, Fault::CodeInBind(51)] {
+        let (directory, tasks) = (Directory::new(records(2)), Tasks::new());
+        let gateway = behind(&directory, &tasks).await;
+        directory.set_fault(Some(fault));
+        let before = directory.binds();
+        for _ in 0..8 {
+            let reply = gateway.visitor().sign_in("p0000", "wrong").await;
+            assert!(!reply.status.is_redirection(), "{}", reply.text);
+        }
+        assert_eq!(directory.binds() - before, 3, "strangers leave the last one to known browsers: {fault:?}");
+        tasks.stop();
     }
-    assert_eq!(directory.binds() - before, 3, "strangers leave the last one to known browsers");
+}
+
+#[tokio::test]
+async fn an_account_that_its_directory_has_locked_looks_like_a_wrong_password() {
+    let (directory, tasks) = (Directory::new(records(2)), Tasks::new());
+    let gateway = behind(&directory, &tasks).await;
+    directory.set_fault(Some(Fault::CodeInBind(19)));
+    let before = directory.binds();
+    let mut texts = Vec::new();
+    for name in ["p0000", "p0000", "p0000", "p0000", "nobody"] {
+        let reply = gateway.visitor().sign_in(name, "wrong").await;
+        assert_eq!(reply.status, StatusCode::UNAUTHORIZED, "{}", reply.text);
+        texts.push(reply.text.contains("not available"));
+    }
+    assert_eq!((texts.contains(&true), directory.binds() - before), (false, 3));
+    tasks.stop();
+}
+
+#[tokio::test]
+async fn a_directory_that_hangs_costs_nobody_an_attempt_there() {
+    let (directory, tasks) = (Directory::new(records(2)), Tasks::new());
+    let gateway = behind(&directory, &tasks).await;
+    directory.set_fault(Some(Fault::Silent));
+    for _ in 0..5 {
+        // The person closes the page, or the edge ends the request.
+        let mut visitor = gateway.visitor();
+        let gone = tokio::time::timeout(Duration::from_millis(500), visitor.sign_in("p0000", "password-0")).await;
+        assert!(gone.is_err(), "nobody answers");
+    }
+    directory.set_fault(None);
+    let reply = gateway.visitor().sign_in("p0000", "password-0").await;
+    assert_eq!(reply.location(), "/", "{}", reply.text);
     tasks.stop();
 }
