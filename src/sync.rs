@@ -16,17 +16,18 @@ mod plan;
 mod snapshot;
 mod source;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex as Cell, PoisonError};
 
 use tokio::sync::Mutex;
 use tracing::{info, warn};
 
-use crate::access::{Access, Permit};
+use crate::access::{self, Access, Permit};
 use crate::audit::{EventKind, Ledger, Outcome as EventOutcome};
 use crate::clock::{Clock, Timestamp};
-use crate::directory::{self, Directory};
+use crate::directory::{self, Directory, Member};
 use crate::error::Chain;
-use crate::model::SourceId;
+use crate::model::{GroupId, SourceId, Subject};
 use crate::{ldap, store};
 
 pub use existing::{Existing, KnownGroup};
@@ -52,10 +53,12 @@ pub enum Error {
     #[error("the directory server could not be read")]
     Ldap(#[from] ldap::Error),
     /// The plan takes away too much.
-    #[error("stopped before any change: {}. {}", .reasons.join("; "), guard::ADVICE)]
+    #[error("stopped {}: {}. {}", before_what(*.deactivated), .reasons.join("; "), guard::ADVICE)]
     Refused {
         /// Every limit that it breaks.
         reasons: Vec<String>,
+        /// People who were made inactive all the same, because no limit of people is broken.
+        deactivated: usize,
     },
     /// The store failed.
     #[error(transparent)]
@@ -66,6 +69,21 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
+}
+
+fn before_what(deactivated: usize) -> String {
+    match deactivated {
+        0 => "before any change".to_owned(),
+        number => format!("before any change but the end of {number} people who are gone or disabled"),
+    }
+}
+
+/// Grants that cannot be read are the store's failure.
+fn unreadable(error: access::Error) -> Error {
+    match error {
+        access::Error::Store(error) => Error::Store(error),
+        other => Error::Untrusted { reason: format!("what groups hold cannot be read: {}", Chain(&other)) },
+    }
 }
 
 /// What a run did, or would do.
@@ -149,7 +167,8 @@ impl Sync {
     /// What was done is one event, unless it was nothing; what was refused or failed is one too.
     ///
     /// # Errors
-    /// `Ldap`, `Untrusted` and `Refused` before any change; `Directory` and `Store` possibly after some batches, which
+    /// `Ldap`, `Untrusted` and `Refused` before any change, but that of a plan whose people are within the limits
+    /// those who are gone or disabled become inactive all the same; `Directory` and `Store` possibly after some batches, which
     /// the next run completes.
     pub async fn run(&self) -> Result<Outcome, Error> {
         let _one_at_a_time = self.running.lock().await;
@@ -174,6 +193,10 @@ impl Sync {
                 };
                 let event = permit.event(self.clock.now(), EventKind::SyncRefused).outcome(how);
                 let event = event.on("source", &self.source.id, &self.source.id);
+                let event = match &error {
+                    Error::Refused { deactivated, .. } if *deactivated > 0 => event.detail("deactivated", deactivated),
+                    _ => event,
+                };
                 self.ledger.record(event.detail("reason", Chain(&error))).await?;
                 Err(error)
             }
@@ -184,14 +207,34 @@ impl Sync {
         let snapshot = self.source.fetch(self.clock.now()).await?;
         let (plan, existing) = self.compare(&snapshot).await?;
         let rules = self.directory.rules();
-        let effect = guard::Effect::of(&self.source.id, rules, &existing, &snapshot, &plan);
+        let held = self.held(&plan, &existing).await?;
+        let effect = guard::Effect::of(&self.source.id, rules, &existing, &snapshot, &plan, &held);
         let reasons = effect.check(&self.source.limits);
         if !reasons.is_empty() {
-            return Err(Error::Refused { reasons });
+            // Whatever is the matter with groups and roles, who is gone must not stay because of it.
+            let is_about_people = !effect.check_people(&self.source.limits).is_empty();
+            let deactivated = if is_about_people { 0 } else { apply::leavers(&self.directory, permit, &plan).await? };
+            return Err(Error::Refused { reasons, deactivated });
         }
         let unresolved_members = snapshot.unresolved_members;
         let (counts, skipped) = apply::apply(&self.directory, permit, plan, &existing).await?;
         Ok(Outcome { counts, skipped, unresolved_members })
+    }
+
+    /// Of the groups that `plan` deletes, those that hold what an administrator gave them, or are in a group that is not
+    /// the source's: both would be gone for good.
+    async fn held(&self, plan: &Plan, existing: &Existing) -> Result<BTreeSet<GroupId>, Error> {
+        let (own, now) = (existing.groups_by_id(), self.clock.now());
+        let mut held = BTreeSet::new();
+        for (group, _) in &plan.deleted_groups {
+            let parents = self.directory.groups_of(Member::Group(*group)).await?;
+            let grants = self.access.grants().list(Subject::Group(*group)).await.map_err(unreadable)?;
+            let is_given = grants.iter().any(|grant| grant.ends.is_none_or(|ends| ends > now));
+            if is_given || parents.iter().any(|(parent, _)| !own.contains_key(parent)) {
+                held.insert(*group);
+            }
+        }
+        Ok(held)
     }
 
     async fn compare(&self, snapshot: &Snapshot) -> Result<(Plan, Existing), Error> {

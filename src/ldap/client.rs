@@ -65,8 +65,8 @@ pub async fn bind_as(settings: &LdapSettings, dn: &str, password: &Secret) -> Re
     let late = |_| Error::Late { operation: "the connection", after: settings.search_timeout };
     let mut connection = timeout(settings.search_timeout, Connection::reach(settings)).await.map_err(late)??;
     // Who may only choose another password has proved that they know one that is good for nothing else.
-    connection.ldap.with_controls(RawControl { ctype: PASSWORD_POLICY.to_owned(), crit: false, val: None });
-    let outcome = connection.bind(dn, password).await;
+    let policy = RawControl { ctype: PASSWORD_POLICY.to_owned(), crit: false, val: None };
+    let outcome = connection.bind(dn, password, vec![policy]).await;
     connection.close().await;
     outcome
 }
@@ -80,7 +80,7 @@ impl Connection {
     pub async fn open(settings: &LdapSettings) -> Result<Self, Error> {
         check_credentials(&settings.bind_dn, &settings.bind_password).map_err(Error::Bind)?;
         let mut connection = Self::reach(settings).await?;
-        match connection.bind(&settings.bind_dn, &settings.bind_password).await {
+        match connection.bind(&settings.bind_dn, &settings.bind_password, Vec::new()).await {
             Ok(()) => Ok(connection),
             Err(BindError::Refused(refusal)) => Err(Error::Bind(refusal)),
             Err(BindError::Failed(error) | BindError::Unanswered(error)) => Err(error),
@@ -159,8 +159,12 @@ impl Connection {
         &self.server
     }
 
-    async fn bind(&mut self, dn: &str, password: &Secret) -> Result<(), BindError> {
+    async fn bind(&mut self, dn: &str, password: &Secret, asked: Vec<RawControl>) -> Result<(), BindError> {
+        // A clone of the handle does not have the controls of the one that it is made from.
         let mut ldap = self.ldap.clone();
+        if !asked.is_empty() {
+            ldap.with_controls(asked);
+        }
         let binding = async { ldap.simple_bind(dn, password.expose()).await.map_err(|e| failed("the bind", e)) };
         let result = self.run("the bind", self.limits.operation, binding).await.map_err(BindError::Unanswered)?;
         match result.rc {

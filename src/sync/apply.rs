@@ -9,6 +9,7 @@ use crate::access::Permit;
 use crate::audit::EventKind;
 use crate::directory::{Directory, Error, GroupDraft, Member, MemberChange, SourceRecord};
 use crate::model::{GroupId, GroupName, User, UserId};
+use crate::store;
 
 use super::plan::{Counts, GroupStep, PersonStep, Plan, Skipped};
 use super::{Existing, MemberRef};
@@ -37,9 +38,11 @@ pub(super) async fn apply(
     };
     let first_new = plan.people.partition_point(|step| step.kind != EventKind::UserCreated);
     let (known, new) = plan.people.split_at(first_new);
+    // Who loses access has commits without anybody else, so that nobody's entry holds them up.
+    let (leaving, staying) = known.split_at(known.partition_point(|step| step.kind == EventKind::UserDeactivated));
     // One name may pass from one account to another, so that the order counts: one batch after the other.
     let mut refused = Vec::new();
-    for batch in known.chunks(PEOPLE_PER_BATCH) {
+    for batch in leaving.chunks(PEOPLE_PER_BATCH).chain(staying.chunks(PEOPLE_PER_BATCH)) {
         refused.extend(work.people(batch).await?);
     }
     // A name may have been given up by a later step; then the second time succeeds.
@@ -63,6 +66,19 @@ pub(super) async fn apply(
         work.members(group, step).await?;
     }
     Ok((work.counts, work.skipped))
+}
+
+/// Takes only the steps by which people become inactive, of a plan that must not be applied otherwise, and tells how many.
+/// Who cannot be made inactive stays for the next run.
+pub(super) async fn leavers(directory: &Directory, permit: &Permit, plan: &Plan) -> Result<usize, Error> {
+    let leaving = plan.people.iter().take_while(|step| step.kind == EventKind::UserDeactivated);
+    let leaving: Vec<PersonStep> = leaving.cloned().collect();
+    let mut count = 0;
+    for batch in leaving.chunks(PEOPLE_PER_BATCH) {
+        let (done, _) = apply_batch(directory, permit, batch).await?;
+        count += done.len();
+    }
+    Ok(count)
 }
 
 struct Work<'a> {
@@ -265,6 +281,8 @@ fn is_about_one(error: &Error) -> bool {
         Error::Disabled | Error::OtherRealm { .. } | Error::Retired | Error::Revision { .. } | Error::Ruled { .. } => {
             true
         }
+        // Of one too much is its own; a batch that is too large is as many small ones.
+        Error::Store(store::Error::TooLarge { .. }) => true,
         // A directory that is pulled is never paused.
         Error::Filling { .. } | Error::Paused { .. } | Error::Store(_) | Error::Unweighed(_) => false,
     }

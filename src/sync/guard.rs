@@ -20,6 +20,8 @@ pub const ADVICE: &str = "Look at the directory server first: permissions of the
 const ROLE_AT_LEAST: u64 = 5;
 /// For one person who may go in any case, so many memberships of people who stay may.
 const MEMBERSHIPS_EACH: u64 = 10;
+/// Most groups that a refusal names.
+const NAMED: usize = 5;
 /// The share of its members that a mapped role may lose, or gain, in one run.
 const ROLE_SHARE: Percent = Percent::whole(20);
 
@@ -40,6 +42,23 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// The limit that is broken when `concerned` of `total` would go, in words.
+    fn over(&self, what: &str, would: &str, concerned: u64, total: u64, at_least: u64) -> Option<String> {
+        let allowed = at_least.max(self.removals.of(total));
+        if concerned > allowed {
+            return Some(format!("{concerned} of {total} {what} would {would}, {allowed} are allowed"));
+        }
+        let is_half = concerned > self.at_least && concerned.saturating_mul(2) > total;
+        is_half.then(|| format!("more than half of {what} would {would}: {concerned} of {total}"))
+    }
+
+    /// Whether an administrator says that all of them may go.
+    fn all_may_go(&self, total: u64) -> bool {
+        self.removals.of(total) == total
+    }
+}
+
 /// What a plan does to those who were there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Effect {
@@ -55,6 +74,10 @@ pub struct Effect {
     pub people_found: u64,
     /// Groups before.
     pub groups: u64,
+    /// Groups in the snapshot, usable or not.
+    pub groups_found: u64,
+    /// Of those that are deleted, the names of those with which something goes that the source did not bring.
+    pub groups_held: BTreeSet<String>,
     /// Of them, those that are deleted.
     pub groups_removed: u64,
     /// Direct memberships before.
@@ -82,7 +105,15 @@ pub struct RoleEffect {
 
 impl Effect {
     /// What `plan` does.
-    pub fn of(source: &SourceId, rules: &Rules, existing: &Existing, snapshot: &Snapshot, plan: &Plan) -> Self {
+    /// `held` are groups with which something would go that the source did not bring.
+    pub fn of(
+        source: &SourceId,
+        rules: &Rules,
+        existing: &Existing,
+        snapshot: &Snapshot,
+        plan: &Plan,
+        held: &BTreeSet<GroupId>,
+    ) -> Self {
         let steps = |kind: EventKind| count(plan.people.iter().filter(|step| step.kind == kind).count());
         Self {
             people: count(existing.active(source).count()),
@@ -91,6 +122,13 @@ impl Effect {
             people_reactivated: steps(EventKind::UserActivated),
             people_found: count(snapshot.people.len()),
             groups: count(existing.groups.len()),
+            groups_found: count(snapshot.groups.len()),
+            groups_held: plan
+                .deleted_groups
+                .iter()
+                .filter(|(id, _)| held.contains(id))
+                .map(|(_, name)| name.to_string())
+                .collect(),
             groups_removed: count(plan.deleted_groups.len()),
             memberships: existing.groups.values().map(|known| count(known.members.len())).sum(),
             memberships_removed: memberships_removed(plan),
@@ -100,27 +138,38 @@ impl Effect {
 
     /// Every limit that is broken, in words; none when the plan may be applied.
     pub fn check(&self, limits: &Limits) -> Vec<String> {
+        let mut reasons = self.check_people(limits);
+        let groups = self.groups_removed;
+        if self.groups > 0 && self.groups_found == 0 && !limits.all_may_go(self.groups) {
+            reasons.push(format!("the source shows no groups at all, and {groups} would go"));
+        } else {
+            reasons.extend(limits.over("groups", "go", groups, self.groups, limits.at_least));
+        }
+        if !self.groups_held.is_empty() && !limits.all_may_go(self.groups) {
+            let names: Vec<String> = self.groups_held.iter().take(NAMED).map(|name| format!("`{name}`")).collect();
+            let (number, names) = (self.groups_held.len(), names.join(", "));
+            reasons.push(format!(
+                "{number} groups would go that were given something here, or put into a group of somebody else: {names}; \
+                 take that from them if they are really gone"
+            ));
+        }
+        let at_least = limits.at_least.saturating_mul(MEMBERSHIPS_EACH);
+        reasons.extend(limits.over("memberships", "go", self.memberships_removed, self.memberships, at_least));
+        for (role, effect) in &self.roles {
+            reasons.extend(effect.check(role, limits));
+        }
+        reasons
+    }
+
+    /// Of those limits the ones that people break: where one is broken, the source may not show everybody.
+    pub fn check_people(&self, limits: &Limits) -> Vec<String> {
         let mut reasons = Vec::new();
         if self.people_found == 0 {
             reasons.push("the source shows no people at all".to_owned());
         }
-        let mut over = |what: &str, would: &str, concerned: u64, total: u64, at_least: u64| {
-            let allowed = at_least.max(limits.removals.of(total));
-            if concerned > allowed {
-                reasons.push(format!("{concerned} of {total} {what} would {would}, {allowed} are allowed"));
-            } else if concerned > limits.at_least && concerned.saturating_mul(2) > total {
-                reasons.push(format!("more than half of {what} would {would}: {concerned} of {total}"));
-            }
-        };
-        let memberships_at_least = limits.at_least.saturating_mul(MEMBERSHIPS_EACH);
-        over("people", "go", self.people_removed, self.people, limits.at_least);
+        reasons.extend(limits.over("people", "go", self.people_removed, self.people, limits.at_least));
         let (back, inactive) = (self.people_reactivated, self.people_inactive);
-        over("inactive people", "become active again", back, inactive, limits.at_least);
-        over("groups", "go", self.groups_removed, self.groups, limits.at_least);
-        over("memberships", "go", self.memberships_removed, self.memberships, memberships_at_least);
-        for (role, effect) in &self.roles {
-            reasons.extend(effect.check(role, limits));
-        }
+        reasons.extend(limits.over("inactive people", "become active again", back, inactive, limits.at_least));
         reasons
     }
 }
@@ -138,8 +187,8 @@ impl RoleEffect {
         }
         // Who leaves takes roles along; that a group or a rule stops giving one to anybody is mostly a mistake.
         let is_emptied = members > 0 && after == 0 && lost > left;
-        let may_all_go = limits.removals.of(members) == members;
-        (is_emptied && !may_all_go).then(|| format!("nobody would have the role {role} any more, which {members} have"))
+        (is_emptied && !limits.all_may_go(members))
+            .then(|| format!("nobody would have the role {role} any more, which {members} have"))
     }
 }
 

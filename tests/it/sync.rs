@@ -2,6 +2,7 @@
 
 mod bench;
 mod bind;
+mod held;
 mod hostile;
 mod openldap;
 mod sandbox;

@@ -44,8 +44,17 @@ fn half_a_directory_stops_whatever_the_share_says() {
 }
 
 #[test]
+fn groups_that_are_all_gone_stop_however_few_they_are() {
+    let gone = Effect { people_found: 1, groups: 3, groups_removed: 3, ..Effect::default() };
+    assert!(gone.check(&Limits::default())[0].contains("no groups at all"));
+    assert!(!stops(&Effect { groups_found: 1, groups_removed: 2, ..gone.clone() }, &Limits::default()));
+    assert!(!stops(&gone, &Limits { removals: Percent::whole(100), at_least: 10 }), "an administrator says so");
+    assert!(gone.check_people(&Limits::default()).is_empty(), "and people have nothing to do with it");
+}
+
+#[test]
 fn groups_have_the_same_limits() {
-    let effect = Effect { people_found: 1, groups: 100, groups_removed: 11, ..Effect::default() };
+    let effect = Effect { people_found: 1, groups: 100, groups_found: 89, groups_removed: 11, ..Effect::default() };
     assert!(effect.check(&Limits::default())[0].contains("11 of 100 groups"));
 }
 
@@ -71,7 +80,7 @@ fn role_effect(members_after: usize) -> Effect {
     let existing = applied(&before);
     let source = "corp".parse().unwrap();
     let plan = plan(&source, &after, &existing);
-    Effect::of(&source, &rules(), &existing, &after, &plan)
+    Effect::of(&source, &rules(), &existing, &after, &plan, &BTreeSet::new())
 }
 
 #[test]
@@ -93,7 +102,7 @@ fn leavers_count_for_the_roles_that_they_had() {
     let after = snapshot(&ids[6..], &[("top", &members[6..])]);
     let source = "corp".parse().unwrap();
     let plan = plan(&source, &after, &existing);
-    let effect = Effect::of(&source, &rules(), &existing, &after, &plan);
+    let effect = Effect::of(&source, &rules(), &existing, &after, &plan, &BTreeSet::new());
     let expected = RoleEffect { members: 10, lost: 6, left: 6, gained: 0, after: 4 };
     assert_eq!((effect.people_removed, effect.roles["`analyst`"]), (6, expected));
     assert_eq!(effect.memberships_removed, 0, "their memberships go with them");
@@ -149,7 +158,7 @@ fn effect_of(rules: &[(&str, &str)], before: &Snapshot, after: &Snapshot) -> Eff
     let (rules, existing, source) =
         (Rules::new(rules.iter().map(rule).collect()), applied(before), "corp".parse().unwrap());
     let plan = plan(&source, after, &existing);
-    Effect::of(&source, &rules, &existing, after, &plan)
+    Effect::of(&source, &rules, &existing, after, &plan, &BTreeSet::new())
 }
 
 #[test]

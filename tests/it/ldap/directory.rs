@@ -123,5 +123,5 @@ async fn passwords_are_checked_and_only_under_tls() {
     let mut plain = sandbox.settings.clone();
     (plain.start_tls, plain.allow_plain) = (false, true);
     let refused = bind(&plain, "password-1").await;
-    assert!(matches!(refused, Err(BindError::Failed(Error::Answered { code: 13, .. }))), "{refused:?}");
+    assert!(matches!(refused, Err(BindError::Unanswered(Error::Answered { code: 13, .. }))), "{refused:?}");
 }

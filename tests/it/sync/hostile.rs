@@ -53,7 +53,7 @@ async fn an_empty_success_is_refused() {
     assert!(matches!(&error, Error::Untrusted { reason } if reason.contains(BASE)), "the base is hidden: {error}");
     let (sandbox, bench) = start().await;
     let error = refused(&sandbox, &bench, |sandbox| sandbox.directory.set_records(records(0))).await;
-    let Error::Refused { reasons } = &error else { panic!("{error}") };
+    let Error::Refused { reasons, .. } = &error else { panic!("{error}") };
     assert!(reasons[0].contains("no people"), "{reasons:?}");
     assert!(error.to_string().contains("permissions of the service account"), "it says what to do: {error}");
 }
@@ -70,7 +70,7 @@ async fn an_empty_directory_is_refused_at_the_first_run_too() {
 async fn a_halved_directory_is_refused() {
     let (sandbox, bench) = start().await;
     let error = refused(&sandbox, &bench, |sandbox| sandbox.directory.set_records(records(9))).await;
-    let Error::Refused { reasons } = &error else { panic!("{error}") };
+    let Error::Refused { reasons, .. } = &error else { panic!("{error}") };
     assert!(reasons[0].contains("11 of 20 people"), "{reasons:?}");
 }
 
