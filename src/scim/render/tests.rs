@@ -97,7 +97,7 @@ fn the_bytes_are_those_of_the_projected_resource() {
         (Record::Group(group(json!({}))), Related::Members(Vec::new())),
     ];
     for (record, related) in &records {
-        let picture = match (record, related) {
+        let mut picture = match (record, related) {
             (Record::Group(group), Related::Members(members)) => {
                 group::picture(place, &source, group, members, &Needed::default())
             }
@@ -112,6 +112,9 @@ fn the_bytes_are_those_of_the_projected_resource() {
             (Record::Object(kind, object), _) => object::picture(place, *kind, &source, object, &Needed::default()),
             (Record::Group(group), _) => group::picture(place, &source, group, &[], &Needed::default()),
         };
+        // What is shown besides is in the version.
+        let version = Version::new(record.revision()).with_groups(related.groups());
+        picture["meta"]["version"] = json!(version.to_string());
         for (included, excluded) in projections() {
             let names = |list: &Option<Vec<&str>>| -> Option<Vec<String>> {
                 list.as_ref().map(|list| list.iter().map(|name| (*name).to_owned()).collect())
