@@ -300,7 +300,8 @@ impl Api {
         let grants = self.services.access.grants().list(Subject::User(user)).await?;
         let now = self.services.clock.now();
         let seen = grants.iter().filter(|grant| grant.scope.as_ref().is_none_or(|scope| sight.sees_scope(scope)));
-        let mut roles: Vec<String> = seen.filter(|grant| grant.holds_at(now)).map(|grant| grant.role.to_string()).collect();
+        let mut roles: Vec<String> =
+            seen.filter(|grant| grant.holds_at(now)).map(|grant| grant.role.to_string()).collect();
         roles.sort();
         roles.dedup();
         Ok(roles)

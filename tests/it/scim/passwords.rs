@@ -197,8 +197,7 @@ async fn a_password_is_set_in_the_commit_of_everything_else() {
     let engine = gateway.gateway.ledger().store().engine().clone();
     let commits = || -> u64 {
         let changes = engine.changes();
-        let version = *changes.borrow();
-        version
+        *changes.borrow()
     };
     let before = commits();
     let body = json!({"schemas": [USER], "userName": "bob"});
