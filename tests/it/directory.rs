@@ -128,10 +128,12 @@ async fn a_source_touches_only_what_it_owns() {
     assert!(matches!(directory.delete_group(&entra, group.id, None).await, Err(Error::Owned { .. })));
     assert!(matches!(directory.delete_group(&gateway.task(), group.id, None).await, Err(Error::Owned { .. })));
     directory.set_active(&gateway.task(), ada.id, false).await.unwrap();
-    let same_name = directory.create_group(&entra, &draft("ops", &[])).await.unwrap();
-    assert_ne!(same_name.id, group.id, "two sources may use one name");
-    let taken = directory.create_group(&okta, &draft("OPS", &[])).await;
-    assert!(matches!(taken, Err(Error::Conflict { .. })));
+    for connection in [&okta, &entra] {
+        let taken = directory.create_group(connection, &draft("OPS", &[])).await;
+        assert!(matches!(taken, Err(Error::Conflict { .. })), "clients look groups up by name, among everybody's");
+    }
+    let same_name = directory.create_group(&gateway.task(), &draft("ops", &[])).await.unwrap();
+    assert_ne!(same_name.id, group.id, "an administrator may use the name of a source's group");
 }
 
 #[tokio::test]

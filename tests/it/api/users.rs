@@ -35,7 +35,7 @@ async fn a_user_is_created_with_everything_that_was_asked() {
     let shown = good(ground.root().get(&location).await, StatusCode::OK);
     assert_eq!(
         (&shown["displayName"], &shown["email"], &shown["department"], &shown["status"]),
-        (&json!("Ada Lovelace"), &json!("ada@example.com"), &json!("Analysis"), &json!("active"))
+        (&json!("Ada Lovelace"), &json!("ada@example.com"), &json!("analysis"), &json!("active"))
     );
     assert_eq!((&shown["groups"], &shown["roles"]), (&json!(["Ops"]), &json!(["editor"])));
     assert_eq!((&shown["has_password"], &shown["must_change_password"]), (&json!(true), &json!(true)));

@@ -40,7 +40,7 @@ async fn daemon() -> (Daemon, String) {
         ("/api/v1/users", json!({"userName": "ada", "email": "ada@example.com", "role": "editor"})),
         ("/api/v1/grants", json!({"user": "ada", "role": "administrator", "scope": "department:finance"})),
         ("/api/v1/groups", json!({"name": "Ops", "users": ["ada"]})),
-        ("/api/v1/roles", json!({"name": "Own", "permissions": ["reports:read"]})),
+        ("/api/v1/roles", json!({"name": "Own", "permissions": ["users:read"]})),
         ("/api/v1/companies", json!({"name": "Acme"})),
         ("/api/v1/projects", json!({"name": "Moon"})),
         ("/api/v1/scorecards", json!({"name": "Sales"})),
