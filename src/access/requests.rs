@@ -366,7 +366,7 @@ impl Access {
     /// grant and the end of the request are one commit.
     ///
     /// # Errors
-    /// `NotFound`; `Conflict` for one that does not wait any more; as [`Grants::create`].
+    /// `NotFound`; `Conflict` for one that does not wait any more; as [`Grants::create`](crate::access::Grants::create).
     pub async fn approve_request(&self, permit: &Permit, id: AccessRequestId) -> Result<(AccessRequest, Grant), Error> {
         let (grants, roles) = (&self.grants, &self.roles());
         self.ledger
