@@ -165,10 +165,10 @@ fn worst(draft: &str) -> Vec<String> {
     ]
 }
 
-/// A signed message with as much white space as there is room for, in each part that is read before the signature is verified.
+/// A signed message with as much white space as there is room for, in each part that is hashed before the signature is verified.
 fn spread(signed: &str) -> Vec<String> {
     let room = " ".repeat(LARGEST - signed.len() - 1_000);
-    let ends = ["</ds:DigestValue>", "</ds:SignatureValue>", "</ds:SignedInfo>", "</ds:Transforms>"];
+    let ends = ["</ds:DigestValue>", "</ds:SignedInfo>", "</ds:Transforms>"];
     ends.map(|end| signed.replacen(end, &format!("{room}{end}"), 1)).into()
 }
 
