@@ -109,9 +109,12 @@ impl<'d> Writer<'d, '_> {
 
     /// Writes the attributes by namespace and local name, those without namespace first.
     fn attributes(&mut self, node: Node<'d, '_>) {
-        let mut attributes: Vec<Attribute<'d, '_>> = node.attributes().collect();
-        attributes.sort_unstable_by_key(|attribute| (attribute.namespace().unwrap_or_default(), attribute.name()));
-        for attribute in attributes {
+        // Each is looked up once, and not for each comparison.
+        let key =
+            |attribute: Attribute<'d, 'd>| (attribute.namespace().unwrap_or_default(), attribute.name(), attribute);
+        let mut attributes: Vec<_> = node.attributes().map(key).collect();
+        attributes.sort_unstable_by_key(|(namespace, name, _)| (*namespace, *name));
+        for (_, _, attribute) in attributes {
             self.out.push(' ');
             if let Some(prefix) = prefix(node, &attribute) {
                 self.out.push_str(prefix);

@@ -166,10 +166,11 @@ struct Tag {
 }
 
 impl Tag {
-    /// What a parser does for it, in comparisons: each attribute with the others and with the namespaces in scope.
+    /// What is done for it, in comparisons: a parser compares each attribute with the others and with the namespaces in scope,
+    /// and whoever renders it canonically sorts them.
     const fn work(&self, in_scope: usize) -> usize {
         let declares = if self.namespaces > 0 { DECLARATION_WORK } else { 0 };
-        self.attributes * (self.attributes + in_scope) + declares * in_scope
+        2 * self.attributes * (self.attributes + in_scope) + declares * in_scope
     }
 
     /// Reads up to the `>` that is not in quotes.
