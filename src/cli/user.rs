@@ -181,6 +181,26 @@ pub(super) enum Command {
     Update(Box<Update>),
 }
 
+/// What a new and a known account are told of alike.
+#[derive(Args, Debug)]
+struct Profile {
+    /// Supervisor, by user name or id
+    #[arg(long, value_name = "USER")]
+    supervisor: Option<String>,
+    /// Language tag, such as en or de-CH
+    #[arg(long, value_name = "TAG")]
+    language: Option<String>,
+    /// Telephone number
+    #[arg(long, value_name = "NUMBER")]
+    phone: Option<String>,
+    /// Address of a photo
+    #[arg(long, value_name = "URL")]
+    photo: Option<String>,
+    /// Time zone, such as Europe/Berlin
+    #[arg(long, value_name = "NAME")]
+    timezone: Option<String>,
+}
+
 #[derive(Args, Debug)]
 pub(super) struct Update {
     /// User name or id
@@ -203,21 +223,8 @@ pub(super) struct Update {
     /// Department, by its slug or name
     #[arg(long)]
     department: Option<String>,
-    /// Supervisor, by user name or id
-    #[arg(long, value_name = "USER")]
-    supervisor: Option<String>,
-    /// Language tag, such as en or de-CH
-    #[arg(long, value_name = "TAG")]
-    language: Option<String>,
-    /// Telephone number
-    #[arg(long, value_name = "NUMBER")]
-    phone: Option<String>,
-    /// Address of a photo
-    #[arg(long, value_name = "URL")]
-    photo: Option<String>,
-    /// Time zone, such as Europe/Berlin
-    #[arg(long, value_name = "NAME")]
-    timezone: Option<String>,
+    #[command(flatten)]
+    profile: Profile,
     /// Tell what would happen, and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -245,21 +252,8 @@ pub(super) struct Create {
     /// Department
     #[arg(long)]
     department: Option<String>,
-    /// Supervisor, by user name or id
-    #[arg(long, value_name = "USER")]
-    supervisor: Option<String>,
-    /// Language tag, such as en or de-CH
-    #[arg(long, value_name = "TAG")]
-    language: Option<String>,
-    /// Telephone number
-    #[arg(long, value_name = "NUMBER")]
-    phone: Option<String>,
-    /// Address of a photo
-    #[arg(long, value_name = "URL")]
-    photo: Option<String>,
-    /// Time zone, such as Europe/Berlin
-    #[arg(long, value_name = "NAME")]
-    timezone: Option<String>,
+    #[command(flatten)]
+    profile: Profile,
     /// Role for the whole organisation, or for the scopes that are named
     #[arg(long)]
     role: Option<String>,
@@ -377,11 +371,11 @@ fn edit(update: Update) -> Value {
         ("last_name", update.last_name),
         ("email", update.email),
         ("department", update.department),
-        ("supervisor", update.supervisor),
-        ("language", update.language),
-        ("phone", update.phone),
-        ("photo", update.photo),
-        ("timezone", update.timezone),
+        ("supervisor", update.profile.supervisor),
+        ("language", update.profile.language),
+        ("phone", update.profile.phone),
+        ("photo", update.profile.photo),
+        ("timezone", update.profile.timezone),
     ];
     texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), Value::from(text?)))).collect()
 }
@@ -411,11 +405,11 @@ fn body(create: Create) -> Result<Value, Failure> {
         "email": create.email,
         "employee": create.employee,
         "department": create.department,
-        "supervisor": create.supervisor,
-        "language": create.language,
-        "phone": create.phone,
-        "photo": create.photo,
-        "timezone": create.timezone,
+        "supervisor": create.profile.supervisor,
+        "language": create.profile.language,
+        "phone": create.profile.phone,
+        "photo": create.profile.photo,
+        "timezone": create.profile.timezone,
         "role": create.role,
         "scopes": Some(create.scopes).filter(|scopes| !scopes.is_empty()),
         "access_groups": create.groups,
