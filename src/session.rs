@@ -257,7 +257,11 @@ impl Sessions {
     /// # Errors
     /// `Store`.
     pub async fn holds_in(&self, change: &mut Change, id: SessionId) -> Result<bool, Error> {
-        Ok(change.find(&SESSION_HASHES, self.organisation, &id).await?.is_some())
+        let Some(hash) = change.find(&SESSION_HASHES, self.organisation, &id).await? else { return Ok(false) };
+        // Read in the change: whoever ends everybody's sessions deletes none of them.
+        let generation = change.find(&GENERATIONS, self.organisation, &EVERYBODY).await?.unwrap_or_default();
+        let session = self.find_in(change, &hash.into()).await?;
+        Ok(session.is_some_and(|session| !session.has_ended(self.clock.now(), generation)))
     }
 
     /// The sessions of a user, oldest first.

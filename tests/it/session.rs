@@ -550,6 +550,19 @@ async fn a_sign_in_that_races_with_the_end_of_everybodys_sessions_loses() {
 }
 
 #[tokio::test]
+async fn what_is_made_by_a_session_is_not_made_once_everybodys_have_ended() {
+    let bench = Bench::new();
+    let sessions = sessions(&bench);
+    let (_, session) = opened(&bench, &sessions, 1).await;
+    let mut change = bench.ledger.change();
+    assert!(sessions.holds_in(&mut change, session.id).await.unwrap());
+    end_everybody(&sessions).await;
+    let late = change.commit(Event::new(START, EventKind::TokenCreated, &Actor::Anonymous)).await;
+    assert_eq!(late, Err(store::Error::Conflict));
+    assert!(!sessions.holds_in(&mut bench.ledger.change(), session.id).await.unwrap());
+}
+
+#[tokio::test]
 async fn a_backup_that_is_put_back_brings_no_ended_session_back() {
     let bench = Bench::new();
     let sessions = sessions(&bench);
