@@ -57,6 +57,7 @@ pub use objects::ObjectDraft;
 pub use people::PersonDraft;
 pub use realms::Realms;
 pub use reconcile::{Authority, SourceRecord, UserPlan, plan};
+pub(crate) use rules::Taking;
 pub use rules::{Rule, Rules, is_like_an_id, rule_record};
 pub use search::{Term, UserIndex, UserSort, Within};
 pub use tables::ALL as TABLES;

@@ -322,10 +322,10 @@ impl Grants {
         source: &SourceId,
         wanted: &[RuleGrant],
     ) -> Result<RuleChanges, Error> {
-        self.replace_rule_grants_but(change, permit, user, source, wanted, |_, _, _| false).await
+        self.replace_rule_grants_but(change, permit, user, source, wanted, |_, _| false).await
     }
 
-    /// The same, but for grants that are not wanted and stay: those of whose role, scope and position `stays` says so.
+    /// The same, but for grants that are not wanted and stay: those of which, and of whose rule's position, `stays` says so.
     ///
     /// # Errors
     /// `Store`.
@@ -336,14 +336,14 @@ impl Grants {
         user: UserId,
         source: &SourceId,
         wanted: &[RuleGrant],
-        stays: impl Fn(&RoleId, Option<&Scope>, &str) -> bool,
+        stays: impl Fn(&Grant, &str) -> bool,
     ) -> Result<RuleChanges, Error> {
         let now = self.clock.now();
         let existing = self.list(Subject::User(user)).await?;
         let plan = plan(&existing, source, wanted);
         let mut changes = RuleChanges::default();
         let goes = |grant: &&Grant| match &grant.origin {
-            Origin::Rule(_, position) => !stays(&grant.role, grant.scope.as_ref(), position),
+            Origin::Rule(_, position) => !stays(grant, position),
             Origin::ByHand(_) => false,
         };
         for grant in plan.delete.into_iter().filter(goes) {

@@ -13,10 +13,11 @@ use super::tables::RULE_TURNS;
 use super::{Directory, Error};
 use crate::access::{self, Permit, RuleGrant};
 use crate::audit::Change;
+use crate::clock::Timestamp;
 use crate::filter::Operator::{Contains, EndsWith, Equal, StartsWith};
 use crate::filter::{Filter, NoSchema};
 use crate::model::{
-    Attributes, Group, GroupId, Keeping, Origin, RoleId, Scope, SourceId, Subject, User, UserId, UserName,
+    Attributes, Grant, Group, GroupId, Keeping, Origin, RoleId, Scope, SourceId, Subject, User, UserId, UserName,
 };
 use crate::store;
 
@@ -130,14 +131,34 @@ impl Rules {
     }
 
     /// Whether a later sign-in leaves alone what a rule of a connector gave. Where the file has changed since, a rule of
-    /// the same role and scope stands for the one that was at `position`.
-    fn keeps(&self, source: &SourceId, role: &RoleId, scope: Option<&Scope>, position: &str) -> bool {
+    /// the same role and scope stands for the one that was at `position`, unless what it gave `is_wanted` anew.
+    fn keeps(
+        &self,
+        source: &SourceId,
+        (role, scope): (&RoleId, Option<&Scope>),
+        position: &str,
+        is_wanted: bool,
+    ) -> bool {
         let same = |rule: &&Rule| rule.source == *source && rule.role == *role && rule.scope.as_ref() == scope;
         match self.0.iter().filter(same).find(|rule| rule.position == position) {
             Some(rule) => rule.keeping != Keeping::Full,
-            None => self.0.iter().filter(same).any(|rule| rule.keeping != Keeping::Full),
+            None => !is_wanted && self.0.iter().filter(same).any(|rule| rule.keeping != Keeping::Full),
         }
     }
+}
+
+/// What of the roles that a connector's rules gave goes when it takes its word back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taking {
+    /// What a sign-in that says nothing would take.
+    Unsaid,
+    /// What sign-ins until then gave and later ones leave alone; of the rest the last one has spoken.
+    Kept {
+        /// When the word was taken back.
+        until: Timestamp,
+    },
+    /// All of it.
+    Everything,
 }
 
 impl Directory {
@@ -202,9 +223,9 @@ impl Directory {
     ) -> Result<(), Error> {
         let wanted = self.rules.wanted_at(connector, attributes, is_first);
         // What the same rule gives anew, from where it stands now, is not kept twice.
-        let stays = |role: &RoleId, scope: Option<&Scope>, position: &str| {
-            let is_wanted = wanted.iter().any(|rule| rule.role == *role && rule.scope.as_ref() == scope);
-            !is_wanted && self.rules.keeps(connector, role, scope, position)
+        let stays = |grant: &Grant, position: &str| {
+            let is_wanted = wanted.iter().any(|rule| rule.role == grant.role && rule.scope == grant.scope);
+            self.rules.keeps(connector, (&grant.role, grant.scope.as_ref()), position, is_wanted)
         };
         let grants = &self.grants;
         grants.replace_rule_grants_but(change, permit, user.id, connector, &wanted, stays).await.map_err(of_access)?;
@@ -225,17 +246,22 @@ impl Directory {
     }
 
     /// Takes from a user, in the caller's change, what the rules of a connector gave that takes its word back, and tells
-    /// how many grants that were. Where it is not taken back for good, only what a sign-in without a word would take.
+    /// how many grants that were.
     pub(crate) async fn stage_word_taken(
         &self,
         change: &mut Change,
         permit: &Permit,
         user: UserId,
         connector: &SourceId,
-        is_for_good: bool,
+        taking: Taking,
     ) -> Result<usize, Error> {
-        let stays = |role: &RoleId, scope: Option<&Scope>, position: &str| {
-            !is_for_good && self.rules.keeps(connector, role, scope, position)
+        let keeps = |grant: &Grant, position: &str| {
+            self.rules.keeps(connector, (&grant.role, grant.scope.as_ref()), position, false)
+        };
+        let stays = |grant: &Grant, position: &str| match taking {
+            Taking::Unsaid => keeps(grant, position),
+            Taking::Kept { until } => !keeps(grant, position) || grant.made.is_some_and(|made| made > until),
+            Taking::Everything => false,
         };
         let changes = self.grants.replace_rule_grants_but(change, permit, user, connector, &[], stays).await;
         Ok(changes.map_err(of_access)?.deleted)
@@ -411,7 +437,7 @@ mod tests {
         };
         let rules = Rules::new(vec![rule("f:1", Keeping::Full), rule("f:9", Keeping::Additive)]);
         let keeps = |source: &str, role: &str, position: &str| {
-            rules.keeps(&source.parse().unwrap(), &role.parse().unwrap(), None, position)
+            rules.keeps(&source.parse().unwrap(), (&role.parse().unwrap(), None), position, false)
         };
         assert!(!keeps("idp", "viewer", "f:1") && keeps("idp", "viewer", "f:9") && keeps("idp", "viewer", "f:5"));
         assert!(!keeps("idp", "editor", "f:9") && !keeps("other", "viewer", "f:9"));

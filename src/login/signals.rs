@@ -20,6 +20,7 @@ use super::{Error, Login};
 use crate::access::Permit;
 use crate::audit::{Change, Event, EventKind, Housekeeping, Outcome};
 use crate::clock::Timestamp;
+use crate::directory::Taking;
 use crate::model::{Actor, Circumstance, OrganisationId, SourceId, User, UserId, fold};
 use crate::secret::sha256;
 use crate::session::{AtUpstream, Session, Vouched};
@@ -428,11 +429,16 @@ impl Login {
             // What the connector has vouched for since then holds.
             let sessions = self.services.sessions.list(user.id).await?;
             let is_over = |session: &Session| ended.iter().any(|ended| ended.id == session.id);
-            if sessions.iter().any(|session| session.connector == *connector && !is_over(session)) {
-                continue;
-            }
+            let is_back = sessions.iter().any(|session| session.connector == *connector && !is_over(session));
+            let taking = match (reach, is_back) {
+                (Taken::ForNow, true) => continue,
+                (Taken::ForNow, false) => Taking::Unsaid,
+                // Whoever is here now comes by the name of somebody who had it before.
+                (Taken::ForGood, true) => Taking::Kept { until: signal.at },
+                (Taken::ForGood, false) => Taking::Everything,
+            };
             let directory = &self.services.directory;
-            taken += directory.stage_word_taken(change, &permit, user.id, connector, reach == Taken::ForGood).await?;
+            taken += directory.stage_word_taken(change, &permit, user.id, connector, taking).await?;
         }
         Ok(taken)
     }

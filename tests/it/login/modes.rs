@@ -66,6 +66,19 @@ async fn a_rule_keeps_what_its_mode_says() {
 }
 
 #[tokio::test]
+async fn what_a_rule_keeps_is_not_taken_because_another_gives_it_too() {
+    let full = "[[mapping]]\nfrom = \"entra\"\nwhen = 'groups eq \"officers\"'\ngrant = { role = \"viewer\" }\n";
+    let stage = Stage::with(&format!("{}{full}", lines("mode = \"additive\"")), &["entra"]).await;
+    let both = json!(["compliance_officer", "viewer"]);
+    let said: [(&[&str], _); 3] = [(&["staff"], json!(["viewer"])), (&["officers"], both), (&[], json!(["viewer"]))];
+    for (groups, expected) in said {
+        let mut browser = stage.gateway.visitor();
+        stage.sign_in_by("entra", &mut browser, ADA, groups).await;
+        assert_eq!(roles(&mut browser).await, expected, "{groups:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_account_that_was_there_is_given_at_its_first_sign_in() {
     let stage = Stage::with(&lines("mode = \"first\""), &["entra"]).await;
     stage.gateway.user(ADA, None).await;

@@ -96,6 +96,19 @@ async fn a_signal_that_comes_late_takes_nothing_that_was_said_since() {
 }
 
 #[tokio::test]
+async fn whoever_has_the_name_now_keeps_nothing_of_who_had_it_before() {
+    let (stage, mut ada) = with_ada().await;
+    let mut late = stage.claims("1", &format!("{RISC}/identifier-recycled"), &stage.person("sub-ada"));
+    stage.advance(Duration::from_secs(60));
+    let (mut since, _) = stage.signed_in(ADA).await;
+    late.insert("iat".into(), json!(stage.now() - 30));
+    assert_eq!(stage.push(&signed(&KEY, &header(), &late)).await.status, StatusCode::ACCEPTED);
+    assert!(is_in(&mut since).await);
+    // What the last sign-in has settled stays; what it left alone was somebody else's.
+    assert_eq!(roles(&mut ada).await, json!(["compliance_officer", "viewer"]));
+}
+
+#[tokio::test]
 async fn a_provider_whose_clock_goes_wrong_is_believed_within_its_bound() {
     for (lines, ahead, is_good) in
         [("", 59, true), ("", 61, false), ("clock_skew = \"4m\"\n", 200, true), ("clock_skew = \"4m\"\n", 241, false)]
