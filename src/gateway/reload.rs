@@ -96,6 +96,7 @@ impl Reload {
             .filter(|(new, old)| new.1 != old.1)
             .map(|(new, _)| new.0)
             .collect();
+        drop(running);
         if !changed.is_empty() {
             notes.push(format!("takes effect at the next start: {}", changed.join(", ")));
         }

@@ -1,6 +1,8 @@
 //! Builds what the configuration names: connectors to sign in by, directories to pull from.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -146,9 +148,14 @@ pub(super) fn saml_files(saml: &config::Saml) -> Result<Health, Error> {
 
 fn read_metadata(saml: &config::Saml, path: &Path) -> Result<IdpMetadata, Error> {
     let key = format!("saml.{}.metadata.file", saml.id);
-    let document = std::fs::read(path)
+    let reading = reading(saml);
+    // One byte more than it may have is refused then.
+    let most = u64::try_from(reading.max_bytes).unwrap_or(u64::MAX).saturating_add(1);
+    let mut document = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(most).read_to_end(&mut document))
         .map_err(|error| Error::configuration(&key, format!("{} cannot be read: {error}", path.display())))?;
-    IdpMetadata::parse_as(&document, &reading(saml)).map_err(|error| Error::configuration(&key, error))
+    IdpMetadata::parse_as(&document, &reading).map_err(|error| Error::configuration(&key, error))
 }
 
 fn pasted_metadata(saml: &config::Saml, document: &str) -> Result<IdpMetadata, Error> {
@@ -177,18 +184,25 @@ fn saml_options(saml: &config::Saml, openers: &Openers) -> Result<Options, Error
     })
 }
 
-/// Where the metadata of a provider is read again.
-fn place(config: &Config, saml: &config::Saml) -> Result<Place, Error> {
-    let most = reading(saml).max_bytes;
-    match &saml.metadata {
-        SamlMetadata::Url(address) => {
-            let outbound = outbound(config, &format!("saml.{}", saml.id), saml.ca.as_deref(), most)?;
-            Ok(Place::Address(address.clone(), outbound))
-        }
-        SamlMetadata::File(path) => Ok(Place::File(path.clone())),
-        SamlMetadata::Document(_) => {
-            Err(Error::configuration(format!("saml.{}.metadata", saml.id), "is nowhere but in the configuration"))
-        }
+/// The metadata of a provider.
+enum Theirs {
+    /// As it stands in the configuration.
+    Pasted(Box<IdpMetadata>),
+    /// Where it is read, again and again.
+    At(Place),
+}
+
+impl Theirs {
+    fn of(config: &Config, saml: &config::Saml) -> Result<Self, Error> {
+        Ok(match &saml.metadata {
+            SamlMetadata::Document(document) => Self::Pasted(Box::new(pasted_metadata(saml, document)?)),
+            SamlMetadata::File(path) => Self::At(Place::File(path.clone())),
+            SamlMetadata::Url(address) => {
+                let most = reading(saml).max_bytes;
+                let outbound = outbound(config, &format!("saml.{}", saml.id), saml.ca.as_deref(), most)?;
+                Self::At(Place::Address(address.clone(), outbound))
+            }
+        })
     }
 }
 
@@ -217,24 +231,14 @@ fn saml_connector(
     let trusted = domains(&saml.domains);
     let (options, clock_skew) = (saml_options(saml, openers)?, saml.clock_skew);
     let reading = reading(saml);
-    let redirect: Arc<dyn crate::upstream::RedirectConnector> = match &saml.metadata {
-        SamlMetadata::Document(document) => {
-            let idp = pasted_metadata(saml, document)?;
-            let settings = Settings { id, public_url, idp, clock_skew, attributes, domains: trusted.clone(), options };
+    let domains = trusted.clone();
+    let redirect: Arc<dyn crate::upstream::RedirectConnector> = match Theirs::of(config, saml)? {
+        Theirs::Pasted(idp) => {
+            let settings = Settings { id, public_url, idp: *idp, clock_skew, attributes, domains, options };
             Arc::new(SamlConnector::new(settings, clock.clone(), ids.clone()))
         }
-        SamlMetadata::File(_) | SamlMetadata::Url(_) => {
-            let domains = trusted.clone();
-            let settings = FetchedSettings {
-                id,
-                public_url,
-                place: place(config, saml)?,
-                clock_skew,
-                attributes,
-                domains,
-                options,
-                reading,
-            };
+        Theirs::At(place) => {
+            let settings = FetchedSettings { id, public_url, place, clock_skew, attributes, domains, options, reading };
             let connector = FetchedSaml::new(settings, ledger.clone(), clock.clone(), ids.clone());
             if let SamlMetadata::File(path) = &saml.metadata {
                 connector.begin_with(|| read_metadata(saml, path))?;

@@ -8,9 +8,11 @@
 //!
 //! A file is looked at as often, and is read when it is another one than the last time; it keeps nothing in the store.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex as State, OnceLock, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -88,8 +90,9 @@ impl MetadataPlace {
     }
 }
 
-/// What tells that a file is another one.
-type Stamp = (Option<SystemTime>, u64);
+/// What tells that a file is another one, or may be read by now: its inode, when that changed last, in seconds and
+/// nanoseconds, and its size.
+type Stamp = (u64, i64, i64, u64);
 
 /// What a connector is built from once there is metadata.
 #[derive(Clone, Debug)]
@@ -122,11 +125,13 @@ struct Shared {
     clock: Clock,
     ids: IdSource,
     inner: OnceLock<SamlConnector>,
-    /// When the address was asked last; whoever asks holds it.
+    /// When the address or the file was asked last; whoever asks holds it.
     asked: Mutex<Option<Timestamp>>,
     /// When it will have been long enough that nothing counts of the attempts because of unknown keys: each puts it off by
     /// one cool-down. Whoever asks for that holds it.
     asked_for_key: Mutex<Timestamp>,
+    /// Whether somebody began to look for a new key and may have been cut off.
+    owed: AtomicBool,
     state: State<Known>,
 }
 
@@ -143,8 +148,8 @@ impl FetchedSaml {
     /// A connector; nothing is asked yet. What was good is kept in the ledger's store.
     pub fn new(settings: FetchedSettings, ledger: Ledger, clock: Clock, ids: IdSource) -> Self {
         let (inner, asked, asked_for_key) = (OnceLock::new(), Mutex::new(None), Mutex::new(Timestamp::default()));
-        let state = State::default();
-        Self(Arc::new(Shared { settings, ledger, clock, ids, inner, asked, asked_for_key, state }))
+        let (owed, state) = (AtomicBool::new(false), State::default());
+        Self(Arc::new(Shared { settings, ledger, clock, ids, inner, asked, asked_for_key, owed, state }))
     }
 
     /// Puts in force what `read` gives, of a file at the start.
@@ -168,14 +173,16 @@ impl FetchedSaml {
         // Held until the end: who signs in meanwhile waits for what comes.
         let mut asked = self.0.asked.lock().await;
         *asked = Some(self.0.clock.now());
-        self.0.refresh().await
+        let outcome = self.0.refresh().await;
+        self.0.owed.store(false, Ordering::Relaxed);
+        outcome
     }
 
     /// Reads the metadata again when it is time to.
     async fn refresh_when_due(&self) {
         let known = self.0.known();
         if self.0.settings.place.is_file() {
-            // A file that is gone has no stamp and is told of once, as one that cannot be used is.
+            // A file that is gone has no stamp; as one that cannot be used it is in the ledger once.
             if known.stamp.is_none() || self.0.stamp() != known.stamp {
                 self.refresh_and_warn().await;
             }
@@ -184,7 +191,8 @@ impl FetchedSaml {
         let idp = self.0.inner.get().map(SamlConnector::idp);
         let cached = idp.as_ref().and_then(|idp| idp.cache_duration());
         let every = cached.map_or(EVERY, |cached| cached.clamp(SHORTEST, LONGEST));
-        let is_due = known.problem.is_some()
+        let is_due = self.0.owed.load(Ordering::Relaxed)
+            || known.problem.is_some()
             || known.read.is_none_or(|read| {
                 // Long before it ends, whatever else it asks for.
                 let lasts = idp.as_ref().and_then(|idp| idp.valid_until()).map(|end| end.since(read) / 2);
@@ -234,6 +242,9 @@ impl FetchedSaml {
             _ => return false,
         }
         let before = self.fingerprints();
+        if !self.0.can_be_new() {
+            return false;
+        }
         let mut asked = self.0.asked_for_key.lock().await;
         let now = self.0.clock.now();
         if self.fingerprints() == before {
@@ -242,6 +253,8 @@ impl FetchedSaml {
                 return false;
             }
             *asked = next;
+            // Whoever sent the answer may not wait for the end of this; then upkeep makes up for it.
+            self.0.owed.store(true, Ordering::Relaxed);
             if let Err(error) = self.refresh().await {
                 tracing::warn!("an answer is signed by an unknown key, and metadata cannot be read again: {error}");
             }
@@ -295,7 +308,8 @@ impl Shared {
                         tracing::warn!("that metadata was refused was not recorded: {}", Chain(&error));
                     }
                 }
-                self.know(Known { problem: Some(reason), stamp, ..before });
+                // What could not be read, or recorded, may be good as it stands.
+                self.know(Known { problem: Some(reason), stamp: stamp.filter(|_| is_refused), ..before });
                 Err(error)
             }
         }
@@ -305,7 +319,13 @@ impl Shared {
     fn stamp(&self) -> Option<Stamp> {
         let MetadataPlace::File(path) = &self.settings.place else { return None };
         let metadata = std::fs::metadata(path).ok()?;
-        Some((metadata.modified().ok(), metadata.len()))
+        Some((metadata.ino(), metadata.ctime(), metadata.ctime_nsec(), metadata.len()))
+    }
+
+    /// Whether reading again could give anything else: a file that is what was read last does not.
+    fn can_be_new(&self) -> bool {
+        let read = self.known().stamp;
+        read.is_none() || read != self.stamp()
     }
 
     /// Asks for the document.

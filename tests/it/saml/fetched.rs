@@ -9,6 +9,7 @@ use cleargate::audit::EventKind;
 use cleargate::http::outbound::{Outbound, OutboundSettings};
 use cleargate::upstream::RedirectConnector;
 use cleargate::upstream::saml::{FetchedSaml, FetchedSettings, IdpMetadata, MetadataPlace, OwnKeys, Reading};
+use futures_util::FutureExt as _;
 use http::StatusCode;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -161,6 +162,23 @@ async fn a_change_of_keys_fails_no_sign_in_after_somebody_has_forged_an_answer()
 }
 
 #[tokio::test]
+async fn what_the_sender_of_a_forged_answer_cuts_off_is_made_up_for() {
+    let place = Place::new().await;
+    let connector = place.connector();
+    assert!(place.sign_in(&connector, &place.old).await.is_ok());
+    place.served.serve(Some(&place.new.metadata()));
+    for _ in 0..3 {
+        let mut forged = Box::pin(place.sign_in(&connector, &place.new));
+        assert!((&mut forged).now_or_never().is_none(), "it looks for another key");
+    }
+    connector.upkeep().await;
+    let asked = place.served.asked();
+    assert!(place.sign_in(&connector, &place.new).await.is_ok(), "though nobody may look for a key at this moment");
+    connector.upkeep().await;
+    assert_eq!(place.served.asked(), asked, "it was known by then, and nothing is owed any more");
+}
+
+#[tokio::test]
 async fn a_file_is_read_again_when_it_changes_and_a_bad_one_changes_nothing() {
     let place = Place::new().await;
     let folder = tempfile::tempdir().expect("a folder");
@@ -190,7 +208,11 @@ async fn a_file_is_read_again_when_it_changes_and_a_bad_one_changes_nothing() {
         }
         assert!(place.sign_in(&connector, to).await.is_ok(), "{is_looked_for}");
         assert_eq!(rule(place.sign_in(&connector, from).await), "signature", "the old key is no key any more");
-        assert!(connector.health().expect("known").problem.is_none());
+        let health = connector.health().expect("known");
+        assert!(health.problem.is_none());
+        place.pass(5);
+        connector.upkeep().await;
+        assert_eq!(connector.health().expect("known").read, health.read, "what is the same file is not read again");
     }
     let changed = place.ground.events_of(EventKind::MetadataChanged).await;
     let details: Vec<&str> = changed[0].details.iter().map(|(name, _)| name.as_str()).collect();
