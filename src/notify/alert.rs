@@ -19,12 +19,15 @@ impl Outbox {
     /// # Errors
     /// `Corrupt`, `Unavailable`.
     pub async fn is_news(&self, connection: &SourceId, since: Timestamp) -> Result<bool, store::Error> {
-        let told = self.0.services.ledger.store().find(&TOLD, self.0.organisation, connection).await?;
-        Ok(self.is_open() && told != Some(since))
+        if !self.is_open() {
+            return Ok(false);
+        }
+        Ok(self.0.services.ledger.store().find(&TOLD, self.0.organisation, connection).await? != Some(since))
     }
 
     /// Tells these administrators that a connection is paused since then, the first [`MAX_ALERTED`] who have an address; in
-    /// one commit with the note that they are told. Nobody where they were told before. Tells how many mails were posted.
+    /// one commit with the note that they are told. Nobody where they were told before; where no mail of theirs could be
+    /// posted nothing is noted, and the next look tries again. Tells how many mails were posted.
     ///
     /// # Errors
     /// `Corrupt`, `Unavailable`.
@@ -45,9 +48,13 @@ impl Outbox {
                 }
                 change.put(&TOLD, inner.organisation, connection, &since)?;
                 let letter = Letter::Paused { connection: connection.clone(), since };
-                let mut posted = 0;
+                let (mut tried, mut posted) = (0, 0);
                 for to in administrators.iter().filter_map(Recipient::of).take(MAX_ALERTED) {
+                    tried += 1;
                     posted += usize::from(self.post_in(&mut change, &to, &letter).await?);
+                }
+                if posted == 0 && tried > 0 {
+                    return Ok(0);
                 }
                 change.commit_quietly(Housekeeping::Mail).await?;
                 Ok(posted)
