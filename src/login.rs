@@ -45,6 +45,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
+
 use crate::access::Access;
 use crate::audit::{Event, EventKind, Ledger, Outcome};
 use crate::clock::Clock;
@@ -80,6 +82,8 @@ pub use trial::TestLink;
 
 /// How long an invitation may be accepted when nobody says.
 const INVITATIONS_LAST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// Refusals that are recorded at the same time though whoever is refused may be gone.
+const MAX_REFUSALS: usize = 512;
 /// That a sign-in cannot begin is recorded at most this often.
 const RECORD_EVERY: Duration = Duration::from_secs(1);
 /// The built-in connector for passwords kept here.
@@ -323,6 +327,8 @@ pub struct Flow {
     ask_key: SealKey,
     askers: Arc<reset::Askers>,
     attempts: attempts::Attempts,
+    /// Places of what follows refusals, which goes on where nobody waits for it.
+    refusals: Arc<Semaphore>,
     routes: Arc<discover::Routes>,
     invitation_key: MacKey,
     invitations_last: Duration,
@@ -373,6 +379,7 @@ impl Login {
             ask_key: key.seal_key("passwords that were asked for"),
             askers: Arc::default(),
             attempts: kept,
+            refusals: Arc::new(Semaphore::new(MAX_REFUSALS)),
             routes,
             invitation_key: key.derive("invitations"),
             invitations_last: INVITATIONS_LAST,

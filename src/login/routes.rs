@@ -361,18 +361,26 @@ impl Login {
     }
 
     /// Does what follows a refusal, also where whoever sent the answer does not wait for ours: what it leaves is used up,
-    /// and the refusal is recorded. Gives back what to tell.
+    /// and the refusal is recorded. Gives back what to tell. Where very many go on at the same time, it waits with who sent it.
     async fn refused_whole(&self, refused: Refused) -> Error {
+        let Ok(place) = Arc::clone(&self.refusals).try_acquire_owned() else {
+            return self.clone().record_whole(refused).await;
+        };
         let (login, (tell, told)) = (self.clone(), oneshot::channel());
-        // Nothing is waited for between the verdict and this.
+        // Nothing is waited for between this and the refusal.
         self.services.tasks.spawn("refused sign-in", async move {
-            let Refused { connector, error, seen, left, visit, took } = refused;
-            let outcome = login.record_refused(&connector, &error, left, &visit).await;
-            login.keep_attempt(&connector, seen, Err(&error), &visit, took).await;
+            let _place = place;
             // Nobody may be there to be told.
-            drop(tell.send(outcome.err().unwrap_or(error)));
+            drop(tell.send(login.record_whole(refused).await));
         });
         told.await.unwrap_or_else(|_| Error::Unavailable("the gateway ends".to_owned()))
+    }
+
+    async fn record_whole(self, refused: Refused) -> Error {
+        let Refused { connector, error, seen, left, visit, took } = refused;
+        let outcome = self.record_refused(&connector, &error, left, &visit).await;
+        self.keep_attempt(&connector, seen, Err(&error), &visit, took).await;
+        outcome.err().unwrap_or(error)
     }
 
     async fn record_refused(
