@@ -372,7 +372,7 @@ impl RedirectConnector for SamlConnector {
         Box::pin(std::future::ready(self.begin()))
     }
 
-    /// Runs inline: the gate bounds the work to a fifth of a millisecond for real responses, thirty for the largest. Keys of
+    /// Runs inline: the gate bounds the work to a fifth of a millisecond for real responses, ten for the largest. Keys of
     /// ours open what is encrypted on other threads.
     fn finish<'a>(&'a self, pending: &'a [u8], answer: &'a Answer) -> BoxFuture<'a, Result<AssertedIdentity, Error>> {
         Box::pin(self.accept(pending, answer))
