@@ -10,6 +10,7 @@ use http::request::Parts;
 use serde_json::{Map, Value};
 
 use super::Error;
+use crate::access::Run;
 use crate::http::parse_json;
 use crate::model::near;
 
@@ -253,6 +254,17 @@ impl Params {
         let after =
             after.map(|text| text.parse().map_err(|_| Error::invalid("cursor", "is none of ours"))).transpose()?;
         Ok(PageOf { after, limit: limit.clamp(1, MAX_LIMIT) })
+    }
+
+    /// Whether the call only tries, `?dry_run=true`; refuses what nobody took.
+    pub(super) fn run(mut self) -> Result<Run, Error> {
+        let run = match self.take("dry_run")?.as_deref() {
+            None | Some("false") => Run::Commit,
+            Some("true") => Run::DryRun,
+            Some(_) => return Err(Error::invalid("dry_run", "must be true or false")),
+        };
+        self.end()?;
+        Ok(run)
     }
 
     /// Refuses what nobody took.

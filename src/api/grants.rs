@@ -6,7 +6,7 @@ use http::StatusCode;
 
 use super::admit::Caller;
 use super::fields::{Fields, Params};
-use super::{Api, Error, render, roles};
+use super::{Api, Error, render};
 use crate::access::{NewGrant, Overlay, Question, Run};
 use crate::model::{GrantId, Mode, Permission, RoleId, Scope, Subject};
 
@@ -61,11 +61,10 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller, mut params: Par
 pub(super) async fn create(
     State(api): State<Api>,
     caller: Caller,
-    mut params: Params,
+    params: Params,
     mut fields: Fields,
 ) -> Result<Response, Error> {
-    let run = roles::run(&mut params)?;
-    params.end()?;
+    let run = params.run()?;
     let (user, group) = (fields.text("user")?, fields.text("group")?);
     let role: RoleId = fields.parsed("role")?.ok_or_else(|| Error::invalid("role", "is required"))?;
     let scope = fields.parsed("scope")?;
@@ -95,8 +94,7 @@ pub(super) async fn delete(
     mut params: Params,
 ) -> Result<Response, Error> {
     let is_forced = params.parsed::<bool>("force")?.unwrap_or(false);
-    let run = roles::run(&mut params)?;
-    params.end()?;
+    let run = params.run()?;
     let missing = || Error::NotFound { what: "grant" };
     let id: GrantId = id.parse().map_err(|_| missing())?;
     let access = &api.services.access;

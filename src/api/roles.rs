@@ -215,15 +215,6 @@ impl Api {
     }
 }
 
-/// Whether a call only tries: `?dry_run=true`.
-pub(super) fn run(params: &mut Params) -> Result<Run, Error> {
-    match params.take("dry_run")?.as_deref() {
-        None | Some("false") => Ok(Run::Commit),
-        Some("true") => Ok(Run::DryRun),
-        Some(_) => Err(Error::invalid("dry_run", "must be true or false")),
-    }
-}
-
 /// What a body says of a role; what is absent stays as it is.
 struct Wish {
     name: Option<String>,
@@ -286,12 +277,11 @@ impl Wish {
 pub(super) async fn create(
     State(api): State<Api>,
     caller: Caller,
-    mut params: Params,
+    params: Params,
     fields: Fields,
 ) -> Result<Response, Error> {
     let permit = api.permit(&caller, "roles:create", None).await?;
-    let run = run(&mut params)?;
-    params.end()?;
+    let run = params.run()?;
     let wish = Wish::take(fields)?;
     if wish.name.is_none() {
         return Err(Error::invalid("name", "is required"));
@@ -321,12 +311,11 @@ pub(super) async fn act(
     State(api): State<Api>,
     caller: Caller,
     Path(id): Path<String>,
-    mut params: Params,
+    params: Params,
     mut fields: Fields,
 ) -> Result<Response, Error> {
     let permit = api.permit(&caller, "roles:create", None).await?;
-    let run = run(&mut params)?;
-    params.end()?;
+    let run = params.run()?;
     let id = id.strip_suffix(":duplicate").ok_or(Error::NotFound { what: "action; `:duplicate` is one" })?;
     let name = fields.text("name")?.ok_or_else(|| Error::invalid("name", "is required"))?;
     let description = fields.text("description")?;
@@ -343,13 +332,12 @@ pub(super) async fn change(
     caller: Caller,
     Path(id): Path<String>,
     headers: HeaderMap,
-    mut params: Params,
+    params: Params,
     fields: Fields,
 ) -> Result<Response, Error> {
     let permit = api.permit(&caller, "roles:update", None).await?;
     let revision = render::if_match(&headers)?;
-    let run = run(&mut params)?;
-    params.end()?;
+    let run = params.run()?;
     let wish = Wish::take(fields)?;
     let (id, _) = api.role(&id)?;
     let edit = |role: &mut CustomRole| wish.apply(role);
@@ -363,12 +351,11 @@ pub(super) async fn delete(
     caller: Caller,
     Path(id): Path<String>,
     headers: HeaderMap,
-    mut params: Params,
+    params: Params,
 ) -> Result<Response, Error> {
     let permit = api.permit(&caller, "roles:delete", None).await?;
     let revision = render::if_match(&headers)?;
-    let run = run(&mut params)?;
-    params.end()?;
+    let run = params.run()?;
     let (id, _) = api.role(&id)?;
     if let Some(rule) = api.services.directory.rules().iter().find(|rule| rule.role == id) {
         let detail = format!("`{id}` is what the mapping rule at {} gives; take the rule out first", rule.position);

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::admit::Caller;
 use super::fields::{Fields, Params};
-use super::{Api, Error, render, roles};
+use super::{Api, Error, render};
 use crate::access::{COMPANY, NewScope, Overlay, Permit, Question, Run, ScopeEdit, ScopeRecord, ScopeTree};
 use crate::directory::{self, UserIndex};
 use crate::model::{Permission, RoleId, Scope, User};
@@ -114,11 +114,10 @@ impl Api {
         &self,
         caller: &Caller,
         kind: &str,
-        mut params: Params,
+        params: Params,
         mut fields: Fields,
     ) -> Result<Response, Error> {
-        let run = roles::run(&mut params)?;
-        params.end()?;
+        let run = params.run()?;
         let (name, slug) = (fields.text("name")?, fields.text("slug")?);
         let parent = self.parent(kind, fields.text("parent")?)?;
         let description = fields.text("description")?.unwrap_or_default();
@@ -212,11 +211,10 @@ impl Api {
         &self,
         caller: &Caller,
         scope: &Scope,
-        (headers, mut params): (&HeaderMap, Params),
+        (headers, params): (&HeaderMap, Params),
         mut fields: Fields,
     ) -> Result<Response, Error> {
-        let run = roles::run(&mut params)?;
-        params.end()?;
+        let run = params.run()?;
         let revision = render::if_match(headers)?;
         let (name, description) = (fields.text("name")?, fields.text("description")?);
         let parent = if fields.has("parent") { Some(self.parent(scope.kind(), fields.text("parent")?)?) } else { None };
@@ -296,10 +294,9 @@ impl Api {
         &self,
         caller: &Caller,
         scope: &Scope,
-        (headers, mut params): (&HeaderMap, Params),
+        (headers, params): (&HeaderMap, Params),
     ) -> Result<Response, Error> {
-        let run = roles::run(&mut params)?;
-        params.end()?;
+        let run = params.run()?;
         let revision = render::if_match(headers)?;
         let permit = self.permit(caller, &permission(scope.kind(), "delete"), Some(scope)).await?;
         self.check_scope_seen(caller, scope).await?;

@@ -10,7 +10,7 @@ use crate::access::{Overlay, Permit, Run};
 use crate::api::admit::Caller;
 use crate::api::fields::{Fields, Params};
 use crate::api::protect::is_oneself;
-use crate::api::{Api, Error, render, roles};
+use crate::api::{Api, Error, render};
 use crate::audit::{Change, Event, EventKind, Housekeeping};
 use crate::credential::Prepared;
 use crate::directory::SourceRecord;
@@ -27,8 +27,7 @@ pub(in crate::api) async fn change(
     mut fields: Fields,
 ) -> Result<Response, Error> {
     let is_forced = params.parsed::<bool>("force")?.unwrap_or(false);
-    let run = roles::run(&mut params)?;
-    params.end()?;
+    let run = params.run()?;
     let revision = render::if_match(&headers)?;
     let (requires_factor, requires_sso) = (fields.flag("requires_factor")?, fields.flag("requires_sso")?);
     let mut wish = Wish::take(&mut fields)?;

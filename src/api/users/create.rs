@@ -11,7 +11,7 @@ use crate::api::admit::Caller;
 use crate::api::fields::{Fields, Params};
 use crate::api::named::MAX_PLACES;
 use crate::api::sight::Sight;
-use crate::api::{Api, Error, render, roles};
+use crate::api::{Api, Error, render};
 use crate::audit::Change;
 use crate::credential::{Lane, Prepared};
 use crate::directory::{Member, SourceRecord, parse_user_name};
@@ -80,16 +80,15 @@ impl Wanted {
     }
 }
 
-/// `POST /users`: `userName` or `email`, the fields of a profile, `role` (or `user_type`), `scopes` within which the
+/// `POST /users?dry_run=`: `userName` or `email`, the fields of a profile, `role` (or `user_type`), `scopes` within which the
 /// role holds, `access_groups`, `companies`, `all_companies`, `password`.
 pub(in crate::api) async fn create(
     State(api): State<Api>,
     caller: Caller,
-    mut params: Params,
+    params: Params,
     mut fields: Fields,
 ) -> Result<Response, Error> {
-    let run = roles::run(&mut params)?;
-    params.end()?;
+    let run = params.run()?;
     let wanted = Wanted::take(&mut fields)?;
     let is_group = fields.flag("is_group")?.unwrap_or(false);
     fields.end()?;

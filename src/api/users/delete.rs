@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::access::Overlay;
 use crate::api::admit::Caller;
 use crate::api::fields::Params;
-use crate::api::{Api, Error, render, roles};
+use crate::api::{Api, Error, render};
 use crate::model::{TokenKind, User, UserId, fold};
 
 /// Most people under a supervisor that are counted before an answer.
@@ -47,8 +47,7 @@ pub(in crate::api) async fn delete(
     let revision = render::if_match(&headers)?;
     let confirm = params.take("confirm")?;
     let is_forced = params.parsed::<bool>("force")?.unwrap_or(false);
-    let run = roles::run(&mut params)?;
-    params.end()?;
+    let run = params.run()?;
     let permit = api.permit(&caller, "users:delete", None).await?;
     let user = api.user(&caller, &user).await?;
     if confirm.is_none_or(|name| fold(&name) != user.user_name.folded()) {
