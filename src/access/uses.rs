@@ -6,9 +6,9 @@
 //! Of administrators of the machine and tokens of nobody it is kept what they use, all together.
 //!
 //! The first use of a day is noted in memory, every further one is a look; [`Access::keep_uses`] writes what is new, a row
-//! for each person. Memory is bounded, and nobody waits for it: what finds no room is passed over, and from then on it is
-//! known that not everything was seen. A report that goes by this asks [`Uses::recorded_since`] first, so that nothing is
-//! called unused that could have been used unseen.
+//! for each person. Memory is bounded: what finds no room is passed over, after a look, and from then on it is known that
+//! not everything was seen. A report that goes by this asks [`Uses::recorded_since`] first, so that nothing is called unused
+//! that could have been used unseen; but what was noted since the last round is lost, unseen, where the daemon is killed.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
@@ -21,7 +21,7 @@ use super::{Access, Catalogue, Error, Memberships};
 use crate::audit::{Change, Housekeeping, Ledger};
 use crate::clock::{Clock, Timestamp};
 use crate::model::{Actor, OrganisationId, Permission, Status, UserId};
-use crate::store::{self, Table};
+use crate::store::{self, Stored, Table};
 
 /// What each person used last when.
 const USES: Table<UserId, Used> = Table::new(0x75, "uses of rights");
@@ -68,6 +68,12 @@ struct Used {
 pub struct LastUses(BTreeMap<Permission, u32>);
 
 impl LastUses {
+    /// The permissions that were used on the day of `moment` or later.
+    pub fn since(&self, moment: Timestamp) -> impl Iterator<Item = &Permission> {
+        let first = day_of(moment);
+        self.0.iter().filter(move |(_, day)| **day >= first).map(|(permission, _)| permission)
+    }
+
     /// Whether a permission was used on the day of `moment` or later.
     pub fn has_since(&self, permission: &Permission, moment: Timestamp) -> bool {
         self.0.get(permission).is_some_and(|day| *day >= day_of(moment))
@@ -110,11 +116,30 @@ struct Shard {
     pairs: usize,
 }
 
+/// What a look tells of a use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    /// It is noted already.
+    Known,
+    /// There is no room for it.
+    Full,
+    /// It is to be noted.
+    New,
+}
+
 impl Shard {
-    /// Whether a use is noted already.
-    fn knows(&self, user: UserId, permission: &Permission, day: u32) -> bool {
-        let Some(person) = self.people.get(&user).filter(|person| person.day >= day) else { return false };
-        self.numbers.get(permission).is_some_and(|number| person.seen.contains(number))
+    /// Looks for a use. Who finds everything full does not wait for who writes.
+    fn look(&self, user: UserId, permission: &Permission, day: u32) -> Look {
+        let is_full = self.pairs >= MAX_PAIRS;
+        let number = self.numbers.get(permission);
+        match (self.people.get(&user), number) {
+            (Some(person), Some(number)) if person.day >= day && person.seen.contains(number) => Look::Known,
+            (_, None) if self.names.len() >= MAX_NAMES => Look::Full,
+            // Of somebody of a day before, room is made.
+            (Some(person), _) if is_full && person.day >= day => Look::Full,
+            (None, _) if is_full => Look::Full,
+            _ => Look::New,
+        }
     }
 
     /// Notes a use; `false` where there is no room.
@@ -178,11 +203,44 @@ impl Shard {
         due
     }
 
-    fn give_back(&mut self, user: UserId) {
-        if let Some(person) = self.people.get_mut(&user).filter(|person| !person.is_due) {
-            person.is_due = true;
-            self.due.push(user);
+    /// The last day on which anybody who is remembered used each permission, by its number.
+    fn days(&self) -> Vec<Option<u32>> {
+        let mut days = vec![None; self.names.len()];
+        for person in self.people.values() {
+            for number in &person.seen {
+                if let Some(day) = days.get_mut(usize::from(*number)) {
+                    *day = Some(person.day).max(*day);
+                }
+            }
         }
+        days
+    }
+
+    /// The same of one permission.
+    fn day(&self, permission: &Permission) -> Option<u32> {
+        let number = self.numbers.get(permission)?;
+        self.people.values().filter(|person| person.seen.contains(number)).map(|person| person.day).max()
+    }
+
+    /// Takes back what was not written, to write it with what came since; `false` where there is no room for all of it. Of
+    /// who was forgotten meanwhile nothing comes back.
+    fn give_back(&mut self, due: &Due) -> bool {
+        let Some(person) = self.people.get_mut(&due.user) else { return true };
+        if !person.is_due {
+            person.is_due = true;
+            self.due.push(due.user);
+        }
+        for permission in &due.permissions {
+            let Some(number) = self.numbers.get(permission).filter(|number| !person.seen.contains(number)) else {
+                continue;
+            };
+            if self.pairs >= MAX_PAIRS {
+                return false;
+            }
+            person.seen.push(*number);
+            self.pairs = self.pairs.saturating_add(1);
+        }
+        true
     }
 
     fn forget(&mut self, user: UserId) {
@@ -263,10 +321,13 @@ impl Uses {
     pub(super) fn note(&self, user: UserId, permission: &Permission, now: Timestamp) {
         let day = day_of(now);
         let Some(shard) = self.shard(user) else { return };
-        if shard.read().unwrap_or_else(PoisonError::into_inner).knows(user, permission, day) {
-            return;
-        }
-        if !shard.write().unwrap_or_else(PoisonError::into_inner).note(user, permission, day) {
+        let look = shard.read().unwrap_or_else(PoisonError::into_inner).look(user, permission, day);
+        let is_noted = match look {
+            Look::Known => true,
+            Look::Full => false,
+            Look::New => shard.write().unwrap_or_else(PoisonError::into_inner).note(user, permission, day),
+        };
+        if !is_noted {
             self.0.missed.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -282,12 +343,22 @@ impl Uses {
         }
     }
 
-    /// Forgets what somebody used, inside a change that ends the account or hands it over.
+    /// Forgets what somebody used, inside a change that hands the account over.
     pub fn forget_in(&self, change: &mut Change, user: UserId) {
+        self.forget(user);
+        self.delete_in(change, user);
+    }
+
+    /// Deletes what was written of somebody, inside a change that ends the account. What waits is passed over when it is to be
+    /// written, and not before: the change may be one that is only tried, or may fail.
+    pub fn delete_in(&self, change: &mut Change, user: UserId) {
+        change.delete(&USES, self.0.organisation, &user);
+    }
+
+    fn forget(&self, user: UserId) {
         if let Some(shard) = self.shard(user) {
             shard.write().unwrap_or_else(PoisonError::into_inner).forget(user);
         }
-        change.delete(&USES, self.0.organisation, &user);
     }
 
     /// Says once that recording begins.
@@ -339,22 +410,30 @@ impl Uses {
         Ok(told)
     }
 
+    /// The days that are written of these names, in their order.
+    async fn find_days(&self, names: &[String]) -> Result<Vec<Option<u32>>, store::Error> {
+        let keys: Vec<Vec<u8>> = names.iter().map(|name| DAYS.key(self.0.organisation, name.as_str())).collect();
+        let found = self.0.ledger.store().engine().multi_get(&keys).await?;
+        let read = |found: Stored| store::decode(DAYS.name(), &found.value);
+        found.into_iter().map(|found| found.map(read).transpose()).collect()
+    }
+
     /// What anybody used last when of the permissions of a catalogue, people who are gone counted in.
     ///
     /// # Errors
     /// `Store`.
     pub async fn of_anybody(&self, catalogue: &Catalogue) -> Result<LastUses, store::Error> {
+        let permissions: Vec<Permission> = catalogue.iter().collect();
+        let names: Vec<String> = permissions.iter().map(ToString::to_string).collect();
+        let found = self.find_days(&names).await?;
         let mut last = LastUses::default();
-        for permission in catalogue.iter() {
-            let name = permission.to_string();
-            if let Some(day) = self.0.ledger.store().find(&DAYS, self.0.organisation, name.as_str()).await? {
-                last.note(permission, day);
-            }
+        for (permission, day) in permissions.into_iter().zip(found) {
+            day.into_iter().for_each(|day| last.note(permission.clone(), day));
         }
         for shard in &self.0.shards {
             let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
-            for person in shard.people.values() {
-                shard.named(person).into_iter().for_each(|permission| last.note(permission, person.day));
+            for (permission, day) in shard.names.iter().zip(shard.days()) {
+                day.into_iter().for_each(|day| last.note(permission.clone(), day));
             }
         }
         Ok(last)
@@ -366,38 +445,65 @@ impl Uses {
     /// # Errors
     /// `Store`.
     pub async fn last(&self, permission: &Permission) -> Result<Option<Timestamp>, store::Error> {
-        let mut catalogue = Catalogue::default();
-        catalogue.insert(permission);
-        let people = self.of_anybody(&catalogue).await?.0.get(permission).copied();
-        let name = format!("{OTHERS}{permission}");
-        let kept = self.0.ledger.store().find(&DAYS, self.0.organisation, name.as_str()).await?;
+        let names = [permission.to_string(), format!("{OTHERS}{permission}")];
+        let found = self.find_days(&names).await?;
+        let kept = found.into_iter().flatten().max();
+        let noted = self.0.shards.iter().filter_map(|shard| {
+            let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+            shard.day(permission)
+        });
+        let noted = noted.max();
         let others = self.0.others.read().unwrap_or_else(PoisonError::into_inner);
-        let noted = others.0.get(permission).map(|(day, _)| *day);
-        Ok([people, kept, noted].into_iter().flatten().max().map(beginning))
+        let others = others.0.get(permission).map(|(day, _)| *day);
+        Ok([kept, noted, others].into_iter().flatten().max().map(beginning))
     }
 
     /// Writes what is new. What could not be written waits for the next round.
     async fn keep(&self, catalogue: &Catalogue, memberships: &dyn Memberships) -> Result<usize, store::Error> {
         let _round = self.0.round.lock().await;
         let today = day_of(self.0.clock.now());
-        let mut kept: usize = 0;
+        let mut kept: Result<usize, store::Error> = Ok(0);
         for shard in &self.0.shards {
-            let due = shard.write().unwrap_or_else(PoisonError::into_inner).take();
-            let mut batches = due.chunks(BATCH);
-            while let Some(batch) = batches.next() {
-                if let Err(error) = self.write(batch, catalogue, memberships).await {
-                    let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
-                    let rest = batch.iter().chain(batches.flatten());
-                    rest.for_each(|due| shard.give_back(due.user));
-                    return Err(error);
-                }
-                kept = kept.saturating_add(batch.len());
-            }
+            kept = match kept {
+                Ok(kept) => self.keep_part(shard, catalogue, memberships).await.map(|more| kept.saturating_add(more)),
+                failed @ Err(_) => failed,
+            };
             shard.write().unwrap_or_else(PoisonError::into_inner).tidy(today);
         }
+        let kept = kept?;
         self.keep_others(catalogue).await?;
         self.tell_missed(today).await?;
         Ok(kept)
+    }
+
+    /// Makes room where nothing can be written.
+    async fn tidy(&self) {
+        let _round = self.0.round.lock().await;
+        let today = day_of(self.0.clock.now());
+        for shard in &self.0.shards {
+            shard.write().unwrap_or_else(PoisonError::into_inner).tidy(today);
+        }
+    }
+
+    /// Writes what is new in a part of the memory; of how many people.
+    async fn keep_part(
+        &self,
+        shard: &RwLock<Shard>,
+        catalogue: &Catalogue,
+        memberships: &dyn Memberships,
+    ) -> Result<usize, store::Error> {
+        let due = shard.write().unwrap_or_else(PoisonError::into_inner).take();
+        let mut batches = due.chunks(BATCH);
+        while let Some(batch) = batches.next() {
+            if let Err(error) = self.write(batch, catalogue, memberships).await {
+                let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
+                let rest = batch.iter().chain(batches.flatten());
+                let lost = rest.filter(|due| !shard.give_back(due)).count();
+                self.0.missed.fetch_add(u64::try_from(lost).unwrap_or(u64::MAX), Ordering::Relaxed);
+                return Err(error);
+            }
+        }
+        Ok(due.len())
     }
 
     async fn keep_others(&self, catalogue: &Catalogue) -> Result<(), store::Error> {
@@ -448,6 +554,7 @@ impl Uses {
                 }
                 if is_new {
                     if is_gone(memberships, *user).await? {
+                        self.forget(*user);
                         continue;
                     }
                     made.push(*user);
@@ -510,6 +617,7 @@ impl Access {
     /// `Store`.
     pub async fn keep_uses(&self) -> Result<usize, Error> {
         if !self.ledger.store().engine().health().writable {
+            self.uses.tidy().await;
             return Ok(0);
         }
         let roles = self.roles();

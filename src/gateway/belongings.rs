@@ -124,7 +124,7 @@ impl directory::Belongings for Belongings {
             self.factors.forget_in(change, user).await?;
             self.lockout.forget_in(change, user);
             self.sessions.forget_in(change, user);
-            self.uses.forget_in(change, user);
+            self.uses.delete_in(change, user);
             forget_requests_in(change, OrganisationId::DEFAULT, user).await
         })
     }

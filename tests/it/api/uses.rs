@@ -276,6 +276,67 @@ async fn uses_survive_a_restart_once_they_are_written_and_end_with_the_account()
 }
 
 #[tokio::test]
+async fn a_deletion_that_is_only_tried_or_fails_loses_no_use() {
+    let ground = Ground::new().await;
+    let (ada, root) = (ground.user("ada", &["editor"]).await, ground.root());
+    acts(&ground.test, ada.id, "elements:create").await;
+    good(root.delete("/api/v1/users/ada?dry_run=true&confirm=ada").await, StatusCode::OK);
+    assert!(has_used(&ground.test, ada.id, "elements:create").await, "before it is written");
+    assert_eq!(ground.test.gateway.access().keep_uses().await.unwrap(), 1);
+    acts(&ground.test, ada.id, "elements:delete").await;
+    good(root.delete("/api/v1/users/ada?dry_run=true&confirm=ada").await, StatusCode::OK);
+    // One that did not come to its commit.
+    let mut change = ground.test.gateway.ledger().change();
+    ground.test.gateway.access().uses().delete_in(&mut change, ada.id);
+    drop(change);
+    ground.test.gateway.keep_uses().await.unwrap();
+    for permission in ["elements:create", "elements:delete"] {
+        assert!(has_used(&ground.test, ada.id, permission).await, "{permission}");
+    }
+    // What somebody used who is gone by the time of writing was used by somebody.
+    acts(&ground.test, ada.id, "strategy-maps:create").await;
+    good(root.delete("/api/v1/users/ada?confirm=ada").await, StatusCode::OK);
+    ground.test.gateway.keep_uses().await.unwrap();
+    assert!(!has_used(&ground.test, ada.id, "elements:create").await);
+    assert!(!has_used(&ground.test, ada.id, "strategy-maps:create").await);
+    let last = ground.test.gateway.access().uses().last(&"strategy-maps:create".parse().unwrap()).await.unwrap();
+    assert_eq!(last.unwrap().to_string(), "2026-11-22T00:00:00.000Z");
+}
+
+/// Ids whose uses share a part of the memory.
+fn of_one_part(number: usize) -> UserId {
+    Id::from_bytes((u128::try_from(number).unwrap() << 8).to_be_bytes())
+}
+
+#[tokio::test]
+async fn where_uses_found_no_room_it_is_known_from_the_next_day_on_again() {
+    let test = TestGateway::on_disk("", &[]).await;
+    let access = test.gateway.access().clone();
+    let since = async || access.uses().recorded_since().await.unwrap().unwrap().to_string();
+    let (now, permission) = (test.clock.clock().now(), "elements:create".parse().unwrap());
+    for number in 0..16_384 {
+        access.note_use_by(of_one_part(number), &permission, now);
+    }
+    assert_eq!(since().await, "2026-11-23T00:00:00.000Z");
+    test.advance(3 * DAY);
+    let now = test.clock.clock().now();
+    access.note_use_by(of_one_part(20_000), &permission, now);
+    assert_eq!(since().await, "2026-11-26T00:00:00.000Z", "at once");
+    access.note_use_by(of_one_part(0), &permission, now);
+    test.gateway.keep_uses().await.unwrap();
+    assert_eq!(since().await, "2026-11-26T00:00:00.000Z");
+    // There is room again.
+    access.note_use_by(of_one_part(20_001), &permission, now);
+    test.advance(DAY);
+    test.gateway.keep_uses().await.unwrap();
+    assert_eq!(since().await, "2026-11-26T00:00:00.000Z", "nothing was missed since");
+    drop(access);
+    let test = test.reopened(|_| {}).await;
+    let since = test.gateway.access().uses().recorded_since().await.unwrap().unwrap();
+    assert_eq!(since.to_string(), "2026-11-26T00:00:00.000Z", "a start forgets nothing of it");
+}
+
+#[tokio::test]
 async fn a_store_that_was_put_back_knows_no_use_before_its_start() {
     let test = TestGateway::on_disk("", &[]).await;
     test.advance(10 * DAY);
