@@ -266,17 +266,18 @@ pub async fn forget_requests_in(
 }
 
 impl Access {
-    /// Asks for a role on behalf of a user.
+    /// Asks for a role on behalf of a user, inside a change that the caller commits with the event; it also holds there what
+    /// tells that the user is still who asks.
     ///
     /// # Errors
     /// `Invalid` naming `reason` or `until`; `Conflict` for what they have, have asked for, or too much; `Store`.
-    pub async fn ask_for(
+    pub async fn ask_in(
         &self,
-        actor: &Actor,
-        from: &Circumstance,
+        change: &mut Change,
+        (actor, from): (&Actor, &Circumstance),
         user: UserId,
         wish: &Wish,
-    ) -> Result<(AccessRequestId, AccessRequest), Error> {
+    ) -> Result<(AccessRequestId, AccessRequest, Event), Error> {
         let (now, organisation) = (self.now(), self.organisation);
         wish.check(now)?;
         let has = |grant: &Grant| {
@@ -287,7 +288,6 @@ impl Access {
         if self.prepared(user).await?.standing().held.iter().any(|held| has(&held.grant)) {
             return Err(Error::Conflict { field: Some("role"), detail: "you have this already".to_owned() });
         }
-        let permit = Permit::new(actor.clone(), from.clone(), None);
         let id = AccessRequestId::new(now, self.grants.ids());
         let request = AccessRequest {
             user,
@@ -302,23 +302,18 @@ impl Access {
             answer: None,
             grant: None,
         };
-        let (request, permit) = (&request, &permit);
-        self.ledger
-            .retry(|mut change| async move {
-                let mut asked = change.find(&ASKED, organisation, &user).await?.unwrap_or_default();
-                asked.check(wish, now)?;
-                let (role, scope) = (wish.role.clone(), wish.scope.clone());
-                for over in asked.remember(Entry { id, role, scope, created: now, waits: true }, now) {
-                    change.delete(&REQUESTS, organisation, &over);
-                }
-                let until = Some(now.plus(KEPT));
-                change.put_until(&ASKED, organisation, &user, &asked, until)?;
-                change.put_until(&REQUESTS, organisation, &id, request, until)?;
-                change.commit(told(permit, EventKind::AccessAsked, now, id, request)).await?;
-                Ok::<_, Error>(())
-            })
-            .await?;
-        Ok((id, request.clone()))
+        let mut asked = change.find(&ASKED, organisation, &user).await?.unwrap_or_default();
+        asked.check(wish, now)?;
+        let (role, scope) = (wish.role.clone(), wish.scope.clone());
+        for over in asked.remember(Entry { id, role, scope, created: now, waits: true }, now) {
+            change.delete(&REQUESTS, organisation, &over);
+        }
+        let until = Some(now.plus(KEPT));
+        change.put_until(&ASKED, organisation, &user, &asked, until)?;
+        change.put_until(&REQUESTS, organisation, &id, &request, until)?;
+        let permit = Permit::new(actor.clone(), from.clone(), None);
+        let event = told(&permit, EventKind::AccessAsked, now, id, &request);
+        Ok((id, request, event))
     }
 
     /// What a user asked for lately, oldest first.

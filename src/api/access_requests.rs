@@ -12,7 +12,7 @@ use super::admit::Caller;
 use super::fields::{Fields, Params};
 use super::sight::Sight;
 use super::{Api, Error, render};
-use crate::access::{AccessRequest, AccessRequestId, Acting, Question, Wish};
+use crate::access::{AccessRequest, AccessRequestId, Acting, Permit, Question, Wish};
 use crate::model::{Actor, Permission, RoleId, Scope, Status, User, UserId};
 
 /// Most requests that a page looks at: what each would give is held against what the caller has.
@@ -39,7 +39,15 @@ pub(super) async fn ask(State(api): State<Api>, caller: Caller, mut fields: Fiel
     fields.end()?;
     let wish = Wish { role, scope, reason, until };
     api.check_wish(&caller, &wish).await?;
-    let (id, request) = api.services.access.ask_for(&caller.actor, &caller.circumstance, user, &wish).await?;
+    let (services, by, wish) = (&api.services, (&caller.actor, &caller.circumstance), &wish);
+    let asked = services.ledger.retry(|mut change| async move {
+        // What is asked for while the account ends, or passes on, is nobody else's wish.
+        services.hold(&mut change, by.0).await?;
+        let (id, request, event) = services.access.ask_in(&mut change, by, user, wish).await?;
+        change.commit(event).await?;
+        Ok::<_, Error>((id, request))
+    });
+    let (id, request) = asked.await?;
     Ok(render::answer(StatusCode::CREATED, &api.show_request(id, &request)))
 }
 
@@ -125,20 +133,18 @@ pub(super) async fn refuse(
     let reason = fields.text("reason")?.unwrap_or_default();
     fields.end()?;
     let (id, request, user) = api.to_decide(&caller, &acting, &id).await?;
-    let permit = match api.knows(&request.role) {
-        true => {
-            let access = &api.services.access;
-            access.permit_grant(&caller.actor, &request.wanted(), caller.circumstance.clone()).await?
-        }
-        // What does not exist is nobody's to give.
-        false => api.permit(&caller, "grants:create", request.scope.as_ref()).await?,
-    };
+    let permit = api.permit_deciding(&caller, &request).await?;
     let request = api.services.access.refuse_request(&permit, id, &reason).await?;
     Ok(render::answer(StatusCode::OK, &api.show_to_decide(id, &request, &user)))
 }
 
 fn absent() -> Error {
     Error::NotFound { what: "access request" }
+}
+
+/// Whether the caller sees who asks, and where.
+fn sees_request(sight: &Sight, user: &User, request: &AccessRequest) -> bool {
+    sight.sees_user(user) && request.scope.as_ref().is_none_or(|scope| sight.sees_scope(scope))
 }
 
 /// Whether the actor is, acts for, or acts by the rights of, whoever asks.
@@ -197,13 +203,23 @@ impl Api {
         let may = |text: &str| {
             text.parse::<Permission>().is_ok_and(|create| acting.may(&Question::new(&create).within(scope)))
         };
-        sight.sees_user(user)
-            && scope.is_none_or(|scope| sight.sees_scope(scope))
+        sees_request(sight, user, request)
             && may("grants:create")
             && (!self.knows(&request.role) || acting.could_give(&request.wanted()))
     }
 
-    /// A request of somebody else that the caller could decide. Nobody decides their own.
+    /// What [`Api::could_decide`] asks of rights, to decide by it, or to have it recorded that somebody tried.
+    async fn permit_deciding(&self, caller: &Caller, request: &AccessRequest) -> Result<Permit, Error> {
+        if self.knows(&request.role) {
+            let access = &self.services.access;
+            return Ok(access.permit_grant(&caller.actor, &request.wanted(), caller.circumstance.clone()).await?);
+        }
+        // What does not exist is nobody's to give.
+        self.permit(caller, "grants:create", request.scope.as_ref()).await
+    }
+
+    /// A request of somebody else that the caller could decide. Nobody decides their own. Who tries to decide what they see, and
+    /// could not give, is told as little as who does not see it, and it is recorded.
     async fn to_decide(
         &self,
         caller: &Caller,
@@ -217,7 +233,13 @@ impl Api {
             return Err(Error::Forbidden { detail });
         }
         let user = self.services.directory.find_user(request.user).await?.ok_or_else(absent)?;
-        if !self.could_decide(acting, &self.sight(caller).await?, &user, &request) {
+        let sight = self.sight(caller).await?;
+        if !self.could_decide(acting, &sight, &user, &request) {
+            if sees_request(&sight, &user, &request)
+                && let Err(error @ Error::Store(_)) = self.permit_deciding(caller, &request).await
+            {
+                return Err(error);
+            }
             return Err(absent());
         }
         Ok((id, request, user))

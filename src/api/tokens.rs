@@ -187,7 +187,7 @@ pub(super) async fn act(
 impl Services {
     /// Lets a change fail where the session or the token by which somebody acts ends before its commit: what is good for
     /// longer than they are is made before they end, and ends with them where they do, or it is not made.
-    async fn hold(&self, change: &mut Change, actor: &Actor) -> Result<(), Error> {
+    pub(super) async fn hold(&self, change: &mut Change, actor: &Actor) -> Result<(), Error> {
         let is_there = match actor {
             Actor::User { session, .. } => self.sessions.holds_in(change, *session).await?,
             Actor::Token { id, .. } => self.tokens.holds_in(change, *id).await?,

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use cleargate::audit::{Event, EventKind};
-use cleargate::model::User;
+use cleargate::access::forget_requests_in;
+use cleargate::audit::{Event, EventKind, Housekeeping};
+use cleargate::model::{OrganisationId, User};
 use cleargate::store;
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -70,12 +71,15 @@ async fn what_is_asked_for_is_given_by_who_could_give_it_and_by_nobody_else() {
     assert_eq!(listed(&weak, "").await, [] as [Value; 0], "the role gives more than the token may");
     refused(&grace.get(ALL).await, 403, None);
     refused(&ada.get(ALL).await, 403, None);
+    let refusals = events(&ground, EventKind::PermissionRefused).await.len();
     for id in [&sales, &everything] {
         for verb in ["approve", "refuse"] {
             refused(&head.post(&decide(id, verb), json!({})).await, 404, None);
             refused(&weak.post(&decide(id, verb), json!({})).await, 404, None);
         }
     }
+    let tried = events(&ground, EventKind::PermissionRefused).await.split_off(refusals);
+    assert_eq!(tried.len(), 8, "who tried to give what they may not is recorded, to look on is not");
     let shown = listed(&head, "?status=open").await.remove(0);
     assert_eq!((&shown["user"]["userName"], &shown["reason"]), (&json!("ada"), &json!("month end")));
 
@@ -142,6 +146,55 @@ async fn nobody_decides_their_own_request() {
         refused(&caller.post(OWN, json!({"role": "editor"})).await, 403, None);
     }
     refused(&boss.with_header("sec-fetch-site", "cross-site").post(OWN, json!({"role": "browser"})).await, 403, None);
+}
+
+#[tokio::test]
+async fn who_has_the_rights_for_a_time_gives_no_request_for_longer() {
+    let ground = Ground::new().await;
+    let (user, ada) = ground.browser("ada", &[]).await;
+    let (_, deputy) = ground.browser("deputy", &[]).await;
+    let given = json!({"user": "deputy", "role": "administrator", "ends": "2026-12-01T00:00:00Z"});
+    good(ground.root().post("/api/v1/grants", given).await, StatusCode::CREATED);
+    let longer = ask(&ada, json!({"role": "editor", "until": "2026-12-02T00:00:00Z"})).await;
+    let for_good = ask(&ada, json!({"role": "updater"})).await;
+    let shorter = ask(&ada, json!({"role": "browser", "until": "2026-12-01T00:00:00Z"})).await;
+    let shown: Vec<String> =
+        listed(&deputy, "").await.iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(shown, std::slice::from_ref(&shorter));
+    for id in [&longer, &for_good] {
+        refused(&deputy.post(&decide(id, "approve"), json!({})).await, 404, None);
+    }
+    assert_eq!(grants(&ground, &user).await, [] as [Value; 0]);
+    good(deputy.post(&decide(&shorter, "approve"), json!({})).await, StatusCode::OK);
+    assert_eq!(grants(&ground, &user).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_asked_for_while_an_account_passes_on_is_nobody_elses_wish() {
+    let ground = Ground::new().await;
+    let user = ground.user("ada", &[]).await;
+    let (sessions, ledger) = (ground.test.gateway.sessions().clone(), ground.test.gateway.ledger().clone());
+    for round in 0..100 {
+        // So that nobody signs in too often.
+        ground.test.advance(Duration::from_secs(10));
+        let ada = ground.sign_in("ada").await;
+        let ask = tokio::spawn(async move { ada.post(OWN, json!({"role": "editor"})).await });
+        let (sessions, ledger) = (sessions.clone(), ledger.clone());
+        let pass_on = tokio::spawn(async move {
+            let sessions = &sessions;
+            let passed = ledger.retry(|mut change| async move {
+                forget_requests_in(&mut change, OrganisationId::DEFAULT, user.id).await?;
+                sessions.end_all(&mut change, user.id).await.unwrap();
+                change.commit_quietly(Housekeeping::LastSeen).await
+            });
+            passed.await.unwrap();
+        });
+        let (reply, passed) = tokio::join!(ask, pass_on);
+        passed.unwrap();
+        let reply = reply.unwrap();
+        assert!(matches!(reply.status.as_u16(), 201 | 401), "{reply:?}");
+        assert_eq!(ground.test.gateway.access().requests_of(user.id).await.unwrap(), [], "round {round}: {reply:?}");
+    }
 }
 
 #[tokio::test]

@@ -322,7 +322,9 @@ async fn what_was_used_and_asked_for_before_an_account_passes_on_goes_with_who_h
     let actor = cleargate::model::Actor::System { task: "test".to_owned() };
     let role = "viewer".parse().unwrap();
     let wish = cleargate::access::Wish { role, scope: None, reason: String::new(), until: None };
-    let (id, _) = access.ask_for(&actor, &Circumstance::default(), squatter.id, &wish).await.unwrap();
+    let (mut change, from) = (stage.gateway.gateway.ledger().change(), Circumstance::default());
+    let (id, _, event) = access.ask_in(&mut change, (&actor, &from), squatter.id, &wish).await.unwrap();
+    change.commit(event).await.unwrap();
     assert!(access.uses().of_people(&[squatter.id]).await.unwrap()[0].has_since(&used[0], now));
     assert_eq!(first(&stage, "corp", "ada@example.org").await.status, StatusCode::SEE_OTHER);
     assert_eq!(stage.find("ada@example.org").await.unwrap().id, squatter.id);
