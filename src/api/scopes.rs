@@ -13,12 +13,12 @@ use super::fields::{Fields, Params};
 use super::{Api, Error, render};
 use crate::access::{COMPANY, NewScope, Overlay, Permit, Question, Run, ScopeEdit, ScopeRecord, ScopeTree};
 use crate::directory::{self, UserIndex};
-use crate::model::{Permission, RoleId, Scope, User};
+use crate::model::{Kept, Permission, RoleId, Scope, User};
 
 /// How often a change of the tree is weighed anew because others changed it meanwhile.
 const MAX_WEIGHINGS: usize = 8;
-/// Where the count of the accounts in a department ends.
-const MAX_STAFF: usize = 1_000;
+/// Most accounts of a department among which it is looked for one that is kept by hand.
+const MAX_STAFF: usize = 50_000;
 
 /// A kind of scope that has addresses of its own.
 pub(super) trait Kind: Send + Sync + 'static {
@@ -262,30 +262,40 @@ impl Api {
 
     /// Refuses to take a department away while accounts that are kept by hand are in it, whether they say so by its slug or, as
     /// releases before stored it, by its name. What a source says of its people is the source's to change.
-    async fn check_unstaffed(&self, scope: &Scope) -> Result<(), Error> {
+    async fn check_unstaffed(&self, caller: &Caller, scope: &Scope) -> Result<(), Error> {
         if scope.kind() != "department" {
             return Ok(());
         }
         let tree = self.services.access.scopes().tree();
         let Some(record) = tree.find(scope) else { return Ok(()) };
-        let mut people = BTreeSet::new();
-        for text in [scope.slug(), record.name.as_str()] {
+        let (slug, name) = (scope.slug(), record.name.as_str());
+        let texts = [Some(slug), Some(name).filter(|name| !name.eq_ignore_ascii_case(slug))];
+        let (mut people, mut looked_at) = (BTreeSet::new(), 0_usize);
+        // To the end of the page on which one is found, so that there is a count of few.
+        let mut is_all = true;
+        for text in texts.into_iter().flatten() {
             let (index, mut after) = (UserIndex::Department, None);
-            loop {
-                let page: Vec<User> =
+            while is_all {
+                let page: Vec<User<Kept>> =
                     self.services.directory.users_of(index, text, None, after, directory::MAX_PAGE).await?;
                 people.extend(page.iter().filter(|user| user.owner.is_none()).map(|user| user.id));
-                match page.last() {
-                    Some(last) if people.len() < MAX_STAFF => after = Some(last.id),
-                    _ => break,
-                }
+                looked_at = looked_at.saturating_add(page.len());
+                let Some(last) = page.last() else { break };
+                after = Some(last.id);
+                is_all = looked_at < MAX_STAFF && (people.is_empty() || page.len() < directory::MAX_PAGE);
             }
         }
         let told = match people.len() {
-            0 => return Ok(()),
+            0 if is_all => return Ok(()),
+            0 => {
+                let detail = "too many accounts belong to it; their source has to move them first".to_owned();
+                return Err(Error::Conflict { field: None, detail });
+            }
+            // Those of other companies are not counted for who does not see them.
+            _ if self.sight(caller).await?.is_limited() => "accounts that are kept by hand belong".to_owned(),
+            count if !is_all => format!("{count} accounts or more belong"),
             1 => "1 account belongs".to_owned(),
-            count if count < MAX_STAFF => format!("{count} accounts belong"),
-            _ => format!("{MAX_STAFF} accounts or more belong"),
+            count => format!("{count} accounts belong"),
         };
         Err(Error::Conflict { field: None, detail: format!("{told} to it; give them another department first") })
     }
@@ -302,7 +312,7 @@ impl Api {
         self.check_scope_seen(caller, scope).await?;
         self.check_unplacing(caller, scope).await?;
         self.check_unnamed(scope, "give them other companies first").await?;
-        self.check_unstaffed(scope).await?;
+        self.check_unstaffed(caller, scope).await?;
         let permit = self.weigh_tree(permit, |tree| tree.without(scope)).await?;
         let record = self.services.access.scopes().delete_or_try(&permit, scope, revision, run).await?;
         Ok(render::answer(StatusCode::OK, &render(&record)))

@@ -442,6 +442,14 @@ async fn a_department_with_people_in_it_stays() {
     let reply = root.delete("/api/v1/departments/field_operations").await;
     refused(&reply, 409, None);
     assert!(reply.text.contains("1 account belongs to it"), "{}", reply.text);
+    // How many there are in companies that somebody does not see is not told.
+    good(root.post("/api/v1/companies", json!({"name": "North"})).await, StatusCode::CREATED);
+    let (north, _) = ground.browser("north", &["administrator"]).await;
+    ground.user("chief", &["administrator"]).await;
+    good(root.patch("/api/v1/users/north", json!({"companies": ["north"]})).await, StatusCode::OK);
+    let reply = ground.sign_in(&north.user_name.to_string()).await.delete("/api/v1/departments/field_operations").await;
+    refused(&reply, 409, None);
+    assert!(reply.text.contains("accounts that are kept by hand belong to it"), "{}", reply.text);
     good(root.patch("/api/v1/users/ada", json!({"department": ""})).await, StatusCode::OK);
     good(root.delete("/api/v1/departments/field_operations").await, StatusCode::OK);
 }
