@@ -1,5 +1,5 @@
 //! Refusals in the ledger, of which nothing is ever deleted: so many of each who asks, and how many there were besides, so that
-//! nobody fills it by asking again and again for what they may not do.
+//! nobody fills it by asking again and again for what they may not do. Of more than are remembered it is told together.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -32,7 +32,16 @@ impl Refused {
         let mut lately = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut key = key(actor);
         if !lately.contains_key(&key) && lately.len() >= MAX_REMEMBERED {
-            lately.retain(|_, of| now < of.rested);
+            let mut besides: u64 = 0;
+            lately.retain(|_, of| {
+                let stays = now < of.rested;
+                besides = besides.saturating_add(if stays { 0 } else { of.unrecorded });
+                stays
+            });
+            if besides > 0 {
+                let all = lately.entry(String::new()).or_insert(Lately { rested: now, unrecorded: 0 });
+                all.unrecorded = all.unrecorded.saturating_add(besides);
+            }
             if lately.len() >= MAX_REMEMBERED {
                 key = String::new();
             }
@@ -96,5 +105,22 @@ mod tests {
         assert_eq!(refused.0.lock().unwrap().len(), MAX_REMEMBERED + 1);
         assert_eq!(refused.count(&user(7_000, 0), NOW.plus(EVERY * 200)), Some(0));
         assert!(refused.0.lock().unwrap().len() < 10, "who rests is forgotten");
+    }
+
+    #[test]
+    fn what_was_not_recorded_of_who_is_forgotten_is_told_of_all_who_are() {
+        let refused = Refused::default();
+        for _ in 0..250 {
+            refused.count(&user(0, 0), NOW);
+        }
+        let later = NOW.plus(EVERY * 200);
+        for number in 1..5_000 {
+            refused.count(&user(number, 0), NOW);
+        }
+        for number in 10_000..=10_000 + u16::try_from(MAX_REMEMBERED).unwrap() {
+            let told = refused.count(&user(number, 0), later);
+            let is_first_of_the_others = usize::from(number - 10_000) == MAX_REMEMBERED - 1;
+            assert_eq!(told, Some(if is_first_of_the_others { 954 } else { 0 }), "{number}");
+        }
     }
 }

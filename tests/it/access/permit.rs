@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cleargate::access::{Error, NewGrant, Question};
-use cleargate::audit::{EventKind, Outcome};
+use cleargate::audit::{Event, EventKind, Outcome};
 use cleargate::model::{Actor, Circumstance, Id, Mode, SourceId, Status, Subject};
 
 use super::{Bench, permission, role, scope, signed_in};
@@ -320,4 +320,23 @@ async fn nobody_gives_for_longer_what_they_have_for_a_time() {
     bench.give(held(Subject::User(ada), None)).await;
     let permit = bench.access.permit_grant(&signed_in(ada), &new("administrator", None), Circumstance::default()).await;
     assert!(permit.is_ok());
+}
+
+#[tokio::test]
+async fn who_asks_again_and_again_for_what_they_may_not_does_not_fill_the_ledger() {
+    let bench = Bench::new("clearpoint-systems");
+    let actor = signed_in(bench.user(1, &[]));
+    for _ in 0..150 {
+        assert!(!bench.may(&actor, "users:delete", None).await);
+    }
+    assert_eq!(bench.ground.events_of(EventKind::PermissionRefused).await.len(), 100);
+    bench.ground.clock.advance(Duration::from_secs(10));
+    for _ in 0..2 {
+        assert!(!bench.may(&actor, "users:delete", None).await);
+    }
+    let told = bench.ground.events_of(EventKind::PermissionRefused).await;
+    assert_eq!(told.len(), 101);
+    let before = |event: &Event| event.details.iter().find(|(name, _)| name == "unrecorded_before").cloned();
+    assert_eq!(before(&told[100]).unwrap().1, "50");
+    assert!(told[..100].iter().all(|event| before(event).is_none()));
 }
