@@ -173,8 +173,10 @@ pub struct Api {
     runs: sources::Runs,
     /// Held while a policy is compared with another.
     comparisons: Arc<tokio::sync::Mutex<()>>,
-    /// The one who reads everybody for a rule, and the one who reads the whole ledger: nobody is to slow down everybody.
+    /// The one who reads everybody for a rule, the one who has it looked who uses which rights, and the one who reads the whole
+    /// ledger: nobody is to slow down everybody.
     previews: Arc<tokio::sync::Mutex<()>>,
+    postures: Arc<tokio::sync::Mutex<()>>,
     verifications: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -186,6 +188,7 @@ impl Api {
             runs: sources::Runs::default(),
             comparisons: Arc::default(),
             previews: Arc::default(),
+            postures: Arc::default(),
             verifications: Arc::default(),
         }
     }

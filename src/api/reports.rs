@@ -83,6 +83,7 @@ pub(super) async fn show(
         "posture" => {
             let days = days(&mut params)?;
             params.end()?;
+            let _turn = api.postures.lock().await;
             return Ok(render::answer(StatusCode::OK, &reports.posture(days).await?.to_json()));
         }
         "seats" => {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::posture::{Finding, Severity};
 use super::{Error, Reports, days_before, of_days};
-use crate::access::{ADMINISTRATION, LastUses, RoleBook};
+use crate::access::{ADMINISTRATION, Catalogue, RoleBook};
 use crate::clock::Timestamp;
 use crate::directory::Member;
 use crate::model::{Grant, GroupId, Permission, RoleId, Status, Subject, User, UserId};
@@ -71,10 +71,66 @@ struct Holders {
     is_more: bool,
 }
 
-/// An active account that is old enough, and what it used in the time.
+/// An active account that is old enough, and the rights that it used in the time.
 struct Holder {
     name: String,
-    last: LastUses,
+    used: Rights,
+}
+
+/// The rights of a catalogue, by a number each: of many people little is kept.
+struct Numbers(BTreeMap<Permission, usize>);
+
+impl Numbers {
+    fn new(catalogue: &Catalogue) -> Self {
+        Self(catalogue.iter().enumerate().map(|(number, right)| (right, number)).collect())
+    }
+
+    fn of<'r>(&self, rights: impl Iterator<Item = &'r Permission>) -> Rights {
+        let mut found = Rights::default();
+        rights.filter_map(|right| self.0.get(right)).for_each(|number| found.insert(*number));
+        found
+    }
+
+    fn has(&self, rights: &Rights, right: &Permission) -> bool {
+        self.0.get(right).is_some_and(|number| rights.contains(*number))
+    }
+}
+
+/// Some of the rights of a catalogue, a bit for each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Rights(Vec<u64>);
+
+impl Rights {
+    fn place(number: usize) -> (usize, u64) {
+        (number / 64, 1 << (number % 64))
+    }
+
+    fn insert(&mut self, number: usize) {
+        let (word, bit) = Self::place(number);
+        if self.0.len() <= word {
+            self.0.resize(word.saturating_add(1), 0);
+        }
+        if let Some(word) = self.0.get_mut(word) {
+            *word |= bit;
+        }
+    }
+
+    fn contains(&self, number: usize) -> bool {
+        let (word, bit) = Self::place(number);
+        self.0.get(word).is_some_and(|word| word & bit != 0)
+    }
+
+    fn extend(&mut self, other: &Self) {
+        if self.0.len() < other.0.len() {
+            self.0.resize(other.0.len(), 0);
+        }
+        self.0.iter_mut().zip(&other.0).for_each(|(word, other)| *word |= other);
+    }
+
+    /// Whether there is one that is in both.
+    fn meets(&self, other: &Self) -> bool {
+        self.0.iter().zip(&other.0).any(|(word, other)| word & other != 0)
+    }
 }
 
 /// What was found of one role.
@@ -101,7 +157,9 @@ impl Reports {
             return Ok((Vec::new(), recorded, true));
         }
         let since = days_before(now, days);
+        let numbers = Numbers::new(roles.catalogue());
         let anybody = self.access.uses().of_anybody(roles.catalogue()).await?;
+        let anybody = numbers.of(anybody.since(since));
         let mut known: BTreeMap<UserId, Option<Holder>> = BTreeMap::new();
         let mut administering: BTreeMap<UserId, BTreeSet<Permission>> = BTreeMap::new();
         let (mut found, mut is_complete) = (Vec::new(), true);
@@ -113,7 +171,7 @@ impl Reports {
             }
             let mut holders = self.holders(grants, since, limit).await?;
             holders.is_more |= is_cut;
-            self.learn(&holders.people, since, &mut known).await?;
+            self.learn(&holders.people, since, &numbers, &mut known).await?;
             let people: Vec<(&UserId, &Holder)> =
                 holders.people.iter().filter_map(|id| Some((id, known.get(id)?.as_ref()?))).collect();
             let to_administer: Vec<&Permission> = rights.iter().filter(|right| administers(right)).collect();
@@ -123,21 +181,20 @@ impl Reports {
                     administering.entry(**user).or_default().extend(to_administer.iter().map(|right| (*right).clone()));
                 }
             }
-            let uses = |holder: &Holder, right: &Permission| holder.last.has_since(right, since);
-            let using = people.iter().filter(|(_, holder)| rights.iter().any(|right| uses(holder, right))).count();
-            let is_used = |right: &Permission| match holders.is_more {
-                true => anybody.has_since(right, since),
-                false => people.iter().any(|(_, holder)| uses(holder, right)),
-            };
-            let unused: Vec<Permission> = rights.iter().filter(|right| !is_used(right)).cloned().collect();
+            let (of_role, mut used) = (numbers.of(rights.iter()), Rights::default());
+            people.iter().for_each(|(_, holder)| used.extend(&holder.used));
+            let using = people.iter().filter(|(_, holder)| holder.used.meets(&of_role)).count();
+            let used = if holders.is_more { &anybody } else { &used };
+            let unused: Vec<Permission> = rights.iter().filter(|right| !numbers.has(used, right)).cloned().collect();
             let using = (!holders.is_more).then_some(using);
             let role = OfRole { role: role.clone(), holders: people.len(), using, unused };
             if role.is_told() {
                 found.push(role);
             }
+            tokio::task::yield_now().await;
         }
         let mut findings = vec![of_roles(found, days), self.of_the_ledger(since, days).await?];
-        findings.push(self.of_administering(&administering, &known, since, days).await?);
+        findings.push(self.of_administering(&administering, &known, &numbers, days).await?);
         is_complete &= administering.len() <= MAX_ADMINISTERING;
         findings.retain(|finding| finding.count > 0);
         Ok((findings, recorded, is_complete))
@@ -198,11 +255,12 @@ impl Reports {
         }
     }
 
-    /// Reads who of these people is active and old enough, and what each used.
+    /// Reads who of these people is active and old enough, and what each used in the time.
     async fn learn(
         &self,
         people: &BTreeSet<UserId>,
         since: Timestamp,
+        numbers: &Numbers,
         known: &mut BTreeMap<UserId, Option<Holder>>,
     ) -> Result<(), Error> {
         let new: Vec<UserId> = people.iter().filter(|user| !known.contains_key(user)).copied().collect();
@@ -212,7 +270,8 @@ impl Reports {
             for (id, last) in ids.iter().zip(last) {
                 let user = users.iter().find(|user| user.id == *id);
                 let user = user.filter(|user| user.status == Status::Active && user.created <= since);
-                known.insert(*id, user.map(|user| Holder { name: user.user_name.as_str().to_owned(), last }));
+                let used = numbers.of(last.since(since));
+                known.insert(*id, user.map(|user| Holder { name: user.user_name.as_str().to_owned(), used }));
             }
         }
         Ok(())
@@ -246,13 +305,13 @@ impl Reports {
         &self,
         administering: &BTreeMap<UserId, BTreeSet<Permission>>,
         known: &BTreeMap<UserId, Option<Holder>>,
-        since: Timestamp,
+        numbers: &Numbers,
         days: u32,
     ) -> Result<Finding, Error> {
         let mut told = Vec::new();
         for (user, rights) in administering.iter().take(MAX_ADMINISTERING) {
             let Some(Some(holder)) = known.get(user) else { continue };
-            let unused: Vec<&Permission> = rights.iter().filter(|right| !holder.last.has_since(right, since)).collect();
+            let unused: Vec<&Permission> = rights.iter().filter(|right| !numbers.has(&holder.used, right)).collect();
             if unused.is_empty() {
                 continue;
             }
@@ -326,3 +385,6 @@ fn named<'r>(rights: impl ExactSizeIterator<Item = &'r Permission>) -> String {
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     format!("{}{more}", named.join(", "))
 }
+
+#[cfg(test)]
+mod tests;
