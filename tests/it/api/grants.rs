@@ -117,9 +117,40 @@ async fn what_is_only_tried_is_refused_as_it_would_be_and_writes_nothing() {
     refused(&root.get("/api/v1/departments/new").await, 404, None);
     // Who may not do it may not try it either.
     let (_, browser) = ground.browser("browser", &["browser"]).await;
-    for path in ["/api/v1/grants?dry_run=true", "/api/v1/departments?dry_run=true", "/api/v1/users?dry_run=true"] {
-        let body = json!({"user": "ada", "userName": "x", "name": "x", "role": "browser"});
-        let reply = browser.post(path, body).await;
-        assert!(reply.status == 403 || reply.status == 422, "{path}: {}", reply.text);
+    for (path, body) in [
+        ("/api/v1/grants?dry_run=true", json!({"user": "ada", "role": "browser"})),
+        ("/api/v1/departments?dry_run=true", json!({"name": "New"})),
+        ("/api/v1/users?dry_run=true", json!({"userName": "eve"})),
+    ] {
+        let before = transactions();
+        refused(&browser.post(path, body).await, 403, None);
+        assert_eq!(transactions(), before + 1, "that somebody tried is recorded");
+    }
+}
+
+#[tokio::test]
+async fn a_password_and_what_is_demanded_of_somebody_are_only_tried_too() {
+    let ground = Ground::new().await;
+    let (ada, browser) = ground.browser("ada", &["editor"]).await;
+    let transactions = || ground.test.gateway.ledger().store().engine().health().transactions;
+    let before = transactions();
+    for body in [
+        json!({"password": "another violet anchor drifts at dawn", "must_change_password": false}),
+        json!({"password": "another violet anchor drifts at dawn"}),
+        json!({"must_change_password": true}),
+        json!({"requires_factor": true, "requires_sso": true}),
+        json!({"name": "Ada", "email": "ada@elsewhere.example", "active": false}),
+    ] {
+        let reply = ground.root().patch("/api/v1/users/ada?dry_run=true", body.clone()).await;
+        assert_eq!(good(reply, StatusCode::OK)["id"], ada.id.to_string(), "{body}");
+    }
+    assert_eq!(transactions(), before, "nothing is written");
+    good(browser.get("/api/v1/me").await, StatusCode::OK);
+    ground.sign_in("ada").await;
+    let shown = ground.root().get("/api/v1/users/ada").await.json();
+    for (member, value) in
+        [("must_change_password", false), ("requires_factor", false), ("requires_sso", false), ("active", true)]
+    {
+        assert_eq!(shown[member], value, "{member}: {shown}");
     }
 }
