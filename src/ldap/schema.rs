@@ -205,13 +205,16 @@ impl Schema {
     /// Why that cannot be told: a number that every account has is not shown, or is none. Who may not read it must not
     /// take everybody for enabled. Where only disabled accounts have a mark, none is no.
     pub fn is_disabled(&self, entry: &Entry, now: Timestamp) -> Result<bool, String> {
-        if let Some((name, text)) = self.ends.and_then(|name| Some((name, entry.text(name)?))) {
-            let ticks: i64 = text.parse().map_err(|_| format!("`{name}` is no number"))?;
-            // Zero and the largest number mean never.
-            if ticks > 0 && ticks < i64::MAX && ticks / TICKS_PER_MS - MS_TO_1970 <= now.as_millis() {
-                return Ok(true);
-            }
+        let marked = self.is_marked(entry);
+        // What disables the account counts whatever else cannot be read.
+        if marked == Ok(true) || self.has_ended(entry, now)? {
+            return Ok(true);
         }
+        marked
+    }
+
+    /// Whether the account has the mark of a disabled one.
+    fn is_marked(&self, entry: &Entry) -> Result<bool, String> {
         match self.disabled {
             Disabled::Bit(name, bit) => {
                 let text = entry.text(name);
@@ -222,6 +225,14 @@ impl Schema {
             }
             Disabled::Value(name, value) => Ok(entry.texts(name).any(|text| text.eq_ignore_ascii_case(value))),
         }
+    }
+
+    /// Whether the account has a date at which it ends, and that has come.
+    fn has_ended(&self, entry: &Entry, now: Timestamp) -> Result<bool, String> {
+        let Some((name, text)) = self.ends.and_then(|name| Some((name, entry.text(name)?))) else { return Ok(false) };
+        let ticks: i64 = text.parse().map_err(|_| format!("`{name}` is no number"))?;
+        // Zero and the largest number mean never.
+        Ok(ticks > 0 && ticks < i64::MAX && ticks / TICKS_PER_MS - MS_TO_1970 <= now.as_millis())
     }
 
     /// Looks whether what the directory says of a person is of a size that an account may have.
@@ -361,6 +372,21 @@ mod tests {
         }
         assert_eq!((ended("soon", moment), ended("1", moment)), (None, Some(true)));
         assert!(ACTIVE_DIRECTORY.person_attributes().contains(&"accountExpires"));
+    }
+
+    #[test]
+    fn a_disabled_account_is_disabled_whatever_its_date_says() {
+        for (control, ends, expected) in [
+            ("514", "soon", Some(true)),
+            ("514", "99999999999999999999", Some(true)),
+            ("514", "0", Some(true)),
+            ("512", "soon", None),
+            ("what", "1", Some(true)),
+        ] {
+            let found = entry(&[("userAccountControl", &[control]), ("accountExpires", &[ends])]);
+            let is_disabled = ACTIVE_DIRECTORY.is_disabled(&found, Timestamp::default());
+            assert_eq!(is_disabled.ok(), expected, "{control} {ends}");
+        }
     }
 
     #[test]
