@@ -554,10 +554,10 @@ impl Directory {
                         Join::Unchanged => {}
                     }
                 }
-                Wish::Out => {
-                    if self.stage_leave(change, group.id, *member).await? {
-                        moved.removed.push(*member);
-                    }
+                Wish::Out if self.stage_leave(change, group.id, *member).await? => moved.removed.push(*member),
+                Wish::Out => {}
+                Wish::Shown { display } => {
+                    moved.renamed += usize::from(self.stage_shown(change, group.id, *member, display).await?);
                 }
             }
         }

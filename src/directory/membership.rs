@@ -16,8 +16,8 @@ const WALK: usize = 5_000;
 /// Most rows that one walk reads.
 const MAX_WALK: usize = 500_000;
 
-/// Most groups that one member is directly in: every decision about somebody reads them. A logon to Windows bears about
-/// as many.
+/// Most groups that one member is directly in, and as many again into which its own source puts it: every decision about
+/// somebody reads them. A logon to Windows bears about as many.
 pub const MAX_GROUPS_OF_MEMBER: u64 = 1_024;
 
 /// What can be in a group.
@@ -103,6 +103,8 @@ pub(super) enum Wish {
     In { display: Option<String> },
     /// It is out.
     Out,
+    /// It is shown as this where it is in, and whoever is not in stays out.
+    Shown { display: String },
 }
 
 /// What came of adding a member.
@@ -123,8 +125,26 @@ impl MemberChange {
     /// Adds a member that is shown as `display`; `None` leaves what a member is shown as. More than
     /// [`MAX_DISPLAY_BYTES`] are not kept.
     pub fn add_shown(&mut self, member: Member, display: Option<String>) {
-        let display = display.filter(|text| !text.is_empty() && text.len() <= MAX_DISPLAY_BYTES);
+        let display = display.filter(|text| may_be_shown(text)).or_else(|| match self.wanted.remove(&member) {
+            Some(Wish::Shown { display }) => Some(display),
+            Some(Wish::In { .. } | Wish::Out) | None => None,
+        });
         self.wanted.insert(member, Wish::In { display });
+    }
+
+    /// Shows a member as `display`, if it is in: it puts nobody into the group. More than [`MAX_DISPLAY_BYTES`] change
+    /// nothing.
+    pub fn show(&mut self, member: Member, display: String) {
+        if !may_be_shown(&display) {
+            return;
+        }
+        match self.wanted.get_mut(&member) {
+            Some(Wish::In { display: known }) => *known = Some(display),
+            Some(Wish::Shown { display: known }) => *known = display,
+            Some(Wish::Out) => {}
+            None if self.replaces_all => {}
+            None => drop(self.wanted.insert(member, Wish::Shown { display })),
+        }
     }
 
     /// Removes a member; one that is not there is no error.
@@ -140,8 +160,11 @@ impl MemberChange {
 
     /// Whether a member is in after it, where that follows from it alone.
     pub fn settles(&self, member: Member) -> Option<bool> {
-        let wish = self.wanted.get(&member).map(|wish| matches!(wish, Wish::In { .. }));
-        wish.or_else(|| self.replaces_all.then_some(false))
+        match self.wanted.get(&member) {
+            Some(Wish::In { .. }) => Some(true),
+            Some(Wish::Out) => Some(false),
+            Some(Wish::Shown { .. }) | None => self.replaces_all.then_some(false),
+        }
     }
 
     /// Whether it only takes everybody out.
@@ -161,6 +184,10 @@ impl MemberChange {
     pub(super) fn wanted(&self) -> &BTreeMap<Member, Wish> {
         &self.wanted
     }
+}
+
+fn may_be_shown(text: &str) -> bool {
+    !text.is_empty() && text.len() <= MAX_DISPLAY_BYTES
 }
 
 /// Rows that a change is about to write, over which the closure is taken.
@@ -472,13 +499,11 @@ impl Directory {
         source: Option<&SourceId>,
         display: Option<&str>,
     ) -> Result<Join, Error> {
-        if let Some(mut row) = change.find(&MEMBERS, self.organisation, &(group, member)).await? {
-            if display.is_none() || row.display.as_deref() == display {
-                return Ok(Join::Unchanged);
-            }
-            row.display = display.map(str::to_owned);
-            change.put(&MEMBERS, self.organisation, &(group, member), &row)?;
-            return Ok(Join::Renamed);
+        if change.find(&MEMBERS, self.organisation, &(group, member)).await?.is_some() {
+            return match display {
+                Some(display) if self.stage_shown(change, group, member, display).await? => Ok(Join::Renamed),
+                _ => Ok(Join::Unchanged),
+            };
         }
         let groups = store::counter(self.store(), &MEMBER_OF_COUNTS.key(self.organisation, &member)).await?;
         if u64::try_from(groups).is_ok_and(|groups| groups >= MAX_GROUPS_OF_MEMBER)
@@ -489,6 +514,21 @@ impl Directory {
         self.put_membership(change, group, member, source, display)?;
         self.touch(change, member).await?;
         Ok(Join::Added)
+    }
+
+    /// Shows a member as something else. Says whether it was there and shown otherwise.
+    pub(super) async fn stage_shown(
+        &self,
+        change: &mut Change,
+        group: GroupId,
+        member: Member,
+        display: &str,
+    ) -> Result<bool, Error> {
+        let known = change.find(&MEMBERS, self.organisation, &(group, member)).await?;
+        let Some(mut row) = known.filter(|row| row.display.as_deref() != Some(display)) else { return Ok(false) };
+        row.display = Some(display.to_owned());
+        change.put(&MEMBERS, self.organisation, &(group, member), &row)?;
+        Ok(true)
     }
 
     /// Whether a member may be put into one more group by the source that it is of, although it is in as many as there may be:
@@ -577,6 +617,8 @@ fn too_many_groups(member: Member) -> Error {
         Member::Group(id) => ("group", id.to_string()),
         Member::User(id) => ("user", id.to_string()),
     };
-    let reason = format!("the {kind} {id} is directly in {MAX_GROUPS_OF_MEMBER} groups, and may be in no more");
+    let reason = format!(
+        "the {kind} {id} is directly in {MAX_GROUPS_OF_MEMBER} groups or more, and may not be put into another"
+    );
     Error::Invalid { field: "members".to_owned(), reason }
 }

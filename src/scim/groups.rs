@@ -91,13 +91,17 @@ impl Scim {
     ) -> Result<Group, Error> {
         let permit = self.permit(call).await?;
         let group = id.parse().map_err(|_| Error::NotFound)?;
-        let members = self.member_change(Some(group), members).await?;
-        let edit = |before: &Group, draft: &mut GroupDraft| {
-            edit(before, draft)?;
-            draft.members = members.clone();
-            Ok::<(), Error>(())
+        let (permit, edit) = (&permit, &edit);
+        // After the conditions, and anew when somebody else has written meanwhile: it follows from who is in the group.
+        let write = |revision| async move {
+            let members = self.member_change(Some(group), members).await?;
+            let edit = |before: &Group, draft: &mut GroupDraft| {
+                edit(before, draft)?;
+                draft.members = members.clone();
+                Ok::<(), Error>(())
+            };
+            self.directory.change_group(permit, group, revision, edit).await
         };
-        let write = |revision| self.directory.change_group(&permit, group, revision, edit);
         self.conditionally(call, Kind::Group, id, write).await
     }
 
@@ -160,7 +164,7 @@ impl Scim {
                     let mut is_found = false;
                     for member in ids.iter().flat_map(|id| possible_members(id)) {
                         if self.is_member(group, &change, member).await? {
-                            change.add_shown(member, Some(display.clone()));
+                            change.show(member, display.clone());
                             is_found = true;
                         }
                     }

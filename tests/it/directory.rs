@@ -80,6 +80,52 @@ async fn a_change_that_changes_nothing_keeps_the_revision() {
     assert_eq!(edit(&gateway, &group, |members| members.remove(ada)).await.unwrap().revision, 2);
 }
 
+/// Whoever renames a member looks before whether it is in: it may have been taken out since.
+#[tokio::test]
+async fn what_a_member_is_shown_as_puts_nobody_into_the_group() {
+    let gateway = TestGateway::new().await;
+    let directory = gateway.gateway.directory();
+    let (ada, bob) = (gateway.user("ada", None).await, gateway.user("bob", None).await);
+    let (ada, bob) = (Member::User(ada.id), Member::User(bob.id));
+    let group = directory.create_group(&gateway.task(), &draft("ops", &[ada])).await.unwrap();
+    let display = async |member| directory.find_membership(group.id, member).await.unwrap().map(|row| row.display);
+    let show = |member, text: &'static str| move |members: &mut MemberChange| members.show(member, text.to_owned());
+    assert_eq!(edit(&gateway, &group, show(bob, "Bob")).await.unwrap().revision, 1, "nothing happens");
+    assert_eq!((directory.all_members(group.id).await.unwrap(), display(bob).await), (vec![ada], None));
+    assert_eq!(edit(&gateway, &group, show(ada, "Ada")).await.unwrap().revision, 2);
+    assert_eq!(edit(&gateway, &group, show(ada, "Ada")).await.unwrap().revision, 2, "it is shown so already");
+    for unfit in ["", "xxxxxxxxxxxxxxxx".repeat(33).as_str()] {
+        let unfit = unfit.to_owned();
+        let edited = edit(&gateway, &group, |members| members.show(ada, unfit.clone())).await.unwrap();
+        assert_eq!(edited.revision, 2);
+    }
+    assert_eq!(display(ada).await, Some(Some("Ada".to_owned())));
+    // In one change with others it goes by their order.
+    edit(&gateway, &group, |members| {
+        members.add(bob);
+        members.show(bob, "Bob".to_owned());
+        members.show(ada, "Countess".to_owned());
+        members.add(ada);
+    })
+    .await
+    .unwrap();
+    assert_eq!(display(bob).await, Some(Some("Bob".to_owned())));
+    assert_eq!(display(ada).await, Some(Some("Countess".to_owned())));
+    edit(&gateway, &group, |members| {
+        members.remove(ada);
+        members.show(ada, "Ada".to_owned());
+    })
+    .await
+    .unwrap();
+    edit(&gateway, &group, |members| {
+        members.clear();
+        members.show(bob, "Robert".to_owned());
+    })
+    .await
+    .unwrap();
+    assert!(directory.all_members(group.id).await.unwrap().is_empty());
+}
+
 #[tokio::test]
 async fn a_member_must_exist_and_a_group_is_not_its_own() {
     let gateway = TestGateway::new().await;
