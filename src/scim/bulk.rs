@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use super::{Error, Scim};
 use crate::http::Rate;
@@ -102,13 +103,19 @@ impl Turns {
 impl Scim {
     /// `POST /Bulk`.
     pub(super) async fn bulk(&self, call: &Call, body: Content) -> Result<Value, Error> {
+        self.bulk_until(call, body, Instant::now() + run::MAX_TIME).await
+    }
+
+    /// The same, which begins nothing from `ends` on: what comes before the operations, waiting for turns and reading the
+    /// body, is a part of their time.
+    async fn bulk_until(&self, call: &Call, body: Content, ends: Instant) -> Result<Value, Error> {
         let own = self.bulk_turns.of(&call.source);
         let _own = own.acquire().await.map_err(|_| Error::Unavailable)?;
         // Read before its turn comes: who sends slowly keeps nobody but themselves waiting.
         let request = Request::read(call.object(body).await?)?;
         let _turn = self.bulk_turns.all.acquire().await.map_err(|_| Error::Unavailable)?;
         self.count_operations(call, request.entries.len())?;
-        let outcomes = run::Run::new(self, call, &request)?.finish().await;
+        let outcomes = run::Run::new(self, call, &request, ends)?.finish().await;
         let results = request.entries.iter().zip(outcomes).filter_map(|(entry, outcome)| Some(result(entry, outcome?)));
         Ok(json!({"schemas": [RESPONSE_SCHEMA], "Operations": results.collect::<Vec<_>>()}))
     }

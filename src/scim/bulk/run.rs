@@ -26,8 +26,9 @@ use crate::scim::{Error, Scim};
 const MAX_TOGETHER: usize = 64;
 /// What the answer to an operation would show: nothing of it is needed, so little of it is read.
 const SHOWN: &str = "attributes=id";
-/// How long a bulk request goes on; what is not done by then is answered as not done, before the whole would come too late.
-const MAX_TIME: Duration = Duration::from_secs(40);
+/// How long a bulk request goes on from its arrival; what is not done by then is answered as not done, before the whole
+/// would come too late.
+pub(super) const MAX_TIME: Duration = Duration::from_secs(40);
 const WRITES: &str = "PUT, PATCH, DELETE";
 
 /// A bulk request while it is done.
@@ -53,9 +54,11 @@ pub(super) struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
+    /// `ends` is when nothing further is begun.
+    ///
     /// # Errors
     /// `InvalidValue` for more than [`MAX_REFERENCES`].
-    pub(super) fn new(scim: &'a Scim, call: &'a Call, request: &'a Request) -> Result<Self, Error> {
+    pub(super) fn new(scim: &'a Scim, call: &'a Call, request: &'a Request, ends: Instant) -> Result<Self, Error> {
         let count = request.entries.len();
         let (mut wrong, mut needs, mut references) = (Vec::with_capacity(count), Vec::with_capacity(count), 0_usize);
         for entry in &request.entries {
@@ -85,7 +88,7 @@ impl<'a> Run<'a> {
             waiting: BTreeSet::new(),
             unfinished: Vec::new(),
             errors: 0,
-            ends: Instant::now() + MAX_TIME,
+            ends,
         })
     }
 

@@ -1,5 +1,62 @@
+use std::collections::BTreeMap;
+
+use axum::body::Body;
+use axum::extract::FromRequestParts;
+
 use super::reference::{data, names, path, split};
 use super::*;
+use crate::access::{Access, Pack};
+use crate::audit::{Ledger, Sealer};
+use crate::clock::{ManualClock, Timestamp};
+use crate::directory::{Directory, Rules};
+use crate::model::{Actor, OrganisationId, TokenId};
+use crate::scim::Cursors;
+use crate::secret::{IdSource, MacKey};
+use crate::store;
+
+/// A surface over a store in memory.
+fn scim() -> Scim {
+    let clock = ManualClock::new(Timestamp::from_seconds(1_800_000_000));
+    let (key, ids) = (MacKey::new(&[7; 32]), IdSource::seeded(1));
+    let (store, writer) = store::open_memory(clock.clock(), Arc::new(Sealer::new(&key)));
+    let ledger = Ledger::new(store, writer);
+    let directory = Directory::new(ledger.clone(), clock.clock(), ids.clone(), Rules::default());
+    let roles = Pack::open("clearpoint-systems", &BTreeMap::new()).unwrap().roles().clone();
+    let graph = Arc::new(directory.clone());
+    let access = Access::new(ledger, clock.clock(), ids, OrganisationId::DEFAULT, roles, graph);
+    Scim::new(directory, access, Cursors::new(&key, clock.clock()), "https://id.example")
+}
+
+async fn bulk_call(scim: &Scim) -> Call {
+    let actor = Actor::Connection { source: "okta".parse().unwrap(), token: TokenId::from_bytes([1; 16]) };
+    let request = http::Request::post("/scim/v2/Bulk").extension(actor).body(()).unwrap();
+    Call::from_request_parts(&mut request.into_parts().0, &Arc::new(scim.clone())).await.unwrap()
+}
+
+fn bulk_body(names: &[&str]) -> Content {
+    let operation = |name: &&str| {
+        let data = json!({"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": name});
+        json!({"method": "POST", "path": "/Users", "bulkId": name, "data": data})
+    };
+    let operations: Vec<Value> = names.iter().map(operation).collect();
+    Content::Raw(Body::from(json!({"schemas": [REQUEST_SCHEMA], "Operations": operations}).to_string()))
+}
+
+#[tokio::test]
+async fn what_comes_before_the_operations_takes_of_their_time() {
+    let scim = scim();
+    let call = bulk_call(&scim).await;
+    let statuses = |answer: &Value| {
+        let results = answer["Operations"].as_array().unwrap().iter();
+        results.map(|result| result["status"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    // The time is over when the body has been read.
+    let late = scim.bulk_until(&call, bulk_body(&["ada", "bob"]), Instant::now()).await.unwrap();
+    assert_eq!(statuses(&late), ["503", "503"]);
+    assert_eq!(scim.directory.count_users().await.unwrap(), 0, "nothing is written");
+    let soon = scim.bulk(&call, bulk_body(&["ada", "bob"])).await.unwrap();
+    assert_eq!(statuses(&soon), ["201", "201"]);
+}
 
 fn operation(path: &str, data: Value) -> Operation {
     Operation::read(Some("PATCH"), None, Some(path.to_owned()), None, Some(data)).unwrap()
