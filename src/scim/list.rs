@@ -75,7 +75,7 @@ impl Scim {
             let renderer = self.renderer(source, kind, &projection);
             for (record, related) in records.iter().zip(&related) {
                 comma(&mut out);
-                renderer.write(&mut out, record, related)?;
+                renderer.write(&mut out, record, related, None)?;
             }
         }
         out.extend_from_slice(Around::END);

@@ -10,11 +10,10 @@ use axum::response::{IntoResponse, Response};
 use http::Method;
 use http::request::Parts;
 
-use super::etag::{Conditions, Version};
-use super::read::{Record, Related, Rows};
+use super::etag::Conditions;
+use super::read::Record;
 use super::render::Renderer;
 use super::resource::Kind;
-use super::routes::{Answered, not_modified};
 use super::{Error, Scim, query};
 use crate::access;
 use crate::error::Chain;
@@ -60,22 +59,10 @@ impl Scim {
         visit.conditions.check_read(user.revision)?;
         let shape = self.catalogue.shape(Kind::User);
         let projection = query::projection_of_url(&shape, visit.query.as_deref());
-        let (source, revision) = (user.owner.clone(), user.revision);
-        let record = Record::User(user);
-        let rows = Rows::shown(&projection, Kind::User);
-        let related = self.related(std::slice::from_ref(&record), &rows).await?.pop().unwrap_or(Related::Nothing);
-        let version = Version::new(revision).with_groups(related.groups());
-        if visit.conditions.know(version) {
-            return Ok(not_modified(version));
-        }
         // The person sees the `externalId` of the source that owns the account.
+        let source = user.owner.clone();
         let renderer = Renderer { place: self.place(), shape, source: source.as_ref(), projection: &projection };
-        let answered = Answered {
-            body: renderer.bytes(&record, &related)?,
-            location: self.place().location(Kind::User, &id.to_string()),
-            version,
-        };
-        Ok(answered.into_response())
+        self.shown(renderer, &Record::User(user), &visit.conditions).await
     }
 
     /// The person, who may be signed in: a token of somebody else is void.

@@ -1,6 +1,7 @@
 //! Records out of the directory as resources, with no more rows read than the answer or the filter needs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -9,7 +10,7 @@ use super::projection::Projection;
 use super::resource::{Kind, Needed, group, object, user};
 use super::{Error, Scim};
 use crate::directory::Member;
-use crate::filter::{Filter, Operator};
+use crate::filter::{AttributePath, Comparison, Filter, Operator};
 use crate::model::{Group, GroupId, Kept, Object, ObjectId, SourceId, User, UserId};
 
 /// Most groups that the users of one answer show together.
@@ -75,11 +76,28 @@ impl Rows {
     pub(super) fn compared(filter: Option<&Filter>, kind: Kind) -> Self {
         let mut ids = BTreeSet::new();
         let (Some(filter), Some(name)) = (filter, rows_attribute(kind)) else { return Self::None };
+        if kind == Kind::User && names_version(filter) {
+            return Self::All;
+        }
         match collect_ids(filter, name, &mut ids) {
             false => Self::All,
             true if ids.is_empty() => Self::None,
             true => Self::Of(ids),
         }
+    }
+}
+
+/// Whether a filter looks at the version, in which a user's groups are.
+fn names_version(filter: &Filter) -> bool {
+    let mut is_named = false;
+    let mut visit = |path: &AttributePath, _: Comparison<'_>| {
+        let is_version = path.sub.as_ref().is_some_and(|sub| sub.eq_ignore_ascii_case("version"));
+        is_named |= is_version && path.name.eq_ignore_ascii_case("meta");
+        Ok::<(), Infallible>(())
+    };
+    match filter.visit(&mut visit) {
+        Ok(()) => is_named,
+        Err(never) => match never {},
     }
 }
 

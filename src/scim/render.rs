@@ -72,17 +72,24 @@ impl Renderer<'_> {
     ///
     /// # Errors
     /// As [`Renderer::write`].
-    pub(super) fn bytes(&self, record: &Record, related: &Related) -> Result<Vec<u8>, Error> {
+    pub(super) fn bytes(&self, record: &Record, related: &Related, version: Version) -> Result<Vec<u8>, Error> {
         let mut out = Vec::with_capacity(TYPICAL_BYTES);
-        self.write(&mut out, record, related)?;
+        self.write(&mut out, record, related, Some(version))?;
         Ok(out)
     }
 
-    /// Appends the resource, a JSON object: `schemas` and `id`, its attributes, `meta`.
+    /// Appends the resource, a JSON object: `schemas` and `id`, its attributes, `meta`. Its version follows from what is
+    /// related, where the caller has not made it.
     ///
     /// # Errors
     /// `Unavailable` when a value cannot be written, which no value brings about.
-    pub(super) fn write(&self, out: &mut Vec<u8>, record: &Record, related: &Related) -> Result<(), Error> {
+    pub(super) fn write(
+        &self,
+        out: &mut Vec<u8>,
+        record: &Record,
+        related: &Related,
+        version: Option<Version>,
+    ) -> Result<(), Error> {
         let facts = match record {
             Record::Group(group) => group::facts(group),
             Record::Kept(user) => user::facts(user),
@@ -111,8 +118,8 @@ impl Renderer<'_> {
             }
             Related::Groups(_) | Related::Members(_) | Related::Nothing => {}
         }
-        let version = Version::new(facts.revision).with_groups(related.groups());
-        self.own(out, "meta", |out| self.meta(out, &facts, version))?;
+        let version = || version.unwrap_or_else(|| Version::new(facts.revision).with_groups(related.groups()));
+        self.own(out, "meta", |out| self.meta(out, &facts, version()))?;
         out.push(b'}');
         Ok(())
     }

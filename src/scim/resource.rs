@@ -5,6 +5,7 @@ pub mod object;
 pub mod user;
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
@@ -12,7 +13,7 @@ use super::etag;
 use super::schema::Catalogue;
 use crate::clock::Timestamp;
 use crate::filter::{AttributePath, Comparison, Filter};
-use crate::model::KeptValue;
+use crate::model::{Group, KeptValue};
 
 /// A resource type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,8 +161,14 @@ impl Place<'_> {
     }
 }
 
-/// Adds `schemas`, `id` and `meta` where they are needed.
-fn framed(place: Place<'_>, facts: &Facts, attributes: Map<String, Value>, needed: &Needed) -> Map<String, Value> {
+/// Adds `schemas`, `id` and `meta` where they are needed. `groups` are those of a user, which are in the version.
+fn framed(
+    place: Place<'_>,
+    facts: &Facts,
+    attributes: Map<String, Value>,
+    groups: &[Arc<Group>],
+    needed: &Needed,
+) -> Map<String, Value> {
     let mut out = attributes;
     if needed.has("schemas") {
         out.insert("schemas".to_owned(), json!(place.schemas(facts.kind, |name| out.contains_key(name))));
@@ -177,7 +184,7 @@ fn framed(place: Place<'_>, facts: &Facts, attributes: Map<String, Value>, neede
         "created": facts.created.to_string(),
         "lastModified": facts.changed.to_string(),
         "location": place.location(facts.kind, &facts.id),
-        "version": etag::Version::new(facts.revision).to_string(),
+        "version": etag::Version::new(facts.revision).with_groups(groups).to_string(),
     });
     out.insert("meta".to_owned(), meta);
     out

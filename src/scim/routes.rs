@@ -18,7 +18,6 @@ use serde_json::Value;
 use super::call::{Call, Content};
 use super::etag::Version;
 use super::query::Query;
-use super::read::Rows;
 use super::resource::{Endpoint, Kind};
 use super::{Error, MEDIA_TYPE, Scim, discovery, journal};
 use crate::http::{Access, Admit, Rate, Route, router};
@@ -126,7 +125,16 @@ pub fn table() -> Vec<Route<Arc<Scim>>> {
         }
         // Some clients put an address of ours, such as a member's `$ref`, behind the base address.
         table.push(Route::new(method.clone(), "/scim/v2/{scheme}//{*rest}", Access::Scim, Rate::Scim, pasted));
-        for path in ["/scim/v2/Me", "/scim/v2/Me/", "/scim/v2/me", "/scim/v2//Me"] {
+        for path in [
+            "/scim/v2/Me",
+            "/scim/v2/Me/",
+            "/scim/v2/me",
+            "/scim/v2/me/",
+            "/scim/v2//Me",
+            "/scim/v2//Me/",
+            "/scim/v2//me",
+            "/scim/v2//me/",
+        ] {
             table.push(Route::new(method.clone(), path, Access::Session, Rate::Scim, super::me::me));
         }
         for path in ["/scim/v2/Bulk", "/scim/v2/Bulk/", "/scim/v2//Bulk", "/scim/v2//Bulk/"] {
@@ -405,18 +413,8 @@ impl Scim {
     async fn read(&self, kind: Kind, id: &str, call: &Call) -> Result<Response, Error> {
         let record = self.load(kind, id).await?;
         call.conditions.check_read(record.revision())?;
-        let rows = Rows::shown(&call.projection(&self.catalogue, kind), kind);
-        let version = Version::new(record.revision());
-        // The version of a user who is shown with groups is known when these are read, that of everything else before.
-        let is_whole = kind != Kind::User || matches!(rows, Rows::None);
-        if is_whole && call.conditions.know(version) {
-            return Ok(not_modified(version));
-        }
-        let answered = self.answered(call, record, rows).await?;
-        Ok(match call.conditions.know(answered.version) {
-            true => not_modified(answered.version),
-            false => answered.into_response(),
-        })
+        let projection = call.projection(&self.catalogue, kind);
+        self.shown(self.renderer(&call.source, kind, &projection), &record, &call.conditions).await
     }
 }
 

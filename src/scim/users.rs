@@ -1,17 +1,18 @@
 //! Writing users (RFC 7644 sections 3.3, 3.5 and 3.6).
 
+use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
 
 use super::body::Manner;
 use super::call::Call;
-use super::etag::Version;
+use super::etag::{Conditions, Version};
 use super::password;
 use super::projection::Projection;
 use super::read::{Record, Related, Rows};
 use super::render::Renderer;
 use super::resource::Kind;
 use super::resource::user::{self, Silence};
-use super::routes::{Answered, Created};
+use super::routes::{Answered, Created, not_modified};
 use super::{Error, Scim, body, patch};
 use crate::access::{self, NewGrant, Overlay, RuleGrant, SeatClaim};
 use crate::directory::{self, SourceRecord, rule_record};
@@ -174,12 +175,47 @@ impl Scim {
     pub(super) async fn answered(&self, call: &Call, record: Record, rows: Rows) -> Result<Answered, Error> {
         let kind = record.kind();
         let projection = call.projection(&self.catalogue, kind);
-        let related = self.related(std::slice::from_ref(&record), &rows).await?.pop().unwrap_or(Related::Nothing);
-        Ok(Answered {
-            body: self.renderer(&call.source, kind, &projection).bytes(&record, &related)?,
-            location: self.place().location(kind, &record.id()),
-            version: Version::new(record.revision()).with_groups(related.groups()),
-        })
+        let related = self.related_to(&record, &rows).await?;
+        let version = Version::new(record.revision()).with_groups(related.groups());
+        let renderer = self.renderer(&call.source, kind, &projection);
+        self.written(renderer, &record, &related, version)
+    }
+
+    /// A record as the answer to a read, or that whoever reads has this picture of it already: then it is not written.
+    pub(super) async fn shown(
+        &self,
+        renderer: Renderer<'_>,
+        record: &Record,
+        conditions: &Conditions,
+    ) -> Result<Response, Error> {
+        let rows = Rows::shown(renderer.projection, record.kind());
+        let mut version = Version::new(record.revision());
+        // The version of a user who is shown with groups is known when these are read, that of everything else before.
+        let is_known = record.kind() != Kind::User || matches!(rows, Rows::None);
+        if is_known && conditions.know(version) {
+            return Ok(not_modified(version));
+        }
+        let related = self.related_to(record, &rows).await?;
+        version = version.with_groups(related.groups());
+        if conditions.know(version) {
+            return Ok(not_modified(version));
+        }
+        Ok(self.written(renderer, record, &related, version)?.into_response())
+    }
+
+    async fn related_to(&self, record: &Record, rows: &Rows) -> Result<Related, Error> {
+        Ok(self.related(std::slice::from_ref(record), rows).await?.pop().unwrap_or(Related::Nothing))
+    }
+
+    fn written(
+        &self,
+        renderer: Renderer<'_>,
+        record: &Record,
+        related: &Related,
+        version: Version,
+    ) -> Result<Answered, Error> {
+        let location = self.place().location(record.kind(), &record.id());
+        Ok(Answered { body: renderer.bytes(record, related, version)?, location, version })
     }
 
     /// What writes resources of a kind for an answer.

@@ -88,5 +88,5 @@ pub fn picture(
     if !members.is_empty() {
         attributes.insert("members".to_owned(), members.iter().map(|shown| member(place, shown)).collect());
     }
-    framed(place, &facts(group), attributes, needed)
+    framed(place, &facts(group), attributes, &[], needed)
 }

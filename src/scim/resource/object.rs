@@ -47,5 +47,5 @@ pub fn picture(
     needed: &Needed,
 ) -> Map<String, Value> {
     let attributes = collect(fields(object, Some(source)).filter(|(name, _)| needed.has(name)));
-    framed(place, &facts(kind, object), attributes, needed)
+    framed(place, &facts(kind, object), attributes, &[], needed)
 }

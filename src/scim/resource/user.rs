@@ -117,5 +117,5 @@ pub fn picture<'a>(
         };
         attributes.insert("groups".to_owned(), groups.iter().map(value).collect());
     }
-    framed(place, &facts, attributes, needed)
+    framed(place, &facts, attributes, groups, needed)
 }

@@ -234,7 +234,7 @@ pub fn group() -> Schema {
         Attribute {
             required: true,
             uniqueness: Uniqueness::Server,
-            ..text("displayName", "The name to show; one group alone has it.")
+            ..text("displayName", "The name to show; a client is refused one that another group has.")
         },
         list(
             "members",

@@ -90,6 +90,12 @@ async fn what_a_user_shows_of_groups_is_part_of_the_version() {
         assert_eq!(bare.header("etag"), "W/\"1\"");
         let listed = client.get("/Users").await.expect(200);
         assert_eq!(listed.body["Resources"][0]["meta"]["version"], fresh.header("etag"));
+        // Whoever looks for what was shown finds it.
+        let is_shown = format!("meta.version eq {}", json!(fresh.header("etag")));
+        for filter in [is_shown.clone(), format!("userName eq \"ada\" and {is_shown}")] {
+            let filter = super::encoded(&filter);
+            assert_eq!(client.names(&format!("/Users?filter={filter}")).await, ["ada"], "{filter}");
+        }
         known = fresh.header("etag").to_owned();
     }
     client.patch(&path, json!([{"op": "replace", "path": "title", "value": "x"}])).await.expect(200);
@@ -125,5 +131,23 @@ async fn whoever_takes_any_version_is_not_refused_for_another_write() {
             assert_eq!(write.unwrap(), 200, "{path}");
         }
         assert_eq!(client.get(&path).await.header("etag"), "W/\"9\"");
+    }
+}
+
+/// What a step finds in the group is looked at behind the conditions, and of the version that they let pass.
+#[tokio::test]
+async fn a_write_of_members_is_refused_for_its_version_before_its_steps() {
+    let client = client().await;
+    let ada = client.user("ada").await;
+    let path = format!("/Groups/{}", client.group("ops", &[]).await);
+    let step = json!({"op": "replace", "path": format!("members[value eq \"{ada}\"].display"), "value": "Ada"});
+    let patch = json!({"schemas": [PATCH], "Operations": [step]}).to_string();
+    let send = async |version: &str| client.send(Method::PATCH, &path, &[("if-match", version)], patch.clone()).await;
+    send("W/\"7\"").await.expect_error(412, None);
+    send("W/\"1\"").await.expect_error(400, Some("noTarget"));
+    let add = json!([{"op": "add", "path": "members", "value": [{"value": ada}]}]);
+    client.patch(&path, add).await.expect(200);
+    for version in ["W/\"2\"", "*"] {
+        assert_eq!(send(version).await.expect(200).body["members"][0]["display"], "Ada", "{version}");
     }
 }

@@ -34,7 +34,7 @@ async fn a_person_sees_the_own_resource_at_its_own_address() {
     assert_eq!(answer.body["externalId"], "x-1");
     let version = answer.header("etag").to_owned();
     assert!(version.starts_with("W/\"1-"), "of the account and its groups: {version}");
-    for path in ["/Me/", "/me", "/Me?attributes=userName"] {
+    for path in ["/Me/", "/me", "/me/", "//Me", "//Me/", "//me", "//me/", "/Me?attributes=userName"] {
         assert_eq!(ada.get(path).await.expect(200).body["userName"], "ada", "{path}");
     }
     assert!(ada.get("/Me?attributes=userName").await.body.get(ENTERPRISE).is_none());
