@@ -29,6 +29,7 @@ mod search;
 mod standing;
 mod subjects;
 mod tables;
+mod telling;
 mod unique;
 mod users;
 mod walk;
@@ -61,6 +62,7 @@ pub(crate) use rules::Taking;
 pub use rules::{Rule, Rules, is_like_an_id, rule_record};
 pub use search::{Term, UserIndex, UserSort, Within};
 pub use tables::ALL as TABLES;
+use telling::Telling;
 use unique::Uniques;
 pub use users::{Staged, parse_user_name};
 pub use walk::{Found, UserWalk};
@@ -174,6 +176,7 @@ pub struct Directory {
     realms: Realms,
     names: NameRule,
     uniques: Uniques,
+    telling: Telling,
     belongings: Arc<dyn Belongings>,
     pages: pages::Pages,
     facets: facets::Facets,
@@ -198,6 +201,7 @@ impl Directory {
             realms: Realms::default(),
             names: NameRule::default(),
             uniques: Uniques::default(),
+            telling: Telling::default(),
             belongings: Arc::new(belongings::Nothing),
             pages: pages::Pages::default(),
             facets: facets::Facets::default(),
@@ -233,10 +237,10 @@ impl Directory {
         Self { belongings, ..self }
     }
 
-    /// Keeps the values unique that these schemas want unique.
+    /// Keeps the values unique that these schemas want unique, and out of events those that they keep from everybody.
     #[must_use]
     pub fn with_schemas(self, schemas: &Schemas) -> Self {
-        Self { uniques: Uniques::of(schemas), ..self }
+        Self { uniques: Uniques::of(schemas), telling: Telling::of(schemas), ..self }
     }
 
     fn store(&self) -> &Store {

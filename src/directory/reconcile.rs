@@ -1,9 +1,5 @@
 //! What a source says against what the directory holds: the difference, planned without input or output.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use serde_json::Value;
-
 use crate::audit::EventKind;
 use crate::clock::Timestamp;
 use crate::config::TakesOver;
@@ -264,46 +260,6 @@ fn differences(before: &User, after: &User) -> Vec<String> {
         note(!after.attributes.0.contains_key(name), name);
     }
     fields
-}
-
-/// Longest text of a value that an event tells, in characters.
-const MAX_TOLD: usize = 200;
-/// Most parts of a profile whose values one event tells; the others are told by name.
-const MAX_PARTS: usize = 32;
-
-/// What of a profile is different: each part by its name, with what it was and what it is.
-pub(super) fn edits(before: &User, after: &User) -> Vec<(String, Option<String>, Option<String>)> {
-    let (old, new) = (parts(before), parts(after));
-    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-    let differ = names.into_iter().filter(|name| old.get(*name) != new.get(*name));
-    let cut = |text: &String| text.chars().take(MAX_TOLD).collect::<String>();
-    differ.take(MAX_PARTS).map(|name| (name.clone(), old.get(name).map(cut), new.get(name).map(cut))).collect()
-}
-
-/// The texts of a profile: members of a complex attribute by `name.givenName`, those of an extension by their own name.
-fn parts(user: &User) -> BTreeMap<String, String> {
-    let mut parts = BTreeMap::new();
-    for (name, value) in user.attributes.0.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("password")) {
-        match value {
-            Value::Object(members) => {
-                for (member, value) in members {
-                    let part = if name.contains(':') { member.clone() } else { format!("{name}.{member}") };
-                    parts.insert(part, told(value));
-                }
-            }
-            value => drop(parts.insert(name.clone(), told(value))),
-        }
-    }
-    parts
-}
-
-fn told(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Array(items) => items.iter().map(told).collect::<Vec<_>>().join(", "),
-        Value::Object(members) => members.get("value").map_or_else(|| value.to_string(), told),
-        value => value.to_string(),
-    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::brake::{Kind, Removal};
 use super::connections::taken_over;
 use super::membership::Member;
 use super::realms::with_realm;
-use super::reconcile::{Authority, SourceRecord, UserPlan, edits, is_of_unknown_origin, plan};
+use super::reconcile::{Authority, SourceRecord, UserPlan, is_of_unknown_origin, plan};
 use super::tables::{MEMBER_OF_COUNTS, TOMBSTONES, TOTALS, USER_EMAILS, USER_LINKS, USER_NAMES, USER_SUBJECTS, USERS};
 use super::{Directory, Error, MAX_PAGE};
 use crate::access::{Permit, Run};
@@ -510,7 +510,7 @@ impl Directory {
                     if before.user_name != after.user_name {
                         event = event.detail("before", &before.user_name);
                     }
-                    for (part, old, new) in edits(before, &after) {
+                    for (part, old, new) in self.telling.edits(before, &after) {
                         if let Some(old) = old {
                             event = event.detail(&format!("{part} before"), old);
                         }

@@ -184,6 +184,11 @@ impl Attribute {
     pub fn is_read_only(&self) -> bool {
         self.mutability == Mutability::ReadOnly
     }
+
+    /// Whether its values are kept from everybody: no answer, no event and no journal tells them.
+    pub fn is_hidden(&self) -> bool {
+        self.mutability == Mutability::WriteOnly || self.returned == Returned::Never
+    }
 }
 
 /// A schema: a URN and its attributes.

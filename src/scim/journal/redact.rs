@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::super::schema::{Attribute, Catalogue, Mutability, Returned};
+use super::super::schema::{Attribute, Catalogue};
 
 /// What stands in the place of a secret.
 pub(super) const HIDDEN: &str = "•••";
@@ -96,8 +96,7 @@ impl Secrets {
 
 fn collect(attributes: &[Attribute], names: &mut Vec<String>) {
     for attribute in attributes {
-        let is_secret = attribute.mutability == Mutability::WriteOnly || attribute.returned == Returned::Never;
-        if is_secret && !names.iter().any(|name| name.eq_ignore_ascii_case(&attribute.name)) {
+        if attribute.is_hidden() && !names.iter().any(|name| name.eq_ignore_ascii_case(&attribute.name)) {
             names.push(attribute.name.to_string());
         }
         collect(&attribute.subs, names);

@@ -93,6 +93,26 @@ async fn what_was_missing_before_may_go_on_missing() {
     client.post("/Users", &json!({"schemas": [USER], "userName": "bob"})).await.expect_error(400, Some("invalidValue"));
 }
 
+/// Values that no answer has are in no event either.
+#[tokio::test]
+async fn what_a_schema_keeps_from_everybody_is_in_no_event() {
+    let ground = Ground::with_schemas(include_str!("../../fixtures/test-resources.toml"));
+    let client = ground.client("okta").await;
+    let body = json!({"schemas": [USER], "userName": "ada", BADGE: {"number": "A1", "pin": "pin-1234"}});
+    let path = format!("/Users/{}", client.post("/Users", &body).await.expect(201).id());
+    let badge = |number: &str, pin: &str| json!([{"op": "replace", "value": {BADGE: {"number": number, "pin": pin}}}]);
+    client.patch(&path, badge("A2", "pin-4321")).await.expect(200);
+    client.patch(&path, badge("A2", "pin-5678")).await.expect(200);
+    let events = ground.events().await;
+    let detail = |name: &str| {
+        let mut found = events.iter().flat_map(|event| &event.details).filter(|(detail, _)| detail == name);
+        found.next().map(|(_, value)| value.clone())
+    };
+    assert_eq!((detail("number before").as_deref(), detail("number after").as_deref()), (Some("A1"), Some("A2")));
+    let told = format!("{events:?}");
+    assert!(!told.contains("pin-") && !told.contains("pin before") && !told.contains("pin after"), "{told}");
+}
+
 /// Where two extensions have one name, a filter by the name alone would look at the one that no answer has.
 #[tokio::test]
 async fn a_name_that_is_also_of_something_hidden_is_in_no_filter() {
