@@ -42,7 +42,7 @@ impl Telling {
             for part in parts.into_iter().filter(|part| was.get(*part) != is.get(*part)) {
                 let is_plain = !name.contains(':') || !is_taken(part, name, [old, new]);
                 let label = if is_plain { part.clone() } else { format!("{name}:{part}") };
-                edits.push((label, was.get(part).map(cut), is.get(part).map(cut)));
+                edits.push((label, was.get(part).map(|text| cut(text)), is.get(part).map(|text| cut(text))));
             }
         }
         edits.sort();
@@ -89,7 +89,7 @@ fn is_taken(member: &str, urn: &str, profiles: [&Map<String, Value>; 2]) -> bool
     })
 }
 
-fn cut(text: &String) -> String {
+fn cut(text: &str) -> String {
     text.chars().take(MAX_TOLD).collect()
 }
 
