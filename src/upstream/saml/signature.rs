@@ -122,7 +122,7 @@ impl VerifiedAssertion {
 /// is signed, what it hashed is used, else what the assertion's signature hashed.
 ///
 /// # Errors
-/// `Refused` with rule `shape`, `signature`, `algorithm`, `reference`, `transform` or `digest`.
+/// `Refused` with rule `shape`, `size`, `signature`, `algorithm`, `reference`, `transform` or `digest`.
 pub(super) fn verify(document: &Document<'_>, keys: &[SigningKey]) -> Result<VerifiedAssertion, Error> {
     let response = document.root_element();
     let assertion = required(response, ASSERTION, "Assertion")?;
@@ -209,7 +209,7 @@ fn verify_if_signed(element: Node<'_, '_>, keys: &[SigningKey]) -> Result<Option
 fn verify_element(parent: Node<'_, '_>, signature: Node<'_, '_>, keys: &[SigningKey]) -> Result<String, Error> {
     let info = required(signature, DSIG, "SignedInfo")?;
     if info.range().len() > MAX_SIGNED_INFO_BYTES {
-        return Err(refused("signature", format!("`SignedInfo` has more than {MAX_SIGNED_INFO_BYTES} bytes")));
+        return Err(refused("size", format!("`SignedInfo` has more than {MAX_SIGNED_INFO_BYTES} bytes")));
     }
     let options = canonicalization(required(info, DSIG, "CanonicalizationMethod")?)?;
     let method = attribute(required(info, DSIG, "SignatureMethod")?, "Algorithm")?;

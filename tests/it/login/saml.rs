@@ -14,9 +14,10 @@ use cleargate::secret::IdSource;
 use cleargate::store;
 use http::StatusCode;
 
-use crate::saml::corpus::Cast;
 use crate::support::authenticator::App;
 use crate::support::gateway::{Reply, START, TestGateway, Visitor};
+
+mod hostile;
 
 const BASE: &str = "http://127.0.0.1:7000";
 const OWN: &str = "signing = [{ certificate = \"own.pem\", key = { file = \"own.key\" } }]\n\
@@ -409,41 +410,6 @@ async fn without_a_key_of_ours_there_is_no_logout_at_the_provider() {
     let page = browser.post("/logout", &[("csrf", &csrf)]).await;
     assert!(page.text.contains("Signed out"), "{}", page.text);
     assert!(!is_in(&mut browser).await);
-}
-
-/// Every hostile response of the corpus, through the whole gateway: one page for all of them, the cause in the ledger, and a
-/// good sign-in after each.
-#[tokio::test]
-async fn every_hostile_response_ends_on_one_page_and_a_good_one_works_after_it() {
-    let stage = Stage::new(&format!("{OWN}[limits]\nsign_in = \"100000/1m\"")).await;
-    let key = IdpKey::generate(KeyKind::EcdsaP256, "attacker").unwrap();
-    let clock = cleargate::clock::ManualClock::new(START);
-    let attacker = Idp::new(BASE, Vec::new(), key, clock.clock(), IdSource::seeded(8));
-    let attacker_rsa = IdpKey::generate(KeyKind::Rsa2048, "attacker").unwrap();
-    let cases = |kind: usize, request: &Request| {
-        let (idp, own, stranger, person) = (&stage.idp, &stage.own, &attacker_rsa, person(ADA));
-        Cast::KINDS[kind](&Cast { idp, attacker: &attacker, own, stranger, request, person: &person })
-    };
-    let (request, _) = stage.begin(&mut stage.gateway.visitor()).await;
-    let all: Vec<(usize, usize)> = (0..Cast::KINDS.len())
-        .flat_map(|kind| (0..cases(kind, &request).len()).map(move |number| (kind, number)))
-        .collect();
-    assert!(all.len() >= 150, "{} cases", all.len());
-    let mut seen = None;
-    for (refused, (kind, number)) in all.into_iter().enumerate() {
-        let mut browser = stage.gateway.visitor();
-        let (request, handle) = stage.begin(&mut browser).await;
-        let (name, response) = cases(kind, &request).swap_remove(number);
-        let reply = post(&mut browser, &response, &handle).await;
-        let page = (reply.status, reply.text, format!("{:?}", reply.headers));
-        assert_eq!(page.0, StatusCode::FORBIDDEN, "{name}");
-        assert_eq!(*seen.get_or_insert_with(|| page.clone()), page, "{name}");
-        assert!(!is_in(&mut browser).await, "{name}");
-        assert_eq!(stage.events(EventKind::AssertionRefused).await.len(), refused + 1, "{name}");
-        assert!(!stage.rule(EventKind::AssertionRefused).await.is_empty(), "{name}");
-        let good = stage.sign_in_of(&mut browser, ADA).await;
-        assert_eq!(good.location(), "/", "after {name}: {}", good.text);
-    }
 }
 
 /// A certificate of ours that ends on a day, with its key.
