@@ -26,6 +26,8 @@ async function open({ page: name, scheme, locale, script }) {
     colorScheme: scheme ?? 'light',
     locale: locale ?? 'en-GB',
     javaScriptEnabled: script ?? true,
+    // The certificates of tests are signed by themselves.
+    ignoreHTTPSErrors: true,
   });
   context.setDefaultTimeout(20_000);
   const page = await context.newPage();
@@ -69,9 +71,18 @@ const actions = {
     await page.getByText(text).waitFor();
   },
   wait: ({ page }, { text }) => page.getByText(text).first().waitFor(),
+  button: ({ page }, { button }) => page.getByRole('button', { name: button, exact: true }).waitFor(),
   // A script that every page of this one runs before its own.
   before: ({ page }, { script }) => page.addInitScript(script),
   debug: ({ cdp }, { method, params }) => cdp.send(method, params),
+  // What the browser keeps for an address.
+  cookies: ({ context }, { address }) => context.cookies(address),
+  // The same cookie with other habits.
+  change: async ({ context }, { address, name, habits }) => {
+    const cookie = (await context.cookies(address)).find((one) => one.name === name);
+    await context.clearCookies({ name });
+    await context.addCookies([{ ...cookie, ...habits }]);
+  },
   key: async ({ page }, { key }) => {
     await page.keyboard.press(key);
     await page.waitForLoadState('networkidle');

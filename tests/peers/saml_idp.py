@@ -2,7 +2,7 @@
 
 Argument: one JSON object with port, key, certificate, sp_entity_id, acs_url, sign (assertion, response or both) and
 person {email, name, groups}; with sp_certificate (a path) and slo_url it takes signed requests only and has single
-logout. PUT /person replaces the person, GET /logout?session=INDEX asks the service to end a session. Prints one line when
+logout. host is the name under which browsers know it (127.0.0.1); with binding "post" it takes requests by a form only. PUT /person replaces the person, GET /logout?session=INDEX asks the service to end a session. Prints one line when
 it listens.
 """
 
@@ -21,7 +21,8 @@ from saml2.metadata import entity_descriptor
 from saml2.saml import NAMEID_FORMAT_EMAILADDRESS, NameID
 
 settings = json.loads(sys.argv[1])
-base = f"http://127.0.0.1:{settings['port']}"
+base = f"http://{settings.get('host', '127.0.0.1')}:{settings['port']}"
+binding = BINDING_HTTP_POST if settings.get("binding") == "post" else BINDING_HTTP_REDIRECT
 entity_id = f"{base}/metadata"
 
 demands_signatures = "sp_certificate" in settings
@@ -62,7 +63,7 @@ idp = server.Server(
             "service": {
                 "idp": {
                     "endpoints": {
-                        "single_sign_on_service": [(f"{base}/sso", BINDING_HTTP_REDIRECT)],
+                        "single_sign_on_service": [(f"{base}/sso", binding)],
                         **({"single_logout_service": [(f"{base}/slo", BINDING_HTTP_REDIRECT)]} if demands_signatures else {}),
                     },
                     "want_authn_requests_signed": demands_signatures,
@@ -133,7 +134,9 @@ def ask_logout(session):
 
 def sign_in(query):
     person = settings["person"]
-    request = idp.parse_authn_request(query["SAMLRequest"][0], BINDING_HTTP_REDIRECT, **signature_of(query)).message
+    # A form brings its signature in the document.
+    proof = signature_of(query) if binding == BINDING_HTTP_REDIRECT else {}
+    request = idp.parse_authn_request(query["SAMLRequest"][0], binding, **proof).message
     response = idp.create_authn_response(
         {"mail": person["email"], "displayName": person["name"], "groups": person["groups"]},
         request.id,
@@ -161,7 +164,7 @@ class Handler(BaseHTTPRequestHandler):
         address = urlsplit(self.path)
         if address.path == "/metadata":
             body, kind = str(entity_descriptor(idp.config)), "application/samlmetadata+xml"
-        elif address.path == "/sso":
+        elif address.path == "/sso" and binding == BINDING_HTTP_REDIRECT:
             body, kind = sign_in(parse_qs(address.query)), "text/html"
         elif address.path in ("/slo", "/logout"):
             query = parse_qs(address.query)
@@ -176,6 +179,16 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.send_error(404)
             return
+        self.send_page(body, kind)
+
+    def do_POST(self):
+        form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        if urlsplit(self.path).path != "/sso" or binding != BINDING_HTTP_POST:
+            self.send_error(404)
+            return
+        self.send_page(sign_in(form), "text/html")
+
+    def send_page(self, body, kind):
         data = body.encode()
         self.send_response(200)
         self.send_header("Content-Type", kind)

@@ -1,7 +1,9 @@
 //! The pages in a real browser: by keyboard, in light and dark, with and without scripts, by the rules of WCAG 2.2 AA.
 
+mod across;
 mod choosing;
 mod factors;
+mod german;
 mod providers;
 
 use serde_json::json;

@@ -37,7 +37,7 @@ pub(super) struct Stage {
 }
 
 /// Paths of a new certificate and its key.
-fn key(daemon: &Daemon, name: &str) -> [String; 2] {
+pub(super) fn key(daemon: &Daemon, name: &str) -> [String; 2] {
     let key = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).unwrap();
     let certificate = CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap();
     let path = |part: &str, text: &str| daemon.secret(&format!("{name}.{part}"), text).display().to_string();

@@ -96,9 +96,26 @@ impl Page {
         self.act("wait", json!({ "text": text })).await;
     }
 
+    /// Waits until a button is there.
+    pub async fn wait_for_button(&self, button: &str) {
+        self.act("button", json!({ "button": button })).await;
+    }
+
     /// Runs a script in every page before the page's own.
     pub async fn before(&self, script: &str) {
         self.act("before", json!({ "script": script })).await;
+    }
+
+    /// A cookie that the browser keeps for an address.
+    pub async fn cookie(&self, address: &str, name: &str) -> Value {
+        let kept = self.act("cookies", json!({ "address": address })).await;
+        let found = kept.as_array().unwrap().iter().find(|cookie| cookie["name"] == name);
+        found.unwrap_or_else(|| panic!("no {name} in {kept}")).clone()
+    }
+
+    /// Keeps a cookie as one that pages of other sites do not send by a form.
+    pub async fn keep_at_home(&self, address: &str, name: &str) {
+        self.act("change", json!({ "address": address, "name": name, "habits": { "sameSite": "Lax" } })).await;
     }
 
     /// Speaks to the browser's own debugger.

@@ -15,7 +15,7 @@ use crate::support::browser::Browser;
 use crate::support::daemon::Daemon;
 
 /// A daemon that sends people of `example.org` to a provider, and its address.
-async fn with_provider() -> (Daemon, String, JoinSet<()>) {
+pub(super) async fn with_provider() -> (Daemon, String, JoinSet<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     let lines = format!(
