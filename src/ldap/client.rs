@@ -15,6 +15,7 @@ use tokio::net::UnixStream;
 use tokio::time::{Instant, timeout};
 use tracing::debug;
 
+use super::entry::{Cut, Shown};
 use super::message::{PAGED_RESULTS, PASSWORD_EXPIRED, PASSWORD_POLICY, must_change_password, paging_cookie};
 use super::{BindError, Entry, Error, Filter, LdapSettings, MAX_FRAME_BYTES, Refusal, Server, cleaned, guard, tls};
 use crate::secret::Secret;
@@ -23,6 +24,10 @@ use crate::secret::Secret;
 const MAX_CREDENTIAL_BYTES: usize = 8 * 1024;
 /// What an entry, an attribute or a value takes besides its bytes: a server could send a great many empty ones.
 const OVERHEAD_BYTES: usize = 64;
+/// How often an attribute that is given by ranges is read until it does not change meanwhile.
+const RANGE_ATTEMPTS: usize = 3;
+/// What Active Directory counts up with each change of an entry, its links among them.
+const CHANGE_COUNTER: &str = "uSNChanged";
 /// How long the farewell to a server may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -207,7 +212,8 @@ impl Connection {
     ///
     /// # Errors
     /// `Answered` for any code but success, on whichever page it comes; `Incomplete` when a page does not say whether
-    /// more follow, an entry cannot be read, or a limit of the settings is reached; `Late`, `Protocol`, `Unavailable`.
+    /// more follow, an entry cannot be read or not to the end, or a limit of the settings is reached; `Late`, `Protocol`,
+    /// `Unavailable`.
     pub async fn search_all(
         &mut self,
         base: &str,
@@ -228,7 +234,85 @@ impl Connection {
             let page = search.page(ldap, cookie, limits, &mut found);
             cookie = self.run("a page of the search", limits.operation.min(remaining), page).await?;
             if cookie.is_empty() {
-                return Ok(found.entries);
+                return self.complete(found, deadline).await;
+            }
+        }
+    }
+
+    /// Reads what the server has given in part: long attributes, by ranges.
+    async fn complete(&mut self, mut found: Found, deadline: Instant) -> Result<Vec<Entry>, Error> {
+        let mut whole = Vec::with_capacity(found.entries.len());
+        for shown in std::mem::take(&mut found.entries) {
+            let (mut entry, cut) = shown.into_parts();
+            for Cut { name, .. } in cut {
+                let values = self.read_long(entry.dn().as_str(), &name, &mut found, deadline).await?;
+                entry.put(name, values);
+            }
+            whole.push(entry);
+        }
+        Ok(whole)
+    }
+
+    /// All values of one attribute, as they are at one moment.
+    async fn read_long(
+        &mut self,
+        dn: &str,
+        name: &str,
+        found: &mut Found,
+        deadline: Instant,
+    ) -> Result<Vec<Vec<u8>>, Error> {
+        for _ in 0..RANGE_ATTEMPTS {
+            if let Some(values) = self.read_ranges(dn, name, found, deadline).await? {
+                return Ok(values);
+            }
+        }
+        let reason = format!("`{}`: `{}` changes each time it is read", cleaned(dn), cleaned(name));
+        Err(Error::Incomplete { reason })
+    }
+
+    /// All values of one attribute, range after range (MS-ADTS section 3.1.1.3.1.3.3); `None` when the entry changed meanwhile, so
+    /// that a value may have moved past what was read.
+    async fn read_ranges(
+        &mut self,
+        dn: &str,
+        name: &str,
+        found: &mut Found,
+        deadline: Instant,
+    ) -> Result<Option<Vec<Vec<u8>>>, Error> {
+        let incomplete = |what: &str| Error::Incomplete { reason: format!("`{}`: {what}", cleaned(dn)) };
+        let (mut values, mut counter) = (Vec::new(), None);
+        loop {
+            let wanted = format!("{name};range={}-*", values.len());
+            let filter = Filter::Present("objectClass").to_string();
+            let search = Search { base: dn, scope: Scope::Base, filter, attributes: &[&wanted, CHANGE_COUNTER] };
+            let mut answer = Found { entries: Vec::new(), bytes: found.bytes };
+            let (ldap, limits) = (self.ldap.clone(), self.limits);
+            let remaining = deadline.saturating_duration_since(Instant::now());
+            let asking = search.page(ldap, Vec::new(), limits, &mut answer);
+            self.run("a range of an attribute", limits.operation.min(remaining), asking).await?;
+            found.bytes = answer.bytes;
+            let mut shown = answer.entries.into_iter();
+            let (Some(only), None) = (shown.next(), shown.next()) else {
+                return Err(incomplete("it went away while it was read"));
+            };
+            let (entry, mut cut) = only.into_parts();
+            let changes = entry.text(CHANGE_COUNTER).map(str::to_owned);
+            if values.is_empty() {
+                counter = changes;
+            } else if counter != changes {
+                return Ok(None);
+            }
+            let Some(part) = cut.pop().filter(|part| part.name == name && cut.is_empty()) else {
+                return Ok(None);
+            };
+            let (first, count) = (part.range.first, part.values.len());
+            let ends = part.range.last.is_none_or(|last| (last - first).checked_add(1) == Some(count));
+            if first != values.len() || count == 0 || !ends {
+                return Err(incomplete("a range of an attribute is not the one that was asked for (range retrieval)"));
+            }
+            values.extend(part.values);
+            if part.range.last.is_none() {
+                return Ok(Some(values));
             }
         }
     }
@@ -288,7 +372,7 @@ struct Search<'a> {
 /// What was found so far.
 #[derive(Default)]
 struct Found {
-    entries: Vec<Entry>,
+    entries: Vec<Shown>,
     bytes: usize,
 }
 
@@ -365,7 +449,7 @@ impl Found {
         if self.bytes > limits.max_result_bytes {
             return Err(Error::Incomplete { reason: format!("more than {} bytes", limits.max_result_bytes) });
         }
-        let entry = Entry::new(&dn, attributes);
+        let entry = Shown::new(&dn, attributes);
         self.entries.push(entry.map_err(|error| Error::Incomplete { reason: format!("`{}`: {error}", cleaned(&dn)) })?);
         Ok(())
     }

@@ -19,8 +19,8 @@ pub enum EntryError {
     /// The name is no distinguished name.
     #[error(transparent)]
     Name(#[from] NotADn),
-    /// The server gave only the first values of a long attribute (`member;range=0-1499`).
-    #[error("`{0}` has more values than the server gives at once (range retrieval), which is not supported")]
+    /// Only some values of a long attribute are there (`member;range=0-1499`).
+    #[error("`{0}` has more values than the server gives at once (range retrieval), and the others are not there")]
     Range(String),
 }
 
@@ -38,35 +38,84 @@ struct Attribute {
     values: Vec<Vec<u8>>,
 }
 
-impl Entry {
-    /// An entry from a name and attribute descriptions with values, as they came. Attributes in another language or
-    /// with other options than `binary` are left out: they are not the attribute itself (RFC 4512 section 2.5).
+/// Attribute descriptions with values, as they came.
+pub(super) type Described = Vec<(String, Vec<Vec<u8>>)>;
+
+/// An entry as one answer shows it: of long attributes there may be a part only.
+#[derive(Debug)]
+pub(super) struct Shown {
+    entry: Entry,
+    cut: Vec<Cut>,
+}
+
+/// Some values of an attribute that has more than the server gives at once.
+#[derive(Debug)]
+pub(super) struct Cut {
+    /// The attribute, in lower case, without options.
+    pub(super) name: String,
+    pub(super) range: Range,
+    pub(super) values: Vec<Vec<u8>>,
+}
+
+impl Shown {
+    /// Takes an answer apart. Attributes in another language or with other options than `binary` are left out: they are not
+    /// the attribute itself (RFC 4512 section 2.5).
     ///
     /// # Errors
-    /// Every variant of [`EntryError`].
-    pub fn new(dn: &str, described: Vec<(String, Vec<Vec<u8>>)>) -> Result<Self, EntryError> {
+    /// Every variant of [`EntryError`]; `Range` for a range that is none.
+    pub(super) fn new(dn: &str, described: Described) -> Result<Self, EntryError> {
         if described.len() > MAX_ATTRIBUTES {
             return Err(EntryError::Crowded);
         }
-        let mut attributes: Vec<Attribute> = Vec::with_capacity(described.len());
+        let (mut attributes, mut cut): (Vec<Attribute>, Vec<Cut>) = (Vec::with_capacity(described.len()), Vec::new());
         let mut seen = HashSet::with_capacity(described.len());
         for (description, values) in described {
             let description = description.to_ascii_lowercase();
             let mut parts = description.split(';');
             let name = parts.next().unwrap_or_default().to_owned();
             let options: Vec<&str> = parts.filter(|option| *option != "binary").collect();
-            if options.iter().any(|option| option.starts_with("range=")) {
-                return Err(EntryError::Range(name));
+            let range = options.iter().find_map(|option| option.strip_prefix("range="));
+            if range.is_none() && !options.is_empty() {
+                continue;
             }
-            if !options.is_empty() {
+            // Active Directory puts the attribute without values beside the one that has some of them.
+            if range.is_none() && values.is_empty() {
                 continue;
             }
             if !seen.insert(name.clone()) {
                 return Err(EntryError::Duplicate(name));
             }
-            attributes.push(Attribute { name, values });
+            match range {
+                None => attributes.push(Attribute { name, values }),
+                Some(range) => {
+                    let range = Range::parse(range).ok_or_else(|| EntryError::Range(name.clone()))?;
+                    cut.push(Cut { name, range, values });
+                }
+            }
         }
-        Ok(Self { dn: dn.parse()?, attributes })
+        Ok(Self { entry: Entry { dn: dn.parse()?, attributes }, cut })
+    }
+
+    /// The entry, and what there is of its long attributes.
+    pub(super) fn into_parts(self) -> (Entry, Vec<Cut>) {
+        (self.entry, self.cut)
+    }
+}
+
+impl Entry {
+    /// An entry from a name and attribute descriptions with values, as they came.
+    ///
+    /// # Errors
+    /// As [`Shown::new`]; `Range` where an attribute is there in part.
+    #[cfg(test)]
+    pub(crate) fn new(dn: &str, described: Described) -> Result<Self, EntryError> {
+        let (entry, cut) = Shown::new(dn, described)?.into_parts();
+        cut.into_iter().next().map_or(Ok(entry), |cut| Err(EntryError::Range(cut.name)))
+    }
+
+    /// Adds an attribute that was read by itself.
+    pub(super) fn put(&mut self, name: String, values: Vec<Vec<u8>>) {
+        self.attributes.push(Attribute { name, values });
     }
 
     /// The entry's name.
@@ -107,6 +156,24 @@ impl Entry {
             }
             StableId::ObjectGuid => guid_text(value),
         }
+    }
+}
+
+/// Which values of an attribute an answer has (MS-ADTS section 3.1.1.3.1.3.3), counted from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Range {
+    pub(super) first: usize,
+    /// `None` where there are no more behind these.
+    pub(super) last: Option<usize>,
+}
+
+impl Range {
+    /// Reads `0-1499` and `1500-*`.
+    fn parse(text: &str) -> Option<Self> {
+        let number = |text: &str| text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
+        let (first, last) = text.split_once('-')?;
+        let (first, last) = (number(first)?, if last == "*" { None } else { Some(number(last)?) });
+        last.is_none_or(|last| last >= first).then_some(Self { first, last })
     }
 }
 
@@ -187,8 +254,21 @@ mod tests {
     fn a_cut_or_repeated_attribute_makes_the_entry_unusable() {
         let cut = entry(&[("member", &[]), ("member;range=0-1499", &[b"cn=b"])]);
         assert_eq!(cut, Err(EntryError::Range("member".into())));
+        let twice = entry(&[("member;range=0-0", &[b"cn=b"]), ("member;range=1-*", &[b"cn=c"])]);
+        assert_eq!(twice, Err(EntryError::Duplicate("member".into())));
+        let both = entry(&[("member", &[b"cn=b"]), ("member;range=0-0", &[b"cn=b"])]);
+        assert_eq!(both, Err(EntryError::Duplicate("member".into())));
         assert_eq!(entry(&[("cn", &[b"a"]), ("CN", &[b"b"])]), Err(EntryError::Duplicate("cn".into())));
         assert!(matches!(Entry::new("no name", Vec::new()), Err(EntryError::Name(_))));
+    }
+
+    #[test]
+    fn a_range_is_two_numbers_or_a_number_and_a_star() {
+        assert_eq!(Range::parse("0-1499"), Some(Range { first: 0, last: Some(1499) }));
+        assert_eq!(Range::parse("1500-*"), Some(Range { first: 1500, last: None }));
+        for text in ["", "-", "0", "0-", "-1", "1-0", "+0-1", "0-+1", "*-*", "0-99999999999999999999999"] {
+            assert_eq!(Range::parse(text), None, "{text}");
+        }
     }
 
     #[test]

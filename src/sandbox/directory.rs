@@ -69,8 +69,10 @@ pub enum Fault {
     Notice,
     /// Sends a name that is not UTF-8.
     NotUtf8,
-    /// Cuts `member` to its first value, as Active Directory does with long ones.
+    /// Cuts `member` to its first value, and gives no other to whoever asks for them.
     Range,
+    /// Changes each entry whenever it is read.
+    Restless,
     /// Does not answer.
     Silent,
     /// Answers a question that nobody asked.
@@ -84,6 +86,8 @@ pub struct Directory(Arc<Shared>);
 struct Shared {
     records: RwLock<Arc<Vec<Record>>>,
     fault: Mutex<Option<Fault>>,
+    values_at_once: AtomicUsize,
+    changes: AtomicUsize,
     binds: AtomicUsize,
     searches: AtomicUsize,
 }
@@ -94,6 +98,8 @@ impl Directory {
         Self(Arc::new(Shared {
             records: RwLock::new(Arc::new(records)),
             fault: Mutex::new(None),
+            values_at_once: AtomicUsize::new(usize::MAX),
+            changes: AtomicUsize::new(1),
             binds: AtomicUsize::new(0),
             searches: AtomicUsize::new(0),
         }))
@@ -135,6 +141,7 @@ impl Directory {
 
     /// Replaces everything that the directory holds.
     pub fn set_records(&self, records: Vec<Record>) {
+        self.0.changes.fetch_add(1, Ordering::SeqCst);
         *self.0.records.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(records);
     }
 
@@ -146,6 +153,12 @@ impl Directory {
     /// Misbehaves from now on, or no more.
     pub fn set_fault(&self, fault: Option<Fault>) {
         *self.fault_slot() = fault;
+    }
+
+    /// Gives at most so many values of an attribute at once and the others by ranges, as Active Directory does (MS-ADTS section
+    /// 3.1.1.3.1.3.3).
+    pub fn set_values_at_once(&self, most: usize) {
+        self.0.values_at_once.store(most.max(1), Ordering::SeqCst);
     }
 
     /// How many binds were asked for.

@@ -113,7 +113,10 @@ impl Record {
         let is_operational = OPERATIONAL.iter().any(|known| known.eq_ignore_ascii_case(name));
         let all = if is_operational { "+" } else { "*" };
         (asked.is_empty() && !is_operational)
-            || asked.iter().any(|wanted| *wanted == all || wanted.eq_ignore_ascii_case(name))
+            || asked
+                .iter()
+                .map(|wanted| wanted.split_once(';').map_or(*wanted, |(wanted, _)| wanted))
+                .any(|wanted| wanted == all || wanted.eq_ignore_ascii_case(name))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Searches: which records are found, in pages, and all the ways to answer them wrongly.
 
+use std::sync::atomic::Ordering;
+
 use crate::ldap::Dn;
 use crate::ldap::ber::{BOOLEAN, ENUMERATED, Error, INTEGER, OCTETS, Reader, SEQUENCE, SET, Writer};
 use crate::ldap::message::{
@@ -9,6 +11,9 @@ use crate::model::fold;
 
 use super::answer::{Reply, code, fill_result, result};
 use super::{Directory, Fault, Record};
+
+/// The counter of changes of Active Directory.
+const CHANGES: &str = "uSNChanged";
 
 /// A search as it was asked for (RFC 4511 section 4.5.1).
 pub(super) struct Question<'a> {
@@ -169,7 +174,7 @@ pub(super) fn answer(directory: &Directory, id: i32, question: &Question<'_>) ->
         if is_second && index > 0 && fault == Some(Fault::CutInSecondPage) {
             return Ok(Reply::AnswersThenClose(answers));
         }
-        answers.extend(entry(id, record, &question.attributes, fault == Some(Fault::Range)));
+        answers.extend(entry(directory, id, record, &question.attributes));
     }
     let cookie = if end < found.len() { end.to_string() } else { String::new() };
     let is_paged = question.page.is_some() && fault != Some(Fault::DropPaging);
@@ -192,15 +197,38 @@ pub(super) fn describe_root(id: i32, is_protected: bool) -> Vec<u8> {
     answers
 }
 
-fn entry(id: i32, record: &Record, asked: &[&str], is_cut: bool) -> Vec<u8> {
-    let shown = record.attributes().iter().filter(|(name, _)| Record::shows(name, asked));
-    let attributes: Vec<(&str, Vec<Vec<u8>>)> = shown
-        .map(|(name, values)| match name.as_str() {
-            "member" if is_cut => ("member;range=0-0", values.iter().take(1).cloned().collect()),
-            name => (name, values.clone()),
-        })
-        .collect();
-    entry_message(id, record.dn().as_str().as_bytes(), &attributes)
+fn entry(directory: &Directory, id: i32, record: &Record, asked: &[&str]) -> Vec<u8> {
+    let (fault, most) = (directory.fault(), directory.0.values_at_once.load(Ordering::SeqCst));
+    let mut attributes: Vec<(String, Vec<Vec<u8>>)> = Vec::new();
+    for (name, values) in record.attributes().iter().filter(|(name, _)| Record::shows(name, asked)) {
+        let first = asked.iter().find_map(|wanted| asked_from(wanted, name));
+        if name == "member" && fault == Some(Fault::Range) {
+            attributes.push((format!("{name};range=0-0"), values.iter().take(1).cloned().collect()));
+        } else if first.is_some() || values.len() > most {
+            let first = first.unwrap_or_default();
+            let part: Vec<_> = values.iter().skip(first).take(most).cloned().collect();
+            let end = first + part.len();
+            let last = if end < values.len() { (end - 1).to_string() } else { "*".to_owned() };
+            attributes.push((name.clone(), Vec::new()));
+            attributes.push((format!("{name};range={first}-{last}"), part));
+        } else {
+            attributes.push((name.clone(), values.clone()));
+        }
+    }
+    if asked.contains(&CHANGES) {
+        let step = usize::from(fault == Some(Fault::Restless));
+        let changes = directory.0.changes.fetch_add(step, Ordering::SeqCst);
+        attributes.push((CHANGES.to_owned(), vec![changes.to_string().into_bytes()]));
+    }
+    let shown: Vec<_> = attributes.iter().map(|(name, values)| (name.as_str(), values.clone())).collect();
+    entry_message(id, record.dn().as_str().as_bytes(), &shown)
+}
+
+/// From which value on `wanted` asks for this attribute, if it asks for a range of it.
+fn asked_from(wanted: &str, name: &str) -> Option<usize> {
+    let (attribute, range) = wanted.split_once(";range=")?;
+    let first = range.strip_suffix("-*")?;
+    first.parse().ok().filter(|_| attribute.eq_ignore_ascii_case(name))
 }
 
 fn entry_message(id: i32, dn: &[u8], attributes: &[(&str, Vec<Vec<u8>>)]) -> Vec<u8> {

@@ -84,19 +84,53 @@ async fn a_notice_of_disconnection_tells_its_reason() {
     assert!(matches!(&error, Error::Unavailable { reason } if reason.contains("down for maintenance")), "{error}");
 }
 
-#[tokio::test]
-async fn a_cut_attribute_is_no_result() {
+/// A directory with one group of so many members, all of whom a search for groups must find.
+async fn with_members(count: usize) -> (Sandbox, Vec<Vec<u8>>) {
     let sandbox = Sandbox::start(1).await;
+    let members: Vec<String> = (0..count).map(|number| format!("cn=member {number},{PEOPLE}")).collect();
+    let named: Vec<&str> = members.iter().map(String::as_str).collect();
     let mut all = records(1);
-    let member = format!("uid=p0000,{PEOPLE}");
-    let group = cleargate::sandbox::directory::Record::group(PEOPLE, "g", &[&member, "cn=other"]).unwrap();
-    all.push(group);
+    all.push(cleargate::sandbox::directory::Record::group(PEOPLE, "g", &named).unwrap());
     sandbox.directory.set_records(all);
-    sandbox.directory.set_fault(Some(Fault::Range));
+    (sandbox, members.into_iter().map(String::into_bytes).collect())
+}
+
+async fn groups(sandbox: &Sandbox) -> Result<Vec<cleargate::ldap::Entry>, Error> {
     let mut connection = Connection::open(&sandbox.settings).await.unwrap();
     let groups = cleargate::ldap::Filter::any_class(&["groupOfNames"]);
-    let error = connection.search_all(PEOPLE, Scope::Subtree, &groups, &["member"]).await.unwrap_err();
+    connection.search_all(PEOPLE, Scope::Subtree, &groups, &["member"]).await
+}
+
+#[tokio::test]
+async fn an_attribute_that_is_given_by_ranges_is_read_to_its_end() {
+    for (count, at_once, searches) in [(9, 10, 1), (10, 10, 1), (11, 10, 3), (20, 10, 3), (21, 10, 4), (3, 1, 4)] {
+        let (sandbox, members) = with_members(count).await;
+        sandbox.directory.set_values_at_once(at_once);
+        let before = sandbox.directory.searches();
+        let found = groups(&sandbox).await.unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].values("member"), members, "{count} by {at_once}");
+        assert_eq!(sandbox.directory.searches() - before, searches, "{count} by {at_once}");
+    }
+}
+
+#[tokio::test]
+async fn a_cut_attribute_is_no_result() {
+    let (mut sandbox, _) = with_members(20).await;
+    sandbox.directory.set_fault(Some(Fault::Range));
+    let error = groups(&sandbox).await.unwrap_err();
     assert!(matches!(&error, Error::Incomplete { reason } if reason.contains("range")), "{error}");
+    // Nobody knows whether a member moved past what was read.
+    sandbox.directory.set_values_at_once(10);
+    sandbox.directory.set_fault(Some(Fault::Restless));
+    let error = groups(&sandbox).await.unwrap_err();
+    assert!(matches!(&error, Error::Incomplete { reason } if reason.contains("changes each time")), "{error}");
+    sandbox.directory.set_fault(None);
+    assert_eq!(groups(&sandbox).await.unwrap()[0].values("member").len(), 20);
+    // What is read by ranges counts as all else does.
+    sandbox.settings.max_result_bytes = 2_000;
+    let error = groups(&sandbox).await.unwrap_err();
+    assert!(matches!(&error, Error::Incomplete { reason } if reason.contains("2000 bytes")), "{error}");
 }
 
 #[tokio::test]
