@@ -4,10 +4,14 @@
 
 mod openid;
 mod saml;
+mod sections;
+mod wrong;
 
 use std::fs;
 
+use cleargate::audit::{Event, EventKind};
 use cleargate::model::UserName;
+use cleargate::store;
 use http::StatusCode;
 
 use crate::support::gateway::{Reply, TestGateway, Visitor, record};
@@ -54,6 +58,12 @@ impl Guide {
         let row = rows.find(|cells| cells.iter().rev().skip(1).any(|cell| *cell == name));
         let value = *row.unwrap_or_else(|| panic!("no field {name}")).last().unwrap();
         value.split('`').nth(1).unwrap_or(value).to_owned()
+    }
+
+    /// The code in the text that begins so.
+    fn code(&self, start: &str) -> String {
+        let mut found = self.0.split('`').skip(1).step_by(2).filter(|code| code.starts_with(start));
+        found.next().unwrap_or_else(|| panic!("no code that begins with {start}")).to_owned()
     }
 
     /// That a provider is to be tried by its name before people use it, and how.
@@ -128,6 +138,16 @@ async fn has_passed(browser: &mut Visitor, shown: &Reply) {
     assert_eq!(shown.status, StatusCode::OK, "{}", shown.text);
     assert!(shown.text.contains("A sign-in like this one would work."), "{}", shown.text);
     assert!(!is_in(browser).await);
+}
+
+/// The rule of the newest refusal.
+async fn refused_by(gateway: &TestGateway) -> String {
+    let rows = gateway.gateway.ledger().store().engine().log(0, 10_000).await.unwrap();
+    let events = rows.iter().map(|row| store::decode::<Event>("log", &row.body).unwrap());
+    let refusals =
+        events.filter(|event| matches!(event.kind, EventKind::AssertionRefused | EventKind::ProviderRefused));
+    let newest = refusals.last().expect("a refusal");
+    newest.details.iter().find(|(name, _)| name == "rule").expect("a rule").1.clone()
 }
 
 async fn sign_out(browser: &mut Visitor) -> Reply {

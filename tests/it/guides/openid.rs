@@ -17,25 +17,26 @@ use super::*;
 use crate::oidc::stage::{KEY, Spoil, accept, rewrite};
 use crate::support::gateway::START;
 
-const SECRET: &str = "what the administrator copied";
+pub(super) const SECRET: &str = "what the administrator copied";
 
 /// What a provider does in its own way.
-struct Habit {
+pub(super) struct Habit {
     /// The path of its issuer.
-    path: &'static str,
+    pub(super) path: &'static str,
     /// What its description says otherwise.
-    description: fn(&mut Value),
+    pub(super) description: fn(&mut Value),
     /// What its keys say otherwise.
-    keys: fn(&mut Value),
-    claims: fn(&mut Map<String, Value>),
-    has_secret: bool,
+    pub(super) keys: fn(&mut Value),
+    pub(super) claims: fn(&mut Map<String, Value>),
+    pub(super) user_info: fn(&mut Value),
+    pub(super) has_secret: bool,
     /// Whether its answers name it (RFC 9207).
-    names_itself: bool,
+    pub(super) names_itself: bool,
 }
 
 /// A provider at which somebody registered us.
-struct Theirs {
-    base: String,
+pub(super) struct Theirs {
+    pub(super) base: String,
     network: Outbound,
     habit: Habit,
     _server: JoinSet<()>,
@@ -43,7 +44,17 @@ struct Theirs {
 
 impl Theirs {
     /// Whoever registered us typed this redirect address and got this id.
-    async fn new(redirect_uri: String, client_id: &str, habit: Habit) -> Self {
+    pub(super) async fn new(redirect_uri: String, client_id: &str, habit: Habit) -> Self {
+        Self::with(redirect_uri, client_id, habit, |app| app).await
+    }
+
+    /// The same with something before it.
+    pub(super) async fn with(
+        redirect_uri: String,
+        client_id: &str,
+        habit: Habit,
+        before: impl FnOnce(Router) -> Router,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let client = KnownClient {
@@ -59,6 +70,7 @@ impl Theirs {
         };
         let (description, keys, claims, names_itself) =
             (habit.description, habit.keys, habit.claims, habit.names_itself);
+        let user_info = habit.user_info;
         let change = move |endpoint, answer| match endpoint {
             Endpoint::Discovery => rewrite(answer, &move |document: &mut Value| {
                 if !names_itself {
@@ -67,13 +79,14 @@ impl Theirs {
                 description(document);
             }),
             Endpoint::Keys => rewrite(answer, &keys),
+            Endpoint::UserInfo => rewrite(answer, &user_info),
             _ => answer,
         };
         let spoil = Spoil::claims(claims).and_answer(change);
         let issuer = format!("{base}{}", habit.path);
         let clock = ManualClock::new(START).clock();
         let provider = Provider::new(&issuer, Arc::clone(&KEY), client, vec![person], clock, IdSource::seeded(7));
-        let routes = router(provider.tampered(spoil));
+        let routes = before(router(provider.tampered(spoil)));
         let app = if habit.path.is_empty() { routes } else { Router::new().nest(habit.path, routes) };
         let mut server = JoinSet::new();
         server.spawn(accept(listener, app));
@@ -82,7 +95,7 @@ impl Theirs {
     }
 
     /// The test sign-in, and then one from the button to the start page.
-    async fn sign_in(&self, gateway: &TestGateway, connector: &str) -> Visitor {
+    pub(super) async fn sign_in(&self, gateway: &TestGateway, connector: &str) -> Visitor {
         let mut browser = gateway.visitor();
         let start = begin_test(gateway, &mut browser, connector).await;
         let shown = self.answer(&mut browser, &start).await;
@@ -95,7 +108,7 @@ impl Theirs {
     }
 
     /// Signs Ada in at the provider and brings back what it answers.
-    async fn answer(&self, browser: &mut Visitor, start: &Reply) -> Reply {
+    pub(super) async fn answer(&self, browser: &mut Visitor, start: &Reply) -> Reply {
         assert_eq!(start.status, StatusCode::SEE_OTHER, "{}", start.text);
         let mut url: Url = start.location().parse().unwrap();
         url.query_pairs_mut().append_pair("login_hint", ADA);
@@ -111,12 +124,12 @@ impl Theirs {
 }
 
 /// The value of a key in a configuration.
-fn value<'a>(configuration: &'a str, key: &str) -> &'a str {
+pub(super) fn value<'a>(configuration: &'a str, key: &str) -> &'a str {
     let (_, rest) = configuration.split_once(&format!("\n{key} = \"")).unwrap_or_else(|| panic!("no {key}"));
     rest.split('"').next().unwrap()
 }
 
-fn put(claims: &mut Map<String, Value>, more: Value) {
+pub(super) fn put(claims: &mut Map<String, Value>, more: Value) {
     claims.extend(more.as_object().unwrap().clone());
 }
 
@@ -139,6 +152,7 @@ async fn okta_by_openid_connect() {
                 json!({"ver": 1, "jti": "ID.1", "amr": ["pwd"], "idp": "00o1", "auth_time": START.as_seconds()}),
             )
         },
+        user_info: |_| (),
         has_secret: true,
         names_itself: false,
     };
@@ -159,10 +173,10 @@ async fn okta_by_openid_connect() {
     assert!(away.location().starts_with(&format!("{}/logout?", theirs.base)), "{}", away.text);
 }
 
-const TENANT: &str = "00000000-0000-0000-0000-000000000000";
+pub(super) const TENANT: &str = "00000000-0000-0000-0000-000000000000";
 
 /// Tokens that vouch for no address, groups by their ids, and keys that name whom they sign for and no algorithm.
-fn entra(path: &'static str, description: fn(&mut Value)) -> Habit {
+pub(super) fn entra(path: &'static str, description: fn(&mut Value)) -> Habit {
     Habit {
         path,
         description,
@@ -183,6 +197,7 @@ fn entra(path: &'static str, description: fn(&mut Value)) -> Habit {
                 }),
             );
         },
+        user_info: |_| (),
         has_secret: true,
         names_itself: false,
     }
@@ -222,14 +237,10 @@ async fn entra_id_of_several_organisations() {
     theirs.sign_in(&gateway, "entra").await;
 }
 
-#[tokio::test]
-async fn google_workspace_by_openid_connect() {
-    let guide = Guide::read("google-workspace");
-    guide.tries("oidc", "google");
-    let configuration = guide.configuration("[[oidc]]");
-    let habit = Habit {
+/// No groups, the organisation, and endpoints on other hosts than the issuer's, which the guide allows.
+pub(super) fn google(has_secret: bool) -> Habit {
+    Habit {
         path: "",
-        // Its endpoints are on other hosts, which the guide allows.
         description: |document| {
             for name in ["token_endpoint", "jwks_uri", "userinfo_endpoint"] {
                 document[name] = json!(document[name].as_str().unwrap().replace("127.0.0.1", "localhost"));
@@ -243,9 +254,18 @@ async fn google_workspace_by_openid_connect() {
             let client = claims["aud"].clone();
             put(claims, json!({"azp": client, "hd": "example.com", "given_name": "Ada", "family_name": "Lovelace"}));
         },
-        has_secret: true,
+        user_info: |_| (),
+        has_secret,
         names_itself: false,
-    };
+    }
+}
+
+#[tokio::test]
+async fn google_workspace_by_openid_connect() {
+    let guide = Guide::read("google-workspace");
+    guide.tries("oidc", "google");
+    let configuration = guide.configuration("[[oidc]]");
+    let habit = google(true);
     let redirect = guide.field("Authorized redirect URIs");
     let theirs = Theirs::new(redirect, value(&configuration, "client_id"), habit).await;
     let hosts = [
@@ -272,6 +292,7 @@ fn any(has_secret: bool) -> Habit {
         },
         keys: |_| (),
         claims: |_| (),
+        user_info: |_| (),
         has_secret,
         names_itself: true,
     }

@@ -19,14 +19,14 @@ const LOGOUT: &str = "<md:SingleLogoutService Binding=\"urn:oasis:names:tc:SAML:
                       Location=\"https://idp.example.com/logout\"/><md:SingleSignOnService";
 
 /// A provider that serves its metadata, whatever the path.
-struct Theirs {
-    idp: Idp,
-    base: String,
+pub(super) struct Theirs {
+    pub(super) idp: Idp,
+    pub(super) base: String,
     _server: JoinSet<()>,
 }
 
 impl Theirs {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let key = IdpKey::generate(KeyKind::Rsa2048, "idp.example.com").unwrap();
@@ -39,10 +39,10 @@ impl Theirs {
 }
 
 /// What an administrator typed at the provider.
-struct Typed {
-    connector: &'static str,
-    consumer: String,
-    audience: String,
+pub(super) struct Typed {
+    pub(super) connector: &'static str,
+    pub(super) consumer: String,
+    pub(super) audience: String,
 }
 
 fn ada(groups: &[&str]) -> Person {
@@ -51,7 +51,12 @@ fn ada(groups: &[&str]) -> Person {
 }
 
 /// The test sign-in, and then one from the button to the start page, at a provider that answers in its own way.
-async fn sign_in(gateway: &TestGateway, typed: &Typed, idp: &Idp, habit: impl Fn(&str) -> String) -> Visitor {
+pub(super) async fn sign_in(
+    gateway: &TestGateway,
+    typed: &Typed,
+    idp: &Idp,
+    habit: impl Fn(&str) -> String,
+) -> Visitor {
     let mut browser = gateway.visitor();
     let start = begin_test(gateway, &mut browser, typed.connector).await;
     let shown = answer(&mut browser, &start, typed, idp, &habit).await;
@@ -63,7 +68,7 @@ async fn sign_in(gateway: &TestGateway, typed: &Typed, idp: &Idp, habit: impl Fn
 }
 
 /// Signs Ada in at the provider and brings back what it answers.
-async fn answer(
+pub(super) async fn answer(
     browser: &mut Visitor,
     start: &Reply,
     typed: &Typed,
@@ -87,7 +92,7 @@ async fn answer(
     browser.post(typed.consumer.strip_prefix(HERE).unwrap(), &fields).await
 }
 
-async fn groups(browser: &mut Visitor) -> serde_json::Value {
+pub(super) async fn groups(browser: &mut Visitor) -> serde_json::Value {
     browser.get("/api/v1/me").await.json()["groups"].clone()
 }
 
@@ -99,7 +104,7 @@ fn without(draft: &str, names: &[&str]) -> String {
     })
 }
 
-fn own_files(own: &IdpKey) -> [String; 2] {
+pub(super) fn own_files(own: &IdpKey) -> [String; 2] {
     let pem = |label: &str, der: &[u8]| {
         format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", BASE64_STANDARD.encode(der))
     };
@@ -107,7 +112,7 @@ fn own_files(own: &IdpKey) -> [String; 2] {
 }
 
 /// Both signed; the address in the name identifier alone, and groups by the one statement of the guide.
-fn okta(draft: &str) -> String {
+pub(super) fn okta(draft: &str) -> String {
     let format = "NameFormat=\"urn:oasis:names:tc:SAML:2.0:attrname-format:unspecified\"";
     without(draft, &["email", "displayName"]).replace("<saml:Attribute Name", &format!("<saml:Attribute {format} Name"))
 }
@@ -160,7 +165,7 @@ async fn okta_by_saml_with_encryption_and_logout() {
 }
 
 /// The assertion signed; names of claims, values without types, and the tenant beside them.
-fn entra(draft: &str) -> String {
+pub(super) fn entra(draft: &str) -> String {
     let claims = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims";
     let tenant = "<saml:Attribute Name=\"http://schemas.microsoft.com/identity/claims/tenantid\">\
                   <saml:AttributeValue>00000000-0000-0000-0000-000000000000</saml:AttributeValue></saml:Attribute>";
@@ -205,7 +210,7 @@ async fn entra_id_by_saml_without_and_with_token_encryption() {
 }
 
 /// First and last name, and groups, as they are mapped.
-fn google(draft: &str) -> String {
+pub(super) fn google(draft: &str) -> String {
     let name = |attribute: &str, value: &str| {
         format!(
             "<saml:Attribute Name=\"{attribute}\"><saml:AttributeValue xsi:type=\"xs:anyType\">{value}</saml:AttributeValue></saml:Attribute>"

@@ -94,6 +94,13 @@ impl TestGateway {
         path
     }
 
+    /// Puts another file in the place of one beside the configuration.
+    pub fn replace(&self, name: &str, content: &str) {
+        let (new, place) = (self.folder.path().join(format!("{name}.new")), self.folder.path().join(name));
+        std::fs::write(&new, content).unwrap();
+        std::fs::rename(&new, place).unwrap();
+    }
+
     /// Moves the time.
     pub fn advance(&self, by: Duration) {
         self.clock.advance(by);
