@@ -18,6 +18,7 @@ use crate::support::authenticator::App;
 use crate::support::gateway::{Reply, START, TestGateway, Visitor};
 
 mod hostile;
+mod hostile_logout;
 
 const BASE: &str = "http://127.0.0.1:7000";
 const OWN: &str = "signing = [{ certificate = \"own.pem\", key = { file = \"own.key\" } }]\n\
@@ -524,4 +525,24 @@ async fn an_answer_by_which_somebody_may_not_come_in_is_good_for_nothing_later()
         access.set_network_rules(&stage.gateway.task(), None, &anywhere).await.unwrap();
     }
     assert_eq!(stage.sign_in_of(&mut stage.gateway.visitor(), ADA).await.location(), "/");
+}
+
+/// How far clocks may differ is said for each provider; the moment itself is taken, the next second is not.
+#[tokio::test]
+async fn a_provider_whose_clock_is_wrong_is_taken_as_far_as_the_configuration_says() {
+    for (line, allowed) in [("", 60), ("clock_skew = \"0s\"", 0), ("clock_skew = \"5m\"", 300)] {
+        let stage = Stage::new(line).await;
+        for (seconds, is_early) in [(allowed, false), (allowed + 1, false), (allowed, true), (allowed + 1, true)] {
+            let by = Duration::from_secs(seconds);
+            let theirs = if is_early { START.minus(by) } else { START.plus(by) };
+            let idp = stage.idp.clone().at(cleargate::clock::ManualClock::new(theirs).clock());
+            let mut browser = stage.gateway.visitor();
+            let [response, handle] = stage.answer(&mut browser, &idp, ADA).await;
+            let reply = post(&mut browser, &response, &handle).await;
+            assert_eq!(reply.location() == "/", seconds == allowed, "{line} {seconds} {is_early}");
+            if seconds > allowed {
+                assert_eq!(stage.rule(EventKind::AssertionRefused).await, "time", "{line} {seconds} {is_early}");
+            }
+        }
+    }
 }
