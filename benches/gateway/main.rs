@@ -53,6 +53,10 @@ use rival::{Kind, Rival};
 use support::daemon::Daemon;
 use table::{Row, Table};
 
+/// That of the program, for what is measured in this process.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// How much is done.
 #[derive(Clone)]
 struct Extent {
