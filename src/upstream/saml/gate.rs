@@ -29,7 +29,7 @@ pub(crate) enum Comments {
 
 /// A message that a browser carries.
 pub(crate) const MESSAGE: Limits =
-    Limits { max_bytes: 256 * 1024, max_tags: MAX_TAGS, max_work: MAX_WORK, comments: Comments::Refused };
+    Limits { max_bytes: 256 * 1024, max_tags: MAX_MESSAGE_TAGS, max_work: MAX_WORK, comments: Comments::Refused };
 /// A metadata document.
 pub(crate) const METADATA: Limits =
     Limits { max_bytes: 1024 * 1024, max_tags: MAX_TAGS, max_work: 8 * MAX_WORK, comments: Comments::Allowed };
@@ -46,6 +46,8 @@ impl Limits {
 const MAX_ATTRIBUTES: usize = 64;
 const MAX_NAMESPACES_IN_SCOPE: usize = 24;
 const MAX_DEPTH: usize = 48;
+/// A message of the largest size has fewer, also one that is nothing but attribute values of one character, of 34 bytes each.
+const MAX_MESSAGE_TAGS: usize = 8_000;
 const MAX_TAGS: usize = 20_000;
 /// Three milliseconds, and more than a thousand groups need whose every value declares two namespaces.
 const MAX_WORK: usize = 700_000;
@@ -257,7 +259,10 @@ mod tests {
         check(&format!("<a{}><b xmlns:q='x:'/></a>", attributes(24, "xmlns:p")), Err("size"));
         check(&format!("{}{}", "<a>".repeat(48), "</a>".repeat(48)), Ok(()));
         check(&format!("{}{}", "<a>".repeat(49), "</a>".repeat(49)), Err("size"));
-        check(&format!("<a>{}</a>", "<b/>".repeat(20_000)), Err("size"));
+        check(&format!("<a>{}</a>", "<b/>".repeat(7_999)), Ok(()));
+        check(&format!("<a>{}</a>", "<b/>".repeat(8_000)), Err("size"));
+        let groups = "<AttributeValue>g</AttributeValue>".repeat(256 * 1024 / 34);
+        check(&format!("<a>{}</a>", groups.get(..groups.len() - 34).unwrap()), Ok(()));
         let many = |one: &str, count: usize| format!("<a{}>{}</a>", attributes(20, "xmlns:p"), one.repeat(count));
         check(&many("<b xmlns:q='x:'/>", 400), Ok(()));
         check(&many("<b xmlns:q='x:'/>", 600), Err("size"));
