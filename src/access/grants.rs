@@ -12,7 +12,9 @@ use futures_util::future::try_join_all;
 
 use super::custom::is_still_there;
 use super::scopes::SCOPES;
-use super::{Error, GroupPath, MAX_SCOPES, Permit, Restored, RoleBook, Run, ScopeRecord, ScopeTree};
+use super::{
+    Error, GroupPath, MAX_SCOPES, Permit, Restored, RoleBook, RoleEntry, RoleKind, Run, ScopeRecord, ScopeTree,
+};
 use crate::access::policy::Held;
 use crate::audit::{Change, Event, EventKind, Ledger};
 use crate::clock::{Clock, Timestamp};
@@ -244,7 +246,11 @@ impl Grants {
             made: Some(now),
             maker: Some(permit.actor().to_string()),
         };
-        if self.list(grant.subject).await?.len() >= MAX_GRANTS {
+        let held = self.list(grant.subject).await?;
+        if let Subject::User(_) = grant.subject {
+            check_type(&grant, &held, roles, now)?;
+        }
+        if held.len() >= MAX_GRANTS {
             let reason = format!("holds {MAX_GRANTS} grants already; use a group or a wider role");
             return Err(Error::Invalid { field: "subject", reason });
         }
@@ -511,6 +517,45 @@ fn check(new: &NewGrant, roles: &RoleBook, now: Timestamp) -> Result<(), Error> 
         }
         _ => Ok(()),
     }
+}
+
+/// Refuses a role that goes with some user types only, such as Scorecard Administrator with By Scorecard, to somebody of
+/// another one, and another type to who has such a role. A user's type are the pack's roles that they hold themselves in the whole
+/// organisation; who holds roles in scopes only has none that could stand against it. A type that gives nothing, such as No
+/// Access, is always taken.
+fn check_type(new: &Grant, held: &[Grant], roles: &RoleBook, now: Timestamp) -> Result<(), Error> {
+    let type_of = |grant: &Grant| {
+        let is_type = |entry: &&RoleEntry| grant.scope.is_none() && entry.kind == RoleKind::Role;
+        roles.find(&grant.role).filter(is_type)
+    };
+    let bound = |grant: &Grant| roles.find(&grant.role).filter(|entry| !entry.only_beside.is_empty());
+    let stands_against = |bound: &RoleEntry, other: &RoleEntry| {
+        other.role.id != bound.role.id && !bound.only_beside.contains(&other.role.id)
+    };
+    let names = |bound: &RoleEntry| {
+        let name = |id: &RoleId| roles.find(id).map_or_else(|| id.to_string(), |entry| entry.role.name.clone());
+        bound.only_beside.iter().map(name).collect::<Vec<_>>().join(" or ")
+    };
+    let gives_nothing =
+        |entry: &RoleEntry| roles.rights(&entry.role.id).is_none_or(|mut rights| rights.next().is_none());
+    for other in held.iter().filter(|grant| grant.ends.is_none_or(|ends| now < ends)) {
+        if let (Some(bound), Some(held)) = (bound(new), type_of(other))
+            && stands_against(bound, held)
+        {
+            let (role, types, is) = (&bound.role.name, names(bound), &held.role.name);
+            let reason = format!("{role} is for users of the type {types}, and the type of this one is {is}");
+            return Err(Error::Invalid { field: "role", reason });
+        }
+        if let (Some(wanted), Some(bound)) = (type_of(new), bound(other))
+            && stands_against(bound, wanted)
+            && !gives_nothing(wanted)
+        {
+            let (role, types, is) = (&bound.role.name, names(bound), &wanted.role.name);
+            let reason = format!("{is} is no type of who is {role}, which is for users of the type {types}");
+            return Err(Error::Invalid { field: "role", reason });
+        }
+    }
+    Ok(())
 }
 
 /// All grants of a holder: to leave one out could leave out a deny.

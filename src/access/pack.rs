@@ -16,6 +16,7 @@ use super::roles::{Catalogue, RoleBook};
 use super::{CustomRole, Error, RoleEntry, RoleKind};
 use crate::clock::Timestamp;
 use crate::model::{Grant, Id, Mode, Origin, Permission, RoleId, Status, Subject};
+use crate::secret::sha256;
 
 /// The packs that come with the program: name and text.
 const BUILT_IN: [(&str, &str); 3] = [
@@ -86,12 +87,14 @@ pub type Options = BTreeMap<String, Chosen>;
 #[derive(Clone, Debug)]
 pub struct Pack {
     name: String,
+    digest: String,
     title: String,
     roles: RoleBook,
     role_name: RoleNameRule,
     login: LoginRule,
     default_role: Option<RoleId>,
     requires_role: bool,
+    requires_employee: bool,
     options: BTreeMap<String, String>,
     scope_kinds: Vec<String>,
     scope_below: BTreeMap<String, String>,
@@ -145,12 +148,14 @@ impl Pack {
     pub fn of_roles(roles: RoleBook) -> Self {
         Self {
             name: String::new(),
+            digest: String::new(),
             title: String::new(),
             roles,
             role_name: RoleNameRule::default(),
             login: LoginRule::default(),
             default_role: None,
             requires_role: false,
+            requires_employee: false,
             options: BTreeMap::new(),
             scope_kinds: Vec::new(),
             scope_below: BTreeMap::new(),
@@ -194,7 +199,11 @@ impl Pack {
             let problem = format!("the text has {} bytes, more than {MAX_FILE_BYTES}", text.len());
             return Err(Error::Pack { pack: name.to_owned(), problems: vec![problem] });
         }
-        file::load(name, text, options).map_err(|problems| Error::Pack { pack: name.to_owned(), problems })
+        let pack = file::load(name, text, options);
+        let pack = pack.map_err(|problems| Error::Pack { pack: name.to_owned(), problems })?;
+        let chosen: Vec<String> = pack.options.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+        let digest = sha256(&[text.as_bytes(), &[0], chosen.concat().as_bytes()].concat());
+        Ok(Self { digest: digest.iter().map(|byte| format!("{byte:02x}")).collect(), ..pack })
     }
 
     /// The names of the packs that come with the program.
@@ -205,6 +214,11 @@ impl Pack {
     /// The name or path it was opened by.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// SHA-256 of its text and of the value of each option, in hexadecimal: another one is another pack.
+    pub fn digest(&self) -> &str {
+        &self.digest
     }
 
     /// The name to show.
@@ -235,6 +249,11 @@ impl Pack {
     /// Whether nobody is made a user without a role being named.
     pub fn requires_role(&self) -> bool {
         self.requires_role
+    }
+
+    /// Whether nobody of the staff is made a user who is no employee.
+    pub fn requires_employee(&self) -> bool {
+        self.requires_employee
     }
 
     /// The value of each of its options.

@@ -69,6 +69,8 @@ pub struct RoleEntry {
     pub kind: RoleKind,
     /// Can be given within a scope only.
     pub is_scoped_only: bool,
+    /// The user types beside which it can be given, roles that are held in the whole organisation; empty for all.
+    pub only_beside: Vec<RoleId>,
     /// The heading under which a flag is shown.
     pub heading: Option<String>,
     /// Depends on a feature that is off: gives nothing and is not offered.
@@ -108,6 +110,7 @@ impl RoleEntry {
             role,
             kind,
             is_scoped_only: false,
+            only_beside: Vec::new(),
             heading: None,
             is_hidden: false,
             seat,

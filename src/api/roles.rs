@@ -16,6 +16,9 @@ use crate::model::{Attributes, Grant, GroupId, Permission, RoleId, Subject, User
 
 /// Most grants of one answer that tells who holds a role.
 const MAX_HOLDERS: usize = 10_000;
+/// Grants of a role that are read at a time, and most that one answer reads to find those that the caller sees.
+const HOLDERS_AT_ONCE: usize = 500;
+const MAX_HOLDERS_READ: usize = 50_000;
 
 impl Api {
     /// The role that a new user gets: the one that is named, else the default of the policy pack, which may also want
@@ -69,6 +72,7 @@ fn render_entry(entry: &RoleEntry) -> Value {
         "kind": kind,
         "heading": entry.heading,
         "scoped_only": entry.is_scoped_only,
+        "only_beside": entry.only_beside.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "requires_factor": entry.role.factor.is_some_and(|rule| rule.required),
         "requires_sso": entry.role.factor.is_some_and(|rule| rule.requires_sso()),
         "factor_within": entry.role.factor.and_then(|rule| rule.within()),
@@ -162,16 +166,7 @@ pub(super) async fn holders(
     api.permit(&caller, "roles:read", None).await?;
     api.permit(&caller, "grants:read", None).await?;
     let (id, _) = api.role(&id)?;
-    let grants = api.services.access.grants().of_role(&id, limit.saturating_add(1)).await?;
-    let is_cut = grants.len() > limit;
-    let mut seen: Vec<Grant> = Vec::new();
-    let sight = api.sight(&caller).await?;
-    for grant in grants.into_iter().take(limit) {
-        if api.sees_subject(&sight, grant.subject).await? {
-            seen.push(grant);
-        }
-    }
-    let grants = seen;
+    let (grants, is_cut) = api.holders_seen(&caller, &id, limit).await?;
     let names = api.names_of(grants.iter().map(|grant| grant.subject)).await?;
     let item = |grant: &Grant| {
         let mut body = render::grant(grant);
@@ -192,6 +187,33 @@ fn key(subject: Subject) -> (bool, [u8; 16]) {
 }
 
 impl Api {
+    /// The grants of a role that the caller sees, at most `limit`, and whether there are more of them: of what is another
+    /// company's nothing is told, not even that there is any.
+    async fn holders_seen(&self, caller: &Caller, role: &RoleId, limit: usize) -> Result<(Vec<Grant>, bool), Error> {
+        let sight = self.sight(caller).await?;
+        let (mut seen, mut after, mut read) = (Vec::new(), None, 0_usize);
+        loop {
+            let grants = self.services.access.grants().of_role_after(role, after, HOLDERS_AT_ONCE).await?;
+            let is_last = grants.len() < HOLDERS_AT_ONCE;
+            read = read.saturating_add(grants.len());
+            after = grants.last().map(|grant| (grant.subject, grant.id));
+            for grant in grants {
+                let is_place_seen = grant.scope.as_ref().is_none_or(|scope| sight.sees_scope(scope));
+                if !is_place_seen || !self.sees_subject(&sight, grant.subject).await? {
+                    continue;
+                }
+                if seen.len() == limit {
+                    return Ok((seen, true));
+                }
+                seen.push(grant);
+            }
+            if is_last || read >= MAX_HOLDERS_READ {
+                // That the reading stopped is said of how much there is, not of who it is.
+                return Ok((seen, !is_last));
+            }
+        }
+    }
+
     /// The names of users and groups; those that are gone have none.
     pub(super) async fn names_of(
         &self,

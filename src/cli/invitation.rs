@@ -51,6 +51,9 @@ pub(super) struct Create {
     /// Name to show
     #[arg(long)]
     name: Option<String>,
+    /// Employee whose account it is, by number or id
+    #[arg(long, value_name = "NUMBER")]
+    employee: Option<String>,
     /// Role of the account
     #[arg(long)]
     role: Option<String>,
@@ -100,6 +103,7 @@ pub(super) async fn run(command: Command, client: Client, output: &Output) -> Re
 fn body(create: Create) -> Value {
     let mut body = json!({
         "email": create.email,
+        "employee": create.employee,
         "userName": create.user_name,
         "name": create.name,
         "role": create.role,

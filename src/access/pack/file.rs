@@ -24,6 +24,9 @@ struct File {
     /// Nobody is made a user without a role being named.
     #[serde(default)]
     role_required: bool,
+    /// Nobody of the staff is made a user who is no employee; where an option has a value only.
+    #[serde(default)]
+    employee_required: Option<Asked>,
     #[serde(default)]
     scope_kinds: Vec<Text>,
     /// Kinds whose scopes each lie below one of another kind: `element = "scorecard"`.
@@ -133,6 +136,9 @@ struct RoleFile {
     if_owner: Vec<Text>,
     #[serde(default)]
     scoped_only: bool,
+    /// The roles that a user may hold in the whole organisation and be given this one; all where it names none.
+    #[serde(default)]
+    only_beside: Vec<Text>,
     /// Every holder must have a second factor.
     #[serde(default)]
     requires_factor: bool,
@@ -157,6 +163,14 @@ struct RoleFile {
     badge: Option<String>,
     #[serde(default)]
     ui_profile: BTreeMap<Text, Text>,
+}
+
+/// Holds when an option has a value.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    option: Text,
+    is: Text,
 }
 
 /// What a role has besides when an option has a value.
@@ -221,9 +235,12 @@ pub(super) fn load(name: &str, text: &str, chosen: &Options) -> Result<Pack, Vec
     let known: BTreeSet<RoleId> = entries.iter().map(|entry| entry.role.id.clone()).collect();
     for role in file.role.iter().chain(&file.flag) {
         reader.known_roles(&role.includes, &known);
+        reader.known_roles(&role.only_beside, &known);
     }
     let password = reader.preset(file.presets.password.as_ref(), PASSWORD_PRESET, &PasswordPreset::ALL);
     let lockout = reader.preset(file.presets.lockout.as_ref(), LOCKOUT_PRESET, &LockoutPreset::ALL);
+    let asked = file.employee_required.as_ref();
+    let requires_employee = asked.is_some_and(|asked| reader.is_chosen(&asked.option, asked.is.get_ref()));
     let scope_below = reader.scope_below(&file.scope_below, &file.scope_kinds);
     let columns = reader.known_roles(&file.matrix.columns, &known);
     let default_role = reader.known_roles(file.default_role.as_slice(), &known).pop();
@@ -233,6 +250,7 @@ pub(super) fn load(name: &str, text: &str, chosen: &Options) -> Result<Pack, Vec
     let options = reader.options;
     Ok(Pack {
         name: name.to_owned(),
+        digest: String::new(),
         title: file.title,
         roles,
         role_name,
@@ -244,6 +262,7 @@ pub(super) fn load(name: &str, text: &str, chosen: &Options) -> Result<Pack, Vec
         },
         default_role,
         requires_role: file.role_required,
+        requires_employee,
         options,
         scope_kinds: file.scope_kinds.into_iter().map(Spanned::into_inner).collect(),
         scope_below,
@@ -477,6 +496,7 @@ impl<'a> Reader<'a> {
         let written = self.written(file);
         Some(RoleEntry {
             is_scoped_only: file.scoped_only,
+            only_beside: file.only_beside.iter().filter_map(|role| role.get_ref().parse().ok()).collect(),
             heading,
             is_hidden,
             seat,

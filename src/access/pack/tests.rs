@@ -416,6 +416,8 @@ fn the_rules_for_names_and_presets_are_those_of_the_pack() {
     assert!(systems.login_rule().problem("ada.lovelace@example.org").is_none());
     assert_eq!(systems.default_role().unwrap().as_str(), "standard_user");
     assert!(!systems.requires_role() && systems.login_rule().allows_reuse);
+    assert!(vantage.requires_employee() && !systems.requires_employee());
+    assert!(!pack("clearvantage", &[("employees", "optional")]).requires_employee());
     assert!(vantage.requires_role() && vantage.default_role().is_none() && !vantage.login_rule().allows_reuse);
 }
 

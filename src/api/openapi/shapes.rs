@@ -77,7 +77,7 @@ pub(super) fn shapes() -> Vec<(&'static str, Value)> {
         ),
         (
             "Role",
-            "id:text name:text description:text kind:text heading:text? scoped_only:flag requires_factor:flag requires_sso:flag factor_within:text? includes:[text] \
+            "id:text name:text description:text kind:text heading:text? scoped_only:flag only_beside?:[text] requires_factor:flag requires_sso:flag factor_within:text? includes:[text] \
              permissions:[text] denies:[text] if_owner:[text] badge:text? seat:any ui_profile:any created?:time \
              changed?:time created_by?:text revision?:count problem?:text",
         ),
@@ -108,7 +108,7 @@ pub(super) fn shapes() -> Vec<(&'static str, Value)> {
         ("Level", "scope?:text roles:[HeldRole] permissions:[Right]"),
     ];
     let mut shapes: Vec<(&'static str, Value)> = lines.into_iter().map(|(name, line)| (name, shape(line))).collect();
-    let row = shape("first_name:text last_name:text email:text");
+    let row = shape("first_name?:text? last_name?:text? email?:text? employee?:text?");
     shapes.push(("Rows", json!({"anyOf": [{"type": "string"}, {"type": "array", "items": row}]})));
     shapes.push(("Me", me()));
     shapes

@@ -17,7 +17,7 @@ use crate::api::fields::{Fields, Params};
 use crate::api::sight::CompaniesWish;
 use crate::api::{Api, Error, render};
 use crate::credential::Lane;
-use crate::model::{FoldedName, Group, GroupId, Realm, RoleId, User, fold, near};
+use crate::model::{FoldedName, Group, GroupId, Person, PersonId, Realm, RoleId, User, fold, near};
 use crate::secret::Secret;
 
 /// Most rows of a request.
@@ -29,7 +29,7 @@ const MAX_AT_ONCE: usize = 2_000;
 /// Most grants and memberships of one request.
 const MAX_BELONGINGS: usize = 20_000;
 
-/// `POST /users:bulk`: `rows` (text with three columns, or objects with `first_name`, `last_name`, `email`), `role` (or
+/// `POST /users:bulk`: `rows` (text with three or four columns, or objects with `first_name`, `last_name`, `email`, `employee`), `role` (or
 /// `user_type`) for all, `scopes`, `access_groups`, `companies`, `all_companies`, `realm`, `password`, which everybody must change, `dry_run`, `partial`.
 /// Nothing is written unless all rows are good, or `partial`.
 pub(in crate::api) async fn bulk(
@@ -74,7 +74,10 @@ pub(in crate::api) async fn bulk(
         api.services.access.permit_grant(&caller.actor, grant, caller.circumstance.clone()).await?;
     }
     let count = listed.len();
-    let (wishes, problems) = api.look_through(listed, password.as_ref()).await?;
+    if listed.iter().flatten().any(|row| row.employee.is_some()) {
+        api.permit(&caller, "people:read", None).await?;
+    }
+    let (wishes, problems) = api.look_through(&caller, listed, realm, password.as_ref()).await?;
     let is_refused = !problems.is_empty() && (!is_partial || wishes.is_empty());
     if is_refused && (is_dry || is_partial) {
         return Ok(render::answer(StatusCode::OK, &report(is_dry, count, wishes.len(), &[], &problems)));
@@ -92,7 +95,7 @@ pub(in crate::api) async fn bulk(
     };
     let mut plans = Vec::with_capacity(wishes.len());
     let mut ruled: BTreeMap<GroupId, Group> = BTreeMap::new();
-    for wish in &wishes {
+    for (wish, person) in &wishes {
         let mut record = blank(wish.user_name.as_deref().unwrap_or_default())?;
         wish.apply(&mut record)?;
         for group in api.services.directory.moves(None, &record).await?.entered {
@@ -104,7 +107,7 @@ pub(in crate::api) async fn bulk(
         plans.push(Plan {
             record,
             companies: companies.clone(),
-            person: None,
+            person: *person,
             groups: groups.clone(),
             grants: grants.clone(),
             password: password.clone(),
@@ -113,7 +116,7 @@ pub(in crate::api) async fn bulk(
         });
     }
     let joined: Vec<Group> = groups.iter().cloned().chain(ruled.into_values()).collect();
-    let names: Vec<&str> = wishes.iter().filter_map(|wish| wish.user_name.as_deref()).collect();
+    let names: Vec<&str> = wishes.iter().filter_map(|(wish, _)| wish.user_name.as_deref()).collect();
     let create = api.weigh(create, &overlay_of(&names, &grants, &joined), false).await?;
     if is_dry {
         // The good rows would be refused here as a whole: policy tests, groups by rule, seats.
@@ -146,7 +149,7 @@ fn listed(value: Option<Value>) -> Result<Vec<Result<Row, RowProblem>>, Error> {
 fn object(number: usize, item: &Value) -> Result<Row, RowProblem> {
     let wrong = |detail: &str| RowProblem { row: number, field: None, detail: detail.to_owned() };
     let members = item.as_object().ok_or_else(|| wrong("must be an object"))?;
-    const KNOWN: [&str; 3] = ["first_name", "last_name", "email"];
+    const KNOWN: [&str; 4] = ["first_name", "last_name", "email", "employee"];
     if let Some(name) = members.keys().find(|name| !KNOWN.contains(&name.as_str())) {
         let detail = format!("is not known here{}", near::hint(name, KNOWN.into_iter()));
         return Err(RowProblem { row: number, field: Some(name.clone()), detail });
@@ -156,7 +159,8 @@ fn object(number: usize, item: &Value) -> Result<Row, RowProblem> {
         Some(Value::String(text)) => Ok(text.trim().to_owned()),
         Some(_) => Err(RowProblem { row: number, field: Some(name.to_owned()), detail: "must be text".to_owned() }),
     };
-    Ok(Row { number, first_name: text("first_name")?, last_name: text("last_name")?, email: text("email")? })
+    let employee = Some(text("employee")?).filter(|employee| !employee.is_empty());
+    Ok(Row { number, first_name: text("first_name")?, last_name: text("last_name")?, email: text("email")?, employee })
 }
 
 fn report(is_dry: bool, rows: usize, good: usize, users: &[User], problems: &[RowProblem]) -> Value {
@@ -171,27 +175,40 @@ fn report(is_dry: bool, rows: usize, good: usize, users: &[User], problems: &[Ro
 }
 
 impl Api {
-    /// What the good rows ask for, and everything that is wrong with the others.
+    /// What the good rows ask for and whose accounts they are, and everything that is wrong with the others.
     async fn look_through(
         &self,
+        caller: &Caller,
         listed: Vec<Result<Row, RowProblem>>,
+        realm: Realm,
         password: Option<&Secret>,
-    ) -> Result<(Vec<Wish>, Vec<RowProblem>), Error> {
+    ) -> Result<(Vec<(Wish, Option<PersonId>)>, Vec<RowProblem>), Error> {
         let (mut good, mut problems) = (Vec::new(), Vec::new());
         let mut seen: BTreeMap<FoldedName, usize> = BTreeMap::new();
+        let mut taken: BTreeMap<PersonId, usize> = BTreeMap::new();
+        let is_required = self.requires_employee(realm);
         for row in listed {
-            let row = match row {
+            let mut row = match row {
                 Ok(row) => row,
                 Err(problem) => {
                     problems.push(problem);
                     continue;
                 }
             };
+            let employee = self.employee_of(caller, &row, is_required, &taken).await?;
+            if let Ok(Some(person)) = &employee {
+                taken.entry(person.id).or_insert(row.number);
+                row.complete(person);
+            }
             let wish = Wish::person(&row.first_name, &row.last_name, &row.email);
-            let wrong = self.wrong_with(&row, &wish, &seen, password).await?;
+            let mut wrong = self.wrong_with(&row, &wish, &seen, password).await?;
+            let person = employee.unwrap_or_else(|problem| {
+                wrong.push(("employee".to_owned(), problem));
+                None
+            });
             seen.entry(fold(&row.email)).or_insert(row.number);
             if wrong.is_empty() {
-                good.push(wish);
+                good.push((wish, person.map(|person| person.id)));
             }
             let number = row.number;
             problems.extend(wrong.into_iter().map(|(field, detail)| RowProblem {
@@ -201,6 +218,31 @@ impl Api {
             }));
         }
         Ok((good, problems))
+    }
+
+    /// Whose account a row is to be, or what is wrong with whom it names.
+    async fn employee_of(
+        &self,
+        caller: &Caller,
+        row: &Row,
+        is_required: bool,
+        taken: &BTreeMap<PersonId, usize>,
+    ) -> Result<Result<Option<Person>, String>, Error> {
+        let Some(text) = &row.employee else {
+            return Ok(if is_required { Err("is required".to_owned()) } else { Ok(None) });
+        };
+        let person = match self.person(caller, text).await {
+            Ok(person) => person,
+            Err(Error::NotFound { .. }) => return Ok(Err(format!("`{text}` does not exist"))),
+            Err(error) => return Err(error),
+        };
+        if person.user.is_some() {
+            return Ok(Err(format!("`{text}` has an account already")));
+        }
+        Ok(match taken.get(&person.id) {
+            Some(first) => Err(format!("`{text}` is in row {first} already")),
+            None => Ok(Some(person)),
+        })
     }
 
     async fn wrong_with(

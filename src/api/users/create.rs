@@ -135,7 +135,8 @@ impl Api {
         if let Some(person) = &person {
             wish.of_person(person);
         }
-        self.check_missing(&wish, role.as_ref(), is_form)?;
+        let lacks_employee = person.is_none() && self.requires_employee(realm);
+        self.check_missing(&wish, role.as_ref(), is_form, lacks_employee)?;
         let role = self.role_of_new_user(role)?;
         let create = self.permit(caller, permission, None).await?;
         let name = wish.user_name.clone().or_else(|| wish.email.clone()).unwrap_or_default();
@@ -197,7 +198,13 @@ pub(in crate::api) fn blank(name: &str) -> Result<SourceRecord, Error> {
 impl Api {
     /// An account needs a name to sign in by. Where first and last names are told, it is the whole form, all of whose
     /// fields are required; every missing one is named.
-    fn check_missing(&self, wish: &Wish, role: Option<&RoleId>, is_form: bool) -> Result<(), Error> {
+    fn check_missing(
+        &self,
+        wish: &Wish,
+        role: Option<&RoleId>,
+        is_form: bool,
+        lacks_employee: bool,
+    ) -> Result<(), Error> {
         let is_blank = |text: &Option<String>| text.as_deref().is_none_or(|text| text.trim().is_empty());
         let mut missing = Vec::new();
         if wish.user_name.is_none() && wish.email.is_none() {
@@ -205,6 +212,9 @@ impl Api {
         }
         if role.is_none() && (is_form || self.services.access.pack().requires_role()) {
             missing.push(("role".to_owned(), "is required".to_owned()));
+        }
+        if lacks_employee {
+            missing.push(("employee".to_owned(), "is required".to_owned()));
         }
         if is_form {
             let fields = [
@@ -216,6 +226,11 @@ impl Api {
             missing.extend(absent.map(|(field, _)| (field.to_owned(), "is required".to_owned())));
         }
         Error::of_fields(missing)
+    }
+
+    /// Whether an account of this realm is made for an employee only: where the pack asks for it, and never of members.
+    pub(super) fn requires_employee(&self, realm: Realm) -> bool {
+        realm == Realm::Staff && self.services.access.pack().requires_employee()
     }
 
     /// The person whose account is to be made, of whom the caller may read.

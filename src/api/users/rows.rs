@@ -1,9 +1,12 @@
-//! Columns pasted from a spreadsheet: first name, last name, e-mail address, a person a line. Pure.
+//! Columns pasted from a spreadsheet: first name, last name, e-mail address and, where there is one, the employee whose
+//! account it is; a person a line. Pure.
 
 use super::bulk::MAX_ROWS;
+use crate::model::Person;
 
-/// Columns of a row.
+/// Columns that every row has, and most that one may have.
 const COLUMNS: usize = 3;
+const MAX_COLUMNS: usize = 4;
 /// Most fields of a record that are looked at one by one; of those behind, the first that is not empty.
 const MAX_FIELDS: usize = 32;
 /// What the third column of a heading is called.
@@ -20,6 +23,22 @@ pub struct Row {
     pub last_name: String,
     /// E-mail address, which is the login name.
     pub email: String,
+    /// Employee whose account it is, by number or id.
+    pub employee: Option<String>,
+}
+
+impl Row {
+    /// Says of an employee what the row leaves open.
+    pub(super) fn complete(&mut self, person: &Person) {
+        let fill = |field: &mut String, known: &str| {
+            if field.is_empty() {
+                known.clone_into(field);
+            }
+        };
+        fill(&mut self.first_name, &person.first_name);
+        fill(&mut self.last_name, &person.last_name);
+        fill(&mut self.email, person.email.as_deref().unwrap_or_default());
+    }
 }
 
 /// The rows of a text, each a person or what is wrong with it. Columns are separated by tabs where the first line has
@@ -42,11 +61,19 @@ pub fn parse(text: &str) -> Vec<Result<Row, (usize, String)>> {
         }
         // Spreadsheets copy empty columns on the right.
         let used = fields.iter().rposition(|field| !field.is_empty()).map_or(0, |last| last.saturating_add(1));
-        match <[String; COLUMNS]>::try_from(fields.into_iter().take(used.max(COLUMNS)).collect::<Vec<_>>()) {
-            Ok([_, _, email]) if number == 1 && HEADINGS.contains(&email.to_lowercase().as_str()) => {}
-            Ok([first_name, last_name, email]) => rows.push(Ok(Row { number, first_name, last_name, email })),
-            Err(_) => {
-                let reason = format!("must have {COLUMNS} columns: first name, last name, e-mail");
+        let is_whole = fields.len() >= COLUMNS && used <= MAX_COLUMNS;
+        let blank = std::iter::repeat(String::new());
+        let fields: Vec<String> = fields.into_iter().chain(blank).take(MAX_COLUMNS).collect();
+        match <[String; MAX_COLUMNS]>::try_from(fields) {
+            Ok([_, _, email, _]) if number == 1 && HEADINGS.contains(&email.to_lowercase().as_str()) => {}
+            Ok([first_name, last_name, email, employee]) if is_whole => {
+                let employee = Some(employee).filter(|employee| !employee.is_empty());
+                rows.push(Ok(Row { number, first_name, last_name, email, employee }));
+            }
+            Ok(_) | Err(_) => {
+                let reason = format!(
+                    "must have {COLUMNS} columns: first name, last name, e-mail; one more may name the employee"
+                );
                 rows.push(Err((number, reason)));
             }
         }
@@ -132,7 +159,10 @@ mod tests {
 
     fn told(text: &str) -> Vec<String> {
         let told = |row: Result<Row, (usize, String)>| match row {
-            Ok(Row { number, first_name, last_name, email }) => format!("{number} {first_name}|{last_name}|{email}"),
+            Ok(Row { number, first_name, last_name, email, employee }) => {
+                let employee = employee.map(|employee| format!("|{employee}")).unwrap_or_default();
+                format!("{number} {first_name}|{last_name}|{email}{employee}")
+            }
             Err((number, reason)) => format!("{number}! {reason}"),
         };
         parse(text).into_iter().map(told).collect()
@@ -166,9 +196,15 @@ mod tests {
     }
 
     #[test]
+    fn a_fourth_column_names_the_employee_and_a_fifth_is_too_many() {
+        assert_eq!(told("First,Last,Mail,Employee\nAda,L,ada@x, 7 \n,,,8"), ["2 Ada|L|ada@x|7", "3 |||8"]);
+        assert!(told("Ada,L,ada@x,7,8")[0].starts_with("1! must have 3 columns"));
+    }
+
+    #[test]
     fn bad_rows_are_told_by_their_number_and_spoil_no_other() {
-        let rows = told("Ada,ada@x\nB,C,b@x,d\n\"E\"x,F,e@x\nG,H,g@x\n\"I,J,i@x\n");
-        let columns = "must have 3 columns: first name, last name, e-mail";
+        let rows = told("Ada,ada@x\nB,C,b@x,d,e\n\"E\"x,F,e@x\nG,H,g@x\n\"I,J,i@x\n");
+        let columns = "must have 3 columns: first name, last name, e-mail; one more may name the employee";
         assert_eq!(rows[..2], [format!("1! {columns}"), format!("2! {columns}")]);
         assert!(rows[2].starts_with("3! has text behind") && rows[4].starts_with("5! opens"), "{rows:?}");
         assert_eq!(rows[3], "4 G|H|g@x");

@@ -18,7 +18,7 @@ const CHUNK: usize = 500;
 
 #[derive(Args, Debug)]
 pub(in crate::cli) struct Import {
-    /// File with first name, last name and e-mail address, separated by tabs or commas; `-` for standard input
+    /// File with first name, last name, e-mail address and, where there is one, employee number, separated by tabs or commas; `-` for standard input
     file: PathBuf,
     /// Role of all of them
     #[arg(long)]
@@ -29,6 +29,9 @@ pub(in crate::cli) struct Import {
     /// Group to be in, by name or slug; may be given several times
     #[arg(long = "group", value_name = "NAME")]
     groups: Vec<String>,
+    /// Company that they belong to, and the only one they see, by its slug; may be given several times
+    #[arg(long = "company", value_name = "SLUG")]
+    companies: Vec<String>,
     /// Whose accounts they are: staff, or member, who administers nothing here [default: staff]
     #[arg(long, value_name = "REALM")]
     realm: Option<String>,
@@ -56,6 +59,9 @@ pub(in crate::cli) async fn run(import: Import, client: &Client, output: &Output
     if !import.scopes.is_empty() {
         members.insert("scopes".to_owned(), json!(import.scopes));
     }
+    if !import.companies.is_empty() {
+        members.insert("companies".to_owned(), json!(import.companies));
+    }
     if let Some(realm) = &import.realm {
         members.insert("realm".to_owned(), json!(realm));
     }
@@ -81,7 +87,7 @@ pub(in crate::cli) async fn run(import: Import, client: &Client, output: &Output
     for some in good.chunks(CHUNK) {
         let rows = some
             .iter()
-            .map(|row| json!({"first_name": row.first_name, "last_name": row.last_name, "email": row.email}));
+            .map(|row| json!({"first_name": row.first_name, "last_name": row.last_name, "email": row.email, "employee": row.employee}));
         let answer = client.post("/api/v1/users:bulk", &body(false, rows.collect())).await;
         let answer = answer.inspect_err(|_| {
             if !made.is_empty() {

@@ -55,7 +55,7 @@ async fn what_is_wrong_is_told_by_row_and_nothing_is_written() {
                 Grace,Hopper,grace@navy.example\n\
                 Bad,Address,nowhere\n\
                 ,,x@example.com\n\
-                Four,Columns,f@example.com,what\n";
+                Five,Columns,f@example.com,1,what\n";
     let body = json!({"rows": rows, "role": "browser"});
     let reply = root.post("/api/v1/users:bulk", body.clone()).await;
     refused(&reply, 422, Some("rows"));

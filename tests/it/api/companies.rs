@@ -527,3 +527,23 @@ async fn what_was_given_a_company_while_it_was_taken_away_is_not_whose_who_makes
     assert!(again.text.contains("take another slug"), "{}", again.text);
     good(root.post("/api/v1/companies", json!({"name": "South", "slug": "south_2"})).await, StatusCode::CREATED);
 }
+
+#[tokio::test]
+async fn who_holds_a_role_is_told_of_ones_own_companies_and_that_there_are_more_is_not() {
+    let (ground, north) = two_companies().await;
+    let root = ground.root();
+    let place = json!({"user": "u-north", "role": "browser", "scope": "company:south"});
+    good(root.post("/api/v1/grants", place).await, StatusCode::CREATED);
+    for (client, path, expected, more) in [
+        (&north, "/api/v1/roles/editor/holders", &["u-north"][..], false),
+        (&north, "/api/v1/roles/editor/holders?limit=1", &["u-north"], false),
+        (&north, "/api/v1/roles/browser/holders", &[], false),
+        (&root, "/api/v1/roles/editor/holders", &["u-north", "u-south"], false),
+        (&root, "/api/v1/roles/browser/holders", &["u-north"], false),
+    ] {
+        let told = good(client.get(path).await, StatusCode::OK);
+        assert_eq!((names(&told, "name"), &told["more"]), (expected.to_vec(), &json!(more)), "{path}");
+    }
+    let cut = good(root.get("/api/v1/roles/editor/holders?limit=1").await, StatusCode::OK);
+    assert_eq!((cut["items"].as_array().unwrap().len(), &cut["more"]), (1, &json!(true)));
+}

@@ -154,3 +154,40 @@ async fn a_password_and_what_is_demanded_of_somebody_are_only_tried_too() {
         assert_eq!(shown[member], value, "{member}: {shown}");
     }
 }
+
+#[tokio::test]
+async fn a_scorecard_administrator_is_of_the_type_by_scorecard() {
+    let ground = Ground::new().await;
+    ground.test.place(&["scorecard:a", "scorecard:b"]).await;
+    let root = ground.root();
+    let give = async |user: &str, role: &str, scope: Option<&str>| {
+        root.post("/api/v1/grants", json!({"user": user, "role": role, "scope": scope})).await
+    };
+    let (boss, place) = ("scorecard_administrator", Some("scorecard:a"));
+    for role in ["administrator", "browser", "by_group", "editor", "no_access", "updater"] {
+        ground.user(role, &[role]).await;
+        let reply = give(role, boss, place).await;
+        refused(&reply, 422, Some("role"));
+        assert!(reply.text.contains("of the type By Scorecard"), "{}", reply.text);
+        let tried = json!({"user": role, "role": boss, "scope": "scorecard:a"});
+        refused(&root.post("/api/v1/grants?dry_run=true", tried).await, 422, Some("role"));
+    }
+    // Who has roles in scorecards only is of that type without being given it.
+    for (user, roles) in [("typed", &["by_scorecard"][..]), ("untyped", &[])] {
+        ground.user(user, roles).await;
+        good(give(user, boss, place).await, StatusCode::CREATED);
+        refused(&give(user, "editor", None).await, 422, Some("role"));
+        good(give(user, "editor", Some("scorecard:b")).await, StatusCode::CREATED);
+        // What takes away and gives nothing is always taken.
+        good(give(user, "no_access", None).await, StatusCode::CREATED);
+    }
+    let body = json!({"userName": "new", "role": boss, "scopes": ["scorecard:b"]});
+    good(root.post("/api/v1/users", body).await, StatusCode::CREATED);
+    // Another type that has been ended stands in nobody's way.
+    let listed = good(root.get("/api/v1/grants?user=editor").await, StatusCode::OK);
+    let path = format!("/api/v1/grants/{}", listed["items"][0]["id"].as_str().unwrap());
+    good(root.delete(&path).await, StatusCode::OK);
+    good(give("editor", boss, place).await, StatusCode::CREATED);
+    let shown = good(root.get("/api/v1/roles/scorecard_administrator").await, StatusCode::OK);
+    assert_eq!(shown["only_beside"], json!(["by_scorecard"]));
+}

@@ -10,6 +10,8 @@ use super::{Ground, good, refused};
 
 const SYSTEMS: &str = "policy.pack = \"clearpoint-systems\"";
 const VANTAGE: &str = "policy.pack = \"clearvantage\"";
+/// The same where accounts need no employee.
+const OPEN_VANTAGE: &str = "policy.pack = \"clearvantage\"\npolicy.options.employees = \"optional\"";
 
 /// What is wrong with a configuration of these lines, and where.
 fn problems(lines: &str) -> Vec<(String, String)> {
@@ -89,15 +91,66 @@ async fn a_user_for_whom_no_role_is_named_gets_the_default_of_the_pack() {
 
 #[tokio::test]
 async fn where_the_pack_wants_a_role_nobody_is_made_without_one() {
-    let ground = Ground::with(VANTAGE).await;
+    let ground = Ground::with(OPEN_VANTAGE).await;
     refused(&ground.root().post("/api/v1/users", json!({"userName": "ada"})).await, 422, Some("role"));
     let body = json!({"userName": "ada", "role": "staff"});
     good(ground.root().post("/api/v1/users", body).await, StatusCode::CREATED);
 }
 
 #[tokio::test]
-async fn login_names_given_by_hand_follow_the_rule_of_the_pack() {
+async fn where_the_pack_wants_employees_an_account_is_made_for_one_only() {
     let ground = Ground::with(VANTAGE).await;
+    let root = ground.root();
+    for (first, email) in [("Ada", Some("ada@example.com")), ("Alan", None), ("Grace", None), ("Edith", None)] {
+        let body = json!({"first_name": first, "last_name": "Nobody", "email": email});
+        good(root.post("/api/v1/people", body).await, StatusCode::CREATED);
+    }
+    let reply = root.post("/api/v1/users", json!({"userName": "ada"})).await;
+    refused(&reply, 422, Some("role"));
+    assert_eq!(reply.json()["errors"][1], json!({"field": "employee", "detail": "is required"}));
+    let body = |employee: &str| json!({"userName": "ada", "role": "staff", "employee": employee});
+    refused(&root.post("/api/v1/users", json!({"userName": "ada", "role": "staff"})).await, 422, Some("employee"));
+    refused(&root.post("/api/v1/users", body("99")).await, 422, Some("employee"));
+    assert_eq!(good(root.post("/api/v1/users", body("1")).await, StatusCode::CREATED)["displayName"], "Ada Nobody");
+    let invited = json!({"email": "new@x.example", "userName": "new", "role": "staff"});
+    refused(&root.post("/api/v1/invitations", invited).await, 422, Some("employee"));
+    // Members are no employees, and a record that is a group is nobody's account.
+    for body in [
+        json!({"userName": "mia", "role": "staff", "realm": "member"}),
+        json!({"userName": "BILLING", "role": "staff", "is_group": true}),
+    ] {
+        good(root.post("/api/v1/users", body).await, StatusCode::CREATED);
+    }
+    // Each row of many names its own, who has no account and is in no other row; what it leaves open is the employee's.
+    let rows =
+        "Alan,Turing,a@x.co,2\nNo,Body,n@x.co\nOne,More,o@x.co,2\nTwo,More,t@x.co,1\nNot,There,h@x.co,9\n,,g@x.co,3\n";
+    let reply = root.post("/api/v1/users:bulk", json!({"rows": rows, "role": "staff"})).await;
+    refused(&reply, 422, Some("rows"));
+    let told = |row: u64, detail: &str| json!({"row": row, "field": "employee", "detail": detail});
+    let expected = [
+        told(2, "is required"),
+        told(3, "`2` is in row 1 already"),
+        told(4, "`1` has an account already"),
+        told(5, "`9` does not exist"),
+    ];
+    assert_eq!(reply.json()["errors"], json!(expected));
+    let rows = json!([{"email": "g@x.co", "employee": "3"}, {"email": "e@x.co", "first_name": "E.", "employee": "4"}]);
+    let made = root.post("/api/v1/users:bulk", json!({"rows": rows, "role": "staff"})).await;
+    assert_eq!(good(made, StatusCode::CREATED)["created"], 2);
+    for (number, name, shown) in [("3", "g@x.co", "Grace Nobody"), ("4", "e@x.co", "E. Nobody")] {
+        let person = good(root.get(&format!("/api/v1/people/{number}")).await, StatusCode::OK);
+        assert_eq!((&person["user"]["userName"], &person["user"]["displayName"]), (&json!(name), &json!(shown)));
+    }
+    let clerk = ground.service(&["users:create", "grants:create"]).await;
+    refused(&clerk.post("/api/v1/users:bulk", json!({"rows": rows, "role": "staff"})).await, 403, None);
+    // Sources name their people themselves.
+    let record = crate::support::gateway::record("of-a-source");
+    ground.test.gateway.directory().create_user(&ground.test.sync_permit("corp"), &record).await.unwrap();
+}
+
+#[tokio::test]
+async fn login_names_given_by_hand_follow_the_rule_of_the_pack() {
+    let ground = Ground::with(OPEN_VANTAGE).await;
     let make = async |name: &str| ground.root().post("/api/v1/users", json!({"userName": name, "role": "staff"})).await;
     for name in ["elevenchars", "a b"] {
         refused(&make(name).await, 422, Some("userName"));
@@ -136,7 +189,7 @@ async fn elsewhere_names_are_changed_and_given_again() {
 
 #[tokio::test]
 async fn the_presets_of_the_pack_hold_where_none_is_named() {
-    let ground = Ground::with(VANTAGE).await;
+    let ground = Ground::with(OPEN_VANTAGE).await;
     let make = async |name: &str, password: &str| {
         ground.root().post("/api/v1/users", json!({"userName": name, "role": "staff", "password": password})).await
     };
@@ -147,7 +200,7 @@ async fn the_presets_of_the_pack_hold_where_none_is_named() {
     }
     let locked = good(ground.root().get("/api/v1/users/ada").await, StatusCode::OK);
     assert_eq!(locked["locked_until"], "2026-11-22T08:30:00.000Z", "three attempts, thirty minutes");
-    let named = Ground::with(&format!("{VANTAGE}\npassword.preset = \"nist-63b-4\"")).await;
+    let named = Ground::with(&format!("{OPEN_VANTAGE}\npassword.preset = \"nist-63b-4\"")).await;
     let body = json!({"userName": "ada", "role": "staff", "password": "violet anchors drift at noon"});
     good(named.root().post("/api/v1/users", body).await, StatusCode::CREATED);
 }

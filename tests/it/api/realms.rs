@@ -92,7 +92,7 @@ async fn a_source_of_one_realm_reaches_no_account_of_the_other() {
 
 #[tokio::test]
 async fn user_records_that_are_groups_are_groups_of_that_name_and_let_nobody_in() {
-    let ground = Ground::with("policy.pack = \"clearvantage\"").await;
+    let ground = Ground::with("policy.pack = \"clearvantage\"\npolicy.options.employees = \"optional\"").await;
     let root = ground.root();
     good(root.post("/api/v1/companies", json!({"name": "North"})).await, StatusCode::CREATED);
     let roles = good(root.get("/api/v1/roles").await, StatusCode::OK);
