@@ -64,7 +64,7 @@ impl Access {
         if self.grants.count_of_role(change, role).await? == 0 {
             return Ok(None);
         }
-        let grants = self.grants.of_role(role, usize::MAX).await?;
+        let grants = self.grants.places_of_role(role).await?;
         Ok(Some(grants.into_iter().map(|grant| grant.scope).collect()))
     }
 

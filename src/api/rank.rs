@@ -6,9 +6,6 @@ use crate::access::{Acting, NewGrant, Question, Reach, Reached, can_take_away};
 use crate::directory::Member;
 use crate::model::{Actor, Grant, Group, Mode, Permission, RoleId, Scope, SourceId, Subject, UserId};
 
-/// Grants read at a time.
-const PAGE: usize = 500;
-
 impl Api {
     /// Checks that the caller reaches as far as a user whom it is about to act for, to disable or enable, to rename, or
     /// to take over by a new password. What counts is what the user's grants could come to: a disabled administrator is
@@ -119,7 +116,7 @@ impl Api {
         let after: Vec<&Scope> = to.into_iter().chain(to.into_iter().flat_map(|to| tree.above(to))).collect();
         let differs = before.iter().chain(&after).filter(|place| before.contains(place) != after.contains(place));
         for place in differs {
-            for grant in access.grants().in_scope(place, usize::MAX).await? {
+            for grant in access.grants().kinds_in_scope(place).await? {
                 self.check_reach(caller, &acting, &Reach::of_role(&grant.role, Some(scope), &roles), None).await?;
                 if can_take_away(&grant.role, Some(place), grant.mode, &roles) {
                     self.check_everything(caller, &acting).await?;
@@ -135,16 +132,9 @@ impl Api {
         let access = &self.services.access;
         let (tree, roles) = (access.scopes().tree(), access.roles());
         for place in tree.above(scope) {
-            let mut after = None;
-            loop {
-                let page = access.grants().in_scope_after(place, after, PAGE).await?;
-                after = page.last().map(|grant| (grant.subject, grant.id));
-                if page.iter().any(|grant| can_take_away(&grant.role, Some(place), grant.mode, &roles)) {
-                    return self.check_everything(caller, &self.acting(caller).await?).await;
-                }
-                if after.is_none() {
-                    break;
-                }
+            let kinds = access.grants().kinds_in_scope(place).await?;
+            if kinds.iter().any(|grant| can_take_away(&grant.role, Some(place), grant.mode, &roles)) {
+                return self.check_everything(caller, &self.acting(caller).await?).await;
             }
         }
         Ok(())

@@ -1,10 +1,11 @@
-//! Grants by role and by scope: two indexes beside the rows, and kept counts of both.
+//! Grants by role and by scope: indexes beside the rows, and kept counts of both. Two of the indexes have the grants of
+//! one kind next to each other, so that of very many a single one is read.
 
 use super::{COUNTS, GRANTS, Grants, Holder, PAGE, is_some};
 use crate::access::Error;
 use crate::access::scopes::EPOCHS;
 use crate::audit::{Change, Housekeeping};
-use crate::model::{Grant, GrantId, GroupId, OrganisationId, RoleId, Scope, Subject, UserId};
+use crate::model::{Grant, GrantId, GroupId, Mode, OrganisationId, RoleId, Scope, Subject, UserId};
 use crate::store::{self, Range, Store, Table, decode};
 
 /// Grants by role.
@@ -14,8 +15,18 @@ const BY_SCOPE: Table<(Scope, (Holder, GrantId)), ()> = Table::new(0x27, "grants
 /// How many grants a role or a scope has, by `role ID` or `scope KIND:SLUG`; kept counters.
 const USES: Table<String, i64> = Table::new(0x28, "grant uses");
 
-/// The epoch of the indexes: 1 once the grants of releases before are in them.
+/// Grants of a role by the place where they are given; the place is empty for the whole organisation.
+const BY_PLACE: Table<(RoleId, String, (Holder, GrantId)), ()> = Table::new(0x88, "grants of a role by place");
+/// Grants in a scope by what they give and how.
+const BY_KIND: Table<(Scope, Kind, (Holder, GrantId)), ()> = Table::new(0x89, "grants in a scope by kind");
+
+/// What a grant gives and how it relates to wider ones: `add` or `override`.
+type Kind = (RoleId, String);
+
+/// The epoch of the indexes: 2 once the grants of releases before are in all of them, 1 where a release before put them
+/// into those that it knew.
 const FILLED: &str = "grant indexes";
+const EPOCH: u64 = 2;
 
 fn use_of_role(role: &RoleId) -> String {
     format!("role {role}")
@@ -23,6 +34,24 @@ fn use_of_role(role: &RoleId) -> String {
 
 fn use_of_scope(scope: &Scope) -> String {
     format!("scope {scope}")
+}
+
+/// The count of those of a role or a scope that are next to each other by place or kind: all of them, but where another
+/// release wrote some.
+fn grouped(of: &str) -> String {
+    format!("grouped {of}")
+}
+
+fn place_of(grant: &Grant) -> String {
+    grant.scope.as_ref().map_or_else(String::new, Scope::to_string)
+}
+
+fn kind_of(grant: &Grant) -> Kind {
+    let mode = match grant.mode {
+        Mode::Add => "add",
+        Mode::Override => "override",
+    };
+    (grant.role.clone(), mode.to_owned())
 }
 
 /// How many grants hold in this very scope, as part of a change that fails when one comes or goes before its commit.
@@ -118,6 +147,29 @@ impl Grants {
         Ok(count(change, self.ledger.store(), self.organisation, &use_of_role(role)).await?)
     }
 
+    /// How many grants an actor made, as events name it, and whether all grants were looked at: there is no index by maker,
+    /// so at most so many are read.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn count_made_by(&self, maker: &str, most: usize) -> Result<(usize, bool), Error> {
+        let mut range = Range::prefix(GRANTS.prefix(self.organisation, &()), PAGE);
+        let (mut made, mut read) = (0, 0_usize);
+        loop {
+            let rows = self.ledger.store().range(range.clone()).await?;
+            for (_, stored) in &rows {
+                let grant: Grant = decode(GRANTS.name(), &stored.value)?;
+                made += usize::from(grant.maker.as_deref() == Some(maker));
+            }
+            read = read.saturating_add(rows.len());
+            match rows.last() {
+                Some(_) if rows.len() >= PAGE && read >= most => return Ok((made, false)),
+                Some((key, _)) if rows.len() >= PAGE => range = range.after(key),
+                _ => return Ok((made, true)),
+            }
+        }
+    }
+
     /// How many grants name a role, as it is counted now.
     ///
     /// # Errors
@@ -126,6 +178,62 @@ impl Grants {
         let name = use_of_role(role);
         let count = store::counter(self.ledger.store(), &USES.key(self.organisation, &name)).await?;
         Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    /// One grant of a role for each place where it is given: reads as many as there are places, however many hold it there.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub(in crate::access) async fn places_of_role(&self, role: &RoleId) -> Result<Vec<Grant>, Error> {
+        if !self.is_grouped(&use_of_role(role)).await? {
+            return self.of_role(role, usize::MAX).await;
+        }
+        let behind = |grant: &Grant| BY_PLACE.prefix(self.organisation, &(grant.role.clone(), place_of(grant)));
+        self.one_of_each(BY_PLACE.name(), BY_PLACE.prefix(self.organisation, role), behind).await
+    }
+
+    /// One grant of each kind, a role and a mode, that is given in this very scope: reads as many as there are kinds, however
+    /// many hold them.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn kinds_in_scope(&self, scope: &Scope) -> Result<Vec<Grant>, Error> {
+        if !self.is_grouped(&use_of_scope(scope)).await? {
+            return self.in_scope(scope, usize::MAX).await;
+        }
+        let behind = |grant: &Grant| BY_KIND.prefix(self.organisation, &(scope.clone(), kind_of(grant)));
+        self.one_of_each(BY_KIND.name(), BY_KIND.prefix(self.organisation, scope), behind).await
+    }
+
+    /// Whether all grants of a role or a scope are next to each other by place or kind.
+    async fn is_grouped(&self, of: &str) -> Result<bool, Error> {
+        let store = self.ledger.store();
+        let count = async |name: &String| store::counter(store, &USES.key(self.organisation, name)).await;
+        Ok(count(&of.to_owned()).await? == count(&grouped(of)).await?)
+    }
+
+    /// The first grant of every run of index rows that begin alike: `behind` is how the rows of a grant's run begin.
+    async fn one_of_each(
+        &self,
+        table: &'static str,
+        prefix: Vec<u8>,
+        behind: impl Fn(&Grant) -> Vec<u8>,
+    ) -> Result<Vec<Grant>, Error> {
+        let mut range = Range::prefix(prefix, 1);
+        let mut grants = Vec::new();
+        loop {
+            let rows = self.ledger.store().range(range.clone()).await?;
+            let Some((key, _)) = rows.first() else { return Ok(grants) };
+            let (subject, id) = holder_of(table, key)?;
+            match self.ledger.store().find(&GRANTS, self.organisation, &(Holder(subject), id)).await? {
+                Some(grant) => {
+                    range.start = Range::prefix(behind(&grant), 0).end;
+                    grants.push(grant);
+                }
+                // It ended between the two reads; others of its run may be there.
+                None => range = range.after(key),
+            }
+        }
     }
 
     /// The groups that hold a role, by the index alone.
@@ -241,6 +349,18 @@ impl Grants {
             change.put(&BY_SCOPE, self.organisation, &(scope.clone(), row()), &())?;
             change.add(&USES, self.organisation, &use_of_scope(scope), 1);
         }
+        self.group(change, grant)
+    }
+
+    /// Puts a grant beside those of its kind.
+    fn group(&self, change: &mut Change, grant: &Grant) -> Result<(), store::Error> {
+        let row = || (Holder(grant.subject), grant.id);
+        change.put(&BY_PLACE, self.organisation, &(grant.role.clone(), place_of(grant), row()), &())?;
+        change.add(&USES, self.organisation, &grouped(&use_of_role(&grant.role)), 1);
+        if let Some(scope) = &grant.scope {
+            change.put(&BY_KIND, self.organisation, &(scope.clone(), kind_of(grant), row()), &())?;
+            change.add(&USES, self.organisation, &grouped(&use_of_scope(scope)), 1);
+        }
         Ok(())
     }
 
@@ -252,6 +372,12 @@ impl Grants {
             change.delete(&BY_SCOPE, self.organisation, &(scope.clone(), row()));
             change.add(&USES, self.organisation, &use_of_scope(scope), -1);
         }
+        change.delete(&BY_PLACE, self.organisation, &(grant.role.clone(), place_of(grant), row()));
+        change.add(&USES, self.organisation, &grouped(&use_of_role(&grant.role)), -1);
+        if let Some(scope) = &grant.scope {
+            change.delete(&BY_KIND, self.organisation, &(scope.clone(), kind_of(grant), row()));
+            change.add(&USES, self.organisation, &grouped(&use_of_scope(scope)), -1);
+        }
     }
 
     /// Puts the grants of releases before into the indexes, once, in commits of some hundred. What is there stays; a run
@@ -261,7 +387,7 @@ impl Grants {
     /// `Store`.
     pub async fn fill_indexes(&self) -> Result<usize, Error> {
         let store = self.ledger.store();
-        if store.find(&EPOCHS, self.organisation, FILLED).await?.is_some() {
+        if store.find(&EPOCHS, self.organisation, FILLED).await?.is_some_and(|epoch| epoch >= EPOCH) {
             return Ok(0);
         }
         let mut range = Range::prefix(GRANTS.prefix(self.organisation, &()), PAGE);
@@ -280,7 +406,7 @@ impl Grants {
         }
         self.ledger
             .retry(|mut change| async move {
-                change.put(&EPOCHS, self.organisation, FILLED, &1)?;
+                change.put(&EPOCHS, self.organisation, FILLED, &EPOCH)?;
                 change.commit_quietly(Housekeeping::SourceState).await
             })
             .await?;
@@ -295,10 +421,16 @@ impl Grants {
                 for grant in grants {
                     let key = (Holder(grant.subject), grant.id);
                     let by_role = (grant.role.clone(), (Holder(grant.subject), grant.id));
-                    // Both read within the change: a grant that comes or goes meanwhile is counted once.
-                    let is_there = change.find(&GRANTS, self.organisation, &key).await?.is_some();
-                    if is_there && change.find(&BY_ROLE, self.organisation, &by_role).await?.is_none() {
+                    let by_place = (grant.role.clone(), place_of(grant), (Holder(grant.subject), grant.id));
+                    // All read within the change: a grant that comes or goes meanwhile is counted once.
+                    if change.find(&GRANTS, self.organisation, &key).await?.is_none() {
+                        continue;
+                    }
+                    if change.find(&BY_ROLE, self.organisation, &by_role).await?.is_none() {
                         self.index(&mut change, grant)?;
+                        filled += 1;
+                    } else if change.find(&BY_PLACE, self.organisation, &by_place).await?.is_none() {
+                        self.group(&mut change, grant)?;
                         filled += 1;
                     }
                 }

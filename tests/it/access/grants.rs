@@ -184,3 +184,28 @@ async fn what_no_rule_gives_any_more_is_taken_and_nothing_else() {
     assert!(held.contains(&by_hand));
     assert_eq!(bench.ground.events_of(EventKind::GrantDeleted).await.len(), 701);
 }
+
+#[tokio::test]
+async fn of_many_grants_in_a_scope_one_of_each_kind_is_read() {
+    let bench = Bench::new("clearpoint-strategy");
+    let (north, grants) = (scope("scorecard:north"), bench.access.grants());
+    for number in 1..=40 {
+        let user = bench.user(number, &[]);
+        bench.give_user(user, "browser", Some("scorecard:north")).await;
+        bench.give_user(user, "browser", Some("scorecard:south")).await;
+    }
+    let ada = bench.user(41, &[]);
+    let editor = bench.give_user(ada, "editor", Some("scorecard:north")).await;
+    let added =
+        NewGrant { mode: Mode::Add, ..NewGrant::new(Subject::User(ada), role("browser")).within(north.clone()) };
+    bench.give(added).await;
+    let kinds = async || {
+        let kinds = grants.kinds_in_scope(&north).await.unwrap();
+        kinds.into_iter().map(|grant| (grant.role.to_string(), grant.mode)).collect::<Vec<_>>()
+    };
+    let browser = |mode| ("browser".to_owned(), mode);
+    let expected = [browser(Mode::Add), browser(Mode::Override), ("editor".to_owned(), Mode::Override)];
+    assert_eq!(kinds().await, expected);
+    grants.delete(&bench.task(), editor.id).await.unwrap();
+    assert_eq!(kinds().await, expected[..2]);
+}

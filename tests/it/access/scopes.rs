@@ -219,6 +219,28 @@ async fn a_store_of_a_release_before_is_indexed_once_at_the_start() {
     assert_eq!(grants.count_of_role(&mut change, &role("data_analyst")).await.unwrap(), 5);
 }
 
+#[tokio::test]
+async fn where_a_release_before_left_grants_out_of_an_index_all_are_read_until_they_are_in_it() {
+    let bench = Bench::new("clearpoint-systems");
+    let finance = scope("department:finance");
+    for number in 1..=5 {
+        bench.give_user(bench.user(number, &[]), "viewer", Some("department:finance")).await;
+    }
+    let grants = bench.access.grants();
+    assert_eq!(grants.kinds_in_scope(&finance).await.unwrap().len(), 1);
+    let mut change = bench.ground.ledger.change();
+    for tag in [0x25, 0x28, 0x88, 0x89] {
+        let is_newer = |row: &Vec<u8>| tag != 0x28 || row.starts_with(b"grouped ");
+        for row in rows(&bench, tag).await.into_iter().filter(is_newer) {
+            change.delete(&Table::<Raw, ()>::new(tag, "raw"), OrganisationId::DEFAULT, &Raw(row));
+        }
+    }
+    change.commit_quietly(Housekeeping::SourceState).await.unwrap();
+    assert_eq!(grants.kinds_in_scope(&finance).await.unwrap().len(), 5);
+    assert_eq!((grants.fill_indexes().await.unwrap(), grants.fill_indexes().await.unwrap()), (5, 0));
+    assert_eq!(grants.kinds_in_scope(&finance).await.unwrap().len(), 1);
+}
+
 #[test]
 fn a_pack_adds_its_kinds() {
     for name in Pack::built_in() {
