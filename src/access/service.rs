@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::acting::{Acting, Ground};
 use super::custom::Shelf;
-use super::explain::{self, Explanation, Level};
+use super::explain::{self, Explanation, HeldRole, Level};
 use super::grants::{Grants, NewGrant};
 use super::policy::{self, Prepared, Question, Standing};
 use super::refused::Refused;
@@ -447,6 +447,19 @@ impl Access {
     /// `NotFound`, `Store`.
     pub async fn effective_in(&self, user: UserId, scope: Option<&Scope>) -> Result<Level, Error> {
         Ok(explain::level(scope, &*self.prepared(user).await?, self.clock.now()))
+    }
+
+    /// The badge of the level of access of somebody with these levels: that of the role in the whole organisation that gives
+    /// most, one of their own before those of groups. `None` for who has no role there.
+    pub fn badge(&self, levels: &[Level]) -> Option<String> {
+        let book = self.roles();
+        let held = levels.iter().filter(|level| level.scope.is_none()).flat_map(|level| &level.roles);
+        let weigh = |held: &&HeldRole| {
+            let rights = book.rights(&held.role).map_or(0, Iterator::count);
+            (held.groups.is_empty(), rights)
+        };
+        let most = held.max_by_key(weigh)?;
+        book.find(&most.role).map(|entry| entry.badge().to_owned())
     }
 
     /// The same of an actor that is or acts for a user: with a token, what its limit lets through and its maker may too.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::admit::Caller;
 use super::{Api, Error, render};
-use crate::access::{self, HeldRole, Level};
+use crate::access::{self, Level};
 use crate::model::{Actor, Status, User, UserId};
 
 /// `GET /me`: `user`, `roles` and `permissions` that hold in the whole organisation, `scopes` with those that hold
@@ -51,19 +51,6 @@ impl Api {
     async fn user_of_token(&self, user: UserId) -> Result<User, Error> {
         let user = self.services.directory.find_user(user).await?;
         user.filter(|user| user.status == Status::Active).ok_or(Error::Unauthorized)
-    }
-
-    /// The badge of the level of access: that of the role in the whole organisation that gives most, one of the user's own
-    /// before those of groups.
-    fn badge(&self, levels: &[Level]) -> Option<String> {
-        let book = self.services.access.roles();
-        let held = levels.iter().filter(|level| level.scope.is_none()).flat_map(|level| &level.roles);
-        let weigh = |held: &&HeldRole| {
-            let rights = book.rights(&held.role).map_or(0, Iterator::count);
-            (held.groups.is_empty(), rights)
-        };
-        let most = held.max_by_key(weigh)?;
-        book.find(&most.role).map(|entry| entry.badge().to_owned())
     }
 
     /// What the roles that hold in the whole organisation say of applications' pages, by key; where several say something
@@ -112,7 +99,7 @@ impl Api {
         }
         Ok(json!({
             "user": render::user(user),
-            "badge": self.badge(&levels),
+            "badge": self.services.access.badge(&levels),
             "ui_profile": self.ui_profile(&levels),
             "roles": roles,
             "groups": groups.iter().map(|group| group.name.as_str()).collect::<Vec<_>>(),

@@ -50,8 +50,14 @@ impl Login {
     /// Who is signed in and may still be, as every page of an account asks first.
     pub(super) async fn present(&self, parts: &Parts) -> Result<Option<SignedIn>, Error> {
         let Some(signed_in) = self.browser.signed_in(parts).await? else { return Ok(None) };
-        let may = self.services.access.may_sign_in(signed_in.user.id).await;
-        Ok(may.map_err(|error| Error::Unavailable(error.to_string()))?.then_some(signed_in))
+        let access = &self.services.access;
+        let unavailable = |error: crate::access::Error| Error::Unavailable(error.to_string());
+        if !access.may_sign_in(signed_in.user.id).await.map_err(unavailable)? {
+            return Ok(None);
+        }
+        let level = access.effective_in(signed_in.user.id, None).await.map_err(unavailable)?;
+        access.badge(&[level]).into_iter().for_each(words::say_badge);
+        Ok(Some(signed_in))
     }
 
     /// A form about an account: by somebody who is signed in, and from a page of ours in this very browser. Every form of

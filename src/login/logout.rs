@@ -329,7 +329,11 @@ impl LoggedOut {
 async fn ask_sign_out(State(login): State<Login>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     match login.browser.session_secret(&parts.headers) {
-        Some(secret) => page(StatusCode::OK, pages::logout::ask(&login.csrf(&secret))),
+        Some(secret) => {
+            // The page asks whoever is behind it; who is signed in sees their level of access as on every page.
+            drop(login.present(&parts).await);
+            page(StatusCode::OK, pages::logout::ask(&login.csrf(&secret)))
+        }
         None => page(StatusCode::OK, pages::logout::signed_out(None)),
     }
 }

@@ -67,7 +67,19 @@ fn page(title: Words, body: &Markup) -> Markup {
                 title { (title) }
                 link rel="stylesheet" href="/login/style.css";
             }
-            body { main { (body) (languages()) } }
+            body {
+                main { (body) (languages()) }
+                (level_of_access())
+            }
+        }
+    }
+}
+
+/// The badge of who is signed in, on every page of theirs.
+fn level_of_access() -> Markup {
+    html! {
+        @if let Some(badge) = words::badge() {
+            footer.level { (say("Level of access: ", "Zugriffsstufe: ")) strong { (badge) } }
         }
     }
 }

@@ -522,18 +522,11 @@ async fn onward_script() -> Response {
 
 async fn home(State(login): State<Login>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
-    let signed_in = match login.browser.signed_in(&parts).await {
-        Ok(signed_in) => signed_in,
+    let signed_in = match login.present(&parts).await {
+        Ok(Some(signed_in)) => signed_in,
+        Ok(None) => return redirect("/login", []),
         Err(error) => return login.failure(&error, PASSWORD, &parts, &ReturnTo::home()),
     };
-    let Some(signed_in) = signed_in else { return redirect("/login", []) };
-    match login.services.access.may_sign_in(signed_in.user.id).await {
-        Ok(true) => {}
-        Ok(false) => return redirect("/login", []),
-        Err(error) => {
-            return login.failure(&Error::Unavailable(error.to_string()), PASSWORD, &parts, &ReturnTo::home());
-        }
-    }
     let levels = match login.services.access.effective(signed_in.user.id).await {
         Ok(levels) => levels,
         Err(error) => {

@@ -2,6 +2,7 @@
 
 mod abandoned;
 mod attempts;
+mod badge;
 mod beside_a_factor;
 mod change;
 mod counted;

@@ -3,6 +3,8 @@
 //! It belongs to the request and is kept beside it, so that no page and no message can forget to hand it on. Work that is
 //! not part of a request speaks English.
 
+use std::sync::OnceLock;
+
 use maud::Render;
 
 use crate::credential::Unmet;
@@ -15,6 +17,8 @@ use crate::session::Method;
 struct Reader {
     language: Language,
     here: Option<ReturnTo>,
+    /// The badge of the level of access, once it is known who is signed in.
+    badge: OnceLock<String>,
 }
 
 tokio::task_local! {
@@ -34,7 +38,18 @@ pub fn here() -> Option<ReturnTo> {
 
 /// Does some work in the language of a reader who is at a page.
 pub async fn spoken<T>(language: Language, here: Option<ReturnTo>, work: impl Future<Output = T>) -> T {
-    READER.scope(Reader { language, here }, work).await
+    READER.scope(Reader { language, here, badge: OnceLock::new() }, work).await
+}
+
+/// Says at which level of access the reader is signed in; what was said first stays.
+pub fn say_badge(badge: String) {
+    // Work that is not part of a request has no reader.
+    let _said = READER.try_with(|reader| reader.badge.set(badge));
+}
+
+/// The badge of the reader's level of access; `None` for who is not signed in or has no role everywhere.
+pub fn badge() -> Option<String> {
+    READER.try_with(|reader| reader.badge.get().cloned()).ok().flatten()
 }
 
 impl Words {
