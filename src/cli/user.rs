@@ -64,6 +64,9 @@ pub(super) enum Command {
         /// Whether it signs in by single sign-on only; what roles and the configuration demand stays
         #[arg(long, value_name = "BOOL")]
         sso: Option<bool>,
+        /// Tell what would happen, and do nothing
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Disable an account everywhere, at once
     #[command(after_help = "Example:\n  cleargate user deactivate ada@example.com")]
@@ -299,8 +302,8 @@ pub(super) async fn run(command: Command, client: Client, output: &Output) -> Re
             let address = tried("/api/v1/users", create.dry_run);
             output.object(&client.post(&address, &body(*create)?).await?)
         }
-        Command::Demand { user, factor, sso } => {
-            let wishes = [("requires_factor", factor), ("requires_sso", sso)];
+        Command::Demand { user, factor, sso, dry_run } => {
+            let wishes = [("requires_factor", factor), ("requires_sso", sso), ("dry_run", dry_run.then_some(true))];
             let wishes = wishes.into_iter().filter_map(|(name, wish)| Some((name.to_owned(), wish?.into())));
             let body = Value::Object(wishes.collect());
             output.object(&client.post(&path("users", &user, ":demand"), &body).await?)
@@ -453,7 +456,11 @@ async fn delete(
     let word = |flag: bool| if flag { "true" } else { "false" };
     let query = [("confirm", name.as_str()), ("force", word(force)), ("dry_run", word(dry_run))];
     let answer = client.delete(&with_query(&path("users", &id, ""), &query)).await?;
-    output.result(&answer, &format!("{name} {} deleted", if dry_run { "can be" } else { "is" }))
+    let mut told = vec![format!("{name} {} deleted", if dry_run { "can be" } else { "is" })];
+    let references = answer.get("references").and_then(Value::as_object).into_iter().flatten();
+    let counts = references.filter_map(|(what, count)| Some((what, count.as_u64().filter(|count| *count > 0)?)));
+    told.extend(counts.map(|(what, count)| format!("{what:18}{count}")));
+    output.result(&answer, &told.join("\n"))
 }
 
 async fn set_active(client: &Client, user: &str, active: bool, dry_run: bool, output: &Output) -> Result<(), Failure> {

@@ -163,7 +163,7 @@ fn of_people() -> Vec<Operation> {
             .query("confirm", "text")
             .query("force", "flag")
             .query("dry_run", "flag")
-            .answers(200, "Brief"),
+            .answers(200, "id:id userName:text displayName:text status:text references:object"),
         Operation::get("/api/v1/users/{user}/permissions", "What a user may do, level by level")
             .needs("`users:read`, or one's own")
             .answers(200, "user:Brief levels:[Level]"),
@@ -232,7 +232,7 @@ fn of_groups() -> Vec<Operation> {
         )
         .needs("`groups:create`")
         .takes("name:text users?:[text]? groups?:[text]? companies?:[text]? rule?:text? dry_run?:flag?")
-        .answers(200, RULED)
+        .answers_schema(200, json!({"anyOf": [shape("Group"), shape(RULED)]}))
         .answers(201, "Group")
         .answers(202, "Group"),
         Operation::patch(
@@ -246,6 +246,7 @@ fn of_groups() -> Vec<Operation> {
         Operation::delete("/api/v1/groups/{id}", "Deletes a group")
             .needs("`groups:delete`, and every right that the group holds")
             .query("force", "flag")
+            .query("dry_run", "flag")
             .answers(200, "Group"),
         Operation::get("/api/v1/groups/{id}/members", "Direct members, groups first")
             .needs("`groups:read`")

@@ -304,3 +304,40 @@ async fn who_is_turned_to_no_access_keeps_the_people_under_them() {
     assert_eq!(held["supervised"][0]["userName"], "ada");
     assert_eq!(root.get("/api/v1/users/ada").await.json()["supervisor"], boss.id.to_string());
 }
+
+#[tokio::test]
+async fn a_deletion_is_refused_while_what_somebody_gave_made_or_sent_stands() {
+    let ground = Ground::new().await;
+    let root = ground.root();
+    let (_, boss) = ground.browser("boss", &["administrator"]).await;
+    ground.user("other", &["administrator"]).await;
+    ground.user("ada", &[]).await;
+    let nothing = json!({
+        "supervised": 0, "tokens": 0, "grants_given": 0, "roles_made": 0, "invitations_sent": 0, "all_counted": true,
+    });
+    let path = "/api/v1/users/boss?confirm=boss";
+    let tried = good(root.delete(&format!("{path}&dry_run=true")).await, StatusCode::OK);
+    assert_eq!(tried["references"], nothing);
+    good(boss.post("/api/v1/grants", json!({"user": "ada", "role": "browser"})).await, StatusCode::CREATED);
+    good(boss.post("/api/v1/roles", json!({"name": "Own", "permissions": ["pages:read"]})).await, StatusCode::CREATED);
+    let invited = json!({"email": "new@example.com", "role": "browser"});
+    let invited = good(boss.post("/api/v1/invitations", invited).await, StatusCode::CREATED);
+    for path in [path.to_owned(), format!("{path}&dry_run=true")] {
+        let reply = root.delete(&path).await;
+        refused(&reply, 409, None);
+        for told in ["giver of 2 grants", "maker of 1 roles", "sender of 1 invitations that wait"] {
+            assert!(reply.text.contains(told), "{told}: {}", reply.text);
+        }
+    }
+    // An invitation that was taken back waits for nobody.
+    let id = invited["id"].as_str().unwrap();
+    good(root.delete(&format!("/api/v1/invitations/{id}")).await, StatusCode::OK);
+    let forced = format!("{path}&force=true");
+    let tried = good(root.delete(&format!("{forced}&dry_run=true")).await, StatusCode::OK);
+    let references = tried["references"].clone();
+    assert_eq!((&references["grants_given"], &references["roles_made"]), (&json!(1), &json!(1)), "{tried}");
+    assert_eq!(references["invitations_sent"], 0);
+    good(root.get("/api/v1/users/boss").await, StatusCode::OK);
+    assert_eq!(good(root.delete(&forced).await, StatusCode::OK)["references"], references);
+    refused(&root.get("/api/v1/users/boss").await, 404, None);
+}
