@@ -25,7 +25,7 @@ use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
 pub use calibrate::calibrate;
-pub use demands::Demands;
+pub use demands::{Demands, KeptDemand};
 pub use factors::{Added, Enrolled, Enrolment, Factors, NewCodes, Offer};
 pub use hasher::{Hasher, Lane};
 pub use phc::Cost;

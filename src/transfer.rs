@@ -1,7 +1,8 @@
 //! An organisation as a document: everything that people decided about who may do what, to look at, to compare, to carry
 //! to another installation. Export, import, export gives the same bytes.
 //!
-//! In it are scopes, custom roles, groups, users, memberships and grants, ordered by kind and id, with their ids, times and revisions.
+//! In it are scopes, custom roles, groups, users, employees, memberships, grants, what is demanded of people by name and
+//! network rules, ordered by kind and id, with their ids, times and revisions.
 //! Not in it are secrets of any kind (passwords, sessions, tokens), the ledger, and what belongs to the machine: a copy of
 //! the store has those.
 //!
@@ -14,11 +15,12 @@ mod document;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::access::{self, Access, Overlay, Permit, Restored, RoleBook, ScopeRecord, StoredRole};
+use crate::access::{self, Access, Bound, NetworkRule, Overlay, Permit, Restored, RoleBook, ScopeRecord, StoredRole};
 use crate::audit::{Change, EventKind, Ledger};
 use crate::clock::Clock;
+use crate::credential::{Demands, Factors, KeptDemand};
 use crate::directory::{self, Directory, MAX_PAGE, Member};
-use crate::model::{GroupId, Kept, Subject, User, UserId};
+use crate::model::{GroupId, Kept, Network, PersonId, Subject, User, UserId};
 use crate::store::{self, Retryable};
 use document::{End, FORMAT, Header, Line, Record};
 
@@ -96,6 +98,9 @@ impl Summary {
     }
 }
 
+/// The networks of each rule.
+pub type Networks = BTreeMap<Bound, Vec<Network>>;
+
 /// What an import would do, and that it can be done.
 #[derive(Debug, Default)]
 pub struct Planned {
@@ -103,6 +108,8 @@ pub struct Planned {
     pub summary: Summary,
     /// What it would make different, to weigh before it is done.
     pub overlay: Overlay,
+    /// The networks of every rule that there would be then, where the document has rules.
+    pub networks: Option<Networks>,
 }
 
 /// A document that was read and is well-formed.
@@ -123,6 +130,14 @@ impl Document {
         self.0.iter().filter_map(|(_, record)| if let Record::User(user, _) = record { Some(user) } else { None })
     }
 
+    fn networks(&self) -> Vec<(Bound, NetworkRule)> {
+        let rule = |(_, record): &(usize, Record)| match record {
+            Record::Network(bound, rule) => Some((bound.clone(), rule.clone())),
+            _ => None,
+        };
+        self.0.iter().filter_map(rule).collect()
+    }
+
     fn roles(&self) -> Vec<StoredRole> {
         let role = |(_, record): &(usize, Record)| match record {
             Record::Role(role) => Some(role.clone()),
@@ -138,9 +153,12 @@ enum Position {
     Scopes,
     Groups(Option<GroupId>),
     Users(Option<UserId>),
+    People(Option<PersonId>),
     Members(Option<GroupId>, Option<Member>),
     GroupGrants(Option<GroupId>),
     UserGrants(Option<UserId>),
+    Demands(Option<UserId>),
+    Networks,
     End,
 }
 
@@ -166,12 +184,13 @@ pub struct Transfer {
     clock: Clock,
     access: Access,
     directory: Directory,
+    factors: Factors,
 }
 
 impl Transfer {
     /// Of this organisation.
-    pub fn new(ledger: Ledger, clock: Clock, access: Access, directory: Directory) -> Self {
-        Self { ledger, clock, access, directory }
+    pub fn new(ledger: Ledger, clock: Clock, access: Access, directory: Directory, factors: Factors) -> Self {
+        Self { ledger, clock, access, directory, factors }
     }
 
     /// The next lines of an export; none when it is done. Each call reads one page; what changes meanwhile may be in it
@@ -228,7 +247,12 @@ impl Transfer {
                     let exclusive = directory.exclusive_links(&user).await?;
                     records.push(Record::User(user, exclusive));
                 }
-                (records, next.unwrap_or(Position::Members(None, None)))
+                (records, next.unwrap_or(Position::People(None)))
+            }
+            Position::People(after) => {
+                let people = directory.list_people(after, MAX_PAGE).await?;
+                let next = following(people.len(), people.last().map(|person| Position::People(Some(person.id))));
+                (people.into_iter().map(Record::Person).collect(), next.unwrap_or(Position::Members(None, None)))
             }
             Position::Members(after, member) => self.members(after, member).await?,
             Position::GroupGrants(after) => {
@@ -241,8 +265,15 @@ impl Transfer {
                 let users = directory.list_users::<Kept>(after, MAX_PAGE).await?;
                 let next = following(users.len(), users.last().map(|user| Position::UserGrants(Some(user.id))));
                 let holders = users.iter().map(|user| Subject::User(user.id));
-                (self.grants(holders).await?, next.unwrap_or(Position::End))
+                (self.grants(holders).await?, next.unwrap_or(Position::Demands(None)))
             }
+            Position::Demands(after) => {
+                let demands = self.factors.list_demands(after, MAX_PAGE).await?;
+                let next = following(demands.len(), demands.last().map(|(user, _)| Position::Demands(Some(*user))));
+                let records = demands.into_iter().map(|(user, kept)| Record::Demand(user, kept)).collect();
+                (records, next.unwrap_or(Position::Networks))
+            }
+            Position::Networks => (self.network_rules().await?, Position::End),
             Position::End => (Vec::new(), Position::End),
         })
     }
@@ -260,6 +291,27 @@ impl Transfer {
         let next = following(rows.len(), rows.last().map(|(member, _)| Position::Members(Some(group), Some(*member))));
         let records = rows.into_iter().map(|(member, row)| Record::Member(group, member, row)).collect();
         Ok((records, next.unwrap_or(Position::Members(Some(group), None))))
+    }
+
+    /// The network rules of whom there is: a rule for who is gone binds nobody, and could not be put back.
+    async fn network_rules(&self) -> Result<Vec<Record>, Error> {
+        let (rules, book, mut change) = (self.access.network_rules().await?, self.access.roles(), self.ledger.change());
+        let mut records = Vec::new();
+        for (bound, rule) in rules.iter() {
+            if self.is_there(&mut change, &book, bound).await? {
+                records.push(Record::Network(bound.clone(), rule.clone()));
+            }
+        }
+        Ok(records)
+    }
+
+    /// Whether there is whom a network rule binds.
+    async fn is_there(&self, change: &mut Change, book: &RoleBook, bound: &Bound) -> Result<bool, Error> {
+        Ok(match bound {
+            Bound::Organisation => true,
+            Bound::Role(role) => book.find(role).is_some(),
+            Bound::User(user) => self.directory.has_subject(change, Subject::User(*user)).await?,
+        })
     }
 
     async fn grants(&self, holders: impl Iterator<Item = Subject>) -> Result<Vec<Record>, Error> {
@@ -346,10 +398,48 @@ impl Transfer {
                 break;
             }
         }
+        let networks = match self.plan_networks(&mut change, &book, document, &mut problems).await? {
+            Some((restored, lists)) => {
+                restored.into_iter().for_each(|restored| summary.count("network", restored));
+                Some(lists)
+            }
+            None => None,
+        };
         if problems.is_empty() {
             problems.extend(bounds::problems(&self.access, &self.directory, document).await?);
         }
-        if problems.is_empty() { Ok(Planned { summary, overlay }) } else { Err(Error::Document { problems }) }
+        match problems.is_empty() {
+            true => Ok(Planned { summary, overlay, networks }),
+            false => Err(Error::Document { problems }),
+        }
+    }
+
+    /// What the network rules of a document would come to; `None` where it has none or something is wrong.
+    async fn plan_networks(
+        &self,
+        change: &mut Change,
+        book: &RoleBook,
+        document: &Document,
+        problems: &mut Vec<String>,
+    ) -> Result<Option<(Vec<Restored>, Networks)>, Error> {
+        let mut has_any = false;
+        for (number, record) in &document.0 {
+            let Record::Network(bound, _) = record else { continue };
+            has_any = true;
+            if problems.len() < MAX_PROBLEMS && !self.is_there(change, book, bound).await? {
+                problems.push(format!("line {number}: `{bound}` does not exist"));
+            }
+        }
+        if !has_any || !problems.is_empty() {
+            return Ok(None);
+        }
+        match self.access.plan_network_rules(&document.networks()) {
+            Ok(planned) => Ok(Some(planned)),
+            Err(error) => {
+                problems.push(error.to_string());
+                Ok(None)
+            }
+        }
     }
 
     /// Imports a document that was planned, and weighed by [`Access::weigh`], some hundred records in each commit. Running
@@ -405,16 +495,21 @@ impl Transfer {
                 .await?;
             summary.join(&counted);
         }
+        // Those whom they bind are there by now.
+        let networks = self.access.restore_network_rules(permit, &document.networks()).await?;
+        networks.into_iter().for_each(|restored| summary.count("network", restored));
         self.directory.fill_groups(&self.access.task_permit("group-rules", None)).await?;
         Ok(summary)
     }
 
     async fn stage(&self, change: &mut Change, book: &RoleBook, record: &Record) -> Result<Restored, Error> {
         Ok(match record {
-            // All at once, before everything else.
-            Record::Scope(_) | Record::Role(_) => Restored::Same,
+            // All at once, before everything else or behind it.
+            Record::Scope(_) | Record::Role(_) | Record::Network(..) => Restored::Same,
             Record::Group(group) => self.directory.restore_group(change, group).await?,
             Record::User(user, exclusive) => self.directory.restore_user(change, user, exclusive).await?,
+            Record::Person(person) => self.directory.restore_person(change, person).await?,
+            Record::Demand(user, kept) => self.demand(change, *user, kept).await?,
             Record::Member(group, member, row) => self.directory.restore_member(change, *group, *member, row).await?,
             Record::Grant(grant) => {
                 if !self.directory.has_subject(change, grant.subject).await? {
@@ -427,6 +522,23 @@ impl Transfer {
                 self.access.grants().restore(change, book, grant).await?
             }
         })
+    }
+
+    /// Puts back what is demanded of somebody. A document lifts nothing that is demanded here: nobody lifts their own, and who
+    /// writes documents could.
+    async fn demand(&self, change: &mut Change, user: UserId, kept: &KeptDemand) -> Result<Restored, Error> {
+        if !self.directory.has_subject(change, Subject::User(user)).await? {
+            return Err(directory::Error::NotFound { what: "user", id: user.to_string() }.into());
+        }
+        let invalid = |reason: &str| access::Error::Invalid { field: "demand", reason: reason.to_owned() }.into();
+        let (before, after) = (self.factors.demands_in(change, user).await?, kept.demands);
+        if after == Demands::default() {
+            return Err(invalid("demands nothing"));
+        }
+        if (before.factor && !after.factor) || (before.sso && !after.sso) {
+            return Err(invalid("is less than what is demanded here, which a document does not lift"));
+        }
+        Ok(self.factors.restore_demand(change, user, kept).await?)
     }
 }
 
@@ -443,7 +555,7 @@ fn imagine(overlay: &mut Overlay, record: &Record, restored: Restored) {
         return;
     }
     match record {
-        Record::Scope(_) | Record::Role(_) => {}
+        Record::Scope(_) | Record::Role(_) | Record::Person(_) | Record::Demand(..) | Record::Network(..) => {}
         Record::Group(group) => overlay.named.push((Subject::Group(group.id), group.name.folded())),
         Record::User(user, _) => {
             overlay.named.push((Subject::User(user.id), user.user_name.folded()));

@@ -5,6 +5,8 @@
 //! wherever it holds. What has no address comes over a socket of the machine itself and always passes; provisioning
 //! connections, which are nobody, are not bound. The rules are kept in memory, with an epoch as the scopes are.
 
+mod restore;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
@@ -137,6 +139,15 @@ struct Record {
 }
 
 impl Record {
+    fn of(bound: &Bound, rule: &NetworkRule) -> Self {
+        Self {
+            bound: bound.to_string(),
+            networks: rule.networks.iter().map(ToString::to_string).collect(),
+            changed: rule.changed,
+            by: rule.by.clone(),
+        }
+    }
+
     fn read(self) -> Result<(Bound, NetworkRule), store::Error> {
         let corrupt = |text: &str| store::Error::Corrupt { table: NETWORKS.name(), reason: format!("`{text}`") };
         let bound = self.bound.parse().map_err(|()| corrupt(&self.bound))?;
@@ -395,12 +406,7 @@ impl Access {
                 None => NetworkRule { networks: networks.clone(), changed: now, by: permit.actor().to_string() },
             };
             if before.rules.get(bound) != Some(&rule) {
-                let record = Record {
-                    bound: bound.to_string(),
-                    networks: rule.networks.iter().map(ToString::to_string).collect(),
-                    changed: rule.changed,
-                    by: rule.by.clone(),
-                };
+                let record = Record::of(bound, &rule);
                 change.put(&NETWORKS, self.organisation, &record.bound, &record)?;
             }
             rules.insert(bound.clone(), rule);

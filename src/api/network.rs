@@ -130,7 +130,7 @@ impl Api {
     }
 
     /// Refuses lists by which the caller could not act from where they are.
-    async fn check_own_address(&self, caller: &Caller, lists: &Lists) -> Result<(), Error> {
+    pub(super) async fn check_own_address(&self, caller: &Caller, lists: &Lists) -> Result<(), Error> {
         let Some(address) = caller.circumstance.address else { return Ok(()) };
         let access = &self.services.access;
         let rules = NetworkRules::imagined(lists, self.services.clock.now());
@@ -142,7 +142,7 @@ impl Api {
         };
         let detail = format!(
             "you come from {address}, which is in none of the networks of {bound}: you would be shut out at once; add your \
-             own network, or say `override` when that is what you want"
+             own network, or say `override` (`force` of an import) when that is what you want"
         );
         Err(Error::Conflict { field: Some(field.to_owned()), detail })
     }

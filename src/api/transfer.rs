@@ -63,6 +63,9 @@ pub(super) async fn import(
     let document = Transfer::read(text)?;
     let transfer = &api.services.transfer;
     let planned = transfer.plan(&document).await?;
+    if let Some(lists) = planned.networks.as_ref().filter(|_| !is_forced) {
+        api.check_own_address(&caller, lists).await?;
+    }
     let permit = api.weigh(permit, &planned.overlay, is_forced).await?;
     let summary = if dry_run { planned.summary } else { transfer.import(&permit, &document, &planned).await? };
     Ok(render::answer(StatusCode::OK, &json!({"dry_run": dry_run, "records": told(&summary)})))

@@ -3,11 +3,11 @@
 use minicbor::{Decode, Encode};
 
 use super::Factors;
-use crate::access::Permit;
+use crate::access::{Permit, Restored};
 use crate::audit::{Change, Event, EventKind};
 use crate::clock::Timestamp;
 use crate::model::{User, UserId};
-use crate::store::{self, Table};
+use crate::store::{self, Range, Row, Table, decode};
 
 /// What is demanded of people. A row is there where something is.
 const DEMANDS: Table<UserId, Demand> = Table::new(0x3d, "sign-in demands");
@@ -26,6 +26,24 @@ struct Demand {
     by: String,
     #[n(3)]
     at: Timestamp,
+}
+
+/// What is demanded of a person and who demanded it, to be carried elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptDemand {
+    /// What; something at least.
+    pub demands: Demands,
+    /// Who, as the ledger names them.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl From<Demand> for KeptDemand {
+    fn from(demand: Demand) -> Self {
+        let demands = Demands { factor: demand.factor, sso: demand.sso == Some(true) };
+        Self { demands, by: demand.by, at: demand.at }
+    }
 }
 
 /// What is demanded of a person by name.
@@ -54,6 +72,48 @@ impl Factors {
         let demand: Option<Demand> = change.find(&DEMANDS, self.organisation, &user).await?;
         let demands = |demand: Demand| Demands { factor: demand.factor, sso: demand.sso == Some(true) };
         Ok(demand.map(demands).unwrap_or_default())
+    }
+
+    /// What is demanded of people by name, in the order of their ids, after `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Unavailable`.
+    pub async fn list_demands(
+        &self,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> Result<Vec<(UserId, KeptDemand)>, store::Error> {
+        let mut range = Range::prefix(DEMANDS.prefix(self.organisation, &()), limit);
+        if let Some(after) = after {
+            range = range.after(&DEMANDS.key(self.organisation, &after));
+        }
+        let rows = self.ledger.store().range(range).await?;
+        let read = |(key, stored): &Row| {
+            let demand: Demand = decode(DEMANDS.name(), &stored.value)?;
+            Ok((UserId::from_bytes(DEMANDS.suffix(key)?), demand.into()))
+        };
+        rows.iter().map(read).collect()
+    }
+
+    /// Puts back what is demanded of a person, as part of a change of the caller's, who knows that there is such a person.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Unavailable`.
+    pub async fn restore_demand(
+        &self,
+        change: &mut Change,
+        user: UserId,
+        kept: &KeptDemand,
+    ) -> Result<Restored, store::Error> {
+        let before: Option<Demand> = change.find(&DEMANDS, self.organisation, &user).await?;
+        let before = before.map(KeptDemand::from);
+        if before.as_ref() == Some(kept) {
+            return Ok(Restored::Same);
+        }
+        let sso = kept.demands.sso.then_some(true);
+        let demand = Demand { factor: kept.demands.factor, sso, by: kept.by.clone(), at: kept.at };
+        change.put(&DEMANDS, self.organisation, &user, &demand)?;
+        Ok(if before.is_some() { Restored::Changed } else { Restored::Created })
     }
 
     /// Demands something of a person from the next sign-in on, or no longer; what is `None` stays. `false` when nothing

@@ -1,9 +1,9 @@
 //! People apart from accounts: who the organisation knows. An account may be one's, and belongs to one at most; a person
 //! with an account is not deleted.
 
-use super::tables::{PEOPLE, PERSON_NUMBERS, PERSON_OF_USER, PERSON_SERIAL};
+use super::tables::{PEOPLE, PERSON_NUMBERS, PERSON_OF_USER, PERSON_SERIAL, USERS};
 use super::{Directory, Error, MAX_PAGE};
-use crate::access::Permit;
+use crate::access::{Permit, Restored};
 use crate::audit::{Change, Event, EventKind};
 use crate::model::{Id, Person, PersonId, Scope, User, UserId, fold};
 use crate::store::{self, Range};
@@ -185,6 +185,49 @@ impl Directory {
         change.put(&PERSON_OF_USER, self.organisation, &user.id, &id)?;
         let event = self.put_person(change, permit, &before, &mut after).await?;
         Ok(event.detail("account", &user.user_name))
+    }
+
+    /// Puts a person back as they were exported, as part of a change of the caller's.
+    ///
+    /// # Errors
+    /// `Invalid` for what no person can be; `NotFound` when there is no such account; `Conflict` when the number or the
+    /// account is somebody else's; `Store`.
+    pub async fn restore_person(&self, change: &mut Change, person: &Person) -> Result<Restored, Error> {
+        let before = change.find(&PEOPLE, self.organisation, &person.id).await?;
+        if before.as_ref() == Some(person) {
+            return Ok(Restored::Same);
+        }
+        check(&PersonDraft {
+            number: Some(person.number.clone()),
+            first_name: person.first_name.clone(),
+            last_name: person.last_name.clone(),
+            email: person.email.clone(),
+            companies: person.companies.clone(),
+        })?;
+        let is_address = |email: &String| email.len() <= MAX_NAME && !email.chars().any(char::is_control);
+        if !person.email.as_ref().is_none_or(is_address) {
+            let reason = format!("must be a line of at most {MAX_NAME} bytes");
+            return Err(Error::Invalid { field: "email".to_owned(), reason });
+        }
+        let had = before.as_ref().and_then(|before| before.user);
+        if had != person.user {
+            if let Some(user) = person.user {
+                if change.find(&USERS, self.organisation, &user).await?.is_none() {
+                    return Err(Error::NotFound { what: "user", id: user.to_string() });
+                }
+                let holder = change.find(&PERSON_OF_USER, self.organisation, &user).await?;
+                if holder.is_some_and(|holder| holder != person.id) {
+                    return Err(Error::Conflict { field: "user".into(), value: user.to_string() });
+                }
+                change.put(&PERSON_OF_USER, self.organisation, &user, &person.id)?;
+            }
+            if let Some(had) = had {
+                change.delete(&PERSON_OF_USER, self.organisation, &had);
+            }
+        }
+        self.index_person(change, person, before.as_ref()).await?;
+        change.put(&PEOPLE, self.organisation, &person.id, person)?;
+        Ok(if before.is_some() { Restored::Changed } else { Restored::Created })
     }
 
     /// Takes an account that ends from its person.

@@ -62,6 +62,7 @@ impl Gateway {
                 self.foundation.clock.clone(),
                 self.access.clone(),
                 self.directory.clone(),
+                self.factors.clone(),
             ),
         })
     }

@@ -8,12 +8,14 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Map, Value};
 
-use crate::access::{ScopeRecord, StoredRole};
+use crate::access::{Bound, NetworkRule, ScopeRecord, StoredRole};
 use crate::clock::Timestamp;
+use crate::credential::{Demands, KeptDemand};
 use crate::directory::Member;
 use crate::model::{
-    Attributes, Companies, FactorRule, Grant, GrantId, Group, GroupId, GroupName, Link, Membership, Mode,
-    OrganisationId, Origin, Permission, Realm, Role, RoleId, Scope, SourceId, Status, Subject, User, UserId, UserName,
+    Attributes, Companies, FactorRule, Grant, GrantId, Group, GroupId, GroupName, Link, Membership, Mode, Network,
+    OrganisationId, Origin, Permission, Person, PersonId, Realm, Role, RoleId, Scope, SourceId, Status, Subject, User,
+    UserId, UserName,
 };
 
 /// The version of the document that this release writes; it reads no other.
@@ -45,8 +47,11 @@ pub(super) enum Line {
     Role(RoleLine),
     Group(GroupLine),
     User(UserLine),
+    Person(PersonLine),
     Member(MemberLine),
     Grant(GrantLine),
+    Demand(DemandLine),
+    Network(NetworkLine),
     End(End),
 }
 
@@ -178,6 +183,63 @@ pub(super) struct CompaniesLine {
     sees_all: bool,
 }
 
+/// An employee, with an account or without.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct PersonLine {
+    id: Text<PersonId>,
+    employee_number: String,
+    first_name: String,
+    last_name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    user: Option<Text<UserId>>,
+    companies: Vec<Text<Scope>>,
+    created: Text<Timestamp>,
+    changed: Text<Timestamp>,
+    revision: u64,
+}
+
+/// What is demanded of somebody by name for signing in.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct DemandLine {
+    user: Text<UserId>,
+    factor: bool,
+    sso: bool,
+    by: String,
+    at: Text<Timestamp>,
+}
+
+/// A network rule.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct NetworkLine {
+    r#for: ForWhom,
+    networks: Vec<Text<Network>>,
+    changed: Text<Timestamp>,
+    by: String,
+}
+
+/// Whom a network rule binds, as it prints.
+#[derive(Clone, Debug)]
+struct ForWhom(Bound);
+
+impl Serialize for ForWhom {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for ForWhom {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let wrong = |()| de::Error::custom(format!("`{text}`: must be organization, role:ID or user:ID"));
+        text.parse().map(Self).map_err(wrong)
+    }
+}
+
 /// Who is in a group or holds a grant: one of the two.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -241,8 +303,13 @@ pub(super) enum Record {
     Group(Group),
     /// And which of its links nobody else may have.
     User(User, Vec<bool>),
+    /// An employee.
+    Person(Person),
     Member(GroupId, Member, Membership),
     Grant(Grant),
+    /// What is demanded of somebody by name.
+    Demand(UserId, KeptDemand),
+    Network(Bound, NetworkRule),
 }
 
 impl Record {
@@ -253,14 +320,17 @@ impl Record {
             Self::Role(_) => "role",
             Self::Group(_) => "group",
             Self::User(..) => "user",
+            Self::Person(_) => "person",
             Self::Member(..) => "member",
             Self::Grant(_) => "grant",
+            Self::Demand(..) => "demand",
+            Self::Network(..) => "network",
         }
     }
 
     /// Whether records of its kind are put back all at once.
     pub(super) fn is_whole(&self) -> bool {
-        matches!(self, Self::Scope(_) | Self::Role(_))
+        matches!(self, Self::Scope(_) | Self::Role(_) | Self::Network(..))
     }
 
     /// The record as a line.
@@ -270,6 +340,7 @@ impl Record {
             Self::Role(role) => Line::Role(role.into()),
             Self::Group(group) => Line::Group(group.into()),
             Self::User(user, exclusive) => Line::User(user_line(user, exclusive)),
+            Self::Person(person) => Line::Person(person.into()),
             Self::Member(group, member, row) => Line::Member(MemberLine {
                 of: Text(*group),
                 member: match member {
@@ -281,6 +352,19 @@ impl Record {
                 display: row.display.clone(),
             }),
             Self::Grant(grant) => Line::Grant(grant.into()),
+            Self::Demand(user, kept) => Line::Demand(DemandLine {
+                user: Text(*user),
+                factor: kept.demands.factor,
+                sso: kept.demands.sso,
+                by: kept.by.clone(),
+                at: Text(kept.at),
+            }),
+            Self::Network(bound, rule) => Line::Network(NetworkLine {
+                r#for: ForWhom(bound.clone()),
+                networks: texts(&rule.networks),
+                changed: Text(rule.changed),
+                by: rule.by.clone(),
+            }),
         }
     }
 
@@ -295,6 +379,7 @@ impl Record {
                 let exclusive = line.links.iter().map(|link| link.exclusive).collect();
                 Self::User(line.into(), exclusive)
             }
+            Line::Person(line) => Self::Person(line.into()),
             Line::Member(line) => {
                 let member = match line.member {
                     Who::Group(Text(id)) => Member::Group(id),
@@ -304,6 +389,14 @@ impl Record {
                 Self::Member(line.of.0, member, Membership { source, since: line.since.0, display: line.display })
             }
             Line::Grant(line) => Self::Grant(line.into()),
+            Line::Demand(line) => {
+                let demands = Demands { factor: line.factor, sso: line.sso };
+                Self::Demand(line.user.0, KeptDemand { demands, by: line.by, at: line.at.0 })
+            }
+            Line::Network(line) => {
+                let (networks, changed) = (values(line.networks), line.changed.0);
+                Self::Network(line.r#for.0, NetworkRule { networks, changed, by: line.by })
+            }
         })
     }
 }
@@ -489,6 +582,40 @@ impl From<UserLine> for User {
             disabled_by_hand: line.disabled_by_hand,
             companies: line.companies.map(|line| Companies { named: values(line.named), sees_all: line.sees_all }),
             realm: line.realm.map(|realm| realm.0),
+        }
+    }
+}
+
+impl From<&Person> for PersonLine {
+    fn from(person: &Person) -> Self {
+        Self {
+            id: Text(person.id),
+            employee_number: person.number.clone(),
+            first_name: person.first_name.clone(),
+            last_name: person.last_name.clone(),
+            email: person.email.clone(),
+            user: person.user.map(Text),
+            companies: texts(&person.companies),
+            created: Text(person.created),
+            changed: Text(person.changed),
+            revision: person.revision,
+        }
+    }
+}
+
+impl From<PersonLine> for Person {
+    fn from(line: PersonLine) -> Self {
+        Self {
+            id: line.id.0,
+            number: line.employee_number,
+            first_name: line.first_name,
+            last_name: line.last_name,
+            email: line.email,
+            user: line.user.map(|user| user.0),
+            companies: values(line.companies),
+            created: line.created.0,
+            changed: line.changed.0,
+            revision: line.revision,
         }
     }
 }

@@ -56,8 +56,12 @@ async fn organisation() -> Ground {
     good(root.patch("/api/v1/users/grace", json!({"active": false})).await, StatusCode::OK);
     // Of every kind of account and group one.
     good(root.post("/api/v1/companies", json!({"name": "North"})).await, StatusCode::CREATED);
+    for (first, companies) in [("Lim", json!(["north"])), ("Without", json!([]))] {
+        let body = json!({"first_name": first, "last_name": "Account", "companies": companies});
+        good(root.post("/api/v1/people", body).await, StatusCode::CREATED);
+    }
     for body in [
-        json!({"userName": "limited", "role": "browser", "companies": ["north"]}),
+        json!({"userName": "limited", "role": "browser", "companies": ["north"], "employee": "1"}),
         json!({"userName": "mia", "role": "browser", "realm": "member"}),
         json!({"userName": "BILLING", "role": "browser", "is_group": true, "companies": ["north"]}),
     ] {
@@ -65,13 +69,19 @@ async fn organisation() -> Ground {
     }
     let ruled = json!({"name": "Doctors", "rule": "title eq \"Dr\""});
     good(root.post("/api/v1/groups", ruled).await, StatusCode::CREATED);
+    let demand = json!({"requires_factor": true});
+    good(root.post("/api/v1/users/mia:demand", demand).await, StatusCode::OK);
+    let linus = good(root.get("/api/v1/users/linus").await, StatusCode::OK)["id"].as_str().unwrap().to_owned();
+    let rules = json!({"roles": {"integration_specialist": ["10.0.0.0/8"]}, "users": {linus: ["192.0.2.0/24", "::1"]}});
+    let body = Body::from(rules.to_string());
+    good(root.send(Method::PUT, "/api/v1/network-rules", "application/json", body).await, StatusCode::OK);
     ground
 }
 
 #[tokio::test]
 async fn what_is_exported_and_imported_elsewhere_is_exported_the_same() {
     let document = export(&organisation().await).await;
-    for kind in ["scope", "role", "group", "user", "member", "grant", "end"] {
+    for kind in ["scope", "role", "group", "user", "person", "member", "grant", "demand", "network", "end"] {
         assert!(document.contains(&format!("{{\"kind\":\"{kind}\"")), "{kind} in {document}");
     }
     let elsewhere = Ground::new().await;
@@ -81,7 +91,19 @@ async fn what_is_exported_and_imported_elsewhere_is_exported_the_same() {
     let done = good(import(&elsewhere.root(), "/api/v1/import", &document).await, StatusCode::OK);
     assert_eq!(done["records"], planned["records"]);
     assert_eq!(export(&elsewhere).await, document);
+    for (kind, created) in [("person", 2), ("demand", 1), ("network", 2)] {
+        assert_eq!(done["records"][kind], json!({"created": created, "changed": 0, "same": 0}), "{kind}");
+    }
     // What was carried decides as it did.
+    let limited = good(elsewhere.root().get("/api/v1/people/1").await, StatusCode::OK);
+    assert_eq!((&limited["user"]["userName"], &limited["companies"]), (&json!("limited"), &json!(["north"])));
+    let mia = good(elsewhere.root().get("/api/v1/users/mia").await, StatusCode::OK);
+    assert_eq!((&mia["requires_factor"], &mia["requires_sso"]), (&json!(true), &json!(false)));
+    let rules = good(elsewhere.root().get("/api/v1/network-rules").await, StatusCode::OK);
+    assert_eq!(rules["roles"], json!({"integration_specialist": ["10.0.0.0/8"]}));
+    let next = json!({"first_name": "Next", "last_name": "One"});
+    let next = good(elsewhere.root().post("/api/v1/people", next).await, StatusCode::CREATED);
+    assert_eq!(next["employee_number"], "3", "no number is given twice");
     let explain = "/api/v1/explain?user=ada&permission=elements:create";
     assert_eq!(good(elsewhere.root().get(explain).await, StatusCode::OK)["allowed"], true);
     let grace = good(elsewhere.root().get("/api/v1/users/grace").await, StatusCode::OK);
@@ -205,4 +227,74 @@ async fn who_administers_for_a_time_imports_nothing_and_what_is_imported_is_told
         let is_told = |log: &serde_json::Value| log["user"] == "local:0" && log["details"]["by"] == "import";
         assert!(logs.len() == count && logs.iter().all(is_told), "{logs:?}");
     }
+}
+
+#[tokio::test]
+async fn a_document_with_people_demands_or_networks_that_cannot_be_changes_nothing() {
+    let document = export(&organisation().await).await;
+    let elsewhere = Ground::new().await;
+    let empty = export(&elsewhere).await;
+    let spoilt = |from: &str, to: &str| {
+        assert!(document.contains(from), "{from} in {document}");
+        document.replacen(from, to, 1)
+    };
+    let absent = "01890a5d-ac96-774b-bcce-b302099a8057";
+    // Whose account it is, as the document says of one of the two.
+    let begins = "\"lastName\":\"Account\",\"user\":\"";
+    let (_, rest) = document.split_once(begins).unwrap();
+    let owner = format!("{begins}{}\"", &rest[..36]);
+    let (_, rule) = document.split_once("\"for\":\"user:").unwrap();
+    let rule = format!("\"for\":\"user:{}\"", &rule[..36]);
+    let twice = document.replace("\"lastName\":\"Account\",\"companies\"", &format!("{owner},\"companies\""));
+    for (document, told) in [
+        (spoilt("\"employeeNumber\":\"1\"", "\"employeeNumber\":\"\""), "employee_number"),
+        (spoilt("\"employeeNumber\":\"1\"", "\"employeeNumber\":\"2\""), "employee_number"),
+        (spoilt(&owner, &format!("{begins}{absent}\"")), absent),
+        (twice, "`user` is taken"),
+        (spoilt("\"firstName\":\"Lim\"", "\"firstName\":\"\\u0007\""), "first_name"),
+        (spoilt("\"factor\":true,\"sso\":false", "\"factor\":false,\"sso\":false"), "demands nothing"),
+        (spoilt("\"kind\":\"demand\",", "\"kind\":\"demand\",\"password\":\"x\","), "unknown field"),
+        (spoilt("\"for\":\"role:integration_specialist\"", "\"for\":\"role:nobody\""), "role:nobody"),
+        (spoilt("\"for\":\"role:integration_specialist\"", &format!("\"for\":\"user:{absent}\"")), absent),
+        (spoilt("\"for\":\"role:integration_specialist\"", "\"for\":\"everybody\""), "everybody"),
+        (spoilt("[\"10.0.0.0/8\"]", "[]"), "no network"),
+        (spoilt("\"10.0.0.0/8\"", "\"10.0.0.1/8\""), "10.0.0.1/8"),
+        (spoilt("\"for\":\"role:integration_specialist\"", &rule), "twice"),
+    ] {
+        for path in ["/api/v1/import", "/api/v1/import?dry_run=true"] {
+            let reply = import(&elsewhere.root(), path, &document).await;
+            refused(&reply, 422, Some("document"));
+            assert!(reply.text.contains(told), "{told}: {}", reply.text);
+        }
+        assert_eq!(export(&elsewhere).await, empty, "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_document_lifts_no_demand_and_shuts_out_nobody_who_imports_it_unawares() {
+    let ground = organisation().await;
+    let document = export(&ground).await;
+    let root = ground.root();
+    // More may be demanded by a document, and less may not: who writes one could lift their own by it.
+    let more = document.replace("\"factor\":true,\"sso\":false", "\"factor\":true,\"sso\":true");
+    let done = good(import(&root, "/api/v1/import", &more).await, StatusCode::OK);
+    assert_eq!(done["records"]["demand"], json!({"created": 0, "changed": 1, "same": 0}));
+    let reply = import(&root, "/api/v1/import", &document).await;
+    refused(&reply, 422, Some("document"));
+    assert!(reply.text.contains("does not lift"), "{}", reply.text);
+    let mia = good(root.get("/api/v1/users/mia").await, StatusCode::OK);
+    assert_eq!((&mia["requires_factor"], &mia["requires_sso"]), (&json!(true), &json!(true)));
+    // Rules that do not hold where who imports comes from.
+    let shutting = more.replace("\"for\":\"role:integration_specialist\"", "\"for\":\"organization\"");
+    let service = ground.service(&["*:*"]).await;
+    for path in ["/api/v1/import", "/api/v1/import?dry_run=true"] {
+        refused(&import(&service, path, &shutting).await, 409, Some("organization"));
+    }
+    let done = good(import(&root, "/api/v1/import", &shutting).await, StatusCode::OK);
+    assert_eq!(done["records"]["network"], json!({"created": 1, "changed": 0, "same": 1}));
+    refused(&service.get("/api/v1/users").await, 401, None);
+    let rules = good(root.get("/api/v1/network-rules").await, StatusCode::OK);
+    assert_eq!(rules["roles"], json!({"integration_specialist": ["10.0.0.0/8"]}), "what is not named stays");
+    let logs = good(root.get("/api/v1/audit-logs?action=network.update").await, StatusCode::OK);
+    assert_eq!(logs["logs"][0]["details"]["by"], "import", "{logs}");
 }
