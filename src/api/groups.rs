@@ -14,7 +14,7 @@ use super::admit::Caller;
 use super::fields::{Fields, Params};
 use super::sight::Sight;
 use super::{Api, Error, render};
-use crate::access::{Overlay, Permit};
+use crate::access::{Overlay, Permit, Run};
 use crate::directory::{self, GroupDraft, Member, MemberChange};
 use crate::model::{Attributes, Grant, Group, GroupId, GroupName, Subject};
 pub(super) use members::{add, list as list_members, remove};
@@ -61,7 +61,8 @@ pub(super) async fn show(State(api): State<Api>, caller: Caller, Path(group): Pa
     api.shown(&caller, &group, StatusCode::OK).await
 }
 
-/// `POST /groups`: `name`, `users` and `groups` to be in it, `companies`; or a `rule` that says who is in it, with `dry_run`.
+/// `POST /groups`: `name`, `users` and `groups` to be in it, `companies`; or a `rule` that says who is in it. With `dry_run` it
+/// is only tried.
 pub(super) async fn create(State(api): State<Api>, caller: Caller, mut fields: Fields) -> Result<Response, Error> {
     let name = fields.text("name")?;
     let (users, groups) = (fields.list("users")?, fields.list("groups")?);
@@ -90,6 +91,16 @@ pub(super) async fn create(State(api): State<Api>, caller: Caller, mut fields: F
     }
     let permit = api.weigh(permit, &overlay, false).await?;
     let draft = GroupDraft { name, external_id: None, attributes: Attributes::default(), members };
+    if wish.is_dry {
+        let mut change = api.services.ledger.change();
+        let made = api.services.directory.create_group_in(&mut change, &permit, &draft, &companies, rule).await;
+        let (group, _) = made.map_err(of_name)?;
+        let mut body = api.told(&api.sight(&caller).await?, &group).await?;
+        if let Some(members) = body.as_object_mut() {
+            members.insert("members".to_owned(), overlay.joined.len().into());
+        }
+        return Ok(render::answer(StatusCode::OK, &body));
+    }
     let made = api.services.directory.create_group_by(&permit, &draft, &companies, rule).await;
     drop(permit);
     let group = made.map_err(of_name)?;
@@ -101,7 +112,7 @@ pub(super) async fn create(State(api): State<Api>, caller: Caller, mut fields: F
     Ok(response)
 }
 
-/// `PATCH /groups/{group}`: `name`, `rule` (null for none) with `dry_run`, and `companies` of any group, whoever keeps it.
+/// `PATCH /groups/{group}`: `name`, `rule` (null for none), and `companies` of any group, whoever keeps it; `dry_run`.
 pub(super) async fn change(
     State(api): State<Api>,
     caller: Caller,
@@ -114,6 +125,9 @@ pub(super) async fn change(
     let companies = fields.optional_list("companies")?;
     let wish = RuleWish::take(&mut fields)?;
     fields.end()?;
+    if wish.is_dry && !wish.is_named && name.is_none() && companies.is_none() {
+        return Err(Error::invalid("dry_run", "tries nothing: there is no `name`, `rule` or `companies`"));
+    }
     let mut permit = api.permit(&caller, "groups:update", None).await?;
     let mut group = api.group(&caller, &group).await?;
     if wish.is_named {
@@ -136,6 +150,14 @@ pub(super) async fn change(
         let named = vec![(Subject::Group(group.id), name.folded())];
         permit = api.weigh(permit, &Overlay { named, ..Overlay::default() }, false).await?;
     }
+    if wish.is_dry {
+        if name.is_some() {
+            let tried = api.services.directory.try_group(&permit, group.id, revision, name.as_ref()).await;
+            group = tried.map_err(|error| owned(error, &group))?;
+        }
+        group.companies = companies.or(group.companies);
+        return Ok(render::answer(StatusCode::OK, &api.told(&api.sight(&caller).await?, &group).await?));
+    }
     if name.is_some() || companies.is_none() {
         let edit = |_: &Group, draft: &mut GroupDraft| {
             draft.name = name.clone().unwrap_or_else(|| draft.name.clone());
@@ -153,7 +175,7 @@ pub(super) async fn change(
     api.shown(&caller, &group, status).await
 }
 
-/// `DELETE /groups/{group}?force=`: refused while the group holds roles, unless `force=true`.
+/// `DELETE /groups/{group}?force=&dry_run=`: refused while the group holds roles, unless `force=true`.
 pub(super) async fn delete(
     State(api): State<Api>,
     caller: Caller,
@@ -163,7 +185,7 @@ pub(super) async fn delete(
 ) -> Result<Response, Error> {
     let revision = render::if_match(&headers)?;
     let is_forced = params.parsed::<bool>("force")?.unwrap_or(false);
-    params.end()?;
+    let run = params.run()?;
     let permit = api.permit(&caller, "groups:delete", None).await?;
     let group = api.group(&caller, &group).await?;
     check_owner(&group, &permit)?;
@@ -182,7 +204,11 @@ pub(super) async fn delete(
     let body = api.told(&api.sight(&caller).await?, &group).await?;
     let overlay = Overlay { gone: vec![group.id], ..Overlay::default() };
     let permit = api.weigh(permit, &overlay, is_forced).await?;
-    let deleted = api.services.directory.delete_group(&permit, group.id, revision).await;
+    let directory = &api.services.directory;
+    let deleted = match run {
+        Run::Commit => directory.delete_group(&permit, group.id, revision).await,
+        Run::DryRun => directory.try_group(&permit, group.id, revision, None).await.map(drop),
+    };
     deleted.map_err(|error| owned(error, &group))?;
     Ok(render::answer(StatusCode::OK, &body))
 }

@@ -34,8 +34,8 @@ pub(super) enum Command {
         /// Who is in it, as a filter over attributes: then nobody is put in by hand
         #[arg(long, value_name = "EXPRESSION", conflicts_with_all = ["users", "groups"])]
         rule: Option<String>,
-        /// Only tell whom the rule names
-        #[arg(long, requires = "rule")]
+        /// Only tell what would be made, and whom the rule names
+        #[arg(long)]
         dry_run: bool,
     },
     /// Delete a group with its memberships and what it holds
@@ -46,6 +46,9 @@ pub(super) enum Command {
         /// Also when it holds roles
         #[arg(long)]
         force: bool,
+        /// Tell what would happen, and do nothing
+        #[arg(long)]
+        dry_run: bool,
         /// Do not ask
         #[arg(long)]
         yes: bool,
@@ -76,6 +79,9 @@ pub(super) enum Command {
         group: String,
         /// The new name
         name: String,
+        /// Tell what would happen, and do nothing
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Give a group another rule that says who is in it, or none
     #[command(
@@ -92,7 +98,7 @@ pub(super) enum Command {
         #[arg(long, conflicts_with = "rule")]
         no_rule: bool,
         /// Only tell what would change
-        #[arg(long, requires = "rule")]
+        #[arg(long)]
         dry_run: bool,
     },
 }
@@ -120,21 +126,27 @@ pub(super) async fn run(command: Command, client: Client, output: &Output) -> Re
         }
         Command::Create { name, users, groups, companies, rule, dry_run } => {
             let companies = Some(companies).filter(|companies| !companies.is_empty());
-            let mut body = json!({"name": name, "users": users, "groups": groups, "companies": companies});
+            let mut body = json!({
+                "name": name, "users": users, "groups": groups, "companies": companies, "dry_run": dry_run,
+            });
             if let (Some(rule), Some(members)) = (rule, body.as_object_mut()) {
                 members.insert("rule".to_owned(), rule.into());
-                members.insert("dry_run".to_owned(), dry_run.into());
             }
             output.object(&client.post("/api/v1/groups", &body).await?)
         }
-        Command::Delete { group, force, yes } => {
+        Command::Delete { group, force, dry_run, yes } => {
             let found = client.get(&path("groups", &group, "")).await?;
             let text = |name: &str| found.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
             let members = found.get("members").and_then(Value::as_u64).unwrap_or(0);
-            confirm(&format!("deletes the group {} with its {members} memberships", text("name")), yes)?;
-            let query = [("force", if force { "true" } else { "false" })];
+            if !dry_run {
+                confirm(&format!("deletes the group {} with its {members} memberships", text("name")), yes)?;
+            }
+            let word = |flag: bool| if flag { "true" } else { "false" };
+            let query = [("force", word(force)), ("dry_run", word(dry_run))];
             let answer = client.delete(&with_query(&path("groups", &text("id"), ""), &query)).await?;
-            output.result(&answer, &format!("{} is deleted", text("name")))
+            let told =
+                if dry_run { format!("can be deleted, with {members} memberships") } else { "is deleted".to_owned() };
+            output.result(&answer, &format!("{} {told}", text("name")))
         }
         Command::List { limit } => {
             let groups = client.list("/api/v1/groups", &[], limit).await?;
@@ -159,9 +171,10 @@ pub(super) async fn run(command: Command, client: Client, output: &Output) -> Re
             let answer = client.delete_with(&path, &members.body()).await?;
             members.told(&answer, "removed", "are removed", output)
         }
-        Command::Rename { group, name } => {
-            let answer = client.patch(&path("groups", &group, ""), &json!({"name": name})).await?;
-            output.result(&answer, &format!("{group} is {name} now"))
+        Command::Rename { group, name, dry_run } => {
+            let body = json!({"name": name, "dry_run": dry_run});
+            let answer = client.patch(&path("groups", &group, ""), &body).await?;
+            output.result(&answer, &format!("{group} {} {name} now", if dry_run { "could be" } else { "is" }))
         }
         Command::Update { group, rule, no_rule: _, dry_run } => {
             let body = json!({"rule": rule, "dry_run": dry_run});

@@ -1,5 +1,7 @@
 //! Groups: looking them up and changing them together with their membership rows.
 
+mod tried;
+
 use std::collections::BTreeSet;
 
 use super::brake::{Kind, Removal};

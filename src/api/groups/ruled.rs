@@ -43,9 +43,6 @@ impl RuleWish {
         let rule =
             text.map(|text| text.parse().map_err(|reason: String| Error::invalid("rule", reason))).transpose()?;
         let is_dry = fields.flag("dry_run")?.unwrap_or(false);
-        if is_dry && !is_named {
-            return Err(Error::invalid("dry_run", "is for a `rule`"));
-        }
         Ok(Self { is_named, rule, is_dry })
     }
 

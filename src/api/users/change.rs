@@ -12,7 +12,7 @@ use crate::api::fields::{Fields, Params};
 use crate::api::protect::is_oneself;
 use crate::api::{Api, Error, render};
 use crate::audit::{Change, Event, EventKind, Housekeeping};
-use crate::credential::Prepared;
+use crate::credential::{Demands, Prepared};
 use crate::directory::SourceRecord;
 use crate::model::{Companies, Status, Subject, User};
 use crate::notify::{Notice, Recipient};
@@ -103,6 +103,7 @@ pub(in crate::api) async fn change(
 pub(super) async fn demand(api: &Api, caller: &Caller, name: &str, mut fields: Fields) -> Result<Response, Error> {
     let permit = api.permit(caller, "users:update", None).await?;
     let (factor, sso) = (fields.flag("requires_factor")?, fields.flag("requires_sso")?);
+    let is_dry = fields.flag("dry_run")?.unwrap_or(false);
     fields.end()?;
     let user = api.user(caller, name).await?;
     let is_own = is_oneself(caller, user.id);
@@ -111,8 +112,13 @@ pub(super) async fn demand(api: &Api, caller: &Caller, name: &str, mut fields: F
         return Err(Error::Forbidden { detail });
     }
     api.check_rank(caller, user.id).await?;
-    let changed = api.services.factors.demand(&permit, &user, factor, sso).await?;
-    let demands = api.services.factors.demands(user.id).await?;
+    let factors = &api.services.factors;
+    let before = factors.demands(user.id).await?;
+    let demands = Demands { factor: factor.unwrap_or(before.factor), sso: sso.unwrap_or(before.sso) };
+    let changed = match is_dry {
+        true => demands != before,
+        false => factors.demand(&permit, &user, factor, sso).await?,
+    };
     let body = json!({
         "user": render::brief(&user),
         "requires_factor": demands.factor,

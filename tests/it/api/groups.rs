@@ -243,3 +243,35 @@ async fn nobody_leaves_or_deletes_the_group_by_which_they_administer() {
     }
     good(ground.sign_in("other").await.delete("/api/v1/groups/admins/members?user=boss").await, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn groups_and_demands_are_only_tried_and_refused_as_they_would_be() {
+    let ground = Ground::new().await;
+    let root = ground.root();
+    ground.user("ada", &[]).await;
+    for name in ["Team", "Others"] {
+        good(root.post("/api/v1/groups", json!({"name": name})).await, StatusCode::CREATED);
+    }
+    good(root.post("/api/v1/grants", json!({"group": "team", "role": "browser"})).await, StatusCode::CREATED);
+    let commits = || ground.test.gateway.ledger().store().engine().health().transactions;
+    let before = commits();
+    let new = |name: &str| json!({"name": name, "users": ["ada"], "groups": ["team"], "dry_run": true});
+    let tried = good(root.post("/api/v1/groups", new("New")).await, StatusCode::OK);
+    assert_eq!((&tried["name"], &tried["members"]), (&json!("New"), &json!(2)));
+    refused(&root.post("/api/v1/groups", new("Team")).await, 409, Some("name"));
+    let name = |name: &str| json!({"name": name, "dry_run": true});
+    assert_eq!(good(root.patch("/api/v1/groups/team", name("Best")).await, StatusCode::OK)["name"], "Best");
+    refused(&root.patch("/api/v1/groups/team", name("others")).await, 409, Some("name"));
+    refused(&root.delete("/api/v1/groups/team?dry_run=true").await, 409, None);
+    good(root.delete("/api/v1/groups/team?dry_run=true&force=true").await, StatusCode::OK);
+    let demand = json!({"requires_factor": true, "dry_run": true});
+    let tried = good(root.post("/api/v1/users/ada:demand", demand.clone()).await, StatusCode::OK);
+    assert_eq!((&tried["requires_factor"], &tried["changed"]), (&json!(true), &json!(true)));
+    assert_eq!(commits(), before, "nothing was written");
+    refused(&root.get("/api/v1/groups/new").await, 404, None);
+    assert_eq!(good(root.get("/api/v1/groups/team").await, StatusCode::OK)["name"], "Team");
+    assert_eq!(good(root.get("/api/v1/users/ada").await, StatusCode::OK)["requires_factor"], false);
+    let clerk = ground.service(&["groups:read"]).await;
+    refused(&clerk.delete("/api/v1/groups/team?dry_run=true").await, 403, None);
+    refused(&clerk.post("/api/v1/users/ada:demand", demand).await, 403, None);
+}
