@@ -357,48 +357,43 @@ impl Access {
         Ok(self.ledger.store().find(&REQUESTS, self.organisation, &id).await?)
     }
 
-    /// Gives what a request asks for, with the permit that [`Access::permit_grant`] and [`Access::weigh`] gave for it: the
-    /// grant and the end of the request are one commit.
+    /// Gives what a request asks for, with the permit that [`Access::permit_grant`] and [`Access::weigh`] gave for it, inside a
+    /// change that the caller commits with the event: the grant and the end of the request are one commit.
     ///
     /// # Errors
     /// `NotFound`; `Conflict` for one that does not wait any more; as [`Grants::create`](crate::access::Grants::create).
-    pub async fn approve_request(&self, permit: &Permit, id: AccessRequestId) -> Result<(AccessRequest, Grant), Error> {
-        let (grants, roles) = (&self.grants, &self.roles());
-        self.ledger
-            .retry(|mut change| async move {
-                let mut request = self.open_request(&mut change, id).await?;
-                let (grant, given) = grants.create_in(&mut change, permit, roles, &request.wanted()).await?;
-                change.also(given);
-                request.grant = Some(grant.id);
-                let event =
-                    self.end_request(&mut change, permit, id, &mut request, AccessRequestState::Approved).await?;
-                change.commit(event.detail("grant", grant.id)).await?;
-                Ok((request, grant))
-            })
-            .await
+    pub async fn approve_in(
+        &self,
+        change: &mut Change,
+        permit: &Permit,
+        id: AccessRequestId,
+    ) -> Result<(AccessRequest, Grant, Event), Error> {
+        let mut request = self.open_request(change, id).await?;
+        let (grant, given) = self.grants.create_in(change, permit, &self.roles(), &request.wanted()).await?;
+        change.also(given);
+        request.grant = Some(grant.id);
+        let event = self.end_request(change, permit, id, &mut request, AccessRequestState::Approved).await?;
+        let event = event.detail("grant", grant.id);
+        Ok((request, grant, event))
     }
 
-    /// Says no to a request, with the permit of who might have given what it asks for.
+    /// Says no to a request, with the permit of who might have given what it asks for, inside a change that the caller commits
+    /// with the event.
     ///
     /// # Errors
     /// `Invalid` naming `reason`; `NotFound`; `Conflict` for one that does not wait any more; `Store`.
-    pub async fn refuse_request(
+    pub async fn refuse_in(
         &self,
+        change: &mut Change,
         permit: &Permit,
         id: AccessRequestId,
         reason: &str,
-    ) -> Result<AccessRequest, Error> {
+    ) -> Result<(AccessRequest, Event), Error> {
         check_reason(reason)?;
-        self.ledger
-            .retry(|mut change| async move {
-                let mut request = self.open_request(&mut change, id).await?;
-                request.answer = Some(reason.to_owned()).filter(|reason| !reason.is_empty());
-                let event =
-                    self.end_request(&mut change, permit, id, &mut request, AccessRequestState::Refused).await?;
-                change.commit(event.detail("answer", reason)).await?;
-                Ok(request)
-            })
-            .await
+        let mut request = self.open_request(change, id).await?;
+        request.answer = Some(reason.to_owned()).filter(|reason| !reason.is_empty());
+        let event = self.end_request(change, permit, id, &mut request, AccessRequestState::Refused).await?;
+        Ok((request, event.detail("answer", reason)))
     }
 
     /// Takes a user's own request back.

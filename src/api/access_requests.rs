@@ -13,10 +13,16 @@ use super::fields::{Fields, Params};
 use super::sight::Sight;
 use super::{Api, Error, render};
 use crate::access::{AccessRequest, AccessRequestId, Acting, Permit, Question, Wish};
-use crate::model::{Actor, Permission, RoleId, Scope, Status, User, UserId};
+use crate::model::{Actor, Circumstance, Id, Permission, Presence, RoleId, Scope, Status, User, UserId};
+use crate::notify::{Notice, Recipient};
 
 /// Most requests that a page looks at: what each would give is held against what the caller has.
 const MAX_LOOKED_AT: usize = 100;
+/// Most people who are told by mail that somebody asks.
+const MAX_TOLD: usize = 5;
+/// People who may give something who are looked at together to find them, and how often.
+const DECIDERS_AT_ONCE: usize = 20;
+const MAX_PAGES_OF_DECIDERS: usize = 3;
 /// What a request can be.
 const STATUSES: [&str; 5] = ["open", "expired", "approved", "refused", "withdrawn"];
 
@@ -40,10 +46,15 @@ pub(super) async fn ask(State(api): State<Api>, caller: Caller, mut fields: Fiel
     let wish = Wish { role, scope, reason, until };
     api.check_wish(&caller, &wish).await?;
     let (services, by, wish) = (&api.services, (&caller.actor, &caller.circumstance), &wish);
+    let api_ref = &api;
     let asked = services.ledger.retry(|mut change| async move {
         // What is asked for while the account ends, or passes on, is nobody else's wish.
         services.hold(&mut change, by.0).await?;
         let (id, request, event) = services.access.ask_in(&mut change, by, user, wish).await?;
+        for decider in api_ref.deciders(&request).await? {
+            let from = Circumstance::default();
+            services.outbox.tell_in(&mut change, &decider, Notice::AccessAsked, &from).await?;
+        }
         change.commit(event).await?;
         Ok::<_, Error>((id, request))
     });
@@ -114,7 +125,15 @@ pub(super) async fn approve(
     // Before it is weighed what would come of it.
     request.check_open(api.services.clock.now())?;
     let permit = api.permit_giving(&caller, &request.wanted()).await?;
-    let (request, grant) = api.services.access.approve_request(&permit, id).await?;
+    let (services, permit, asker) = (&api.services, &permit, &user);
+    let approved = services.ledger.retry(|mut change| async move {
+        let (request, grant, event) = services.access.approve_in(&mut change, permit, id).await?;
+        let from = Circumstance::default();
+        services.outbox.tell_in(&mut change, asker, Notice::AccessApproved, &from).await?;
+        change.commit(event).await?;
+        Ok::<_, Error>((request, grant))
+    });
+    let (request, grant) = approved.await?;
     let mut body = api.show_to_decide(id, &request, &user);
     if let Some(members) = body.as_object_mut() {
         members.insert("grant".to_owned(), render::grant(&grant));
@@ -134,7 +153,15 @@ pub(super) async fn refuse(
     fields.end()?;
     let (id, request, user) = api.to_decide(&caller, &acting, &id).await?;
     let permit = api.permit_deciding(&caller, &request).await?;
-    let request = api.services.access.refuse_request(&permit, id, &reason).await?;
+    let (services, permit, asker, reason) = (&api.services, &permit, &user, reason.as_str());
+    let refused = services.ledger.retry(|mut change| async move {
+        let (request, event) = services.access.refuse_in(&mut change, permit, id, reason).await?;
+        let from = Circumstance::default();
+        services.outbox.tell_in(&mut change, asker, Notice::AccessRefused, &from).await?;
+        change.commit(event).await?;
+        Ok::<_, Error>(request)
+    });
+    let request = refused.await?;
     Ok(render::answer(StatusCode::OK, &api.show_to_decide(id, &request, &user)))
 }
 
@@ -206,6 +233,41 @@ impl Api {
         sees_request(sight, user, request)
             && may("grants:create")
             && (!self.knows(&request.role) || acting.could_give(&request.wanted()))
+    }
+
+    /// Some of those who could decide a request and have an address, to be told by mail that somebody asks. Looked for in the
+    /// same way whether there is what is asked for or not.
+    async fn deciders(&self, request: &AccessRequest) -> Result<Vec<User>, Error> {
+        let mut deciders = Vec::new();
+        let services = &self.services;
+        let Some(asker) = services.directory.find_user(request.user).await?.filter(|_| services.outbox.is_open())
+        else {
+            return Ok(deciders);
+        };
+        let create: Permission = "grants:create".parse().map_err(|_| Error::Internal("a permission that is none"))?;
+        let (question, now, mut after) =
+            (Question::new(&create).within(request.scope.as_ref()), services.clock.now(), None);
+        for _ in 0..MAX_PAGES_OF_DECIDERS {
+            let (able, next) = services.access.who_can(&question, after, DECIDERS_AT_ONCE).await?;
+            let able: Vec<UserId> = able.into_iter().map(|able| able.user).filter(|id| *id != request.user).collect();
+            let users: Vec<User> = services.directory.users_by_id(&able).await?;
+            for user in users.into_iter().filter(|user| Recipient::of(user).is_some()) {
+                // As they would be if they sat down to decide.
+                let actor = Actor::User { id: user.id, session: Id::from_bytes([0; 16]), presence: Presence::two(now) };
+                let (acting, sight) = (services.access.acting(&actor).await?, self.sight_of(&actor).await?);
+                if self.could_decide(&acting, &sight, &asker, request) {
+                    deciders.push(user);
+                }
+                if deciders.len() == MAX_TOLD {
+                    return Ok(deciders);
+                }
+            }
+            after = next;
+            if after.is_none() {
+                break;
+            }
+        }
+        Ok(deciders)
     }
 
     /// What [`Api::could_decide`] asks of rights, to decide by it, or to have it recorded that somebody tried.

@@ -8,7 +8,7 @@ use super::admit::Caller;
 use super::{Api, Error, render};
 use crate::access::{Bounds, COMPANY};
 use crate::directory::Within;
-use crate::model::{Companies, Group, Person, Scope, Subject, TokenKind, User, UserId};
+use crate::model::{Actor, Companies, Group, Person, Scope, Subject, TokenKind, User, UserId};
 use crate::tokens::Token;
 
 /// Most companies of a record.
@@ -161,8 +161,13 @@ impl CompaniesWish {
 impl Api {
     /// What the caller sees. Costs a reading of the caller's own account; nothing on the machine itself.
     pub(super) async fn sight(&self, caller: &Caller) -> Result<Sight, Error> {
+        self.sight_of(&caller.actor).await
+    }
+
+    /// What somebody sees who acts so.
+    pub(super) async fn sight_of(&self, actor: &Actor) -> Result<Sight, Error> {
         let tree = self.services.access.scopes().tree();
-        let (bounds, own) = self.services.directory.bounds_of(&caller.actor, tree).await?;
+        let (bounds, own) = self.services.directory.bounds_of(actor, tree).await?;
         Ok(Sight { bounds, own })
     }
 

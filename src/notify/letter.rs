@@ -54,6 +54,12 @@ pub enum Letter {
 /// What has changed of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
+    /// A role that the owner asked for was given.
+    AccessApproved,
+    /// Somebody asks for a role that the owner may give; told to those who decide.
+    AccessAsked,
+    /// A role that the owner asked for was refused.
+    AccessRefused,
     /// The address to which notices go; told at the old one.
     AddressChanged,
     /// A second factor was set up.
@@ -83,7 +89,13 @@ impl Notice {
             | Self::FactorRemoved
             | Self::PasswordChanged
             | Self::PasswordSet => true,
-            Self::NewDevice | Self::PasskeyCopied | Self::RecoveryUsed | Self::RecoveryMade => false,
+            Self::AccessApproved
+            | Self::AccessAsked
+            | Self::AccessRefused
+            | Self::NewDevice
+            | Self::PasskeyCopied
+            | Self::RecoveryUsed
+            | Self::RecoveryMade => false,
         }
     }
 }
@@ -131,6 +143,9 @@ impl Letter {
 impl Notice {
     pub(super) const fn name(self) -> &'static str {
         match self {
+            Self::AccessApproved => "access-approved",
+            Self::AccessAsked => "access-asked",
+            Self::AccessRefused => "access-refused",
             Self::AddressChanged => "address-changed",
             Self::FactorEnrolled => "factor-enrolled",
             Self::FactorRemoved => "factor-removed",
@@ -146,6 +161,24 @@ impl Notice {
     /// The subject, and the sentence that says it.
     const fn words(self) -> (Words, Words) {
         match self {
+            Self::AccessApproved => (
+                say("You were given a role", "Sie haben eine Rolle erhalten"),
+                say(
+                    "A role that you asked for was given to you.",
+                    "Eine Rolle, um die Sie gebeten haben, wurde Ihnen gegeben.",
+                ),
+            ),
+            Self::AccessAsked => (
+                say("Somebody asks for a role", "Jemand bittet um eine Rolle"),
+                say(
+                    "Somebody asks for a role that you may give. Nothing is given until you or somebody else decides.",
+                    "Jemand bittet um eine Rolle, die Sie geben dürfen. Nichts wird gegeben, bis Sie oder jemand anders entscheidet.",
+                ),
+            ),
+            Self::AccessRefused => (
+                say("You were not given a role", "Sie haben eine Rolle nicht erhalten"),
+                say("A role that you asked for was refused.", "Eine Rolle, um die Sie gebeten haben, wurde abgelehnt."),
+            ),
             Self::AddressChanged => (
                 say("Your e-mail address was changed", "Ihre E-Mail-Adresse wurde geändert"),
                 say(
@@ -205,6 +238,30 @@ impl Notice {
                 ),
             ),
         }
+    }
+}
+
+impl Notice {
+    /// What to do about it.
+    fn advice(self, frame: &Frame<'_>) -> String {
+        let (words, address) = match self {
+            Self::AccessAsked => (
+                say(
+                    "Who asks for what, and why, is told by `cleargate access-requests list` and at",
+                    "Wer worum bittet und warum, zeigen `cleargate access-requests list` und",
+                ),
+                "/api/v1/access-requests",
+            ),
+            Self::AccessApproved | Self::AccessRefused => (
+                say(
+                    "What you asked for, with the answers, is at",
+                    "Worum Sie gebeten haben, mit den Antworten, steht unter",
+                ),
+                "/api/v1/me/access-requests",
+            ),
+            _ => return warning(frame),
+        };
+        format!("{} {}{address}", words.to(frame.language), frame.origin)
     }
 }
 
@@ -303,7 +360,8 @@ impl Letter {
                 if let Some(from) = happened.from {
                     closing.push(format!("{} {from}", told(say("From the address:", "Von der Adresse:"))));
                 }
-                Draft { subject: told(subject), sentences: vec![told(sentence), warning(frame)], button: None, closing }
+                let sentences = vec![told(sentence), notice.advice(frame)];
+                Draft { subject: told(subject), sentences, button: None, closing }
             }
             Self::Paused { connection, since } => {
                 closing.push(format!("{} {connection}", told(say("Connection:", "Verbindung:"))));
@@ -440,6 +498,9 @@ mod tests {
     #[test]
     fn every_notice_has_its_own_words_in_both_languages() {
         let all = [
+            Notice::AccessApproved,
+            Notice::AccessAsked,
+            Notice::AccessRefused,
             Notice::AddressChanged,
             Notice::FactorEnrolled,
             Notice::FactorRemoved,

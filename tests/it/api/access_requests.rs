@@ -10,6 +10,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{Client, Ground, good, refused};
+use crate::support::mail::MailServer;
 
 const OWN: &str = "/api/v1/me/access-requests";
 const ALL: &str = "/api/v1/access-requests";
@@ -333,4 +334,57 @@ async fn who_is_limited_to_companies_decides_for_whom_they_see() {
     assert_eq!((shown.len(), &shown[0]["id"]), (1, &json!(seen)));
     refused(&north.post(&decide(&hidden, "approve"), json!({})).await, 404, None);
     good(north.post(&decide(&seen, "approve"), json!({})).await, StatusCode::OK);
+}
+
+/// Sends what waits, and tells what came since the first `before` mails: to whom, and about what.
+async fn delivered(ground: &Ground, server: &MailServer, before: usize) -> Vec<(String, String)> {
+    ground.test.gateway.outbox().round(None).await.unwrap();
+    let mails = server.mails().into_iter().skip(before);
+    let mut told: Vec<_> = mails.map(|mail| (mail.to.concat(), mail.header("Subject"))).collect();
+    told.sort();
+    told
+}
+
+#[tokio::test]
+async fn who_could_decide_is_told_by_mail_that_somebody_asks_and_who_asked_of_the_decision() {
+    let server = MailServer::plain().await;
+    let ground = Ground::with(&server.lines()).await;
+    ground.test.place(&["scorecard:finance", "scorecard:sales"]).await;
+    let (_, ada) = ground.browser("ada@example.org", &[]).await;
+    let (_, boss) = ground.browser("boss@example.org", &["administrator"]).await;
+    ground.user("no-address", &["administrator"]).await;
+    ground.user("editor@example.org", &["editor"]).await;
+    ground.user("head@example.org", &[]).await;
+    let head = json!({"user": "head@example.org", "role": "scorecard_administrator", "scope": "scorecard:finance"});
+    good(ground.root().post("/api/v1/grants", head).await, StatusCode::CREATED);
+    let mut before = delivered(&ground, &server, 0).await.len();
+    let to = |name: &str, subject: &str| (format!("{name}@example.org"), subject.to_owned());
+    let (asked, given, not) = ("Somebody asks for a role", "You were given a role", "You were not given a role");
+    let mut told = async || {
+        let told = delivered(&ground, &server, before).await;
+        before += told.len();
+        told
+    };
+
+    let wish = json!({"role": "editor", "scope": "scorecard:finance", "reason": "see https://evil.example"});
+    let first = ask(&ada, wish).await;
+    assert_eq!(told().await, [to("boss", asked), to("head", asked)]);
+    for mail in server.mails() {
+        assert!(!mail.text().contains("evil") && !mail.text().contains("ada"), "{}", mail.text());
+    }
+    good(boss.post(&decide(&first, "refuse"), json!({"reason": "no"})).await, StatusCode::OK);
+    assert_eq!(told().await, [to("ada", not)]);
+    let everywhere = ask(&ada, json!({"role": "browser"})).await;
+    assert_eq!(told().await, [to("boss", asked)], "who gives in one scorecard decides nothing elsewhere");
+    good(boss.post(&decide(&everywhere, "approve"), json!({})).await, StatusCode::OK);
+    assert_eq!(told().await, [to("ada", given)]);
+    let unknown = ask(&ada, json!({"role": "emperor"})).await;
+    assert_eq!(told().await, [to("boss", asked)], "what there is not is to be refused by somebody, too");
+    good(ada.delete(&format!("{OWN}/{unknown}")).await, StatusCode::OK);
+    assert_eq!(told().await, []);
+    for number in 0..7 {
+        ground.user(&format!("chief{number}@example.org"), &["administrator"]).await;
+    }
+    ask(&ada, json!({"role": "editor", "scope": "scorecard:sales"})).await;
+    assert_eq!(told().await.len(), 5, "no more than so many, however many could");
 }
