@@ -89,6 +89,11 @@ pub trait Control: Send + std::marker::Sync {
     /// # Errors
     /// Every problem of the new configuration, each a line for people.
     fn reload(&self) -> BoxFuture<'_, Result<Vec<String>, Vec<String>>>;
+
+    /// The digest of the configuration that was read last; `None` where it is in no file.
+    fn digest(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Requests as JSON, newest first, and the number to go on from when there are more.

@@ -362,6 +362,12 @@ impl Gateway {
     pub async fn record(&self, kind: audit::EventKind) -> Result<(), Error> {
         let permit = self.access.task_permit("gateway", None);
         let event = permit.event(self.foundation.clock.now(), kind).detail("version", env!("CARGO_PKG_VERSION"));
+        let pack = self.access.pack();
+        let event = event.detail("policy pack", pack.name()).detail("policy digest", pack.digest());
+        let event = match api::Control::digest(&self.foundation.reload) {
+            Some(digest) => event.detail("configuration digest", digest),
+            None => event,
+        };
         self.ledger.record(event).await?;
         Ok(())
     }

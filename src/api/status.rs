@@ -58,7 +58,13 @@ fn provider(id: &SourceId, health: &Health, now: Timestamp) -> Value {
 pub(super) async fn reload(State(api): State<Api>, caller: Caller) -> Result<Response, Error> {
     let permit = api.permit(&caller, "configuration:reload", None).await?;
     let warnings = api.services.control.reload().await.map_err(|problems| Error::Configuration { problems })?;
+    let pack = api.services.access.pack();
     let event = permit.event(api.services.clock.now(), EventKind::ConfigurationReloaded);
+    let event = event.detail("policy pack", pack.name()).detail("policy digest", pack.digest());
+    let event = match api.services.control.digest() {
+        Some(digest) => event.detail("configuration digest", digest),
+        None => event,
+    };
     api.services.ledger.record(event).await?;
     Ok(render::answer(StatusCode::OK, &json!({"reloaded": true, "warnings": warnings})))
 }

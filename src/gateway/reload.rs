@@ -14,6 +14,7 @@ use crate::api::Control;
 use crate::clock::Clock;
 use crate::config::{Config, Log, Problem};
 use crate::http::{Certificates, Metrics};
+use crate::secret::sha256;
 
 type Read = dyn Fn() -> Result<Config, Vec<Problem>> + Send + Sync;
 type Filter = dyn Fn(&Log) + Send + Sync;
@@ -30,6 +31,8 @@ struct Shared {
     certificates: OnceLock<Certificates>,
     policy: OnceLock<PolicyInForce>,
     sections: Mutex<Vec<(&'static str, String)>>,
+    /// That of the configuration that was read last.
+    digest: Mutex<Option<String>>,
     /// One after the other: what was read first is in force first.
     turn: tokio::sync::Mutex<()>,
 }
@@ -58,17 +61,22 @@ impl Reload {
 
     fn of(read: Option<Box<Read>>, filter: Box<Filter>, clock: Clock, metrics: Metrics) -> Self {
         let (certificates, policy, sections) = (OnceLock::new(), OnceLock::new(), Mutex::default());
-        let turn = tokio::sync::Mutex::default();
-        Self(Arc::new(Shared { read, filter, clock, metrics, certificates, policy, sections, turn }))
+        let (digest, turn) = (Mutex::default(), tokio::sync::Mutex::default());
+        Self(Arc::new(Shared { read, filter, clock, metrics, certificates, policy, sections, digest, turn }))
     }
 
     /// What is in force from the start.
     pub(super) fn started(&self, config: &Config, certificates: Option<&Certificates>, policy: PolicyInForce) {
         self.0.policy.get_or_init(|| policy);
+        self.note(config);
         *self.0.sections.lock().unwrap_or_else(PoisonError::into_inner) = sections(config);
         if let Some(certificates) = certificates {
             self.0.certificates.get_or_init(|| certificates.clone());
         }
+    }
+
+    fn note(&self, config: &Config) {
+        *self.0.digest.lock().unwrap_or_else(PoisonError::into_inner) = Some(digest(config));
     }
 
     async fn run(&self) -> Result<Vec<String>, Vec<String>> {
@@ -97,6 +105,7 @@ impl Reload {
             .map(|(new, _)| new.0)
             .collect();
         drop(running);
+        self.note(&config);
         if !changed.is_empty() {
             notes.push(format!("takes effect at the next start: {}", changed.join(", ")));
         }
@@ -169,7 +178,22 @@ fn sections(config: &Config) -> Vec<(&'static str, String)> {
     ]
 }
 
+/// SHA-256 of everything that a configuration says, in hexadecimal: another one is another configuration. Secrets do not
+/// print, so another secret is the same.
+fn digest(config: &Config) -> String {
+    let mut text = sections(config);
+    text.push(("policy", format!("{:?}", config.policy)));
+    text.push(("test", format!("{:?}", config.tests)));
+    text.push(("log", format!("{:?}", config.log)));
+    let hash = sha256(format!("{text:?}").as_bytes());
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 impl Control for Reload {
+    fn digest(&self) -> Option<String> {
+        self.0.digest.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn reload(&self) -> BoxFuture<'_, Result<Vec<String>, Vec<String>>> {
         Box::pin(async move {
             let outcome = self.run().await;

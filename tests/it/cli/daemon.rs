@@ -214,6 +214,19 @@ fn a_daemon_reads_its_configuration_again_or_keeps_the_old_one() {
     let output = reload();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(text(&output.stderr).contains("session"), "what needs a start is named: {}", text(&output.stderr));
+    // The ledger tells whether it was the same configuration and the same pack, and nothing that they say.
+    assert_eq!(reload().status.code(), Some(0));
+    std::fs::write(&path, format!("{good}\n[policy.options]\nupdater_scope = \"permitted\"\n")).unwrap();
+    assert_eq!(reload().status.code(), Some(0));
+    let told = |action: &str| daemon.list(&["audit", "tail", "--action", action]);
+    let events: Vec<_> = told("gateway.start").into_iter().chain(told("configuration.reload")).collect();
+    let digests = |name: &str| -> Vec<String> {
+        events.iter().map(|event| event["details"][name].as_str().unwrap().to_owned()).collect()
+    };
+    let (configurations, packs) = (digests("configuration digest"), digests("policy digest"));
+    let [started, first, again, last] = &configurations[..] else { panic!("{events:?}") };
+    assert!(started != first && first == again && again != last && started.len() == 64, "{configurations:?}");
+    assert!(packs[0] == packs[1] && packs[1] == packs[2] && packs[2] != packs[3], "{packs:?}");
 }
 
 #[test]
