@@ -2,8 +2,9 @@
 
 Argument: one JSON object with port, key, certificate, sp_entity_id, acs_url, sign (assertion, response or both) and
 person {email, name, groups}; with sp_certificate (a path) and slo_url it takes signed requests only and has single
-logout. host is the name under which browsers know it (127.0.0.1); with binding "post" it takes requests by a form only. PUT /person replaces the person, GET /logout?session=INDEX asks the service to end a session. Prints one line when
-it listens.
+logout. host is the name under which browsers know it (127.0.0.1); with binding "post" it takes requests by forms only,
+and answers so. PUT /person replaces the person, GET /logout?session=INDEX asks the service to end a session. Prints one
+line when it listens.
 """
 
 import base64
@@ -22,6 +23,8 @@ from saml2.saml import NAMEID_FORMAT_EMAILADDRESS, NameID
 
 settings = json.loads(sys.argv[1])
 base = f"http://{settings.get('host', '127.0.0.1')}:{settings['port']}"
+SIGNATURE = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
+DIGEST = "http://www.w3.org/2001/04/xmlenc#sha256"
 binding = BINDING_HTTP_POST if settings.get("binding") == "post" else BINDING_HTTP_REDIRECT
 entity_id = f"{base}/metadata"
 
@@ -37,7 +40,7 @@ def service_keys():
     return (
         '<md:KeyDescriptor use="signing"><ds:KeyInfo xmlns:ds="http://www.w3.org/2000/09/xmldsig#"><ds:X509Data>'
         f"<ds:X509Certificate>{certificate}</ds:X509Certificate></ds:X509Data></ds:KeyInfo></md:KeyDescriptor>"
-        f'<md:SingleLogoutService Binding="{BINDING_HTTP_REDIRECT}" Location="{html.escape(settings["slo_url"])}"/>'
+        f'<md:SingleLogoutService Binding="{binding}" Location="{html.escape(settings["slo_url"])}"/>'
     )
 
 
@@ -64,7 +67,7 @@ idp = server.Server(
                 "idp": {
                     "endpoints": {
                         "single_sign_on_service": [(f"{base}/sso", binding)],
-                        **({"single_logout_service": [(f"{base}/slo", BINDING_HTTP_REDIRECT)]} if demands_signatures else {}),
+                        **({"single_logout_service": [(f"{base}/slo", binding)]} if demands_signatures else {}),
                     },
                     "want_authn_requests_signed": demands_signatures,
                     "name_id_format": [NAMEID_FORMAT_EMAILADDRESS],
@@ -105,7 +108,7 @@ def by_redirect(message, relay_state, response):
         relay_state,
         response=response,
         sign=True,
-        sigalg="http://www.w3.org/2001/04/xmldsig-more#rsa-sha256",
+        sigalg=SIGNATURE,
     )
     return dict(sent["headers"])["Location"]
 
@@ -118,6 +121,23 @@ def take_logout(query):
     assert request.name_id.text == settings["person"]["email"], request
     answer = idp.create_logout_response(request, [BINDING_HTTP_REDIRECT], sign=False)
     return by_redirect(answer, query["RelayState"][0], response=True)
+
+
+def take_logout_form(form):
+    """The same by a form: a page that brings the signed answer."""
+    request = idp.parse_logout_request(form["SAMLRequest"][0], BINDING_HTTP_POST).message
+    assert request.name_id.text == settings["person"]["email"], request
+    answer = idp.create_logout_response(request, [BINDING_HTTP_POST], sign=True, sign_alg=SIGNATURE, digest_alg=DIGEST)
+    return page(settings["slo_url"], str(answer), form["RelayState"][0])
+
+
+def page(action, response, relay_state):
+    """A page with a button that posts a response to the service."""
+    fields = {"SAMLResponse": base64.b64encode(response.encode()).decode(), "RelayState": relay_state}
+    inputs = "".join(
+        f'<input type="hidden" name="{name}" value="{html.escape(value)}"/>' for name, value in fields.items()
+    )
+    return f'<form method="post" action="{html.escape(action)}">{inputs}<button>Go on</button></form>'
 
 
 def ask_logout(session):
@@ -146,17 +166,10 @@ def sign_in(query):
         authn={"class_ref": PASSWORDPROTECTEDTRANSPORT, "authn_auth": entity_id},
         sign_assertion=settings["sign"] in ("assertion", "both"),
         sign_response=settings["sign"] in ("response", "both"),
-        sign_alg="http://www.w3.org/2001/04/xmldsig-more#rsa-sha256",
-        digest_alg="http://www.w3.org/2001/04/xmlenc#sha256",
+        sign_alg=SIGNATURE,
+        digest_alg=DIGEST,
     )
-    fields = {
-        "SAMLResponse": base64.b64encode(str(response).encode()).decode(),
-        "RelayState": query.get("RelayState", [""])[0],
-    }
-    inputs = "".join(
-        f'<input type="hidden" name="{name}" value="{html.escape(value)}"/>' for name, value in fields.items()
-    )
-    return f'<form method="post" action="{html.escape(settings["acs_url"])}">{inputs}<button>Go on</button></form>'
+    return page(settings["acs_url"], str(response), query.get("RelayState", [""])[0])
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -183,10 +196,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
-        if urlsplit(self.path).path != "/sso" or binding != BINDING_HTTP_POST:
+        ways = {"/sso": sign_in, "/slo": take_logout_form} if binding == BINDING_HTTP_POST else {}
+        if urlsplit(self.path).path not in ways:
             self.send_error(404)
             return
-        self.send_page(sign_in(form), "text/html")
+        self.send_page(ways[urlsplit(self.path).path](form), "text/html")
 
     def send_page(self, body, kind):
         data = body.encode()

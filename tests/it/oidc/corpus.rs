@@ -57,6 +57,18 @@ enum Hand {
 
 type Cases = Vec<Case>;
 
+/// How many cases there are at least of each family, which a name begins with.
+const LEAST: [(&str, usize); 8] = [
+    ("answer", 35),
+    ("claim", 70),
+    ("description", 35),
+    ("keys", 25),
+    ("token endpoint", 40),
+    ("token", 80),
+    ("UserInfo", 18),
+    ("walk", 9),
+];
+
 fn by_browser(name: &str, rule: &'static str, change: impl Fn(&mut Visit) + 'static) -> Case {
     Case { name: format!("answer: {name}"), rule, hand: Hand::Browser(Box::new(change)) }
 }
@@ -289,6 +301,10 @@ async fn every_hostile_sign_in_ends_alike_and_a_good_one_works_after_it() {
     let cases = all();
     let names: BTreeSet<&str> = cases.iter().map(|case| case.name.as_str()).collect();
     assert!(names.len() >= 150 && names.len() == cases.len(), "{} cases, {} names", cases.len(), names.len());
+    for (family, least) in LEAST {
+        let count = names.iter().filter(|name| name.split(": ").next() == Some(family)).count();
+        assert!(count >= least, "{family}: {count} of {least}");
+    }
     let shared = Stage::new().await;
     shared.sign_in_well("nothing").await;
     let (mut pages, mut otherwise) = (BTreeMap::new(), Vec::new());

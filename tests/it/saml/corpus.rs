@@ -14,6 +14,7 @@ mod signed;
 mod wrapped;
 
 /// One hostile response.
+#[derive(Clone)]
 pub(crate) struct Case {
     pub name: String,
     /// The true cause.

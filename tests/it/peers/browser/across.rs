@@ -3,8 +3,10 @@
 
 use serde_json::json;
 
+use super::factors::now;
 use super::providers::{LOOKS, is_ours, words};
 use crate::peers::providers::key;
+use crate::support::authenticator::App;
 use crate::support::browser::{Browser, Look, Page};
 use crate::support::daemon::Daemon;
 use crate::support::http::Client;
@@ -23,8 +25,12 @@ struct Stage {
 }
 
 impl Stage {
-    /// Requests go to it by this binding, and are signed.
     async fn new(binding: &str) -> Self {
+        Self::with(binding, "").await
+    }
+
+    /// Requests go to it by this binding, and are signed.
+    async fn with(binding: &str, lines: &str) -> Self {
         let mut daemon = Daemon::with_tls();
         let (address, port) = (daemon.url(), port::free().port());
         assert!(address.starts_with("https://127.0.0.1:"), "{address}");
@@ -48,7 +54,7 @@ impl Stage {
         let metadata = daemon.secret("idp.xml", metadata.text());
         daemon.configure(&format!(
             "[[saml]]\nid = \"corp\"\nname = \"Corp\"\nmetadata.file = {metadata:?}\nrequests = \"{binding}\"\n\
-             signing = [{{ certificate = {own:?}, key = {{ file = {own_key:?} }} }}]\n"
+             signing = [{{ certificate = {own:?}, key = {{ file = {own_key:?} }} }}]\n{lines}"
         ));
         daemon.start().await;
         Self { daemon, address, peer }
@@ -86,6 +92,13 @@ impl Stage {
         let session = page.cookie(&self.address, "__Host-cleargate").await;
         assert_eq!((&session["sameSite"], &session["secure"]), (&json!("Lax"), &json!(true)));
         page.press(words.sign_out).await;
+        if binding == "post" {
+            if !look.script {
+                page.press(words.go_on).await;
+            }
+            page.wait_for_button("Go on").await;
+            page.press("Go on").await;
+        }
         page.wait(words.signed_out).await;
         is_ours(page, &self.address, look).await;
         assert!(!page.text().await.contains(words.unsure), "{}\n{}", page.text().await, self.logs());
@@ -140,5 +153,30 @@ async fn an_answer_from_another_site_without_the_cookie_is_refused() {
         assert!(logs["logs"][0].to_string().contains("\"browser\""), "{logs}");
         page.follow(words(look).again).await;
         is_ours(&page, &stage.address, look).await;
+    }
+}
+
+/// The sign-in goes on at a further step, whose cookie was set by the answer to the other site's form.
+#[tokio::test]
+async fn a_second_factor_is_set_up_after_an_answer_from_another_site() {
+    let (stage, browser) = (Stage::with("redirect", "[factors]\nrequired = true\n").await, Browser::start().await);
+    for (number, look) in [Look::default(), Look { script: false, ..Look::default() }].into_iter().enumerate() {
+        let page = browser.page(look).await;
+        stage.to_the_provider(&page, "redirect", look).await;
+        page.press("Go on").await;
+        let is_first = number == 0;
+        let step = if is_first { "/login/enrol" } else { "/login/factor" };
+        page.wait(if is_first { "Set up a second factor" } else { "Confirm that it is you" }).await;
+        assert_eq!(page.address().await, format!("{}{step}", stage.address));
+        is_ours(&page, &stage.address, look).await;
+        if !is_first {
+            continue;
+        }
+        let shown = page.text().await;
+        let (_, key) = shown.split_once("type this key into the app:").unwrap_or_else(|| panic!("{shown}"));
+        page.fill("Code of the app", &App::of(key.split_whitespace().next().unwrap()).code_at(now())).await;
+        page.press("Confirm").await;
+        page.follow("I have kept them, go on").await;
+        page.wait(words(look).hello).await;
     }
 }

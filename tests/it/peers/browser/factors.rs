@@ -137,7 +137,7 @@ async fn a_browser_without_passkeys_or_without_scripts_is_told_and_signs_in_by_p
     says(&plain, "Hello, Ada Lovelace").await;
 }
 
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
     Timestamp::from_seconds(seconds.try_into().unwrap())
 }

@@ -10,16 +10,24 @@ const FAILED: &str = "<samlp:StatusCode Value=\"urn:oasis:names:tc:SAML:2.0:stat
 const GROUPS_LINK: &str = "Name=\"http://schemas.microsoft.com/claims/groups.link\"";
 const TRANSIENT: &str = "2.0:nameid-format:transient";
 
+/// What is put in the place of what: a name, the cause, and both.
+type Swap = (&'static str, &'static str, String, String);
+
 impl Cast<'_> {
     pub(super) fn misdirected(&self) -> Cases {
+        [self.elsewhere(), self.lacking()].concat()
+    }
+
+    fn swapped(&self, draft: &str, swaps: impl IntoIterator<Item = Swap>) -> Cases {
+        let made = |(name, rule, from, to): Swap| case(name, rule, self.sign(&swap(draft, &from, &to)));
+        swaps.into_iter().map(made).collect()
+    }
+
+    /// Meant for somebody else, by somebody else, for another request or time.
+    fn elsewhere(&self) -> Cases {
         let draft = self.draft(Signs::Assertion);
         let (request, consumer) = (&self.request.id, &self.request.consumer);
-        let conditions = part(&draft, "<saml:Conditions", "</saml:Conditions>").to_owned();
         let restriction = part(&draft, "<saml:AudienceRestriction>", "</saml:AudienceRestriction>").to_owned();
-        let statement = part(&draft, "<saml:AuthnStatement", "</saml:AuthnStatement>").to_owned();
-        let subject = part(&draft, "<saml:Subject>", "</saml:Subject>").to_owned();
-        let confirmation = part(&draft, "<saml:SubjectConfirmation ", "</saml:SubjectConfirmation>").to_owned();
-        let name = part(&draft, "<saml:NameID", "</saml:NameID>").to_owned();
         let end = part(&draft, "NotOnOrAfter=\"", "Z\"").to_owned();
         let instant = part(&draft, "IssueInstant=\"", "Z\"").to_owned();
         let past = "NotOnOrAfter=\"2001-01-01T00:00:00Z\"".to_owned();
@@ -58,6 +66,19 @@ impl Cast<'_> {
             ("no time", "shape", format!(" {instant}"), String::new()),
             ("issuer", "issuer", "/metadata</saml:Issuer>".to_owned(), "/metadatas</saml:Issuer>".to_owned()),
             ("version", "version", "Version=\"2.0\"".to_owned(), "Version=\"1.1\"".to_owned()),
+        ];
+        self.swapped(&draft, swaps)
+    }
+
+    /// Without what must be said, or with more than may be.
+    fn lacking(&self) -> Cases {
+        let draft = self.draft(Signs::Assertion);
+        let conditions = part(&draft, "<saml:Conditions", "</saml:Conditions>").to_owned();
+        let statement = part(&draft, "<saml:AuthnStatement", "</saml:AuthnStatement>").to_owned();
+        let subject = part(&draft, "<saml:Subject>", "</saml:Subject>").to_owned();
+        let confirmation = part(&draft, "<saml:SubjectConfirmation ", "</saml:SubjectConfirmation>").to_owned();
+        let name = part(&draft, "<saml:NameID", "</saml:NameID>").to_owned();
+        let swaps = [
             ("no conditions", "shape", conditions, String::new()),
             ("no authentication", "authentication", statement.clone(), String::new()),
             ("two authentications", "shape", statement.clone(), statement.repeat(2)),
@@ -108,9 +129,6 @@ impl Cast<'_> {
             ("a link to groups", "groups", "Name=\"groups\"".to_owned(), GROUPS_LINK.to_owned()),
             ("a transient name", "subject", "1.1:nameid-format:emailAddress".to_owned(), TRANSIENT.to_owned()),
         ];
-        let made = |(name, rule, from, to): (&str, &'static str, String, String)| {
-            case(name, rule, self.sign(&swap(&draft, &from, &to)))
-        };
-        swaps.into_iter().map(made).collect()
+        self.swapped(&draft, swaps)
     }
 }
