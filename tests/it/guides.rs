@@ -144,9 +144,9 @@ async fn has_passed(browser: &mut Visitor, shown: &Reply) {
 async fn refused_by(gateway: &TestGateway) -> String {
     let rows = gateway.gateway.ledger().store().engine().log(0, 10_000).await.unwrap();
     let events = rows.iter().map(|row| store::decode::<Event>("log", &row.body).unwrap());
-    let refusals =
+    let mut refusals =
         events.filter(|event| matches!(event.kind, EventKind::AssertionRefused | EventKind::ProviderRefused));
-    let newest = refusals.last().expect("a refusal");
+    let newest = refusals.next_back().expect("a refusal");
     newest.details.iter().find(|(name, _)| name == "rule").expect("a rule").1.clone()
 }
 

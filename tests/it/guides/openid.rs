@@ -284,7 +284,7 @@ async fn google_workspace_by_openid_connect() {
     assert_eq!(own.visitor().get("/login/google").await.status, StatusCode::SERVICE_UNAVAILABLE);
 }
 
-fn any(has_secret: bool) -> Habit {
+pub(super) fn any(has_secret: bool) -> Habit {
     Habit {
         path: "",
         description: |document| {

@@ -1,5 +1,7 @@
 //! SAML: what each provider signs, where it puts what it says, and how it calls it.
 
+use std::sync::{Arc, Mutex};
+
 use axum::Router;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use cleargate::clock::ManualClock;
@@ -22,6 +24,8 @@ const LOGOUT: &str = "<md:SingleLogoutService Binding=\"urn:oasis:names:tc:SAML:
 pub(super) struct Theirs {
     pub(super) idp: Idp,
     pub(super) base: String,
+    /// The metadata that it serves.
+    pub(super) document: Arc<Mutex<String>>,
     _server: JoinSet<()>,
 }
 
@@ -31,10 +35,11 @@ impl Theirs {
         let base = format!("http://{}", listener.local_addr().unwrap());
         let key = IdpKey::generate(KeyKind::Rsa2048, "idp.example.com").unwrap();
         let idp = Idp::new(&base, Vec::new(), key, ManualClock::new(START).clock(), IdSource::seeded(5));
-        let metadata = idp.metadata().replace("<md:SingleSignOnService", LOGOUT);
-        let mut server = JoinSet::new();
-        server.spawn(accept(listener, Router::new().fallback(move || async move { metadata })));
-        Self { idp, base, _server: server }
+        let document = Arc::new(Mutex::new(idp.metadata().replace("<md:SingleSignOnService", LOGOUT)));
+        let (served, mut server) = (Arc::clone(&document), JoinSet::new());
+        let answer = move || std::future::ready(served.lock().unwrap().clone());
+        server.spawn(accept(listener, Router::new().fallback(answer)));
+        Self { idp, base, document, _server: server }
     }
 }
 

@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::openid::{Habit, SECRET, TENANT, Theirs, entra, google, put, value};
+use super::openid::{Habit, SECRET, TENANT, Theirs, any, entra, google, put, value};
 use super::saml::{self, Typed, own_files};
 use super::*;
 use crate::oidc::stage::accept;
@@ -139,6 +139,44 @@ async fn entra_id_with_many_groups() {
     assert_eq!(me["groups"], json!(["55555555-5555-5555-5555-555555555555", TENANT]));
 }
 
+#[tokio::test]
+async fn entra_id_by_openid_connect_signs_people_out_there_too() {
+    let guide = Guide::read("entra-id").section("## OpenID Connect instead");
+    let (back, line) = (guide.code("https://sso.example.com/oidc/entra/logged-out"), guide.code("logout = "));
+    let configuration = guide.configuration("[[oidc]]").replace("\n[outbound]", &format!("{line}\n\n[outbound]"));
+    let description = |document: &mut Value| {
+        document["end_session_endpoint"] = json!(format!("{}/logout", document["issuer"].as_str().unwrap()));
+    };
+    let habit = entra(ENTRA, description);
+    let theirs = Theirs::new(ENTRA_REDIRECT.to_owned(), value(&configuration, "client_id"), habit).await;
+    let hosts = [("https://login.microsoftonline.com", theirs.base.as_str()), ("graph.microsoft.com", "localhost")];
+    let gateway = gateway(&configuration, &hosts, &[("entra.secret", SECRET)]).await;
+    let mut browser = theirs.sign_in(&gateway, "entra").await;
+    let away: url::Url = sign_out(&mut browser).await.location().parse().unwrap();
+    assert!(away.as_str().starts_with(&format!("{}{ENTRA}/logout?", theirs.base)), "{away}");
+    assert!(away.query_pairs().any(|(name, value)| name == "post_logout_redirect_uri" && value == back), "{away}");
+    assert!(!is_in(&mut browser).await);
+}
+
+#[tokio::test]
+async fn any_other_provider_signs_people_out_by_the_front_channel() {
+    let guide = Guide::read("other-providers").section("## OpenID Connect");
+    let line = guide.code("frontchannel_logout = ");
+    let configuration = format!("{}{line}\n", guide.configuration("[[oidc]]"));
+    let theirs = Theirs::new(guide.field("Redirect URI"), value(&configuration, "client_id"), any(true)).await;
+    let hosts = [("https://idp.example.com", theirs.base.as_str())];
+    let own = gateway(&configuration, &hosts, &[("corp.secret", SECRET)]).await;
+    own.user(ADA, None).await;
+    let mut browser = theirs.sign_in(&own, "corp").await;
+    let framed = form_urlencoded::Serializer::new(String::new())
+        .append_pair("iss", &theirs.base)
+        .append_pair("sid", "sandbox-subject-1")
+        .finish();
+    // The frame of the provider's page has no cookie of ours.
+    own.visitor().get(&format!("{}?{framed}", guide.path("Front-channel logout URI"))).await;
+    assert!(!is_in(&mut browser).await);
+}
+
 /// Okta's custom authorization servers have an issuer with a path.
 #[tokio::test]
 async fn okta_by_openid_connect_at_a_custom_server() {
@@ -220,6 +258,36 @@ async fn google_workspace_gives_roles_by_the_hosted_domain() {
     }
 }
 
+/// A provider with another key, that says it in its metadata.
+fn with_another_key(theirs: &saml::Theirs) -> Idp {
+    let key = IdpKey::generate(KeyKind::Rsa2048, "idp.example.com").unwrap();
+    Idp::new(&theirs.base, Vec::new(), key, ManualClock::new(START).clock(), IdSource::seeded(6))
+}
+
+/// Nothing has to be done, and no sign-in fails, where the metadata is read at an address.
+#[tokio::test]
+async fn any_other_provider_changes_its_keys() {
+    let (page, theirs) = (Guide::read("other-providers"), saml::Theirs::new().await);
+    assert!(page.section("## When the provider changes its keys").0.starts_with("\nNothing has to be done"));
+    let guide = page.section("## SAML");
+    let typed = Typed {
+        connector: "corp",
+        consumer: guide.field("Assertion Consumer Service"),
+        audience: guide.field("Entity ID"),
+    };
+    let hosts = [("https://idp.example.com", theirs.base.as_str())];
+    let gateway = gateway(&guide.configuration("[[saml]]"), &hosts, &[]).await;
+    saml::sign_in(&gateway, &typed, &theirs.idp, str::to_owned).await;
+    let second = with_another_key(&theirs);
+    *theirs.document.lock().unwrap() = second.metadata();
+    saml::sign_in(&gateway, &typed, &second, str::to_owned).await;
+    // The one that was replaced opens nothing any more.
+    let mut browser = gateway.visitor();
+    let start = browser.get("/login/corp?return_to=/").await;
+    let reply = saml::answer(&mut browser, &start, &typed, &theirs.idp, str::to_owned).await;
+    assert_eq!((reply.status, refused_by(&gateway).await.as_str()), (StatusCode::FORBIDDEN, "signature"));
+}
+
 /// A change of certificates as the page says it: both in the file first, then the new one in use.
 #[tokio::test]
 async fn google_workspace_changes_its_certificate_by_a_new_file() {
@@ -228,9 +296,7 @@ async fn google_workspace_changes_its_certificate_by_a_new_file() {
     assert!(guide.0.contains("download the metadata again, put it in place"));
     let typed = Typed { connector: "google", consumer: guide.field("ACS URL"), audience: guide.field("Entity ID") };
     let first = theirs.idp.clone().signing(Signs::Response);
-    let key = IdpKey::generate(KeyKind::Rsa2048, "idp.example.com").unwrap();
-    let clock = ManualClock::new(START);
-    let second = Idp::new(&theirs.base, Vec::new(), key, clock.clock(), IdSource::seeded(6)).signing(Signs::Response);
+    let second = with_another_key(&theirs).signing(Signs::Response);
     let certificate = |idp: &Idp| BASE64_STANDARD.encode(idp.key().certificate());
     let metadata = first.metadata();
     let (_, keys) = metadata.split_once("<md:KeyDescriptor").unwrap();
