@@ -173,7 +173,7 @@ impl Daemon {
     /// Starts the daemon without waiting, for starts that must fail.
     pub fn launch(&mut self) {
         let log = File::options().create(true).append(true).open(self.path("log")).unwrap();
-        self.spawn(Command::new(env!("CARGO_BIN_EXE_cleargate")), log, &[]);
+        self.spawn(Command::new(program()), log, &[]);
     }
 
     /// Starts the daemon without waiting, where no file takes more than its first 4 KiB: the header of a store is
@@ -181,7 +181,7 @@ impl Daemon {
     pub fn launch_on_a_full_disk(&mut self, socket: &Path, watchdog_us: u32) {
         let mut command = Command::new("sh");
         // Who ignores the signal gets an error instead; this and the limit outlast `exec`.
-        command.args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_cleargate")]);
+        command.args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$0\" \"$@\""]).arg(program());
         let notify = [("NOTIFY_SOCKET", socket.display().to_string()), ("WATCHDOG_USEC", watchdog_us.to_string())];
         self.spawn(command, File::options().write(true).open("/dev/null").unwrap(), &notify);
     }
@@ -244,13 +244,18 @@ impl Daemon {
 
     /// Runs an administration command with `--json`, and reads the one object that it prints.
     pub async fn run(&self, arguments: &[&str]) -> Value {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cleargate"));
+        let mut command = Command::new(program());
         command.args(arguments).arg("--json").arg("--config").arg(self.config()).stdin(Stdio::null());
         let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
         let text = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{arguments:?}: {text}\n{}", self.log());
         serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
     }
+}
+
+/// The program of this build; `CLEARGATE_TEST_PROGRAM` names one of another, such as that without features.
+fn program() -> PathBuf {
+    std::env::var_os("CLEARGATE_TEST_PROGRAM").map_or_else(|| env!("CARGO_BIN_EXE_cleargate").into(), PathBuf::from)
 }
 
 fn write_secret(path: &Path, text: &str) {
