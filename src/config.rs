@@ -38,7 +38,7 @@ pub use limits::{Invitations, Limits, Session, Tokens};
 pub use listen::{Listen, Tls};
 pub use lockout::{Lockout, LockoutPreset};
 pub use mail::{Mail, MailLogin, MailSecurity};
-pub use mapping::{MappedGrant, Mapping};
+pub use mapping::{Gives, MappedGrant, Mapping};
 pub use password::{CharacterClass, Hashing, Password, PasswordPreset};
 pub use policy::{Pack, PackOption, Policy};
 pub use problem::{Position, Problem, Severity};

@@ -21,9 +21,9 @@ use crate::api;
 use crate::audit::{self, Ledger, Sealer};
 use crate::authzen;
 use crate::clock::{Clock, Timestamp};
-use crate::config::{Config, MasterKey};
+use crate::config::{Config, Gives, MasterKey};
 use crate::credential::{Credentials, Factors};
-use crate::directory::{self, Directory, Rule, Rules};
+use crate::directory::{self, Directory, JoinRule, Rule, Rules};
 use crate::error::Chain;
 use crate::http::Metrics;
 use crate::limit::Limits;
@@ -261,6 +261,7 @@ impl Gateway {
         if pruned > 0 {
             tracing::info!(grants = pruned, "took {pruned} roles that no mapping rule gives any more");
         }
+        prune_joins(&access, &directory).await?;
         Ok(Self {
             config: Arc::new(config),
             foundation,
@@ -526,19 +527,40 @@ async fn prune_grants(access: &Access, rules: &Rules) -> Result<usize, Error> {
     pruned.map_err(Error::Access)
 }
 
+/// Takes those out of groups whom no rule puts there any more, and tells of rules that can put nobody anywhere.
+async fn prune_joins(access: &Access, directory: &Directory) -> Result<(), Error> {
+    let failed = |error| match error {
+        directory::Error::Store(error) => Error::Store(error),
+        other => Error::configuration("store.path", other),
+    };
+    let left = directory.prune_joins(&access.task_permit("gateway", None)).await.map_err(failed)?;
+    if left > 0 {
+        tracing::info!(
+            memberships = left,
+            "took people {left} times out of groups that no mapping rule names any more"
+        );
+    }
+    for rule in directory.idle_joins().await.map_err(failed)? {
+        let (position, group) = (&rule.position, &rule.group);
+        tracing::warn!("{position} joins `{group}`, and no group that is kept by hand without a rule is called that");
+    }
+    Ok(())
+}
+
 fn rules(config: &Config) -> Rules {
-    let mut rules = Vec::new();
+    let (mut rules, mut joins) = (Vec::new(), Vec::new());
     for mapping in &config.mappings {
         let is_directory = config.ldap.iter().any(|ldap| ldap.id == mapping.from);
-        rules.push(Rule {
-            source: mapping.from.clone(),
-            // A DN has many spellings; groups of directories are kept under one.
-            when: if is_directory { sync::fold_names(mapping.when.clone()) } else { mapping.when.clone() },
-            role: mapping.grant.role.clone(),
-            scope: mapping.grant.scope.clone(),
-            keeping: mapping.keeping,
-            position: mapping.position.clone(),
-        });
+        // A DN has many spellings; groups of directories are kept under one.
+        let when = if is_directory { sync::fold_names(mapping.when.clone()) } else { mapping.when.clone() };
+        let (source, keeping, position) = (mapping.from.clone(), mapping.keeping, mapping.position.clone());
+        match &mapping.gives {
+            Gives::Group(group) => joins.push(JoinRule { source, when, group: group.clone(), keeping, position }),
+            Gives::Role(grant) => {
+                let (role, scope) = (grant.role.clone(), grant.scope.clone());
+                rules.push(Rule { source, when, role, scope, keeping, position });
+            }
+        }
     }
-    Rules::new(rules)
+    Rules::new(rules).with_joins(joins)
 }

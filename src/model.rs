@@ -24,7 +24,7 @@ mod value;
 
 pub use actor::{Actor, Circumstance, TokenKind};
 pub use assurance::{FactorKind, FactorRule, Level, Presence};
-pub use group::{Group, MAX_DISPLAY_BYTES, Membership};
+pub use group::{Group, GroupRef, MAX_DISPLAY_BYTES, Membership};
 pub use id::{Id, NotAnId, OrganisationId, PasskeyId, SessionId, TicketId, TokenId};
 pub use keeping::{KEEPINGS, Keeping};
 pub use language::{Language, Words, say};

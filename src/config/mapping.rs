@@ -3,7 +3,7 @@
 use super::document::Span;
 use super::section::Section;
 use crate::filter::{self, AttributePath, Filter, Operator};
-use crate::model::{KEEPINGS, Keeping, RoleId, Scope, SourceId};
+use crate::model::{GroupRef, KEEPINGS, Keeping, RoleId, Scope, SourceId};
 
 /// What a mapping gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +14,15 @@ pub struct MappedGrant {
     pub scope: Option<Scope>,
 }
 
+/// What a mapping does for whom it describes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Gives {
+    /// They are in a group.
+    Group(GroupRef),
+    /// They have a role.
+    Role(MappedGrant),
+}
+
 /// `[[mapping]]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mapping {
@@ -22,7 +31,7 @@ pub struct Mapping {
     /// The condition on the record.
     pub when: Filter,
     /// What it gives.
-    pub grant: MappedGrant,
+    pub gives: Gives,
     /// What later sign-ins make of it, default `full`; other sources than connectors have that alone.
     pub keeping: Keeping,
     /// Where it is written, `cleargate.toml:31`, for the origin of its grants.
@@ -34,11 +43,23 @@ impl Mapping {
         let from = section.required::<SourceId>("from");
         let when = condition(section);
         let grant = MappedGrant::resolve(&section.table("grant"));
-        if !section.has("grant") {
-            section.missing("grant", "must be `{ role = \"…\", scope = \"…\" }`");
+        let join: Option<GroupRef> = section.optional("join");
+        match (section.has("grant"), section.has("join")) {
+            (true, true) => section.error("join", "cannot stand beside `grant`: write a rule for each", None),
+            (false, false) => section.missing("grant", "must be `{ role = \"…\", scope = \"…\" }`"),
+            _ => {}
         }
+        let gives = join.map(Gives::Group).or(grant.map(Gives::Role));
         let keeping = section.choice("mode", Keeping::Full, &KEEPINGS);
-        Some(Self { from: from?, when: when?, grant: grant?, keeping, position: section.place() })
+        Some(Self { from: from?, when: when?, gives: gives?, keeping, position: section.place() })
+    }
+
+    /// The role that it gives, if it gives one.
+    pub fn grant(&self) -> Option<&MappedGrant> {
+        match &self.gives {
+            Gives::Role(grant) => Some(grant),
+            Gives::Group(_) => None,
+        }
     }
 }
 

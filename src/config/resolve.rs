@@ -224,15 +224,19 @@ fn mapping(section: &Section<'_>, ids: &Ids) -> Option<Mapping> {
     let mapping = Mapping::resolve(section);
     let is_connector = |from: &str| ids.0.iter().any(|(id, _, key)| id == from && is_of_connector(key));
     if let Some(mapping) = &mapping
-        && mapping.keeping != crate::model::Keeping::Full
         && known().any(|id| id == mapping.from.as_str())
         && !is_connector(mapping.from.as_str())
     {
-        section.error(
-            "mode",
-            "is for rules about sign-ins by `[[saml]]` and `[[oidc]]`; others are always `full`",
-            None,
-        );
+        if mapping.keeping != crate::model::Keeping::Full {
+            section.error(
+                "mode",
+                "is for rules about sign-ins by `[[saml]]` and `[[oidc]]`; others are always `full`",
+                None,
+            );
+        }
+        if mapping.grant().is_none() {
+            section.error("join", "is for rules about sign-ins by `[[saml]]` and `[[oidc]]`", None);
+        }
     }
     mapping
 }

@@ -111,7 +111,7 @@ pub(super) enum Wish {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Join {
     Added,
-    /// It was there and is shown as something else now.
+    /// It was there and is shown as something else now, or is no mapping rule's any more.
     Renamed,
     Unchanged,
 }
@@ -499,7 +499,10 @@ impl Directory {
         source: Option<&SourceId>,
         display: Option<&str>,
     ) -> Result<Join, Error> {
-        if change.find(&MEMBERS, self.organisation, &(group, member)).await?.is_some() {
+        if let Some(row) = change.find(&MEMBERS, self.organisation, &(group, member)).await? {
+            if self.stage_adopted(change, (group, member), row, source).await? {
+                return Ok(Join::Renamed);
+            }
             return match display {
                 Some(display) if self.stage_shown(change, group, member, display).await? => Ok(Join::Renamed),
                 _ => Ok(Join::Unchanged),

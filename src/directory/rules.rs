@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::joins::JoinRule;
 use super::membership::Overlay;
 use super::tables::RULE_TURNS;
 use super::{Directory, Error};
@@ -65,33 +66,42 @@ impl Rule {
 
 /// The rules in force, in the order of the file. Cloning shares them.
 #[derive(Clone, Debug, Default)]
-pub struct Rules(Arc<[Rule]>);
+pub struct Rules {
+    roles: Arc<[Rule]>,
+    pub(super) joins: Arc<[JoinRule]>,
+}
 
 impl Rules {
-    /// These rules.
+    /// These rules, which give roles.
     pub fn new(rules: Vec<Rule>) -> Self {
-        Self(rules.into())
+        Self { roles: rules.into(), joins: Arc::default() }
     }
 
-    /// Whether any rule is about people of `source`.
+    /// The same with these, which put people into groups.
+    #[must_use]
+    pub fn with_joins(self, joins: Vec<JoinRule>) -> Self {
+        Self { joins: joins.into(), ..self }
+    }
+
+    /// Whether any rule gives roles to people of `source`.
     pub fn any_for(&self, source: &SourceId) -> bool {
-        self.0.iter().any(|rule| rule.source == *source)
+        self.roles.iter().any(|rule| rule.source == *source)
     }
 
     /// The roles that the rules of `source` can give, and where.
     pub fn given_by(&self, source: &SourceId) -> impl Iterator<Item = (&RoleId, Option<&Scope>)> {
         let is_about = move |rule: &&Rule| rule.source == *source;
-        self.0.iter().filter(is_about).map(|rule| (&rule.role, rule.scope.as_ref()))
+        self.roles.iter().filter(is_about).map(|rule| (&rule.role, rule.scope.as_ref()))
     }
 
-    /// All of them.
+    /// All that give roles.
     pub fn iter(&self) -> impl Iterator<Item = &Rule> {
-        self.0.iter()
+        self.roles.iter()
     }
 
     /// Whether a rule gives something in this scope.
     pub fn names(&self, scope: &Scope) -> bool {
-        self.0.iter().any(|rule| rule.scope.as_ref() == Some(scope))
+        self.roles.iter().any(|rule| rule.scope.as_ref() == Some(scope))
     }
 
     /// Whether a rule of `source` may say something else of whoever is in a group now that the group has these names,
@@ -99,12 +109,12 @@ impl Rules {
     pub fn tell_apart(&self, source: &SourceId, before: &[Value], after: &[Value]) -> bool {
         let gone = before.iter().filter(|name| !after.contains(name));
         let changed: Vec<&Value> = gone.chain(after.iter().filter(|name| !before.contains(name))).collect();
-        !changed.is_empty() && self.0.iter().any(|rule| rule.source == *source && rule.looks_at(&changed))
+        !changed.is_empty() && self.roles.iter().any(|rule| rule.source == *source && rule.looks_at(&changed))
     }
 
-    /// Whether there are none.
+    /// Whether there are none that give roles.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.roles.is_empty()
     }
 
     /// The roles that the rules of `source` give to whom `record` describes; of a connector, at the sign-in that makes or
@@ -119,7 +129,7 @@ impl Rules {
     }
 
     fn given(&self, source: &SourceId, record: &Map<String, Value>, counts: impl Fn(&Rule) -> bool) -> Vec<RuleGrant> {
-        self.0
+        self.roles
             .iter()
             .filter(|rule| rule.source == *source && counts(rule) && rule.when.matches(record, &NoSchema))
             .map(|rule| RuleGrant {
@@ -140,14 +150,14 @@ impl Rules {
         is_wanted: bool,
     ) -> bool {
         let same = |rule: &&Rule| rule.source == *source && rule.role == *role && rule.scope.as_ref() == scope;
-        match self.0.iter().filter(same).find(|rule| rule.position == position) {
+        match self.roles.iter().filter(same).find(|rule| rule.position == position) {
             Some(rule) => rule.keeping != Keeping::Full,
-            None => !is_wanted && self.0.iter().filter(same).any(|rule| rule.keeping != Keeping::Full),
+            None => !is_wanted && self.roles.iter().filter(same).any(|rule| rule.keeping != Keeping::Full),
         }
     }
 }
 
-/// What of the roles that a connector's rules gave goes when it takes its word back.
+/// What of the roles and memberships that a connector's rules gave goes when it takes its word back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Taking {
     /// What a sign-in that says nothing would take.
@@ -277,6 +287,7 @@ impl Directory {
         source: &SourceId,
     ) -> Result<(), Error> {
         self.grants.replace_rule_grants(change, permit, user, source, &[]).await.map_err(of_access)?;
+        self.stage_joins_taken(change, permit, user, source, Taking::Everything).await?;
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! The directory's tables. Tags 0x01 to 0x1f and 0x40 to 0x4f are its own and never reused.
+//! The directory's tables. Tags 0x01 to 0x1f, 0x40 to 0x4f and 0x8c are its own and never reused.
 
 use crate::model::{
     FoldedName, Group, GroupId, Membership, Object, ObjectId, Person, PersonId, SourceId, User, UserId,
@@ -9,6 +9,7 @@ use super::Member;
 use super::brake::{Pause, Removals};
 use super::dynamic::Filling;
 use super::facets::{FacetKey, Filled};
+use super::joins::Joined;
 
 /// Users that exist.
 pub(super) const USERS: Table<UserId, User> = Table::new(0x01, "users");
@@ -85,8 +86,11 @@ pub(super) const DYNAMICS: Table<GroupId, Filling> = Table::new(0x1f, "dynamic g
 /// Counts the changes of the rules of dynamic groups; absent before the first.
 pub(super) const RULE_EPOCH: Table<str, u64> = Table::new(0x46, "rule epoch");
 
+/// Who is in which group by a connector's mapping rule.
+pub(super) const JOINS: Table<(UserId, SourceId, GroupId), Joined> = Table::new(0x8c, "joins by rules");
+
 /// Every tag of this module with its table's name.
-pub const ALL: [(u8, &str); 35] = [
+pub const ALL: [(u8, &str); 36] = [
     (0x01, USERS.name()),
     (0x02, USER_NAMES.name()),
     (0x03, USER_LINKS.name()),
@@ -122,4 +126,5 @@ pub const ALL: [(u8, &str); 35] = [
     (0x45, FACETS_FILLED.name()),
     (0x1f, DYNAMICS.name()),
     (0x46, RULE_EPOCH.name()),
+    (0x8c, JOINS.name()),
 ];

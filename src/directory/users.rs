@@ -359,6 +359,7 @@ impl Directory {
                 self.retire(&mut change, &before)?;
                 self.remember_name(&mut change, &before)?;
                 self.stage_no_grants(&mut change, permit, Subject::User(id)).await?;
+                self.stage_joins_forgotten(&mut change, id).await?;
                 let unlinked = self.unlink_person(&mut change, permit, id).await?;
                 unlinked.into_iter().for_each(|event| change.also(event));
                 let ended = self.belongings.shut(&mut change, id).await?;

@@ -10,7 +10,7 @@ use crate::directory::{Connection, Connections, Directory, Realms};
 use crate::error::Chain;
 use crate::limit::{Allowance, LimitSettings, SpraySettings};
 use crate::lockout::{BindBudget, Policy};
-use crate::model::SourceId;
+use crate::model::{RoleId, SourceId};
 
 pub(super) fn pack(policy: &config::Policy) -> Result<Pack, access::Error> {
     let mut options = BTreeMap::new();
@@ -45,11 +45,11 @@ pub(super) fn pack_problems(policy: &config::Policy, error: &access::Error) -> V
 /// The mappings that name a role which is not among these: where, and what is wrong.
 pub(super) fn unknown_roles(config: &config::Config, roles: &RoleBook) -> Vec<(String, String)> {
     let known = || roles.iter().map(|entry| format!("`{}`", entry.role.id)).collect::<Vec<_>>().join(", ");
-    let unknown = config.mappings.iter().filter(|mapping| roles.find(&mapping.grant.role).is_none());
-    let tell = |mapping: &config::Mapping| {
-        let reason =
-            format!("names the role `{}`, which the policy pack does not have; it has {}", mapping.grant.role, known());
-        (mapping.position.clone(), reason)
+    let given = config.mappings.iter().filter_map(|mapping| Some((&mapping.position, &mapping.grant()?.role)));
+    let unknown = given.filter(|(_, role)| roles.find(role).is_none());
+    let tell = |(position, role): (&String, &RoleId)| {
+        let reason = format!("names the role `{role}`, which the policy pack does not have; it has {}", known());
+        (position.clone(), reason)
     };
     unknown.map(tell).collect()
 }

@@ -9,7 +9,7 @@ use url::Url;
 
 use super::{Error, Foundation, policies, rules, sources};
 use crate::audit::{Ledger, Sealer};
-use crate::config::{Config, MAX_METADATA_BYTES};
+use crate::config::{Config, Gives, MAX_METADATA_BYTES};
 use crate::http::outbound::{Outbound, OutboundSettings};
 use crate::login::Connector;
 use crate::model::SourceId;
@@ -29,6 +29,8 @@ pub struct Tried {
     pub identity: Option<TriedIdentity>,
     /// The roles that the mapping rules of the configuration give for it.
     pub roles: Vec<String>,
+    /// The groups into which they put the person, at a first sign-in.
+    pub groups: Vec<String>,
 }
 
 /// Looks at a connector of a configuration and at its provider; `None` when there is no such connector.
@@ -108,14 +110,17 @@ pub async fn try_captured(config: &Config, id: &SourceId, document: &str) -> Res
     let foundation = Foundation::system();
     let Some(connector) = sources::connector(config, id, &foundation, &ledger(&foundation))? else { return Ok(None) };
     let Some(trial) = connector.redirect.try_captured(document).await else { return Ok(None) };
-    let mut roles = Vec::new();
+    let (mut roles, mut groups) = (Vec::new(), Vec::new());
     if let Some(identity) = &trial.identity {
-        for grant in rules(config).wanted(id, &identity.facts()) {
+        let (rules, facts) = (rules(config), identity.facts());
+        for grant in rules.wanted(id, &facts) {
             let place = grant.scope.map(|scope| format!(" in {scope}")).unwrap_or_default();
             roles.push(format!("{}{place}, by {}", grant.role, grant.position));
         }
+        let joined = rules.joining(id, &facts, true);
+        groups.extend(joined.iter().map(|rule| format!("{}, by {}", rule.group, rule.position)));
     }
-    Ok(Some(Tried { checks: trial.checks, identity: trial.identity, roles }))
+    Ok(Some(Tried { checks: trial.checks, identity: trial.identity, roles, groups }))
 }
 
 /// A ledger that is gone with the process.
@@ -144,13 +149,19 @@ fn check_rules(checks: &mut Checks, config: &Config, id: &SourceId) {
     };
     let (mut given, mut is_known) = (Vec::new(), true);
     for mapping in &own {
-        if pack.roles().find(&mapping.grant.role).is_none() {
-            let role = &mapping.grant.role;
+        let role = match &mapping.gives {
+            Gives::Role(grant) => &grant.role,
+            Gives::Group(group) => {
+                given.push(format!("a place in `{group}`"));
+                continue;
+            }
+        };
+        if pack.roles().find(role).is_none() {
             let text = "which the policy pack does not have; the daemon starts only when it is a role of your own";
             checks.doubt("rules", format!("{} gives `{role}`, {text}", mapping.position));
             is_known = false;
         }
-        given.push(mapping.grant.role.to_string());
+        given.push(role.to_string());
     }
     given.dedup();
     match (own.is_empty(), is_known) {

@@ -455,7 +455,7 @@ impl Login {
         }
     }
 
-    /// Makes the account and its rule grants what the provider says.
+    /// Makes the account, its rule grants and its places in groups what the provider says.
     async fn provision(
         &self,
         change: &mut Change,
@@ -484,7 +484,8 @@ impl Login {
         let facts = identity.facts();
         let is_first = !matches!(account, Account::Linked(_));
         let connector = identity.connector();
-        Ok(directory.stage_sign_in_rules(change, permit, &staged.user, connector, &facts, is_first).await?)
+        directory.stage_sign_in_rules(change, permit, &staged.user, connector, &facts, is_first).await?;
+        Ok(directory.stage_sign_in_joins(change, permit, &staged.user, connector, &facts, is_first).await?)
     }
 
     /// Refuses what nobody asked for and a provider vouched for before the store was put back: whether it was used by then

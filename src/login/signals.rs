@@ -367,9 +367,9 @@ impl Login {
             }
             let ended = self.end_signalled(&mut change, connector, signal, subject, &found, circumstance).await?;
             event = event.detail("sessions_ended", ended.len());
-            let taken = self.take_roles(&mut change, connector, signal, &found, &ended).await?;
-            if taken > 0 {
-                event = event.detail("roles_taken", taken);
+            let (taken, left) = self.take_roles(&mut change, connector, signal, &found, &ended).await?;
+            for (what, count) in [("roles_taken", taken), ("groups_left", left)].into_iter().filter(|(_, c)| *c > 0) {
+                event = event.detail(what, count);
             }
         }
         change.commit(event).await?;
@@ -412,8 +412,8 @@ impl Login {
         Ok(ended)
     }
 
-    /// Takes what the connector's rules gave to whom it does not vouch for any more, and tells how many grants those were.
-    /// The next sign-in gives what is said then.
+    /// Takes what the connector's rules gave to whom it does not vouch for any more, and tells how many grants those were,
+    /// and how many places in groups. The next sign-in gives what is said then.
     async fn take_roles(
         &self,
         change: &mut Change,
@@ -421,10 +421,10 @@ impl Login {
         signal: &Signal,
         found: &Found,
         ended: &[Session],
-    ) -> Result<usize, Error> {
-        let Some(reach) = signal.takes_roles() else { return Ok(0) };
+    ) -> Result<(usize, usize), Error> {
+        let Some(reach) = signal.takes_roles() else { return Ok((0, 0)) };
         let permit = self.services.access.task_permit("signals", Some(connector.clone()));
-        let mut taken = 0;
+        let (mut taken, mut left) = (0, 0);
         for user in &found.users {
             // What the connector has vouched for since then holds.
             let sessions = self.services.sessions.list(user.id).await?;
@@ -439,8 +439,9 @@ impl Login {
             };
             let directory = &self.services.directory;
             taken += directory.stage_word_taken(change, &permit, user.id, connector, taking).await?;
+            left += directory.stage_joins_taken(change, &permit, user.id, connector, taking).await?;
         }
-        Ok(taken)
+        Ok((taken, left))
     }
 
     /// Whether somebody of these may not sign in by the connector.

@@ -1,8 +1,11 @@
 //! A group and a row of its membership. Members are rows of their own, never a list in the group.
 
+use std::fmt;
+use std::str::FromStr;
+
 use minicbor::{Decode, Encode};
 
-use super::{Attributes, GroupId, GroupName, OrganisationId, Scope, SourceId};
+use super::{Attributes, GroupId, GroupName, NameError, OrganisationId, Scope, SourceId};
 use crate::clock::Timestamp;
 
 /// An access group or a directory's group.
@@ -68,3 +71,56 @@ pub struct Membership {
 
 /// Longest text that a member is shown as; a longer one is not kept.
 pub const MAX_DISPLAY_BYTES: usize = 512;
+
+/// A group that is kept by hand, as a rule names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GroupRef {
+    /// By its id, whatever its name is.
+    Id(GroupId),
+    /// By the name that it has.
+    Name(GroupName),
+}
+
+impl GroupRef {
+    /// Whether a rule that names this means the group.
+    pub fn means(&self, group: &Group) -> bool {
+        match self {
+            Self::Id(id) => *id == group.id,
+            Self::Name(name) => name.folded() == group.name.folded(),
+        }
+    }
+}
+
+impl fmt::Display for GroupRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => id.fmt(f),
+            Self::Name(name) => name.fmt(f),
+        }
+    }
+}
+
+impl FromStr for GroupRef {
+    type Err = NameError;
+
+    /// What has the form of an id is one.
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        match text.parse() {
+            Ok(id) => Ok(Self::Id(id)),
+            Err(_) => text.parse().map(Self::Name),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_names_a_group_by_what_looks_like_an_id_or_by_name() {
+        let id = GroupId::from_bytes([7; 16]);
+        assert_eq!(id.to_string().parse(), Ok(GroupRef::Id(id)));
+        assert_eq!("Finance Analysts".parse(), Ok(GroupRef::Name("Finance Analysts".parse().unwrap())));
+        assert!("".parse::<GroupRef>().is_err());
+    }
+}

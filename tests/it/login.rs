@@ -12,6 +12,7 @@ mod ended;
 mod enumeration;
 mod factors;
 mod frontchannel;
+mod joined;
 mod killed;
 mod language;
 mod link;

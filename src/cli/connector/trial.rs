@@ -143,12 +143,15 @@ async fn captured(
     let document = std::fs::read_to_string(file).map_err(unread)?;
     let missing = || Failure::new(Exit::NotFound, format!("there is no connector `{id}`"));
     let tried = gateway::try_captured(config, id, &document).await.map_err(unusable)?.ok_or_else(missing)?;
-    let Tried { checks, identity, roles } = tried;
+    let Tried { checks, identity, roles, groups } = tried;
     let mut more = Map::new();
     if let Some(identity) = &identity {
         more.insert("identity".to_owned(), identity_of(identity, show));
         more.insert("account".to_owned(), account(identity, options).await.into());
         more.insert("roles".to_owned(), roles.into());
+        if !groups.is_empty() {
+            more.insert("groups".to_owned(), groups.into());
+        }
     }
     tell(id.as_str(), &checks, more, output)
 }

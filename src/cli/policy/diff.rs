@@ -262,9 +262,10 @@ fn offline(name: &str, text: Option<&str>, chosen: &[(String, String)], options:
             })
         })
         .collect();
-    let orphaned = config.mappings.iter().filter(|mapping| new.roles().find(&mapping.grant.role).is_none());
+    let given = config.mappings.iter().filter_map(|mapping| Some((mapping, mapping.grant()?)));
+    let orphaned = given.filter(|(_, grant)| new.roles().find(&grant.role).is_none());
     let mappings: Vec<Value> =
-        orphaned.map(|m| json!({"position": m.position, "role": m.grant.role.to_string()})).collect();
+        orphaned.map(|(m, grant)| json!({"position": m.position, "role": grant.role.to_string()})).collect();
     let (before, after) = (run_role_tests(&config.tests, old.roles()), run_role_tests(&config.tests, new.roles()));
     let broken = before.iter().zip(&after).filter(|(before, after)| before.held && !after.held);
     let tests: Vec<Value> =

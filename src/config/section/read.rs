@@ -12,7 +12,7 @@ use super::super::form::{
 };
 use super::super::test::{Asked, TestSubject};
 use super::Section;
-use crate::model::{Network, RoleId, Scope, SourceId};
+use crate::model::{GroupRef, Network, RoleId, Scope, SourceId};
 
 /// A type that a value of the file can have.
 pub(in crate::config) trait Form: Sized {
@@ -146,6 +146,10 @@ impl<T: Parsed> Form for T {
 
 impl Parsed for Domain {
     const EXPECTED: &'static str = "must be a DNS name such as \"example.com\"";
+}
+
+impl Parsed for GroupRef {
+    const EXPECTED: &'static str = "must be the name or the id of a group";
 }
 
 impl Parsed for HostPort {

@@ -252,7 +252,7 @@ impl Directory {
     }
 
     /// Makes what mapping rules give to those who moved what they say after it, where the group is in one of a source.
-    async fn follow(
+    pub(in crate::directory) async fn follow(
         &self,
         change: &mut Change,
         permit: &Permit,

@@ -42,6 +42,8 @@ pub(in crate::login) struct Preview {
     pub(in crate::login) standing: Option<Standing>,
     /// The roles that mapping rules would give for it.
     pub(in crate::login) roles: Vec<String>,
+    /// The groups into which they would put the person.
+    pub(in crate::login) groups: Vec<String>,
     /// The rule that would refuse it, and why.
     pub(in crate::login) refusal: Option<(&'static str, String)>,
 }
@@ -62,11 +64,13 @@ impl Login {
             Some(scope) => format!("{} ({scope})", grant.role),
             None => grant.role.to_string(),
         };
-        let mut preview = Preview { standing: None, roles: Vec::new(), refusal: None };
+        let mut preview = Preview { standing: None, roles: Vec::new(), groups: Vec::new(), refusal: None };
         let outcome = self.look_ahead(tried, method, visit, &mut preview.standing).await;
         let is_first = !matches!(preview.standing, Some(Standing::Linked(_)));
-        let wanted = self.services.directory.rules().wanted_at(said.connector(), &tried.facts(), is_first);
-        preview.roles = wanted.iter().map(role).collect();
+        let (rules, facts) = (self.services.directory.rules(), tried.facts());
+        preview.roles = rules.wanted_at(said.connector(), &facts, is_first).iter().map(role).collect();
+        let joining = rules.joining(said.connector(), &facts, is_first);
+        preview.groups = joining.iter().map(|rule| rule.group.to_string()).collect();
         match outcome {
             Ok(()) => Ok(preview),
             Err(Error::Refused { rule, reason }) => {

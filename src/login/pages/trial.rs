@@ -150,6 +150,10 @@ fn account(preview: &Preview, shows_accounts: bool) -> Markup {
         } @else {
             ul { @for role in &preview.roles { li { (role) } } }
         }
+        @if shows_accounts && !preview.groups.is_empty() {
+            h2 { (say("Groups by mapping rules", "Gruppen aus Zuordnungsregeln")) }
+            ul { @for group in &preview.groups { li { (group) } } }
+        }
     }
 }
 

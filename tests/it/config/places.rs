@@ -118,7 +118,7 @@ fn a_mapping_keeps_its_place_however_it_is_written() {
     .unwrap();
     let places: Vec<&str> = config.mappings.iter().map(|mapping| mapping.position.as_str()).collect();
     assert_eq!(places, ["cleargate.toml:5", "cleargate.toml:9"]);
-    assert_eq!(config.mappings[1].grant.scope.as_ref().unwrap().to_string(), "department:finance");
+    assert_eq!(config.mappings[1].grant().unwrap().scope.as_ref().unwrap().to_string(), "department:finance");
 }
 
 #[test]

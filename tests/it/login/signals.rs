@@ -5,7 +5,7 @@ mod hostile;
 mod polled;
 mod roles;
 mod saml;
-mod stage;
+pub(super) mod stage;
 
 use std::time::Duration;
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use cleargate::access::NewGrant;
 use cleargate::audit::EventKind;
-use cleargate::model::Subject;
+use cleargate::directory::{GroupDraft, Member, MemberChange};
+use cleargate::model::{Attributes, Subject};
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -79,6 +80,34 @@ async fn what_a_provider_takes_back_is_gone_at_once_and_comes_back_by_the_next_s
             stage.signed_in(ADA).await;
             assert_eq!(roles(&mut ada).await, everything, "{event}: said again");
         }
+    }
+}
+
+#[tokio::test]
+async fn what_a_provider_takes_back_ends_places_in_groups_at_once() {
+    let joins = "[[mapping]]\nfrom = \"idp\"\nwhen = 'sub eq \"sub-ada\"'\njoin = \"Analysts\"\n";
+    for (event, is_left) in [
+        (format!("{CAEP}/token-claims-change"), true),
+        (format!("{RISC}/account-disabled"), true),
+        (format!("{CAEP}/session-revoked"), false),
+    ] {
+        let stage = Stage::new(&format!("domains = [\"example.org\"]\n{PUSHED}{joins}")).await;
+        let directory = stage.gateway.gateway.directory();
+        let members = MemberChange::default();
+        let draft = GroupDraft {
+            name: "Analysts".parse().unwrap(),
+            external_id: None,
+            attributes: Attributes::default(),
+            members,
+        };
+        let group = directory.create_group(&stage.gateway.task(), &draft).await.unwrap();
+        stage.signed_in(ADA).await;
+        let ada = Member::User(directory.find_user_by_name(ADA).await.unwrap().unwrap().id);
+        assert!(directory.find_membership(group.id, ada).await.unwrap().is_some());
+        stage.tell("1", &event, &stage.person("sub-ada")).await;
+        assert_eq!(directory.find_membership(group.id, ada).await.unwrap().is_none(), is_left, "{event}");
+        let told = stage.events(EventKind::SignalReceived).await;
+        assert_eq!(detail(told.last().unwrap(), "groups_left"), is_left.then(|| "1".to_owned()), "{event}");
     }
 }
 
