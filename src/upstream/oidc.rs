@@ -7,6 +7,7 @@
 //! It refuses tokens that are unsigned or signed by a shared secret, issuers that are templates for many tenants, and
 //! addresses in a provider's description that lead to other hosts, unless the administrator allows them.
 
+mod asking;
 mod cached;
 mod claims;
 mod client_key;
@@ -38,6 +39,7 @@ use openidconnect::{
 };
 use url::{Host, Url};
 
+use self::asking::{Asking, Breakers};
 use self::cached::{Cached, Policy};
 pub use self::client_key::{ClientAlgorithm, ClientKey};
 pub use self::demands::{Demands, Prompt};
@@ -128,11 +130,13 @@ pub struct OidcSettings {
     pub public_url: Url,
     /// How far the provider's clock may be off.
     pub skew: Duration,
+    /// How long everything may take together that a sign-in asks of the provider.
+    pub patience: Duration,
 }
 
 impl OidcSettings {
-    /// The usual settings: scopes by what the provider offers, standard claims, groups in `groups`, 60 s of skew, no
-    /// secret.
+    /// The usual settings: scopes by what the provider offers, standard claims, groups in `groups`, 60 s of skew, 15 s of
+    /// patience, no secret.
     pub fn new(id: SourceId, issuer: &str, client_id: &str, public_url: Url) -> Self {
         Self {
             id,
@@ -153,6 +157,7 @@ impl OidcSettings {
             front_channel: false,
             public_url,
             skew: Duration::from_secs(60),
+            patience: asking::PATIENCE,
         }
     }
 
@@ -192,6 +197,7 @@ pub struct OidcConnector {
     ids: IdSource,
     provider: Cached<Provider>,
     keys: Cached<Vec<VerifyingKey>>,
+    breakers: Breakers,
 }
 
 /// What is remembered between start and end of a sign-in.
@@ -226,7 +232,8 @@ impl OidcConnector {
         };
         let provider = Cached::new("discovery document", CACHE, clock.clone());
         let keys = Cached::new("key set", CACHE, clock.clone());
-        Ok(Self { settings, issuer, redirect, names, outbound, clock, ids, provider, keys })
+        let breakers = Breakers::new(&clock);
+        Ok(Self { settings, issuer, redirect, names, outbound, clock, ids, provider, keys, breakers })
     }
 
     /// Asks the provider for its description and keys, as the first sign-in would: for checks of the configuration.
@@ -321,12 +328,13 @@ impl OidcConnector {
     async fn end(&self, pending: &[u8], answer: &Answer) -> Result<AssertedIdentity, Error> {
         let pending: Pending = minicbor::decode(pending)
             .map_err(|_| refused("pending", "the beginning of this sign-in cannot be read"))?;
-        let provider = self.provider().await?;
+        let asking = Asking::new(&self.outbound, &self.breakers, self.settings.patience);
+        let provider = asking.within("discovery document", self.provider()).await?;
         let code = AuthorizationCode::new(read_code(answer, &provider)?);
         let verifier = PkceCodeVerifier::new(pending.verifier);
         let client = self.client(&provider)?;
         let assertion = self.assertion(&provider)?;
-        let tokens = token::exchange(client, &provider, &self.outbound, code.clone(), verifier, assertion).await?;
+        let tokens = token::exchange(client, &provider, &asking, code.clone(), verifier, assertion).await?;
         let by = provider.issuers.of(&tokens.id_token.claims)?;
 
         let expected = Expected {
@@ -340,14 +348,13 @@ impl OidcConnector {
             skew: self.settings.skew,
         };
         let sign_out = logout::known(&tokens.id_token.raw, self.settings.logout);
-        let claims = self.verified(&provider, &tokens.id_token, &expected).await?;
+        let claims = asking.within("key set", self.verified(&provider, &tokens.id_token, &expected)).await?;
         let issued = claims.issued_at().unwrap_or(pending.started_at);
         self.settings.demands.check(&claims, pending.started_at, expected.now, self.settings.skew)?;
         self.check_hosted_domain(&claims)?;
         let mut claims = match &provider.userinfo_endpoint {
             Some(endpoint) if claims::is_thin(&claims, &self.names) => {
-                let more =
-                    claims::fetch_more(&self.outbound, &provider, endpoint, &tokens.access_token, &claims).await?;
+                let more = claims::fetch_more(&asking, &provider, endpoint, &tokens.access_token, &claims).await?;
                 claims::merge(claims, more)
             }
             _ => claims.into_inner(),
@@ -355,7 +362,7 @@ impl OidcConnector {
         if let Some(endpoint) = &self.settings.groups_endpoint
             && claims::lacks_groups(&claims, &self.names)
         {
-            let groups = claims::fetch_groups(&self.outbound, endpoint, &tokens.access_token).await?;
+            let groups = claims::fetch_groups(&asking, endpoint, &tokens.access_token).await?;
             claims.insert(self.names.groups.clone(), groups);
         }
         let mut assertion = claims::assertion(&claims, &self.names)?;

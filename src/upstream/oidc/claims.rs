@@ -8,10 +8,11 @@ use openidconnect::AccessToken;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::discovery::{Provider, check_json, not_sent};
+use super::asking::{Asking, Endpoint};
+use super::discovery::{Provider, check_json};
 use super::verify::VerifiedClaims;
 use super::{json, refused};
-use crate::http::outbound::{Outbound, Provenance};
+use crate::http::outbound::Provenance;
 use crate::model::UserName;
 use crate::upstream::{Assertion, Error};
 
@@ -63,16 +64,15 @@ pub(super) fn is_thin(claims: &VerifiedClaims, names: &Names) -> bool {
 /// `Refused` when it speaks of somebody else; `Unavailable` when it does not answer: groups that cannot be had are not
 /// groups that are not there.
 pub(super) async fn fetch_more(
-    outbound: &Outbound,
+    asking: &Asking<'_>,
     provider: &Provider,
     endpoint: &Url,
     access_token: &AccessToken,
     claims: &VerifiedClaims,
 ) -> Result<Map<String, Value>, Error> {
-    const WHAT: &str = "UserInfo endpoint";
-    let headers = bearer(access_token)?;
-    let sent = outbound.send(http::Method::GET, endpoint, &provider.provenance(), headers, bytes::Bytes::new()).await;
-    let response = sent.map_err(|e| not_sent(e, WHAT))?;
+    const WHAT: &str = Endpoint::UserInfo.name();
+    let (headers, place) = (bearer(access_token)?, (endpoint, &provider.provenance()));
+    let response = asking.send(Endpoint::UserInfo, http::Method::GET, place, headers, bytes::Bytes::new()).await?;
     check_json(&response, WHAT)?;
     let more =
         json::parse_object(&response.body).map_err(|e| refused("userinfo", format!("the {WHAT}'s answer: {e}")))?;
@@ -176,16 +176,16 @@ fn has_groups_elsewhere(claims: &Map<String, Value>, name: &str) -> bool {
 /// # Errors
 /// `Refused` when the answer is not all of them; `Unavailable` when there is none.
 pub(super) async fn fetch_groups(
-    outbound: &Outbound,
+    asking: &Asking<'_>,
     endpoint: &Url,
     access_token: &AccessToken,
 ) -> Result<Value, Error> {
-    const WHAT: &str = "address for groups";
+    const WHAT: &str = Endpoint::Groups.name();
     let mut headers = bearer(access_token)?;
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let question = bytes::Bytes::from_static(GROUPS_QUESTION.as_bytes());
-    let sent = outbound.send(http::Method::POST, endpoint, &Provenance::Administrator, headers, question).await;
-    let response = sent.map_err(|e| not_sent(e, WHAT))?;
+    let place = (endpoint, &Provenance::Administrator);
+    let response = asking.send(Endpoint::Groups, http::Method::POST, place, headers, question).await?;
     check_json(&response, WHAT)?;
     let mut answer =
         json::parse_object(&response.body).map_err(|e| refused("groups", format!("the {WHAT}'s answer: {e}")))?;

@@ -3,6 +3,8 @@
 //! The library writes the request and reads the answer; in between the answer passes [`check_answer`], which refuses
 //! what the library would let through.
 
+use ::http::Method;
+use ::http::header::{CONTENT_TYPE, HeaderValue};
 use futures_util::future::BoxFuture;
 use openidconnect::core::CoreErrorResponseType;
 use openidconnect::{
@@ -10,10 +12,10 @@ use openidconnect::{
     PkceCodeVerifier, RequestTokenError, StandardErrorResponse, TokenResponse,
 };
 
-use super::discovery::{Provider, check_json, not_sent};
+use super::asking::{Asking, Endpoint};
+use super::discovery::{Provider, check_json};
 use super::verify::{self, Unverified};
 use super::{RelyingParty, clean, json, refused, unavailable};
-use crate::http::outbound::Outbound;
 use crate::upstream::Error;
 
 /// How an assertion of a client says what it is (RFC 7523 section 2.2).
@@ -33,12 +35,12 @@ pub(super) struct Tokens {
 pub(super) async fn exchange(
     client: RelyingParty,
     provider: &Provider,
-    outbound: &Outbound,
+    asking: &Asking<'_>,
     code: AuthorizationCode,
     verifier: PkceCodeVerifier,
     assertion: Option<String>,
 ) -> Result<Tokens, Error> {
-    let courier = Courier { outbound, provider };
+    let courier = Courier { asking, provider };
     let mut request = client.exchange_code(code).set_pkce_verifier(verifier);
     if let Some(assertion) = assertion {
         request = request.add_extra_param("client_assertion_type", ASSERTION_TYPE);
@@ -73,7 +75,7 @@ fn exchange_failed(error: RequestTokenError<Undelivered, StandardErrorResponse<C
 
 /// Carries the library's requests to the token endpoint by our own client.
 struct Courier<'a> {
-    outbound: &'a Outbound,
+    asking: &'a Asking<'a>,
     provider: &'a Provider,
 }
 
@@ -88,10 +90,11 @@ impl<'c> AsyncHttpClient<'c> for Courier<'_> {
 
     fn call(&'c self, request: HttpRequest) -> Self::Future {
         Box::pin(async move {
-            let (head, body) = request.into_parts();
-            let url = self.provider.token_endpoint.url();
-            let sent = self.outbound.post_form(url, &self.provider.provenance(), head.headers, body.into()).await;
-            let response = sent.map_err(|e| Undelivered(not_sent(e, "token endpoint")))?;
+            let (mut head, body) = request.into_parts();
+            head.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+            let place = (self.provider.token_endpoint.url(), &self.provider.provenance());
+            let sent = self.asking.send(Endpoint::Token, Method::POST, place, head.headers, body.into());
+            let response = sent.await.map_err(Undelivered)?;
             if response.status == ::http::StatusCode::OK {
                 check_json(&response, "token endpoint's answer").map_err(Undelivered)?;
                 check_answer(&response.body).map_err(Undelivered)?;

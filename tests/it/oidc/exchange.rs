@@ -1,12 +1,14 @@
 //! The token and UserInfo endpoints: broken, slow, endless, or speaking of somebody else.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use cleargate::sandbox::openid::Endpoint;
 use cleargate::upstream::Error;
+use cleargate::upstream::oidc::OidcSettings;
 use serde_json::{Value, json};
 
-use super::stage::{Spoil, Stage, endless, is_refused, raw, rewrite, rule, silent, unavailable};
+use super::stage::{Scenery, Spoil, Stage, endless, is_refused, raw, rewrite, rule, silent, unavailable};
 
 /// A spoil of the token endpoint's JSON.
 fn tokens(change: impl Fn(&mut serde_json::Map<String, Value>) + Send + Sync + 'static) -> Spoil {
@@ -63,6 +65,46 @@ async fn a_token_endpoint_that_does_not_finish_ends_at_the_deadline() {
     let stage = Stage::impatient(Spoil::answer(Endpoint::Token, |_| raw(200, silent()))).await;
     let reason = unavailable(stage.sign_in().await);
     assert!(reason.contains("did not answer within 500 ms"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_token_endpoint_that_keeps_silent_is_spared_for_a_while() {
+    let (spoil, asked) = Spoil::answer(Endpoint::Token, |_| raw(200, silent())).counting(Endpoint::Token);
+    let stage = Stage::impatient(spoil).await;
+    for count in 1..=3 {
+        let reason = unavailable(stage.sign_in().await);
+        assert!(reason.contains("did not answer within 500 ms"), "{reason}");
+        assert_eq!(asked.load(Ordering::SeqCst), count);
+    }
+    let reason = unavailable(stage.sign_in().await);
+    assert!(reason.contains("asked again after a while"), "{reason}");
+    assert_eq!(asked.load(Ordering::SeqCst), 3, "nobody waits for it any more");
+    stage.clock.advance(Duration::from_secs(30));
+    let many = futures_util::future::join_all((0..5).map(|_| stage.sign_in())).await;
+    assert!(many.into_iter().all(|outcome| matches!(outcome, Err(Error::Unavailable { .. }))));
+    assert_eq!(asked.load(Ordering::SeqCst), 4, "one asks for all");
+}
+
+#[tokio::test]
+async fn a_token_endpoint_that_answers_is_asked_however_often_it_refuses() {
+    let error = json!({ "error": "invalid_grant" }).to_string();
+    let (spoil, asked) = Spoil::answer(Endpoint::Token, move |_| raw(400, error.clone())).counting(Endpoint::Token);
+    let stage = Stage::spoiled(spoil).await;
+    for _ in 0..10 {
+        assert!(matches!(stage.sign_in().await, Err(Error::Declined { .. })));
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 10);
+}
+
+#[tokio::test]
+async fn everything_that_a_sign_in_asks_ends_at_one_deadline() {
+    for at in [Endpoint::Token, Endpoint::Keys, Endpoint::UserInfo] {
+        let spoil = thin(Spoil::answer(at, |_| raw(200, silent())));
+        let settings = |settings: &mut OidcSettings| settings.patience = Duration::from_millis(400);
+        let stage = Stage::open(Scenery { spoil, settings: Box::new(settings), ..Scenery::default() }).await;
+        let reason = unavailable(stage.sign_in().await);
+        assert!(reason.contains("took more than 400 ms"), "{at:?}: {reason}");
+    }
 }
 
 #[tokio::test]
