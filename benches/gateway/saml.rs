@@ -213,7 +213,7 @@ fn aggregate(metadata: &str, each: Duration) -> Measure {
         others.collect::<String>()
     );
     let name = after.split('"').next().expect("its end").to_owned();
-    let reading = Reading { entity: Some(name), max_bytes: 16 * 1024 * 1024 };
+    let reading = Reading { entity: Some(name), max_bytes: 16 * 1024 * 1024, ..Reading::default() };
     median(each, || {
         let began = Instant::now();
         IdpMetadata::parse_as(document.as_bytes(), &reading).expect("it is there");

@@ -68,6 +68,8 @@ pub struct Saml {
     pub metadata_bytes: u64,
     /// Which entity of a document that describes several.
     pub metadata_entity: Option<String>,
+    /// PEM file with the certificates of which one must have signed the metadata; its signature is not looked at by default.
+    pub metadata_signed_by: Option<PathBuf>,
     /// How much its clock may differ from ours, default 1 minute, at most 5.
     pub clock_skew: Duration,
     /// Certificates and keys of ours that sign requests, the one that signs first; none by default.
@@ -268,6 +270,7 @@ impl Saml {
         let metadata = SamlMetadata::resolve(&place);
         let metadata_bytes = place.between("max_size", Size(1 << 20), Size(64 << 10), Size(MAX_METADATA_BYTES)).0;
         let metadata_entity = place.optional("entity_id");
+        let metadata_signed_by = place.file("signed_by");
         drop(place);
         if !section.has("metadata") {
             section.missing(
@@ -298,6 +301,7 @@ impl Saml {
             metadata: metadata?,
             metadata_bytes,
             metadata_entity,
+            metadata_signed_by,
             clock_skew,
             signing,
             decryption,

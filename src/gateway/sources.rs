@@ -24,7 +24,7 @@ use crate::upstream::bind::Bind;
 use crate::upstream::oidc::{ClientAlgorithm, ClientKey, Demands, OidcConnector, OidcSettings, Prompt};
 use crate::upstream::saml::{
     AttributeNames, Binding, FetchedSaml, FetchedSettings, IdpMetadata, MetadataPlace as Place, Openers, Options,
-    OwnKey, OwnKeys, Reading, SamlConnector, Settings,
+    OwnKey, OwnKeys, Reading, SamlConnector, Settings, Signers,
 };
 use crate::upstream::signals::{Transmitter, TransmitterSettings};
 use crate::upstream::{Health, PasswordConnector};
@@ -148,7 +148,7 @@ pub(super) fn saml_files(saml: &config::Saml) -> Result<Health, Error> {
 
 fn read_metadata(saml: &config::Saml, path: &Path) -> Result<IdpMetadata, Error> {
     let key = format!("saml.{}.metadata.file", saml.id);
-    let reading = reading(saml);
+    let reading = reading(saml)?;
     // One byte more than it may have is refused then.
     let most = u64::try_from(reading.max_bytes).unwrap_or(u64::MAX).saturating_add(1);
     let mut document = Vec::new();
@@ -160,12 +160,17 @@ fn read_metadata(saml: &config::Saml, path: &Path) -> Result<IdpMetadata, Error>
 
 fn pasted_metadata(saml: &config::Saml, document: &str) -> Result<IdpMetadata, Error> {
     let unusable = |error| Error::configuration(format!("saml.{}.metadata.document", saml.id), error);
-    IdpMetadata::parse_as(document.trim().as_bytes(), &reading(saml)).map_err(unusable)
+    IdpMetadata::parse_as(document.trim().as_bytes(), &reading(saml)?).map_err(unusable)
 }
 
-fn reading(saml: &config::Saml) -> Reading {
+fn reading(saml: &config::Saml) -> Result<Reading, Error> {
     let max_bytes = usize::try_from(saml.metadata_bytes).unwrap_or(usize::MAX);
-    Reading { max_bytes, entity: saml.metadata_entity.clone() }
+    let signers = saml.metadata_signed_by.as_deref().map(|path| {
+        let unusable = |reason: String| Error::configuration(format!("saml.{}.metadata.signed_by", saml.id), reason);
+        let pem = std::fs::read(path).map_err(|e| unusable(format!("{} cannot be read: {e}", path.display())))?;
+        Signers::from_pem(&pem).map_err(|error| unusable(error.reason))
+    });
+    Ok(Reading { max_bytes, entity: saml.metadata_entity.clone(), signers: signers.transpose()? })
 }
 
 fn saml_options(saml: &config::Saml, openers: &Openers) -> Result<Options, Error> {
@@ -198,7 +203,7 @@ impl Theirs {
             SamlMetadata::Document(document) => Self::Pasted(Box::new(pasted_metadata(saml, document)?)),
             SamlMetadata::File(path) => Self::At(Place::File(path.clone())),
             SamlMetadata::Url(address) => {
-                let most = reading(saml).max_bytes;
+                let most = reading(saml)?.max_bytes;
                 let outbound = outbound(config, &format!("saml.{}", saml.id), saml.ca.as_deref(), most)?;
                 Self::At(Place::Address(address.clone(), outbound))
             }
@@ -230,7 +235,7 @@ fn saml_connector(
     let id = saml.id.clone();
     let trusted = domains(&saml.domains);
     let (options, clock_skew) = (saml_options(saml, openers)?, saml.clock_skew);
-    let reading = reading(saml);
+    let reading = reading(saml)?;
     let domains = trusted.clone();
     let redirect: Arc<dyn crate::upstream::RedirectConnector> = match Theirs::of(config, saml)? {
         Theirs::Pasted(idp) => {

@@ -48,7 +48,7 @@ pub(crate) mod tree;
 
 pub use fetched::{FetchedSaml, FetchedSettings, MetadataPlace, TABLES};
 pub use identity::AttributeNames;
-pub use metadata::{Certificate, IdpMetadata, LogoutService, Reading, Unusable};
+pub use metadata::{Certificate, IdpMetadata, LogoutService, Reading, Signers, Unusable};
 pub use openers::{Openers, Place};
 pub use own::{MAX_KEYS, OwnKey, OwnKeys, UnusableKey};
 pub use request::Binding;

@@ -27,6 +27,7 @@ mod identity;
 mod logout;
 mod markup;
 mod metadata;
+mod metadata_signed;
 mod requests;
 mod sandbox;
 mod wrapped;

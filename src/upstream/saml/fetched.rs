@@ -21,7 +21,9 @@ use tokio::io::AsyncReadExt as _;
 use tokio::sync::Mutex;
 use url::Url;
 
-use super::{Addresses, AttributeNames, IdpMetadata, METADATA_TYPE, Options, Reading, SamlConnector, Settings};
+use super::{
+    Addresses, AttributeNames, IdpMetadata, METADATA_TYPE, Options, Reading, SamlConnector, Settings, Signers,
+};
 use crate::audit::{Change, Event, EventKind, Housekeeping, Ledger, Outcome};
 use crate::clock::{Clock, Timestamp};
 use crate::error::Chain;
@@ -282,7 +284,13 @@ impl Shared {
     }
 
     fn key(&self) -> (SourceId, [u8; 32]) {
-        (self.settings.id.clone(), sha256(self.settings.place.name().as_bytes()))
+        let mut from = self.settings.place.name();
+        // What was good without a signature, or by another one, is not good by this one.
+        for signer in self.settings.reading.signers.iter().flat_map(Signers::fingerprints) {
+            from.push('\n');
+            from.push_str(signer);
+        }
+        (self.settings.id.clone(), sha256(from.as_bytes()))
     }
 
     fn event(&self, kind: EventKind) -> Event {

@@ -2,12 +2,16 @@
 //!
 //! A document without a usable signing key is refused, because without one nothing could be verified. Certificates only
 //! carry keys here: their names, issuers and dates decide nothing (saml-metadata-iop), whoever configures the document
-//! vouches for them. A signature on the document is not looked at.
+//! vouches for them. Where the administrator names who signs the document, it is read from the bytes that were hashed; else its
+//! signature is not looked at.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use roxmltree::Node;
+use roxmltree::{Document, Node};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use url::Url;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::public_key::PublicKey;
@@ -16,7 +20,7 @@ use super::request::Binding;
 use super::signature::SigningKey;
 use super::time;
 use super::tree::{self, DSIG, METADATA, PROTOCOL, attribute, child, children, optional_attribute};
-use super::{canonical, gate, own};
+use super::{canonical, gate, own, refused, signature};
 use crate::clock::Timestamp;
 use crate::upstream::{CertificateUse, Error};
 
@@ -54,11 +58,56 @@ pub struct Reading {
     pub max_bytes: usize,
     /// The entity to be taken out of a document that describes several; `None`: it describes one.
     pub entity: Option<String>,
+    /// Who must have signed the whole document; `None`: its signature is not looked at.
+    pub signers: Option<Signers>,
 }
 
 impl Default for Reading {
     fn default() -> Self {
-        Self { max_bytes: gate::METADATA.max_bytes, entity: None }
+        Self { max_bytes: gate::METADATA.max_bytes, entity: None, signers: None }
+    }
+}
+
+/// Whose signature of a metadata document is taken. Cloning shares it.
+#[derive(Clone, Debug)]
+pub struct Signers(Arc<(Vec<SigningKey>, Vec<String>)>);
+
+impl Signers {
+    /// Those of the certificates in a PEM text: at least one, of an accepted kind of key (RSA of 2048 to 8192 bits, P-256,
+    /// P-384). As with providers, nothing but the keys of the certificates counts.
+    ///
+    /// # Errors
+    /// [`Unusable`].
+    pub fn from_pem(pem: &[u8]) -> Result<Self, Unusable> {
+        let (mut keys, mut fingerprints) = (Vec::new(), Vec::new());
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            let certificate = certificate.map_err(|error| unusable(format!("the signers are no PEM: {error}")))?;
+            let read = signing_key(&certificate);
+            let (key, certificate) = read.map_err(|reason| unusable(format!("the key of a signer: {reason}")))?;
+            keys.push(key);
+            fingerprints.push(certificate.fingerprint);
+        }
+        match keys.len() {
+            0 => Err(unusable("there is no certificate of a signer")),
+            1..=MAX_KEYS => Ok(Self(Arc::new((keys, fingerprints)))),
+            _ => Err(unusable(format!("there are more than {MAX_KEYS} signers"))),
+        }
+    }
+
+    /// The certificates, as SHA-256 in hexadecimal.
+    pub(super) fn fingerprints(&self) -> &[String] {
+        &self.0.1
+    }
+
+    /// The bytes of a document that one of them signed.
+    fn verified(&self, document: &Document<'_>) -> Result<String, Error> {
+        tree::check_document_signature(document)?;
+        signature::verify_message(document, &self.0.0).map_err(|error| match error {
+            Error::Refused { rule: rule @ "signature", .. } => {
+                refused(rule, "the document is not signed by the key of one of `metadata.signed_by`")
+            }
+            other => other,
+        })
     }
 }
 
@@ -113,11 +162,20 @@ impl IdpMetadata {
     /// The same for larger documents, or one provider of several.
     ///
     /// # Errors
-    /// As [`IdpMetadata::parse`]; also when the entity that is asked for is not in it, or is there twice.
+    /// As [`IdpMetadata::parse`]; also when the entity that is asked for is not in it, or is there twice, and when none of
+    /// those has signed it who must have.
     pub fn parse_as(document: &[u8], reading: &Reading) -> Result<Self, Unusable> {
         let text = gate::check(document, gate::METADATA.allowing(reading.max_bytes))?;
         let document = tree::parse(text)?;
-        let entity = find_entity(document.root_element(), reading.entity.as_deref())?;
+        match &reading.signers {
+            None => Self::read(&document, reading.entity.as_deref()),
+            // Nothing of the document is read but what was hashed.
+            Some(signers) => Self::read(&tree::parse(&signers.verified(&document)?)?, reading.entity.as_deref()),
+        }
+    }
+
+    fn read(document: &Document<'_>, entity: Option<&str>) -> Result<Self, Unusable> {
+        let entity = find_entity(document.root_element(), entity)?;
         let entity_id = attribute(entity, "entityID")?;
         tree::check_name(entity_id, "entityID")?;
         if entity_id.len() > MAX_ENTITY_ID_BYTES {

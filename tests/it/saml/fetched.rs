@@ -357,7 +357,11 @@ async fn one_provider_is_taken_out_of_an_aggregate_that_is_allowed_to_be_large()
         "<md:EntitiesDescriptor xmlns:md=\"urn:oasis:names:tc:SAML:2.0:metadata\">{others}{entity}</md:EntitiesDescriptor>"
     );
     assert!(aggregate.len() > 1024 * 1024);
-    let wanted = || Reading { entity: Some("https://idp.example.org/metadata".to_owned()), max_bytes: 16 << 20 };
+    let wanted = || Reading {
+        entity: Some("https://idp.example.org/metadata".to_owned()),
+        max_bytes: 16 << 20,
+        ..Reading::default()
+    };
     let small = Reading { max_bytes: 1 << 20, ..wanted() };
     assert!(IdpMetadata::parse_as(aggregate.as_bytes(), &small).expect_err("refused").to_string().contains("size"));
     let idp = IdpMetadata::parse_as(aggregate.as_bytes(), &wanted()).expect("read");
