@@ -57,7 +57,7 @@ pub(super) fn connectors(
     ledger: &Ledger,
 ) -> Result<BTreeMap<SourceId, Connector>, Error> {
     let mut connectors = BTreeMap::new();
-    let openers = Openers::default();
+    let openers = Workers::default();
     for saml in &config.saml {
         connectors.insert(saml.id.clone(), saml_connector(config, saml, foundation, ledger, &openers)?);
     }
@@ -77,7 +77,7 @@ pub(super) fn connector(
     let saml = config.saml.iter().find(|saml| saml.id == *id);
     let oidc = config.oidc.iter().find(|oidc| oidc.id == *id);
     match (saml, oidc) {
-        (Some(saml), _) => saml_connector(config, saml, foundation, ledger, &Openers::default()).map(Some),
+        (Some(saml), _) => saml_connector(config, saml, foundation, ledger, &Workers::default()).map(Some),
         (_, Some(oidc)) => oidc_connector(config, oidc, foundation).map(Some),
         (None, None) => Ok(None),
     }
@@ -173,7 +173,19 @@ fn reading(saml: &config::Saml) -> Result<Reading, Error> {
     Ok(Reading { max_bytes, entity: saml.metadata_entity.clone(), signers: signers.transpose()? })
 }
 
-fn saml_options(saml: &config::Saml, openers: &Openers) -> Result<Options, Error> {
+/// Threads for what takes long about a SAML answer, for all connectors together.
+struct Workers {
+    opening: Openers,
+    verifying: Openers,
+}
+
+impl Default for Workers {
+    fn default() -> Self {
+        Self { opening: Openers::default(), verifying: Openers::for_verifiers() }
+    }
+}
+
+fn saml_options(saml: &config::Saml, openers: &Workers) -> Result<Options, Error> {
     Ok(Options {
         keys: Arc::new(own_keys(saml)?),
         requests: match saml.requests {
@@ -185,7 +197,8 @@ fn saml_options(saml: &config::Saml, openers: &Openers) -> Result<Options, Error
         contexts: saml.authn_contexts.clone(),
         allow_cbc: saml.allow_cbc,
         unsolicited: saml.idp_initiated,
-        openers: openers.clone(),
+        openers: openers.opening.clone(),
+        verifiers: openers.verifying.clone(),
     })
 }
 
@@ -216,7 +229,7 @@ fn saml_connector(
     saml: &config::Saml,
     foundation: &Foundation,
     ledger: &Ledger,
-    openers: &Openers,
+    openers: &Workers,
 ) -> Result<Connector, Error> {
     let public_url = config.public_url.as_str().trim_end_matches('/').to_owned();
     let mut attributes = AttributeNames::default();

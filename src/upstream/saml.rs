@@ -99,6 +99,8 @@ pub struct Options {
     pub unsolicited: bool,
     /// Where encrypted assertions are opened.
     pub openers: Openers,
+    /// Where the second verifier of builds with `second-opinion` works.
+    pub verifiers: Openers,
 }
 
 /// Our addresses at a connector; the first is our entity id too.
@@ -296,7 +298,7 @@ impl SamlConnector {
             let verified = signature::verify(&document, idp.keys())?;
             let statement = assertion::read(document.root_element(), &verified, &expected)?;
             #[cfg(feature = "second-opinion")]
-            second_opinion::check(text, &idp, &expected, &statement)?;
+            self.ask_second(text, &idp, &expected, &statement).await?;
             statement
         };
         let until = statement.until.plus(self.clock_skew);
@@ -309,10 +311,16 @@ impl SamlConnector {
     async fn read_encrypted(
         &self,
         document: &roxmltree::Document<'_>,
-        idp: &IdpMetadata,
+        idp: &Arc<IdpMetadata>,
         expected: &assertion::Expected<'_>,
     ) -> Result<assertion::Statement, Error> {
         let envelope = signature::verify_envelope(document, idp.keys())?;
+        #[cfg(feature = "second-opinion")]
+        if let Some(envelope) = &envelope {
+            let question = second_opinion::Question::new(document.input_text(), idp, expected);
+            let theirs = self.options.verifiers.run(move || question.envelope()).await??;
+            second_opinion::compare_envelopes(&theirs, envelope.text())?;
+        }
         let hashed = envelope.as_ref().map(|envelope| tree::parse(envelope.text())).transpose()?;
         let response = hashed.as_ref().unwrap_or(document).root_element();
         let encrypted::Opened { text, is_malleable } = encrypted::open(response, &self.options, &self.ids).await?;
@@ -331,9 +339,23 @@ impl SamlConnector {
         if tree::required(opened.root_element(), tree::ASSERTION, "Assertion")
             .is_ok_and(|assertion| tree::child(assertion, tree::DSIG, "Signature").is_some())
         {
-            second_opinion::check(opened.input_text(), idp, expected, &statement)?;
+            self.ask_second(opened.input_text(), idp, expected, &statement).await?;
         }
         Ok(statement)
+    }
+
+    /// Whether the second verifier, on threads of its own, reads the same in a message.
+    #[cfg(feature = "second-opinion")]
+    async fn ask_second(
+        &self,
+        message: &str,
+        idp: &Arc<IdpMetadata>,
+        expected: &assertion::Expected<'_>,
+        statement: &assertion::Statement,
+    ) -> Result<(), Error> {
+        let question = second_opinion::Question::new(message, idp, expected);
+        let theirs = self.options.verifiers.run(move || question.assertion()).await??;
+        second_opinion::compare(&theirs, expected, statement)
     }
 
     /// The metadata, unless it says that it must not be used any more.
@@ -373,7 +395,7 @@ impl RedirectConnector for SamlConnector {
     }
 
     /// Runs inline: the gate bounds the work to a fifth of a millisecond for real responses, ten for the largest. Keys of
-    /// ours open what is encrypted on other threads.
+    /// ours open what is encrypted, and a second verifier works, on other threads.
     fn finish<'a>(&'a self, pending: &'a [u8], answer: &'a Answer) -> BoxFuture<'a, Result<AssertedIdentity, Error>> {
         Box::pin(self.accept(pending, answer))
     }

@@ -1,5 +1,5 @@
-//! Where private keys of ours work for strangers: opening one encrypted assertion can cost dozens of milliseconds, which must
-//! not be taken from the threads that answer everybody.
+//! Where private keys of ours work for strangers, and a second verifier that can be cut off by nobody: opening one encrypted
+//! assertion can cost dozens of milliseconds, which must not be taken from the threads that answer everybody.
 //!
 //! A few at a time, on other threads; a few more wait for a moment; whoever comes then is told to come back. A request whose
 //! sender has gone keeps its place until the work on it has ended.
@@ -13,6 +13,8 @@ use crate::upstream::Error;
 
 /// How many may wait for each that works.
 const WAITING_FOR_EACH: usize = 32;
+/// The same of what takes half a millisecond.
+const VERIFIERS_FOR_EACH: usize = 1024;
 /// How long one waits.
 const DEADLINE: Duration = Duration::from_secs(2);
 
@@ -41,6 +43,12 @@ impl Default for Openers {
 }
 
 impl Openers {
+    /// For the second verifier, which takes much less: as many as there are cores, and more that wait.
+    pub fn for_verifiers() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self::new(cores, cores.saturating_mul(VERIFIERS_FOR_EACH))
+    }
+
     /// As many that work at a time, and as many that wait for them.
     pub fn new(working: usize, waiting: usize) -> Self {
         let present = Arc::new(Semaphore::new(working.saturating_add(waiting)));

@@ -3,8 +3,10 @@
 //!
 //! Time is judged by ours alone, because this one reads the system clock.
 
+use std::sync::Arc;
+
 use base64::{Engine, prelude::BASE64_STANDARD};
-use samael::crypto::{AllowedSignatureAlgorithm, ReduceMode};
+use samael::crypto::{AllowedSignatureAlgorithm, CertificateDer, Crypto, CryptoProvider, ReduceMode};
 use samael::metadata::EntityDescriptor;
 use samael::schema::Assertion;
 use samael::service_provider::ServiceProvider;
@@ -21,43 +23,86 @@ const RULE: &str = "second-opinion";
 /// Its default of 90 seconds and 180 seconds times this are decades, which switches its clock off.
 const CLOCK_OFF: i32 = 10_000_000;
 
-/// Verifies `message` again and compares issuer, audience, subject and attributes with what ours read.
-///
-/// # Errors
-/// `Refused` with rule `second-opinion` when it refuses or reads something else.
-pub(super) fn check(
-    message: &str,
-    idp: &IdpMetadata,
-    expected: &Expected<'_>,
-    statement: &Statement,
-) -> Result<(), Error> {
+const ALGORITHMS: [AllowedSignatureAlgorithm; 5] = [
+    AllowedSignatureAlgorithm::EcdsaSha256,
+    AllowedSignatureAlgorithm::EcdsaSha384,
+    AllowedSignatureAlgorithm::RsaSha256,
+    AllowedSignatureAlgorithm::RsaSha384,
+    AllowedSignatureAlgorithm::RsaSha512,
+];
+
+/// A message that ours has accepted, and what it must be; to be asked about on a thread that may take its time.
+pub(super) struct Question {
+    message: String,
+    idp: Arc<IdpMetadata>,
+    audience: String,
+    recipient: String,
+    request: Option<String>,
+}
+
+impl Question {
+    pub(super) fn new(message: &str, idp: &Arc<IdpMetadata>, expected: &Expected<'_>) -> Self {
+        Self {
+            message: message.to_owned(),
+            idp: Arc::clone(idp),
+            audience: expected.audience.to_owned(),
+            recipient: expected.recipient.to_owned(),
+            request: expected.request.map(str::to_owned),
+        }
+    }
+
+    /// What the second verifier reads in the message.
+    ///
+    /// # Errors
+    /// `Refused` with rule `second-opinion` when it refuses.
+    pub(super) fn assertion(&self) -> Result<Assertion, Error> {
+        each(&self.idp, |certificate| verify(self, certificate))
+    }
+
+    /// What the second verifier hashes of a response that is signed, whatever is encrypted in it.
+    ///
+    /// # Errors
+    /// `Refused` with rule `second-opinion` when it refuses.
+    pub(super) fn envelope(&self) -> Result<String, Error> {
+        each(&self.idp, |certificate| {
+            let certificate = [CertificateDer::from(certificate.to_vec())];
+            let (mode, algorithms) = (ReduceMode::PreDigest, Some(&ALGORITHMS[..]));
+            Crypto::reduce_xml_to_signed_with_allowed_algorithms(&self.message, &certificate, mode, algorithms)
+                .map_err(|error| error.to_string())
+        })
+    }
+}
+
+/// What comes of one certificate at a time: it stops at a key that is not of the signature's kind.
+fn each<T>(idp: &IdpMetadata, by: impl Fn(&[u8]) -> Result<T, String>) -> Result<T, Error> {
     let mut reason = String::from("there is no certificate");
-    // One certificate at a time: it stops at a key that is not of the signature's kind.
     for certificate in idp.ders() {
-        match verify(message, idp.entity_id(), certificate, expected) {
-            Ok(assertion) => return compare(&assertion, expected, statement),
+        match by(certificate) {
+            Ok(found) => return Ok(found),
             Err(error) => reason = error,
         }
     }
     Err(refused(RULE, format!("the second verifier refused: {}", tree::printable(&reason))))
 }
 
-fn verify(message: &str, issuer: &str, certificate: &[u8], expected: &Expected<'_>) -> Result<Assertion, String> {
+/// Refuses a response of which the second verifier hashed other bytes than ours.
+///
+/// # Errors
+/// `Refused` with rule `second-opinion`.
+pub(super) fn compare_envelopes(theirs: &str, ours: &str) -> Result<(), Error> {
+    if theirs == ours { Ok(()) } else { Err(refused(RULE, "the second verifier reads another response")) }
+}
+
+fn verify(question: &Question, certificate: &[u8]) -> Result<Assertion, String> {
     let mut provider = ServiceProvider {
-        entity_id: Some(expected.audience.to_owned()),
+        entity_id: Some(question.audience.clone()),
         metadata_url: None,
-        acs_url: Some(expected.recipient.to_owned()),
+        acs_url: Some(question.recipient.clone()),
         slo_url: None,
-        idp_metadata: describe(issuer, certificate)?,
+        idp_metadata: describe(question.idp.entity_id(), certificate)?,
         // Without a request there is none that the answer could name; that it names none is judged by ours.
-        allow_idp_initiated: expected.request.is_none(),
-        allowed_signature_algorithms: Some(vec![
-            AllowedSignatureAlgorithm::EcdsaSha256,
-            AllowedSignatureAlgorithm::EcdsaSha384,
-            AllowedSignatureAlgorithm::RsaSha256,
-            AllowedSignatureAlgorithm::RsaSha384,
-            AllowedSignatureAlgorithm::RsaSha512,
-        ]),
+        allow_idp_initiated: question.request.is_none(),
+        allowed_signature_algorithms: Some(ALGORITHMS.to_vec()),
         ..ServiceProvider::default()
     };
     provider.max_issue_delay = provider.max_issue_delay * CLOCK_OFF;
@@ -69,8 +114,8 @@ fn verify(message: &str, issuer: &str, certificate: &[u8], expected: &Expected<'
     }
     provider
         .parse_xml_response_with_mode(
-            message,
-            expected.request.as_ref().map(std::slice::from_ref),
+            &question.message,
+            question.request.as_deref().as_ref().map(std::slice::from_ref),
             ReduceMode::PreDigest,
         )
         .map_err(|error| error.to_string())
@@ -91,7 +136,11 @@ fn describe(issuer: &str, certificate: &[u8]) -> Result<EntityDescriptor, String
     .map_err(|error| error.to_string())
 }
 
-fn compare(theirs: &Assertion, expected: &Expected<'_>, ours: &Statement) -> Result<(), Error> {
+/// Compares issuer, audience, subject and attributes with what ours read.
+///
+/// # Errors
+/// `Refused` with rule `second-opinion` when they differ.
+pub(super) fn compare(theirs: &Assertion, expected: &Expected<'_>, ours: &Statement) -> Result<(), Error> {
     let differs = |what: &str| Err(refused(RULE, format!("the second verifier reads another {what}")));
     if theirs.id != ours.id {
         return differs("assertion");

@@ -199,7 +199,7 @@ fn unasked(stage: &Stage) -> String {
 fn a_sign_in_that_the_provider_begins_is_taken_by_choice_only() {
     let take = |stage: &Stage, response: &str| {
         let answer = Answer { fields: vec![("SAMLResponse".to_owned(), BASE64_STANDARD.encode(response))] };
-        stage.connector.finish_unsolicited(&answer).now_or_never().expect("at once")
+        waited(stage.connector.finish_unsolicited(&answer))
     };
     let choice = || demanding(Options { unsolicited: true, force_authn: true, ..Options::default() });
     let stage = choice();
@@ -224,7 +224,7 @@ fn a_sign_in_that_the_provider_begins_is_as_fresh_as_one_of_ours_must_be() {
     let stage = demanding(Options { unsolicited: true, force_authn: true, ..Options::default() });
     let take = |response: &str| {
         let answer = Answer { fields: vec![("SAMLResponse".to_owned(), BASE64_STANDARD.encode(response))] };
-        stage.connector.finish_unsolicited(&answer).now_or_never().expect("at once")
+        waited(stage.connector.finish_unsolicited(&answer))
     };
     let draft = stage.draft();
     let instant = part(&draft, "AuthnInstant=\"", "Z\"").to_owned();

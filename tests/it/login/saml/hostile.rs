@@ -237,7 +237,8 @@ const WALKS: [(&str, &str, Walk); 20] = [
         }
         .boxed()
     }),
-    ("eight at once", "ticket", |stage| {
+    // Which of the two depends on how far each was when the first had come in.
+    ("eight at once", "ticket or replay", |stage| {
         async move {
             let (browser, [response, handle]) = good(stage).await;
             let mut tabs = vec![browser; 8];
@@ -282,7 +283,7 @@ async fn every_wrong_use_of_a_good_response_ends_on_one_page_and_a_good_one_work
         let reply = walk(&stage).await;
         let (page, told) = (page_of(&reply), stage.told(before, name).await);
         assert_eq!(page.0, StatusCode::FORBIDDEN, "{name}: {}", page.1);
-        if told != rule || *seen.get_or_insert_with(|| page.clone()) != page {
+        if rule.split(" or ").all(|rule| rule != told) || *seen.get_or_insert_with(|| page.clone()) != page {
             otherwise.push(format!("{name}: {told}, not {rule}: {page:?}"));
         }
         stage.signs_in_after(name).await;
