@@ -288,7 +288,7 @@ impl Gateway {
     /// Lets a reload know what is in force from the start.
     pub fn reload_in_force(&self, certificates: Option<&crate::http::Certificates>) {
         let policy = policy::PolicyInForce::new(self.access.clone(), self.directory.clone());
-        self.foundation.reload.started(&self.config, certificates, policy);
+        self.foundation.reload.started(&self.config, certificates, policy, self.login.redirects());
     }
 
     /// People, groups and membership.

@@ -288,6 +288,14 @@ pub trait RedirectConnector: Send + Sync {
     fn upkeep(&self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::ready(()))
     }
+    /// Reads again what is in a file of this machine, if that is another one than the last time, and tells whether anything
+    /// in it is new.
+    ///
+    /// # Errors
+    /// `Unavailable` where it cannot be used; what was in force stays in force.
+    fn reread(&self) -> BoxFuture<'_, Result<bool, Error>> {
+        Box::pin(std::future::ready(Ok(false)))
+    }
     /// The metadata document to publish, where the protocol has one: media type and body.
     fn metadata(&self) -> Option<(&'static str, String)> {
         None

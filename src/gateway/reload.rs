@@ -1,7 +1,7 @@
 //! Reading the configuration again while the daemon runs.
 //!
-//! Certificates, the log filter, the policy pack with its options and the tests of the policy change at once, without a
-//! connection lost. What else has changed is named and takes effect at the next start. A configuration with problems, and
+//! Certificates, the log filter, the policy pack with its options, the tests of the policy and files with the metadata of
+//! SAML providers change at once, without a connection lost. What else has changed is named and takes effect at the next start. A configuration with problems, and
 //! a pack that would break a test which holds, change nothing.
 
 use std::fmt;
@@ -14,10 +14,13 @@ use crate::api::Control;
 use crate::clock::Clock;
 use crate::config::{Config, Log, Problem};
 use crate::http::{Certificates, Metrics};
+use crate::model::SourceId;
 use crate::secret::sha256;
+use crate::upstream::RedirectConnector;
 
 type Read = dyn Fn() -> Result<Config, Vec<Problem>> + Send + Sync;
 type Filter = dyn Fn(&Log) + Send + Sync;
+type Providers = Vec<(SourceId, Arc<dyn RedirectConnector>)>;
 
 /// Reads the configuration again. Cloning shares it.
 #[derive(Clone)]
@@ -30,6 +33,8 @@ struct Shared {
     metrics: Metrics,
     certificates: OnceLock<Certificates>,
     policy: OnceLock<PolicyInForce>,
+    /// Whose files are read again.
+    providers: OnceLock<Providers>,
     sections: Mutex<Vec<(&'static str, String)>>,
     /// That of the configuration that was read last.
     digest: Mutex<Option<String>>,
@@ -60,14 +65,21 @@ impl Reload {
     }
 
     fn of(read: Option<Box<Read>>, filter: Box<Filter>, clock: Clock, metrics: Metrics) -> Self {
-        let (certificates, policy, sections) = (OnceLock::new(), OnceLock::new(), Mutex::default());
-        let (digest, turn) = (Mutex::default(), tokio::sync::Mutex::default());
-        Self(Arc::new(Shared { read, filter, clock, metrics, certificates, policy, sections, digest, turn }))
+        let (certificates, policy, providers) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        let (sections, digest, turn) = (Mutex::default(), Mutex::default(), tokio::sync::Mutex::default());
+        Self(Arc::new(Shared { read, filter, clock, metrics, certificates, policy, providers, sections, digest, turn }))
     }
 
     /// What is in force from the start.
-    pub(super) fn started(&self, config: &Config, certificates: Option<&Certificates>, policy: PolicyInForce) {
+    pub(super) fn started(
+        &self,
+        config: &Config,
+        certificates: Option<&Certificates>,
+        policy: PolicyInForce,
+        providers: Providers,
+    ) {
         self.0.policy.get_or_init(|| policy);
+        self.0.providers.get_or_init(|| providers);
         self.note(config);
         *self.0.sections.lock().unwrap_or_else(PoisonError::into_inner) = sections(config);
         if let Some(certificates) = certificates {
@@ -97,6 +109,7 @@ impl Reload {
         if let Some((policy, pack)) = policy {
             notes.extend(policy.apply(pack, &config).await);
         }
+        notes.extend(self.reread_providers().await);
         let running = shared.sections.lock().unwrap_or_else(PoisonError::into_inner);
         let changed: Vec<&str> = sections(&config)
             .iter()
@@ -113,6 +126,19 @@ impl Reload {
         let refused = super::check(&config);
         notes.extend(refused.iter().map(|(key, reason)| format!("the next start is refused: `{key}` {reason}")));
         Ok(notes)
+    }
+
+    /// Reads the files of providers again that have changed, and tells which.
+    async fn reread_providers(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        for (id, provider) in self.0.providers.get().into_iter().flatten() {
+            match provider.reread().await {
+                Ok(true) => notes.push(format!("the metadata of `{id}` was read again")),
+                Ok(false) => {}
+                Err(error) => notes.push(format!("the metadata of `{id}` stays as it was: {error}")),
+            }
+        }
+        notes
     }
 }
 

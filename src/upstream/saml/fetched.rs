@@ -180,6 +180,10 @@ impl FetchedSaml {
         outcome
     }
 
+    async fn reread_file(&self) -> Result<bool, Error> {
+        if self.0.settings.place.is_file() && self.0.can_be_new() { self.refresh().await } else { Ok(false) }
+    }
+
     /// Reads the metadata again when it is time to.
     async fn refresh_when_due(&self) {
         let known = self.0.known();
@@ -606,6 +610,10 @@ impl RedirectConnector for FetchedSaml {
 
     fn upkeep(&self) -> BoxFuture<'_, ()> {
         Box::pin(self.refresh_when_due())
+    }
+
+    fn reread(&self) -> BoxFuture<'_, Result<bool, Error>> {
+        Box::pin(self.reread_file())
     }
 
     fn metadata(&self) -> Option<(&'static str, String)> {

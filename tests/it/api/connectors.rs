@@ -1,6 +1,6 @@
 //! What a provider is seen by: its last attempts.
 
-use cleargate::clock::ManualClock;
+use cleargate::clock::{Clock, ManualClock};
 use cleargate::directory::SourceRecord;
 use cleargate::model::{Attributes, Circumstance, TokenKind};
 use cleargate::sandbox::saml::{Idp, IdpKey, KeyKind};
@@ -9,6 +9,7 @@ use http::StatusCode;
 use serde_json::json;
 
 use super::{Ground, good, refused};
+use crate::support::daemon::Daemon;
 use crate::support::gateway::{START, record};
 
 const ATTEMPTS: &str = "/api/v1/connectors/entra/attempts";
@@ -111,4 +112,28 @@ async fn whom_a_provider_shut_out_is_above_who_lets_them_in_by_whatever_name() {
     for body in [json!({"name": "sub-boss"}), json!({"email": "boss@example.org"}), json!({"user": "boss"})] {
         refused(&ground.bearer(secret.expose()).post(path, body).await, 403, None);
     }
+}
+
+#[tokio::test]
+async fn a_metadata_file_is_read_again_by_a_reload() {
+    let idp = || {
+        let key = IdpKey::generate(KeyKind::EcdsaP256, "idp").unwrap();
+        Idp::new("https://idp.example", Vec::new(), key, Clock::system(), IdSource::system()).metadata()
+    };
+    let mut daemon = Daemon::new();
+    let place = daemon.path("entra.xml");
+    daemon.configure(&format!("[[saml]]\nid = \"entra\"\nmetadata = {{ file = \"{}\" }}", place.display()));
+    std::fs::write(&place, idp()).unwrap();
+    daemon.start().await;
+    let warnings = async || {
+        let answer = daemon.admin().post("/api/v1/reload").json(&json!({})).send().await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()["warnings"].to_string()
+    };
+    assert!(!warnings().await.contains("metadata"), "the file is the one that was read");
+    std::fs::write(&place, idp()).unwrap();
+    assert!(warnings().await.contains("the metadata of `entra` was read again"));
+    assert!(!warnings().await.contains("metadata"), "once");
+    std::fs::write(&place, "junk").unwrap();
+    assert!(warnings().await.contains("the metadata of `entra` stays as it was"));
 }
