@@ -28,6 +28,7 @@ mod tls;
 
 pub use address::{ClientAddress, PeerUid, circumstance};
 pub use admission::Most;
+pub use body::{Unread, read_whole};
 pub use cursor::{Binding, open_cursor, seal_cursor};
 pub use host::Hosts;
 pub use json::parse_json;

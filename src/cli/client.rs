@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
@@ -16,6 +16,7 @@ use url::Url;
 use super::{Exit, Failure, Options, password, serve};
 use crate::config::{self, Credentials};
 use crate::http::outbound::{Outbound, OutboundSettings, Provenance};
+use crate::http::read_whole;
 use crate::secret::Secret;
 
 /// Largest answer, in bytes.
@@ -113,9 +114,8 @@ impl Client {
             let status = response.status();
             let mut body = response.into_body();
             if !status.is_success() {
-                let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await;
-                let body = body.map_err(|error| unreachable(socket, anyhow::anyhow!("{error}")))?;
-                return Err(failure(status, &body.to_bytes()));
+                let body = read_whole(body, MAX_ANSWER_BYTES).await.map_err(|error| unreachable(socket, error))?;
+                return Err(failure(status, &body));
             }
             while let Some(frame) = tokio::time::timeout(PIECE_DEADLINE, body.frame()).await.map_err(late)? {
                 if let Ok(piece) = frame.map_err(broken)?.into_data() {
@@ -197,9 +197,8 @@ fn network(url: &str, token_file: &Path, ca: Option<&Path>) -> Result<Way, Failu
 async fn over_socket(socket: &Path, method: Method, path: &str, body: Bytes) -> Result<(StatusCode, Bytes), Failure> {
     with_socket(socket, method, path, body, async |response| {
         let status = response.status();
-        let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await;
-        let body = body.map_err(|error| unreachable(socket, anyhow::anyhow!("{error}")))?;
-        Ok((status, body.to_bytes()))
+        let body = read_whole(response.into_body(), MAX_ANSWER_BYTES).await;
+        Ok((status, body.map_err(|error| unreachable(socket, error))?))
     })
     .await
 }

@@ -12,13 +12,40 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use http_body_util::{LengthLimitError, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::time::{Instant, Sleep};
 
 use super::activity::Busy;
 use super::admission::{Admission, Place};
 
 type BoxError = Box<dyn Error + Send + Sync>;
+
+/// Why the body of an answer was not read.
+#[derive(Debug, thiserror::Error)]
+pub enum Unread {
+    /// It broke off, or is no HTTP.
+    #[error(transparent)]
+    Broken(BoxError),
+    /// There was more than may be read.
+    #[error("it is larger than what may be read")]
+    TooLarge,
+}
+
+/// All of an answer's body, of at most so many bytes. How long that takes is for the caller to bound.
+///
+/// # Errors
+/// [`Unread`]; what came before is dropped.
+pub async fn read_whole<B>(body: B, max_bytes: usize) -> Result<Bytes, Unread>
+where
+    B: HttpBody,
+    B::Error: Into<BoxError>,
+{
+    let whole = Limited::new(body, max_bytes)
+        .collect()
+        .await
+        .map_err(|error| if error.is::<LengthLimitError>() { Unread::TooLarge } else { Unread::Broken(error) })?;
+    Ok(whole.to_bytes())
+}
 
 /// Shared with whoever answers, to tell why a body could not be read.
 #[derive(Clone, Default)]

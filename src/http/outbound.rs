@@ -17,7 +17,7 @@ use ::http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HO
 use ::http::{HeaderMap, Method, Request, StatusCode};
 use bytes::Bytes;
 use futures_util::future::{Either, select};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::Full;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
@@ -28,6 +28,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use url::{Host, Url};
+
+use super::body::{Unread, read_whole};
 
 /// Most bytes of a response's header.
 const MAX_HEADER_BYTES: usize = 64 * 1024;
@@ -416,14 +418,11 @@ where
         if head.headers.get_all(CONTENT_ENCODING).iter().any(encoded) {
             return Err(target.malformed("the body is compressed although that was not accepted"));
         }
-        let body = Limited::new(body, max_bytes).collect().await.map_err(|e| {
-            if e.is::<LengthLimitError>() {
-                Error::TooLarge { host: target.host.to_string(), max_bytes }
-            } else {
-                target.malformed(e)
-            }
+        let body = read_whole(body, max_bytes).await.map_err(|unread| match unread {
+            Unread::TooLarge => Error::TooLarge { host: target.host.to_string(), max_bytes },
+            Unread::Broken(error) => target.malformed(error),
         })?;
-        Ok(Response { status: head.status, headers: head.headers, body: body.to_bytes() })
+        Ok(Response { status: head.status, headers: head.headers, body })
     });
     // The connection is driven here, beside the conversation, so that nothing outlives the deadline.
     match select(conversation, pin!(connection)).await {
