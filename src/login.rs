@@ -30,6 +30,7 @@ mod pages;
 mod passkey;
 mod password;
 mod pending;
+mod reading;
 mod reset;
 mod return_to;
 mod routes;
@@ -84,6 +85,8 @@ pub use trial::TestLink;
 const INVITATIONS_LAST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Refusals that are recorded at the same time though whoever is refused may be gone.
 const MAX_REFUSALS: usize = 512;
+/// Most answers of providers that are read where nobody waits for it.
+const MAX_READINGS: usize = 512;
 /// That a sign-in cannot begin is recorded at most this often.
 const RECORD_EVERY: Duration = Duration::from_secs(1);
 /// The built-in connector for passwords kept here.
@@ -329,6 +332,8 @@ pub struct Flow {
     attempts: attempts::Attempts,
     /// Places of what follows refusals, which goes on where nobody waits for it.
     refusals: Arc<Semaphore>,
+    /// Places of answers that take a while to read, likewise.
+    readings: Arc<Semaphore>,
     routes: Arc<discover::Routes>,
     invitation_key: MacKey,
     invitations_last: Duration,
@@ -380,6 +385,7 @@ impl Login {
             askers: Arc::default(),
             attempts: kept,
             refusals: Arc::new(Semaphore::new(MAX_REFUSALS)),
+            readings: Arc::new(Semaphore::new(MAX_READINGS)),
             routes,
             invitation_key: key.derive("invitations"),
             invitations_last: INVITATIONS_LAST,

@@ -97,7 +97,7 @@ enum Standing {
 }
 
 /// What became known of an attempt on its way.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Seen {
     /// Whether the browser had begun it here.
     pub(super) is_ours: bool,

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use super::attempts::Seen;
 use super::finish::{Finished, Proof, Visit};
 use super::pages::{self, SignIn};
+use super::reading::{Failed, Reading};
 use super::return_to::ReturnTo;
 use super::ticket::{self, Held};
 use super::{Connector, Error, LINK, Login, PASSWORD};
@@ -188,14 +189,15 @@ pub(super) fn query(parts: &Parts) -> Answer {
 /// What a browser brought back from a provider.
 struct Come<'a> {
     handle: &'a str,
-    answer: &'a Answer,
+    answer: &'a Arc<Answer>,
     headers: &'a HeaderMap,
     visit: &'a Visit,
+    began: Instant,
 }
 
 /// What an answer leaves behind that was refused, and must not be good for anything later.
-#[derive(Default)]
-struct Left {
+#[derive(Clone, Default)]
+pub(super) struct Left {
     /// The assertion's id, once the assertion is known to be the provider's.
     claim: Option<OneTime>,
     /// The ticket that it answers, by its handle and its browser, where it was not taken yet.
@@ -203,13 +205,13 @@ struct Left {
 }
 
 /// An answer that was refused.
-struct Refused {
-    connector: SourceId,
-    error: Error,
-    seen: Seen,
-    left: Left,
-    visit: Visit,
-    took: Duration,
+pub(super) struct Refused {
+    pub(super) connector: SourceId,
+    pub(super) error: Error,
+    pub(super) seen: Seen,
+    pub(super) left: Left,
+    pub(super) visit: Visit,
+    pub(super) took: Duration,
 }
 
 impl Login {
@@ -334,30 +336,34 @@ impl Login {
         connector: &SourceId,
         kind: Method,
         handle: &str,
-        answer: &Answer,
+        answer: Answer,
         parts: &Parts,
     ) -> Response {
         match self.trials.holds(handle).await {
             Ok(false) => {}
-            Ok(true) => return self.answer_trial(connector, kind, handle, answer, parts).await,
+            Ok(true) => return self.answer_trial(connector, kind, handle, &answer, parts).await,
             Err(error) => return self.failure(&Error::Store(error), connector.as_str(), parts, &ReturnTo::home()),
         }
         let (visit, began, mut seen) = (visit(parts), Instant::now(), Seen::default());
-        let come = Come { handle, answer, headers: &parts.headers, visit: &visit };
+        let come = Come { handle, answer: &Arc::new(answer), headers: &parts.headers, visit: &visit, began };
         let mut left = Left::default();
-        let outcome = self.try_answer(connector, kind, &come, &mut seen, &mut left).await;
-        self.count(kind, outcome.as_ref().err());
-        match outcome {
+        let error = match self.try_answer(connector, kind, &come, &mut seen, &mut left).await {
             Ok(finished) => {
+                self.count(kind, None);
                 self.keep_attempt(connector, seen, Ok(&finished), &visit, began.elapsed()).await;
-                self.welcome(&finished)
+                return self.welcome(&finished);
             }
-            Err(error) => {
+            Err(Failed::Recorded(error)) => {
+                self.count(kind, Some(&error));
+                error
+            }
+            Err(Failed::Now(error)) => {
+                self.count(kind, Some(&error));
                 let refused = Refused { connector: connector.clone(), error, seen, left, visit, took: began.elapsed() };
-                let error = self.refused_whole(refused).await;
-                self.failure(&error, connector.as_str(), parts, &ReturnTo::home())
+                self.refused_whole(refused).await
             }
-        }
+        };
+        self.failure(&error, connector.as_str(), parts, &ReturnTo::home())
     }
 
     /// Does what follows a refusal, also where whoever sent the answer does not wait for ours: what it leaves is used up,
@@ -376,7 +382,7 @@ impl Login {
         told.await.unwrap_or_else(|_| Error::Unavailable("the gateway ends".to_owned()))
     }
 
-    async fn record_whole(self, refused: Refused) -> Error {
+    pub(super) async fn record_whole(self, refused: Refused) -> Error {
         let Refused { connector, error, seen, left, visit, took } = refused;
         let outcome = self.record_refused(&connector, &error, left, &visit).await;
         self.keep_attempt(&connector, seen, Err(&error), &visit, took).await;
@@ -411,16 +417,17 @@ impl Login {
         come: &Come<'_>,
         seen: &mut Seen,
         left: &mut Left,
-    ) -> Result<Finished, Error> {
-        let Come { handle, answer, headers, visit } = *come;
+    ) -> Result<Finished, Failed> {
+        let Come { handle, answer, headers, visit, began } = *come;
         let connector = self.connector(id, kind)?;
+        let reading = Reading { connector: id, redirect: &connector.redirect, answer, visit, began };
         if connector.redirect.takes_unsolicited() && !self.tickets.holds(handle).await? {
             // What came with it is no handle of ours, and never an address.
-            let identity = connector.redirect.finish_unsolicited(answer).await.map_err(Error::of_answer)?;
+            let identity = self.read_answer(reading, None, seen, left).await?;
             seen.is_of(&identity);
             left.claim = identity.claim().cloned();
             self.check_life(&identity)?;
-            return self.finish(Proof::Upstream(Box::new(identity), kind), visit, &ReturnTo::home()).await;
+            return Ok(self.finish(Proof::Upstream(Box::new(identity), kind), visit, &ReturnTo::home()).await?);
         }
         let cookie = self
             .browser
@@ -431,22 +438,22 @@ impl Login {
             // A code is exchanged once: the ticket goes before the provider is asked.
             let ticket = self.tickets.redeem(&held).await?;
             seen.is_ours = true;
-            let identity = connector.redirect.finish(&ticket.pending, answer).await.map_err(Error::of_answer)?;
+            let identity = self.read_answer(reading, Some(ticket.pending), seen, left).await?;
             seen.is_of(&identity);
             left.claim = identity.claim().cloned();
             let return_to = ReturnTo::parse(Some(&ticket.return_to));
-            return self.finish(Proof::Upstream(Box::new(identity), kind), visit, &return_to).await;
+            return Ok(self.finish(Proof::Upstream(Box::new(identity), kind), visit, &return_to).await?);
         }
         // What the message says is all there is to know, and what it opens uses the ticket up in the same commit.
         let ticket = self.tickets.read(&held).await?;
         seen.is_ours = true;
         left.ticket = Some((handle.to_owned(), held.browser));
-        let identity = connector.redirect.finish(&ticket.pending, answer).await.map_err(Error::of_answer)?;
+        let identity = self.read_answer(reading, Some(ticket.pending), seen, left).await?;
         seen.is_of(&identity);
         left.claim = identity.claim().cloned();
         let return_to = ReturnTo::parse(Some(&ticket.return_to));
         let proof = Proof::Upstream(Box::new(identity), kind);
-        self.finish_holding(proof, Some(&held), visit, &return_to).await
+        Ok(self.finish_holding(proof, Some(&held), visit, &return_to).await?)
     }
 
     /// The id of a connector of this kind, if there is one of this name.
@@ -635,7 +642,7 @@ async fn saml_answer(State(login): State<Login>, Path(connector): Path<String>, 
         Err(response) => return response,
     };
     let handle = answer.single("RelayState").unwrap_or_default().to_owned();
-    login.answer(&id, Method::Saml, &handle, &answer, &parts).await
+    login.answer(&id, Method::Saml, &handle, answer, &parts).await
 }
 
 async fn oidc_answer(State(login): State<Login>, Path(connector): Path<String>, request: Request) -> Response {
@@ -643,5 +650,5 @@ async fn oidc_answer(State(login): State<Login>, Path(connector): Path<String>, 
     let Some(id) = login.way_in(&connector, Method::OpenIdConnect) else { return no_connector() };
     let answer = query(&parts);
     let handle = answer.single("state").unwrap_or_default().to_owned();
-    login.answer(&id, Method::OpenIdConnect, &handle, &answer, &parts).await
+    login.answer(&id, Method::OpenIdConnect, &handle, answer, &parts).await
 }

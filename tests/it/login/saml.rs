@@ -12,6 +12,7 @@ use cleargate::clock::Timestamp;
 use cleargate::sandbox::saml::{Encryption, Idp, IdpKey, KeyKind, Person, Request, sign};
 use cleargate::secret::IdSource;
 use cleargate::store;
+use futures_util::FutureExt;
 use http::StatusCode;
 
 use crate::support::authenticator::App;
@@ -180,6 +181,24 @@ async fn an_encrypted_answer_signs_in_and_every_failure_looks_the_same() {
     let reply = post(&mut browser, &altered, &handle).await;
     pages.push((reply.text, format!("{:?}", reply.headers)));
     assert!(pages.iter().all(|page| *page == pages[0]), "{pages:#?}");
+}
+
+#[tokio::test]
+async fn a_refusal_that_takes_a_while_is_recorded_though_its_sender_has_hung_up() {
+    let stage = Stage::new(OWN).await;
+    let other = IdpKey::generate(KeyKind::Rsa2048, "other").unwrap();
+    let to = |key: &IdpKey| stage.idp.clone().encrypting(Encryption::to(key.certificate()));
+    let mut browser = stage.gateway.visitor();
+    let (request, handle) = stage.begin(&mut browser).await;
+    let [bad, good] = [to(&other), to(&stage.own)].map(|idp| idp.respond(&request, &person(ADA)).unwrap());
+    let hasty = Box::pin(post(&mut browser, &bad, &handle));
+    assert!(hasty.now_or_never().is_none(), "keys of ours work on other threads, and nobody waits for them");
+    let tasks = stage.gateway.gateway.tasks();
+    tasks.stop();
+    tasks.join(Duration::from_secs(10)).await;
+    assert_eq!(stage.events(EventKind::AssertionRefused).await.len(), 1);
+    assert_eq!(stage.rule(EventKind::AssertionRefused).await, "encrypted");
+    assert_eq!(post(&mut browser, &good, &handle).await.status, StatusCode::FORBIDDEN, "the ticket is used up");
 }
 
 #[tokio::test]
