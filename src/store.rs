@@ -19,7 +19,7 @@ pub use engine::{
     Batch, Check, Checked, Committed, Copied, Direction, Engine, Expect, Head, Health, Leaf, LogRow, Marks, Range, Row,
     Seal, Seen, Stored, Unfit, Write, check_copy,
 };
-pub use key::{Key, KeyWriter};
+pub use key::{Key, KeyWriter, written_text};
 pub use place::place;
 pub use table::{Table, decode, encode};
 

@@ -1,5 +1,5 @@
-//! What people are listed, searched and sorted by besides their names: one row for each such value of a user, written in
-//! the change that writes the user.
+//! What people are listed, searched and sorted by besides their names: one row for each such value of a user, and for some
+//! that a user has not, written in the change that writes the user.
 //!
 //! A store of a release before these rows gets them by [`Directory::fill_facets`], once, in commits of some hundred
 //! users; until that has ended no list relies on them. Rows that a later release added are filled by themselves, so that
@@ -11,19 +11,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use minicbor::{Decode, Encode};
 use tracing::{info, warn};
 
+use super::index::sorting_email;
 use super::tables::{FACETS, FACETS_FILLED, TOTALS, USERS};
 use super::users::suffix_id;
 use super::{Directory, Error};
 use crate::audit::{Change, Housekeeping};
 use crate::clock::Timestamp;
-use crate::model::{Scope, Status, User, UserId, fold};
+use crate::model::{Scope, Status, User, UserId, Value, fold};
 use crate::store::{self, Key, KeyWriter, Range};
 use crate::tasks::Stopping;
 
 /// The extension with a person's department (RFC 7643 section 4.3).
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 /// Longest text of a row, in bytes; a longer one is cut, and who shares so much stands in the order of creation.
-const MAX_TEXT: usize = 256;
+pub(super) const MAX_TEXT: usize = 256;
 /// Users whose rows are written in one commit of the fill.
 const BATCH: usize = 250;
 /// Users after which the fill tells how far it is.
@@ -38,8 +39,46 @@ pub(super) enum Facet {
     DisplayName,
     FamilyName,
     Department,
-    /// The slug of a company that it belongs to; the only one of which somebody has several.
+    /// The slug of a company that it belongs to; of these somebody may have several.
     Company,
+    /// What it has no value of, by [`Blank::name`].
+    Blank,
+}
+
+/// What somebody may have no value of, though lists are sorted by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Blank {
+    Department,
+    DisplayName,
+    Email,
+    FamilyName,
+}
+
+impl Blank {
+    const ALL: [Self; 4] = [Self::Department, Self::DisplayName, Self::Email, Self::FamilyName];
+
+    /// The text in its rows.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Department => "department",
+            Self::DisplayName => "displayname",
+            Self::Email => "email",
+            Self::FamilyName => "familyname",
+        }
+    }
+
+    fn row(self) -> FacetValue {
+        FacetValue::Text(self.name().to_owned())
+    }
+
+    fn is_of(self, user: &User) -> bool {
+        match self {
+            Self::Department => value(Facet::Department, user).is_none(),
+            Self::DisplayName => text(user.attributes.0.get("displayName")).is_none(),
+            Self::Email => user.attributes.0.get("emails").and_then(sorting_email).is_none(),
+            Self::FamilyName => value(Facet::FamilyName, user).is_none(),
+        }
+    }
 }
 
 impl Facet {
@@ -52,6 +91,7 @@ impl Facet {
             Self::FamilyName => 4,
             Self::Department => 5,
             Self::Company => 6,
+            Self::Blank => 7,
         }
     }
 }
@@ -101,16 +141,18 @@ pub(super) fn cut(text: &str) -> &str {
     text.get(..end).unwrap_or(text)
 }
 
+fn text(value: Option<&Value>) -> Option<FacetValue> {
+    value.and_then(Value::as_str).filter(|text| !text.is_empty()).map(FacetValue::text)
+}
+
 /// One row's key.
 pub(super) type FacetKey = (Facet, FacetValue, UserId);
 
 /// The value of a facet that every user has, and that of others where there is one; the first where there are several.
 pub(super) fn value(facet: Facet, user: &User) -> Option<FacetValue> {
-    let text = |value: Option<&serde_json::Value>| {
-        value.and_then(|value| value.as_str()).filter(|text| !text.is_empty()).map(FacetValue::text)
-    };
     let attributes = &user.attributes.0;
     match facet {
+        Facet::Blank => Blank::ALL.into_iter().find(|blank| blank.is_of(user)).map(Blank::row),
         Facet::Status => Some(FacetValue::Status(user.status)),
         Facet::Created => Some(FacetValue::Time(user.created)),
         Facet::Changed => Some(FacetValue::Time(user.changed)),
@@ -128,21 +170,25 @@ enum Batch {
     First,
     /// Companies.
     Companies,
+    /// What somebody has no value of.
+    Blanks,
 }
 
 impl Batch {
-    const ALL: [Self; 2] = [Self::First, Self::Companies];
+    const ALL: [Self; 3] = [Self::First, Self::Companies, Self::Blanks];
 
     /// The row that tells how far the fill is.
     const fn progress(self) -> &'static str {
         match self {
             Self::First => "users",
             Self::Companies => "companies",
+            Self::Blanks => "blanks",
         }
     }
 
     const fn of(facet: Facet) -> Self {
         match facet {
+            Facet::Blank => Self::Blanks,
             Facet::Company => Self::Companies,
             _ => Self::First,
         }
@@ -156,6 +202,10 @@ impl Batch {
             Self::Companies => {
                 let of = |company: &Scope| (Facet::Company, FacetValue::text(company.slug()), user.id);
                 user.companies().iter().map(of).collect()
+            }
+            Self::Blanks => {
+                let blanks = Blank::ALL.into_iter().filter(|blank| blank.is_of(user));
+                blanks.map(|blank| (Facet::Blank, blank.row(), user.id)).collect()
             }
         }
     }
@@ -182,6 +232,7 @@ pub(super) struct Filled {
 pub(super) struct Facets {
     first: Arc<AtomicBool>,
     companies: Arc<AtomicBool>,
+    blanks: Arc<AtomicBool>,
 }
 
 impl Facets {
@@ -194,6 +245,7 @@ impl Facets {
         match batch {
             Batch::First => &self.first,
             Batch::Companies => &self.companies,
+            Batch::Blanks => &self.blanks,
         }
     }
 }

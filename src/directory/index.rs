@@ -6,7 +6,7 @@ use super::tables::{REPORTS, USER_EMAILS, USER_LINKS, USER_NAMES, USER_SUBJECTS}
 use super::users::suffix_id;
 use super::{Directory, Error, MAX_PAGE};
 use crate::audit::Change;
-use crate::model::{FoldedName, User, UserId, fold};
+use crate::model::{FoldedName, User, UserId, Value, fold};
 use crate::store::Range;
 
 /// The extension with a person's supervisor (RFC 7643 section 4.3).
@@ -111,6 +111,13 @@ pub(super) fn emails(user: &User) -> Vec<FoldedName> {
     folded.sort();
     folded.dedup();
     folded
+}
+
+/// The address of a list by which its user is sorted: the primary one, else the first. `None` when it has none.
+pub(super) fn sorting_email(emails: &Value) -> Option<&str> {
+    let emails = emails.as_array()?;
+    let primary = emails.iter().find(|email| email.get("primary") == Some(&Value::Bool(true)));
+    primary.or_else(|| emails.first())?.get("value")?.as_str().filter(|email| !email.is_empty())
 }
 
 /// The id in `manager.value`.

@@ -396,6 +396,21 @@ impl Directory {
         Ok(UserWalk { name, way: Way::Rows(Rows { direction, ..rows }) })
     }
 
+    /// Whether a way leads along an index to at most so many rows, of which some may lead to nobody.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn leads_to_few(&self, walk: &UserWalk, most: usize) -> Result<bool, Error> {
+        match &walk.way {
+            Way::Few(_) => Ok(true),
+            Way::Rows(rows) if rows.table != USERS.name() => {
+                let Some(range) = rows.range(None, 1) else { return Ok(true) };
+                Ok(self.store().range(range.skipping(most)).await?.is_empty())
+            }
+            Way::Merged(_) | Way::Rows(_) => Ok(false),
+        }
+    }
+
     /// The way where no order is asked for.
     async fn unsorted(
         &self,

@@ -69,7 +69,7 @@ impl Rows {
         (range.start < range.end).then_some(range)
     }
 
-    fn id(&self, (key, stored): &Row) -> Result<UserId, Error> {
+    pub(super) fn id(&self, (key, stored): &Row) -> Result<UserId, Error> {
         let id = match self.whose {
             Whose::Key => key.last_chunk::<16>().copied(),
             Whose::KeyBeforeLast => {

@@ -105,7 +105,10 @@ pub enum Error {
         most: u32,
     },
     /// More would have to be read than one request may cost.
-    #[error("too many resources would have to be read; narrow the filter by userName, externalId, emails or id")]
+    #[error(
+        "too many resources would have to be read; narrow the filter by id, userName, externalId, emails, displayName, name.familyName, \
+         department, groups, meta.created or meta.lastModified, sort by one of these, or walk by cursor without sortBy"
+    )]
     TooMany,
     /// The groups of one answer would show more members, or its users more groups, than it may.
     #[error(

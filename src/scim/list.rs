@@ -4,6 +4,7 @@
 //! place of the last resource shown, so that nobody is lost or shown twice while others come and go.
 
 mod index;
+mod ordered;
 mod selection;
 
 use super::cursor::{Binding, Position};
@@ -13,6 +14,7 @@ use super::render::{Around, comma};
 use super::resource::{Kind, Needed};
 use super::schema::Shape;
 use super::{Error, Scim};
+use crate::directory::UserWalk;
 use crate::filter::{Filter, Operator, is_same_text};
 use crate::model::{GroupId, Kept, ObjectId, SourceId, User, UserId};
 pub(super) use selection::{Mark, Place};
@@ -145,6 +147,11 @@ impl Scim {
         query: &Query,
         begin: &Begin,
     ) -> Result<Page, Error> {
+        if query.filter.is_none()
+            && let Some(page) = self.page_in_order(source, kinds, query, begin).await?
+        {
+            return Ok(page);
+        }
         let mut matches = Matches::new(query, begin);
         for (number, kind) in (0u8..).zip(kinds) {
             let needs = Needs::of(query, *kind, self.catalogue.shape(*kind), number);
@@ -157,7 +164,13 @@ impl Scim {
                     records.sort_by_key(|record| place_of(number, record));
                     self.take_matches(source, query, &needs, records, &mut matches).await?;
                 }
-                None => self.walk(source, query, *kind, &needs, &mut matches).await?,
+                None => match self.narrowed(kinds, query).await? {
+                    Some(way) => self.take_narrowed(source, query, &needs, &way, &mut matches).await?,
+                    None => match self.page_in_order(source, kinds, query, begin).await? {
+                        Some(page) => return Ok(page),
+                        None => self.walk(source, query, *kind, &needs, &mut matches).await?,
+                    },
+                },
             }
             if matches.is_done {
                 break;
@@ -185,6 +198,27 @@ impl Scim {
             if is_last || matches.is_done {
                 return Ok(());
             }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Matches among those to whom an index leads, in any order.
+    async fn take_narrowed(
+        &self,
+        source: &SourceId,
+        query: &Query,
+        needs: &Needs<'_>,
+        way: &UserWalk,
+        matches: &mut Matches,
+    ) -> Result<(), Error> {
+        matches.is_unordered = true;
+        let mut after = None;
+        loop {
+            let found = self.directory.walk_users(way, after.as_deref(), BATCH).await?;
+            let records = found.users.into_iter().map(|(_, user)| Record::User(user)).collect();
+            self.take_matches(source, query, needs, records, matches).await?;
+            let Some(next) = found.next else { return Ok(()) };
+            after = Some(next);
             tokio::task::yield_now().await;
         }
     }
@@ -390,6 +424,8 @@ struct Matches {
     /// Memberships that were looked at, and those of them since others had their turn.
     rows: u64,
     rows_at_once: u64,
+    /// Whether they come in another order than that of creation, so that the last of them has to be seen.
+    is_unordered: bool,
     passed: Option<Place>,
     /// Whether nothing more has to be read.
     is_done: bool,
@@ -421,6 +457,7 @@ impl Matches {
             read: 0,
             rows: 0,
             rows_at_once: 0,
+            is_unordered: false,
             passed: None,
             is_done: false,
             is_cut: false,
@@ -476,6 +513,9 @@ impl Matches {
 
     /// Notes that a record was looked at, and tells whether the page has all it needs.
     fn has_passed(&mut self, place: Place) -> bool {
+        if self.is_unordered {
+            return false;
+        }
         self.passed = Some(place);
         self.is_done |= !self.counts && self.selection.has_more();
         self.is_done

@@ -5,11 +5,15 @@ use serde_json::{Map, Value};
 use super::Error;
 use super::schema::{Returned, Shape};
 use crate::clock::Timestamp;
+use crate::directory::cut_for_order;
 use crate::filter::{AttributePath, Fact, Facts, Kind, find_attribute};
 use crate::model::fold;
 
-/// Most bytes of a text that decide its place; what agrees so far stays in the order of creation.
-const MAX_KEY_BYTES: usize = 512;
+/// What the key of each type begins with.
+const BOOLEAN: u8 = 1;
+const NUMBER: u8 = 2;
+const TIME: u8 = 3;
+const TEXT: u8 = 4;
 
 /// An order.
 #[derive(Clone, Debug)]
@@ -62,28 +66,40 @@ impl Sort {
 impl SortKey {
     /// The key of a plain value; `None` of one that counts as not assigned.
     pub fn of(value: &Value, fact: Fact) -> Option<Self> {
-        let tagged = |tag: u8, bytes: &[u8]| {
-            let mut key = Vec::with_capacity(1 + bytes.len());
-            key.push(tag);
-            key.extend_from_slice(bytes);
-            Some(Self(key))
-        };
+        let tagged = |tag: u8, bytes: &[u8]| Some(Self::tagged(tag, bytes));
         match value {
-            Value::Bool(flag) => tagged(1, &[u8::from(*flag)]),
-            Value::Number(number) => tagged(2, &ordered(number.as_f64()?)),
+            Value::Bool(flag) => tagged(BOOLEAN, &[u8::from(*flag)]),
+            Value::Number(number) => tagged(NUMBER, &ordered(number.as_f64()?)),
             Value::String(text) if text.is_empty() => None,
             Value::String(text) => {
                 if fact.kind == Kind::DateTime
                     && let Ok(time) = text.parse::<Timestamp>()
                 {
-                    return tagged(3, &(time.as_millis().cast_unsigned() ^ (1 << 63)).to_be_bytes());
+                    return tagged(TIME, &(time.as_millis().cast_unsigned() ^ (1 << 63)).to_be_bytes());
                 }
                 let folded = (!fact.case_exact).then(|| fold(text));
-                let text = folded.as_ref().map_or(text.as_str(), |folded| folded.as_str()).as_bytes();
-                tagged(4, text.get(..MAX_KEY_BYTES).unwrap_or(text))
+                let text = folded.as_ref().map_or(text.as_str(), |folded| folded.as_str());
+                tagged(TEXT, cut_for_order(text).as_bytes())
             }
             Value::Array(_) | Value::Null | Value::Object(_) => None,
         }
+    }
+
+    fn tagged(tag: u8, bytes: &[u8]) -> Self {
+        let mut key = Vec::with_capacity(1 + bytes.len());
+        key.push(tag);
+        key.extend_from_slice(bytes);
+        Self(key)
+    }
+
+    /// The key of a value as an index has it: a text as it is compared, or a time's eight bytes.
+    pub fn of_index(is_time: bool, value: &[u8]) -> Self {
+        Self::tagged(if is_time { TIME } else { TEXT }, value)
+    }
+
+    /// The value as an index has it.
+    pub fn value(&self) -> &[u8] {
+        self.0.get(1..).unwrap_or_default()
     }
 
     /// A key that was kept in a cursor.

@@ -35,6 +35,19 @@ impl KeyWriter {
     }
 }
 
+/// The text at the beginning of a key's rest, as [`KeyWriter::text`] has written it: its bytes up to the terminator.
+pub fn written_text(rest: &[u8]) -> Vec<u8> {
+    let (mut out, mut bytes) = (Vec::with_capacity(rest.len()), rest.iter().copied());
+    while let Some(byte) = bytes.next() {
+        // A zero byte of the text is followed by 0xff, the terminator's by 1.
+        if byte == 0 && bytes.next() != Some(0xff) {
+            break;
+        }
+        out.push(byte);
+    }
+    out
+}
+
 /// Something that can be a key, or a part of one.
 pub trait Key {
     /// Appends the key's bytes.
@@ -128,6 +141,10 @@ mod tests {
             let (low, high) = (pair[0].to_owned(), pair[1].to_owned());
             assert!(bytes(&low) < bytes(&high), "{pair:?}");
             assert!(bytes(&(low, 9u64)) < bytes(&(high, 0u64)), "{pair:?}");
+        }
+        for text in texts {
+            let key = bytes(&(text.to_owned(), 9u64));
+            assert_eq!(written_text(&key), text.as_bytes(), "{text:?}");
         }
         let times = [i64::MIN, -1, 0, 1, i64::MAX].map(Timestamp::from_millis);
         for pair in times.windows(2) {

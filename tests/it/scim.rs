@@ -27,6 +27,7 @@ mod requirements;
 mod schema_extensions;
 mod schema_types;
 mod score;
+mod sorted;
 mod users;
 
 use std::collections::BTreeMap;

@@ -31,7 +31,7 @@ pub enum Order {
     Ascending,
     /// That of creation.
     Created,
-    /// By key, largest first; what has no value comes first.
+    /// The ascending order turned: by key, largest first; what has no value comes first.
     Descending,
 }
 
@@ -45,16 +45,21 @@ pub enum Window {
 }
 
 impl Order {
-    /// How two marks follow each other. Equal keys stay in the order of creation.
+    /// How two marks follow each other. Equal keys stay in the order of creation; a descending list is the ascending one
+    /// turned, so that it can be read off an index from its end.
     pub fn compare(self, a: &Mark, b: &Mark) -> Ordering {
-        let by_key = match (self, &a.key, &b.key) {
-            (Self::Created, _, _) | (_, None, None) => Ordering::Equal,
-            (Self::Ascending, Some(a), Some(b)) => a.cmp(b),
-            (Self::Descending, Some(a), Some(b)) => b.cmp(a),
-            (Self::Ascending, None, _) | (Self::Descending, _, None) => Ordering::Greater,
-            (Self::Ascending, _, None) | (Self::Descending, None, _) => Ordering::Less,
+        let ascending = || {
+            let by_key = match (&a.key, &b.key) {
+                (Some(a), Some(b)) => a.cmp(b),
+                (a, b) => a.is_none().cmp(&b.is_none()),
+            };
+            by_key.then_with(|| a.place.cmp(&b.place))
         };
-        by_key.then_with(|| a.place.cmp(&b.place))
+        match self {
+            Self::Ascending => ascending(),
+            Self::Created => a.place.cmp(&b.place),
+            Self::Descending => ascending().reverse(),
+        }
     }
 }
 

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::directory::MAX_ORDERED_BYTES;
 use crate::scim::schema::PERSON;
 
 const PLAIN: Fact = Fact { kind: Kind::Any, case_exact: false };
@@ -80,7 +81,7 @@ fn what_is_not_assigned_has_no_key_and_what_is_never_shown_is_refused() {
 #[test]
 fn long_texts_are_compared_as_far_as_a_cursor_carries_them() {
     let key = |text: String| SortKey::of(&json!(text), PLAIN).unwrap();
-    let long = "x".repeat(MAX_KEY_BYTES);
+    let long = "x".repeat(MAX_ORDERED_BYTES);
     assert!(key(format!("{}a", &long[1..])) < key(format!("{}b", &long[1..])));
     assert_eq!(key(format!("{long}a")), key(format!("{long}b")));
 }

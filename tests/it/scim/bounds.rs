@@ -9,7 +9,7 @@ use super::{Client, GROUP, Ground, USER, client};
 const MEMBERS: usize = 5_002;
 
 /// So many users, made in bulk; their ids.
-async fn crowd(client: &Client, count: usize) -> Vec<String> {
+pub(super) async fn crowd(client: &Client, count: usize) -> Vec<String> {
     let mut ids = Vec::new();
     for numbers in (0..count).collect::<Vec<_>>().chunks(1_000) {
         let operation = |number: &usize| {

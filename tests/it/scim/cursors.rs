@@ -82,7 +82,7 @@ async fn filtered_and_sorted_walks_are_complete() {
         ("sortBy=title", [0, 1, 2].into_iter().flat_map(|t| (0..20).filter(move |n| n % 3 == t)).collect()),
         (
             "sortBy=title&sortOrder=descending",
-            [2, 1, 0].into_iter().flat_map(|t| (0..20).filter(move |n| n % 3 == t)).collect(),
+            [2, 1, 0].into_iter().flat_map(|t| (0..20).rev().filter(move |n| n % 3 == t)).collect(),
         ),
         (
             "sortBy=department&filter=title+eq+%22t0%22",

@@ -47,7 +47,7 @@ fn what_has_no_value_comes_last_ascending_and_first_descending() {
     let world: World = [(place(1), 3), (place(2), 0), (place(4), 1), (place(5), 3)].into();
     let places = |order| -> Vec<Place> { sorted(order, &world).iter().map(|mark| mark.place).collect() };
     assert_eq!(places(Order::Ascending), [4, 1, 5, 2].map(place));
-    assert_eq!(places(Order::Descending), [2, 1, 5, 4].map(place));
+    assert_eq!(places(Order::Descending), [2, 5, 1, 4].map(place));
     assert_eq!(places(Order::Created), [1, 2, 4, 5].map(place));
 }
 
