@@ -11,15 +11,16 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{Method, StatusCode};
+use http_body_util::BodyExt;
 use serde_json::{Map, Value, json};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 use super::{Error, Scim};
 use crate::http::Rate;
 use crate::limit::{Excess, Subject};
 use crate::model::SourceId;
-use crate::scim::call::{Call, Content};
+use crate::scim::call::{Call, Content, broke_off};
 use crate::scim::patch::PATCH_SCHEMA;
 
 /// The schema of the request.
@@ -37,6 +38,10 @@ pub const MAX_AT_ONCE: usize = 8;
 /// Most bulk requests of one connection that are read and done at once; its others wait with their bodies unread. Half of what
 /// is done at once, so that none keeps the others from theirs.
 const MAX_OF_CONNECTION: usize = 4;
+
+/// Most bytes of bodies of bulk requests that are in memory at once, over all connections: as many as those have that are done
+/// at once. Parsed, a body takes a few times as much.
+const MAX_BYTES_AT_ONCE: usize = MAX_AT_ONCE * MAX_BODY_BYTES;
 
 /// One request among several.
 #[derive(Debug)]
@@ -82,13 +87,19 @@ struct Request {
 #[derive(Debug)]
 pub(super) struct Turns {
     all: Semaphore,
+    /// The bytes that bodies may still take.
+    room: Semaphore,
     /// By connection; there are no more than are configured.
     connections: Mutex<HashMap<SourceId, Arc<Semaphore>>>,
 }
 
 impl Default for Turns {
     fn default() -> Self {
-        Self { all: Semaphore::new(MAX_AT_ONCE), connections: Mutex::default() }
+        Self {
+            all: Semaphore::new(MAX_AT_ONCE),
+            room: Semaphore::new(MAX_BYTES_AT_ONCE),
+            connections: Mutex::default(),
+        }
     }
 }
 
@@ -112,12 +123,36 @@ impl Scim {
         let own = self.bulk_turns.of(&call.source);
         let _own = own.acquire().await.map_err(|_| Error::Unavailable)?;
         // Read before its turn comes: who sends slowly keeps nobody but themselves waiting.
-        let request = Request::read(call.object(body).await?)?;
+        let (body, _room) = self.read_body(call, body).await?;
+        let request = Request::read(body)?;
         let _turn = self.bulk_turns.all.acquire().await.map_err(|_| Error::Unavailable)?;
         self.count_operations(call, request.entries.len())?;
         let outcomes = run::Run::new(self, call, &request, ends)?.finish().await;
         let results = request.entries.iter().zip(outcomes).filter_map(|(entry, outcome)| Some(result(entry, outcome?)));
         Ok(json!({"schemas": [RESPONSE_SCHEMA], "Operations": results.collect::<Vec<_>>()}))
+    }
+
+    /// The body, and the room that it takes as long as it is worked on: what has come of it counts, so that who sends slowly
+    /// takes no more than they have sent.
+    async fn read_body(
+        &self,
+        call: &Call,
+        body: Content,
+    ) -> Result<(Map<String, Value>, Option<SemaphorePermit<'_>>), Error> {
+        let Content::Raw(mut body) = body else { return Ok((call.object(body).await?, None)) };
+        call.check_media_type()?;
+        let (mut bytes, mut room) = (Vec::new(), None::<SemaphorePermit<'_>>);
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame.map_err(|_| broke_off())?.into_data() else { continue };
+            let size = u32::try_from(data.len()).map_err(|_| Error::TooLarge)?;
+            let more = self.bulk_turns.room.try_acquire_many(size).map_err(|_| Error::Crowded)?;
+            match &mut room {
+                Some(room) => room.merge(more),
+                None => room = Some(more),
+            }
+            bytes.extend_from_slice(&data);
+        }
+        Ok((call.parse(&bytes)?, room))
     }
 
     /// How many operations a request of this connection may have: no more than its rate lets pass at once.

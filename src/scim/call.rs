@@ -99,18 +99,37 @@ impl Call {
             Content::Raw(body) => body,
             Content::Read(object) => return Ok(object),
         };
-        if let Some(media_type) = &self.media_type {
-            let essence = media_type.split(';').next().unwrap_or_default().trim();
-            if !essence.eq_ignore_ascii_case(MEDIA_TYPE) && !essence.eq_ignore_ascii_case("application/json") {
-                return Err(Error::MediaType);
-            }
-        }
+        self.check_media_type()?;
         // The route bounds the body, and answers itself when it is too large.
-        let bytes = body.collect().await.map_err(|_| Error::InvalidSyntax("the body broke off".to_owned()))?;
-        let object = json::parse_object(&bytes.to_bytes())?;
+        let bytes = body.collect().await.map_err(|_| broke_off())?;
+        self.parse(&bytes.to_bytes())
+    }
+
+    /// Checks that the request says of its body that it is JSON.
+    ///
+    /// # Errors
+    /// `MediaType`.
+    pub fn check_media_type(&self) -> Result<(), Error> {
+        let Some(media_type) = &self.media_type else { return Ok(()) };
+        let essence = media_type.split(';').next().unwrap_or_default().trim();
+        let is_known = essence.eq_ignore_ascii_case(MEDIA_TYPE) || essence.eq_ignore_ascii_case("application/json");
+        if is_known { Ok(()) } else { Err(Error::MediaType) }
+    }
+
+    /// The object that a body is, which has been read.
+    ///
+    /// # Errors
+    /// `InvalidSyntax`.
+    pub fn parse(&self, bytes: &[u8]) -> Result<Map<String, Value>, Error> {
+        let object = json::parse_object(bytes)?;
         if let Some(trace) = &self.trace {
             trace.has_body(&object);
         }
         Ok(object)
     }
+}
+
+/// The client went away before the end of its body.
+pub fn broke_off() -> Error {
+    Error::InvalidSyntax("the body broke off".to_owned())
 }

@@ -23,6 +23,9 @@ const PAUSED_RETRY_S: u16 = 300;
 /// Why a request is not fulfilled.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The bodies of other bulk requests take all the memory that there is for them.
+    #[error("too many large bulk requests are worked on; send this one again")]
+    Crowded,
     /// The directory refuses or fails.
     #[error(transparent)]
     Directory(#[from] directory::Error),
@@ -179,7 +182,7 @@ impl Error {
             Self::TooMany | Self::TooManyMembers => answer(StatusCode::BAD_REQUEST, Some("tooMany")),
             Self::TooManyRequests(_) => answer(StatusCode::TOO_MANY_REQUESTS, None),
             Self::Unauthorized => answer(StatusCode::UNAUTHORIZED, None),
-            Self::TookTooLong | Self::Unavailable => answer(StatusCode::SERVICE_UNAVAILABLE, None),
+            Self::Crowded | Self::TookTooLong | Self::Unavailable => answer(StatusCode::SERVICE_UNAVAILABLE, None),
             Self::Unresolved(_) => answer(StatusCode::CONFLICT, None),
         }
     }

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use axum::body::Body;
 use axum::extract::FromRequestParts;
+use futures_util::FutureExt;
 
 use super::reference::{data, names, path, split};
 use super::*;
@@ -56,6 +57,29 @@ async fn what_comes_before_the_operations_takes_of_their_time() {
     assert_eq!(scim.directory.count_users().await.unwrap(), 0, "nothing is written");
     let soon = scim.bulk(&call, bulk_body(&["ada", "bob"])).await.unwrap();
     assert_eq!(statuses(&soon), ["201", "201"]);
+}
+
+/// Eight are done at once over all connections, four of one; the others wait.
+#[tokio::test]
+async fn bulk_requests_take_turns() {
+    let scim = scim();
+    let call = bulk_call(&scim).await;
+    let others = scim.bulk_turns.all.acquire_many(u32::try_from(MAX_AT_ONCE).unwrap()).await.unwrap();
+    let mut waiting = Box::pin(scim.bulk(&call, bulk_body(&["ada"])));
+    assert!(waiting.as_mut().now_or_never().is_none(), "all turns are taken");
+    assert_eq!(scim.directory.count_users().await.unwrap(), 0);
+    drop(others);
+    waiting.await.unwrap();
+    assert_eq!(scim.directory.count_users().await.unwrap(), 1);
+    let own = scim.bulk_turns.of(&call.source);
+    assert_eq!((own.available_permits(), scim.bulk_turns.all.available_permits()), (MAX_OF_CONNECTION, MAX_AT_ONCE));
+    let own = own.acquire_many(u32::try_from(MAX_OF_CONNECTION).unwrap()).await.unwrap();
+    let mut waiting = Box::pin(scim.bulk(&call, bulk_body(&["bob"])));
+    assert!(waiting.as_mut().now_or_never().is_none(), "the connection has its share");
+    assert_eq!(scim.bulk_turns.room.available_permits(), MAX_BYTES_AT_ONCE, "its body is not read");
+    drop(own);
+    waiting.await.unwrap();
+    assert_eq!(scim.directory.count_users().await.unwrap(), 2);
 }
 
 fn operation(path: &str, data: Value) -> Operation {

@@ -3,8 +3,9 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use cleargate::limit::{Allowance, LimitSettings};
+use futures_util::StreamExt;
 use http::Method;
 use serde_json::{Value, json};
 
@@ -44,6 +45,41 @@ fn statuses(results: &[Value]) -> Vec<&str> {
 fn id(result: &Value) -> String {
     let location = result["location"].as_str().unwrap_or_else(|| panic!("{result}"));
     location.rsplit('/').next().unwrap().to_owned()
+}
+
+/// All of the memory that there is for bodies, which is as much as the requests take that are done at once.
+#[tokio::test]
+async fn bodies_of_bulk_requests_take_no_more_memory_than_there_is_for_them() {
+    let ground = Ground::new();
+    let okta = ground.client("okta").await;
+    let entra = Client { token: Some(ground.token("entra").await), ..okta.clone() };
+    let hr = Client { token: Some(ground.token("hr").await), ..okta.clone() };
+    let (come, mut all_came) = tokio::sync::mpsc::unbounded_channel();
+    // As much as a body may be, without its end.
+    let large = |client: &Client| {
+        let come = come.clone();
+        let chunks = (0..8).map(|_| Ok::<_, Infallible>(Bytes::from(vec![b' '; 1 << 20])));
+        let end = futures_util::stream::once(async move {
+            come.send(()).unwrap();
+            std::future::pending().await
+        });
+        let body = Body::from_stream(futures_util::stream::iter(chunks).chain(end));
+        let client = client.clone();
+        tokio::spawn(async move { client.send(Method::POST, "/Bulk", &[], body).await })
+    };
+    let requests: Vec<_> = [&okta, &entra].into_iter().cycle().take(8).map(large).collect();
+    for _ in 0..8 {
+        all_came.recv().await.unwrap();
+    }
+    let body = json!({"schemas": [REQUEST], "Operations": [post_user("new", "new")]});
+    let refused = hr.post("/Bulk", &body).await.expect_error(503, None);
+    assert_eq!(refused.header("retry-after"), "5");
+    hr.user("not-in-bulk").await;
+    for request in requests {
+        request.abort();
+        assert!(request.await.unwrap_err().is_cancelled());
+    }
+    hr.post("/Bulk", &body).await.expect(200);
 }
 
 #[tokio::test]
