@@ -126,8 +126,9 @@ impl MemberChange {
     /// [`MAX_DISPLAY_BYTES`] are not kept.
     pub fn add_shown(&mut self, member: Member, display: Option<String>) {
         let display = display.filter(|text| may_be_shown(text)).or_else(|| match self.wanted.remove(&member) {
+            Some(Wish::In { display }) => display,
             Some(Wish::Shown { display }) => Some(display),
-            Some(Wish::In { .. } | Wish::Out) | None => None,
+            Some(Wish::Out) | None => None,
         });
         self.wanted.insert(member, Wish::In { display });
     }

@@ -16,6 +16,7 @@ mod guides;
 mod hostile;
 mod lists;
 mod me;
+mod members_model;
 mod oauth;
 mod okta;
 mod okta_flow;

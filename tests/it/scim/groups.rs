@@ -21,6 +21,8 @@ async fn a_group_has_users_and_groups_as_members() {
     members.sort_by_key(|member| member["value"].to_string());
     let member = |kind: &str, id: &str| json!({"value": id, "$ref": format!("{BASE}/{kind}s/{id}"), "type": kind});
     let mut expected = vec![member("User", &ada), member("User", &bob), member("Group", &inner)];
+    // Named twice, of which one says how to show her.
+    expected[0]["display"] = json!("Ada");
     expected.sort_by_key(|member| member["value"].to_string());
     assert_eq!(members, expected);
 }
