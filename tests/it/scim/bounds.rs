@@ -123,3 +123,55 @@ async fn what_others_put_somebody_into_takes_no_place_from_their_own_source() {
     okta.post("/Groups", &one_more).await.expect(201);
     assert_eq!(okta.get(&format!("/Users/{ada}")).await.expect(200).body["groups"].as_array().unwrap().len(), 1_025);
 }
+
+/// Groups with these members, made in bulk.
+async fn groups_of(client: &Client, count: usize, members: &[String]) {
+    let members: Vec<Value> = members.iter().map(|id| json!({"value": id})).collect();
+    for numbers in (0..count).collect::<Vec<_>>().chunks(500) {
+        let operation = |number: &usize| {
+            let data = json!({"schemas": [GROUP], "displayName": format!("g{number}"), "members": members});
+            json!({"method": "POST", "path": "/Groups", "bulkId": format!("g{number}"), "data": data})
+        };
+        let operations: Vec<Value> = numbers.iter().map(operation).collect();
+        let schema = "urn:ietf:params:scim:api:messages:2.0:BulkRequest";
+        let answer = client.post("/Bulk", &json!({"schemas": [schema], "Operations": operations})).await.expect(200);
+        let made = answer.body["Operations"].as_array().unwrap();
+        assert!(made.iter().all(|made| made["status"] == "201"), "{}", made[0]);
+    }
+}
+
+/// 100 users in 1,001 groups each.
+#[tokio::test]
+async fn one_answer_shows_100_000_groups_of_users_and_no_more() {
+    let client = client().await;
+    let ids = crowd(&client, 100).await;
+    groups_of(&client, 1_001, &ids).await;
+    let refused = client.get("/Users").await.expect_error(400, Some("tooMany"));
+    assert!(refused.body["detail"].as_str().unwrap().contains("excludedAttributes"), "{}", refused.body);
+    let search = json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"]});
+    client.post("/Users/.search", &search).await.expect_error(400, Some("tooMany"));
+    for (query, shown) in [("excludedAttributes=groups", 100), ("attributes=userName", 100), ("count=3", 3)] {
+        assert_eq!(client.get(&format!("/Users?{query}")).await.expect(200).names().len(), shown, "{query}");
+    }
+}
+
+/// What value filters look at is counted over the steps of a request; members that are named by their id are not looked for.
+#[tokio::test]
+async fn value_filters_of_one_request_look_at_500_000_members_and_no_more() {
+    let client = client().await;
+    let ids = crowd(&client, MEMBERS).await;
+    let members: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let group = client.group("large", &members).await;
+    let path = format!("/Groups/{group}");
+    let step = json!({"op": "remove", "path": "members[type eq \"Nobody\"]"});
+    // A hundred times 5,002 are more.
+    let steps = vec![step; 100];
+    client.patch(&path, json!(steps)).await.expect_error(400, Some("invalidFilter"));
+    client.patch(&path, json!(steps[..5])).await.expect(204);
+    let by_id = |id: &String| json!({"op": "remove", "path": format!("members[value eq \"{id}\"]")});
+    let steps: Vec<Value> = ids.iter().take(1_000).map(by_id).collect();
+    client.patch(&path, json!(steps)).await.expect(204);
+    let count = "/Groups?filter=displayName+eq+%22large%22&attributes=members";
+    let shown = client.get(count).await.expect(200).body["Resources"][0]["members"].as_array().unwrap().len();
+    assert_eq!(shown, MEMBERS - 1_000, "the refused request took nobody out");
+}
