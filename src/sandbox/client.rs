@@ -16,7 +16,7 @@ pub struct Answer {
     asked: String,
     /// The status.
     pub status: u16,
-    /// The body; null when there is none.
+    /// The body; null when there is none, or a refusal that is no JSON.
     pub body: Value,
     /// `X-Request-Id`, for the log.
     pub request_id: Option<String>,
@@ -40,7 +40,7 @@ impl Client {
     /// Asks for `path`, which starts with a slash and is encoded.
     ///
     /// # Errors
-    /// When there is no answer, or one that is no JSON.
+    /// When there is no answer, or one that promises something and is no JSON.
     pub async fn get(&self, path: &str) -> Result<Answer, Failed> {
         self.send(Method::GET, path, None).await
     }
@@ -62,12 +62,14 @@ impl Client {
         let bytes = body.map(Value::to_string).unwrap_or_default().into();
         let response = self.outbound.send(method, &url, &Provenance::Administrator, headers, bytes).await;
         let response = response.map_err(|error| Failed::while_doing(&asked, &error))?;
-        let body = if response.body.is_empty() {
-            Value::Null
-        } else {
-            let parsed = serde_json::from_slice(&response.body);
-            let doing = || format!("{asked} (answered {} without JSON)", response.status.as_u16());
-            parsed.map_err(|error| Failed::while_doing(doing(), &error))?
+        let body = match serde_json::from_slice(&response.body) {
+            Ok(body) => body,
+            // What refuses in front of the gateway says so in a page of its own; the status tells.
+            Err(_) if response.body.is_empty() || !response.status.is_success() => Value::Null,
+            Err(error) => {
+                let doing = format!("{asked} (answered {} without JSON)", response.status.as_u16());
+                return Err(Failed::while_doing(doing, &error));
+            }
         };
         let request_id = response.headers.get("x-request-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
         Ok(Answer { asked, status: response.status.as_u16(), body, request_id })

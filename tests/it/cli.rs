@@ -5,6 +5,7 @@ mod follow;
 mod init;
 mod offline;
 mod providers;
+mod proxied;
 mod trial;
 
 use std::io::Write;
