@@ -21,6 +21,7 @@ mod oauth;
 mod okta;
 mod okta_flow;
 mod ownership;
+mod page;
 mod passwords;
 mod reads;
 mod request_log;

@@ -16,15 +16,15 @@ use crate::support::http::Answer;
 const PUBLIC: &str = "https://sso.example.com";
 
 /// Who follows a guide: a shell on the daemon's machine, and the page.
-struct Operator {
-    daemon: Daemon,
+pub(super) struct Operator {
+    pub(super) daemon: Daemon,
     tools: PathBuf,
     page: String,
 }
 
 impl Operator {
     /// On a fresh folder, before anything is configured.
-    fn with(page: &str) -> Self {
+    pub(super) fn with(page: &str) -> Self {
         let daemon = Daemon::new();
         let tools = daemon.path("bin");
         std::fs::create_dir(&tools).unwrap();
@@ -37,7 +37,7 @@ impl Operator {
     }
 
     /// The text below a heading, up to the next of its level or above.
-    fn section(&self, heading: &str) -> String {
+    pub(super) fn section(&self, heading: &str) -> String {
         let level = heading.split(' ').next().unwrap().len();
         let mut lines = self.page.lines().skip_while(|line| *line != heading);
         assert!(lines.next().is_some(), "no heading {heading}");
@@ -72,7 +72,7 @@ impl Operator {
     }
 
     /// Writes the first configuration of a section, without the tables named.
-    fn configure(&self, section: &str, without: &[&str]) {
+    pub(super) fn configure(&self, section: &str, without: &[&str]) {
         let block = blocks(section, "toml").remove(0);
         let mut is_left_out = false;
         let kept = block.lines().filter(|line| {
@@ -86,7 +86,7 @@ impl Operator {
     }
 
     /// Types a command of the page; what it printed.
-    async fn run(&mut self, line: &str) -> String {
+    pub(super) async fn run(&mut self, line: &str) -> String {
         let mut command = Command::new("sh");
         let path = format!("{}:{}", self.tools.display(), std::env::var("PATH").unwrap());
         command.args(["-c", &line.replace(PUBLIC, &self.daemon.url())]).env("PATH", path).stdin(Stdio::null());
@@ -135,13 +135,13 @@ impl Operator {
 }
 
 /// The fenced blocks of a language.
-fn blocks(text: &str, language: &str) -> Vec<String> {
+pub(super) fn blocks(text: &str, language: &str) -> Vec<String> {
     let fence = format!("```{language}\n");
     text.split(&fence).skip(1).map(|rest| rest.split("\n```").next().unwrap().to_owned()).collect()
 }
 
 /// The token or secret in what a command printed.
-fn secret(printed: &str, prefix: &str) -> String {
+pub(super) fn secret(printed: &str, prefix: &str) -> String {
     let word = printed.split_whitespace().find(|word| word.starts_with(prefix));
     word.unwrap_or_else(|| panic!("no {prefix} in {printed}")).to_owned()
 }
