@@ -1,9 +1,10 @@
 //! An actor made ready for many decisions: who it is, what bounds it, the roles, the scopes and the moment.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::explain::{Explanation, Level, effective};
-use super::policy::{Held, Prepared, Question, decide_shown};
+use super::policy::{Prepared, Question, decide_shown};
 use super::{RoleBook, ScopeTree};
 use crate::clock::Timestamp;
 use crate::model::{Permission, Presence, Scope};
@@ -66,20 +67,14 @@ impl Acting {
         places.find(|place| !self.may(&question.within(Some(place)))).map(Some)
     }
 
-    /// The actor as it is without the grants that end before a moment, or ever: what it has for as long as something that it
-    /// gives is to last. `None` where that is all that it has.
-    pub fn lasting(&self, ends: Option<Timestamp>) -> Option<Self> {
-        let is_over = |held: &Held| held.grant.ends.is_some_and(|end| ends.is_none_or(|ends| end < ends));
-        if !self.people().iter().any(|prepared| prepared.standing().held.iter().any(is_over)) {
-            return None;
-        }
-        let without = |prepared: &Arc<Prepared>| {
-            let mut standing = prepared.standing().clone();
-            standing.held.retain(|held| !is_over(held));
-            Arc::new(Prepared::new(standing, Arc::clone(prepared.roles()), Arc::clone(prepared.scopes())))
-        };
-        let ground = Ground::People(self.people().iter().map(without).collect());
-        Some(Self { ground, ..self.clone() })
+    /// The actor as it will be at each later moment, before one or ever, at which something of its own begins or ends: what it
+    /// gives for so long it must have at all of them. Second factors are not asked for there.
+    pub fn later(&self, ends: Option<Timestamp>) -> Vec<Self> {
+        let held = self.people().iter().flat_map(|prepared| &prepared.standing().held);
+        let moments = held.flat_map(|held| [held.grant.starts, held.grant.ends]).flatten();
+        let moments: BTreeSet<Timestamp> =
+            moments.filter(|moment| *moment > self.now && ends.is_none_or(|ends| *moment < ends)).collect();
+        moments.into_iter().map(|now| Self { now, shown: None, ..self.clone() }).collect()
     }
 
     /// Whether the answer is yes in any of the scopes in which the actor itself was given something.

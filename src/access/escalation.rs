@@ -20,8 +20,8 @@ pub(super) struct Word {
 impl Access {
     /// Checks that an actor has every right that a change of the role `id` gives or takes, and every right of a role that
     /// asks less of second factors and single sign-on than before, at each place where it, or a
-    /// role that includes it, is held; in the whole organisation where nobody holds it. The commit fails when a grant of
-    /// one of these comes or goes before.
+    /// role that includes it, is held, and there by grants that do not end; in the whole organisation where nobody holds
+    /// it. The commit fails when a grant of one of these comes or goes before.
     ///
     /// # Errors
     /// `Denied`, with an event; `Conflict` when the actor itself would lose something; `Store`.
@@ -34,8 +34,10 @@ impl Access {
         new: &RoleBook,
     ) -> Result<(), Error> {
         let mut needed: BTreeMap<(Option<Scope>, Permission), bool> = BTreeMap::new();
+        let mut is_held = false;
         for role in touched(id, old, new) {
             let places = self.places_of(change, &role).await?;
+            is_held |= places.is_some();
             let was_undefined = old.find(&role).is_none() && places.is_some();
             let mut differences = differences(&role, old, new, was_undefined);
             if asks_less(&role, old, new) {
@@ -56,7 +58,7 @@ impl Access {
         let reached = |((scope, permission), if_owner)| Reached { permission, scope, if_owner };
         let needed: Vec<Reached> = needed.into_iter().map(reached).collect();
         self.check_own_loss(permit, &needed, old, new).await?;
-        self.require(permit, &needed).await
+        self.require(permit, &needed, is_held).await
     }
 
     /// Where a role is held; `None` when it is not.
@@ -68,17 +70,21 @@ impl Access {
         Ok(Some(grants.into_iter().map(|grant| grant.scope).collect()))
     }
 
-    /// Checks that an actor has all of these rights, with one look at what it holds.
+    /// Checks that an actor has all of these rights, with one look at what it holds; where they are for good, by what it
+    /// holds without an end.
     ///
     /// # Errors
     /// `Denied`, with an event, by the first that it does not have; `Store`.
-    pub(super) async fn require(&self, permit: &Permit, rights: &[Reached]) -> Result<(), Error> {
+    async fn require(&self, permit: &Permit, rights: &[Reached], are_for_good: bool) -> Result<(), Error> {
         let acting = self.acting(permit.actor()).await?;
-        for Reached { permission, scope, if_owner } in rights {
-            let question = Question::new(permission).within(scope.as_ref()).owned(*if_owner);
-            if let Some(place) = acting.lacks(&question) {
-                let explanation = acting.explain(&question.within(place));
-                self.refuse(permit.actor(), permit.circumstance().clone(), explanation).await?;
+        let later = if are_for_good { acting.later(None) } else { Vec::new() };
+        for acting in std::iter::once(&acting).chain(&later) {
+            for Reached { permission, scope, if_owner } in rights {
+                let question = Question::new(permission).within(scope.as_ref()).owned(*if_owner);
+                if let Some(place) = acting.lacks(&question) {
+                    let explanation = acting.explain(&question.within(place));
+                    self.refuse(permit.actor(), permit.circumstance().clone(), explanation).await?;
+                }
             }
         }
         Ok(())

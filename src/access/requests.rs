@@ -237,12 +237,11 @@ impl Asked {
 impl Acting {
     /// Whether the actor could give this: [`Access::permit_grant`] asks the same, and records a no.
     pub fn could_give(&self, new: &NewGrant) -> bool {
-        let (scope, lasting) = (new.scope.as_ref(), self.lasting(new.ends));
+        let (scope, later) = (new.scope.as_ref(), self.later(new.ends));
         let Some(mut rights) = self.roles().rights(&new.role) else { return false };
         rights.all(|(right, _)| {
             let question = Question::new(&right).within(scope);
-            let actors = [Some(self), lasting.as_ref()];
-            actors.into_iter().flatten().all(|acting| acting.lacks(&question).is_none())
+            std::iter::once(self).chain(&later).all(|acting| acting.lacks(&question).is_none())
         })
     }
 }

@@ -224,7 +224,20 @@ impl Access {
         question: &Question<'_>,
         circumstance: Circumstance,
     ) -> Result<(), Error> {
-        let acting = self.acting(actor).await?;
+        self.check_rank_of(actor, &self.acting(actor).await?, question, circumstance).await
+    }
+
+    /// The same of an actor that was made ready before, perhaps as it will be ([`Acting::later`]).
+    ///
+    /// # Errors
+    /// As `permit`.
+    pub async fn check_rank_of(
+        &self,
+        actor: &Actor,
+        acting: &Acting,
+        question: &Question<'_>,
+        circumstance: Circumstance,
+    ) -> Result<(), Error> {
         if acting.may(question) {
             return Ok(());
         }
@@ -233,7 +246,7 @@ impl Access {
 
     /// Checks that `actor` may give this grant: it needs `grants:create` where the grant holds, and, unless it is an
     /// administrator of the machine, every right that the role gives there and below, also where the actor itself has
-    /// less, and each by grants that do not end before this one does. Nobody gives more than they have, or for longer.
+    /// less, and each for as long as the grant lasts. Nobody gives more than they have, or for longer.
     ///
     /// # Errors
     /// As `permit`; `Invalid` when there is no such role.
@@ -251,10 +264,10 @@ impl Access {
             let reason = format!("`{}` does not exist{}", grant.role, acting.roles().hint(&grant.role));
             return Err(Error::Invalid { field: "role", reason });
         };
-        let lasting = acting.lasting(grant.ends);
+        let later = acting.later(grant.ends);
         for (permission, _) in rights {
             // Now, and for as long as the grant is to last.
-            for acting in [Some(&acting), lasting.as_ref()].into_iter().flatten() {
+            for acting in std::iter::once(&acting).chain(&later) {
                 if let Some(place) = acting.lacks(&Question::new(&permission).within(scope)) {
                     let explanation = acting.explain(&Question::new(&permission).within(place));
                     return self.refuse(actor, circumstance, explanation).await;

@@ -3,6 +3,7 @@
 use super::admit::Caller;
 use super::{Api, Error};
 use crate::access::{Acting, NewGrant, Question, Reach, Reached, can_take_away};
+use crate::clock::Timestamp;
 use crate::directory::Member;
 use crate::model::{Actor, Grant, Group, Mode, Permission, RoleId, Scope, SourceId, Subject, UserId};
 
@@ -46,19 +47,33 @@ impl Api {
 
     /// Checks that the caller has what a connection can come to: it makes and changes people and groups, and mapping
     /// rules and rules of groups turn those into roles. One that takes over accounts reaches whatever roles those have.
-    pub(super) async fn check_connection(&self, caller: &Caller, connection: &SourceId) -> Result<(), Error> {
+    /// All of it for as long as the connection's token is good, which `ends`, or does not.
+    pub(super) async fn check_connection(
+        &self,
+        caller: &Caller,
+        connection: &SourceId,
+        ends: Option<Timestamp>,
+    ) -> Result<(), Error> {
         // What a connection brings belongs to no company.
         self.check_sees_all(caller).await?;
-        let acting = self.acting(caller).await?;
-        if self.services.directory.takes_over(connection) {
-            return self.check_everything(caller, &acting).await;
-        }
         let roles = self.services.access.roles();
         let is_about_people = |permission: &Permission| matches!(permission.resource(), "users" | "groups");
         let people: Vec<Permission> = roles.catalogue().iter().filter(is_about_people).collect();
-        self.check_limit(caller, &people).await?;
-        for (role, scope) in self.services.directory.rules().given_by(connection) {
-            self.check_reach(caller, &acting, &Reach::of_role(role, scope, &roles), None).await?;
+        for acting in self.acting_until(caller, ends).await? {
+            if self.services.directory.takes_over(connection) {
+                self.check_everything(caller, &acting).await?;
+                continue;
+            }
+            for permission in &people {
+                let right = Reached { permission: permission.clone(), scope: None, if_owner: false };
+                self.check_right(caller, &acting, right).await?;
+            }
+            for (role, scope) in self.services.directory.rules().given_by(connection) {
+                self.check_reach(caller, &acting, &Reach::of_role(role, scope, &roles), None).await?;
+            }
+        }
+        if self.services.directory.takes_over(connection) {
+            return Ok(());
         }
         // It writes the attributes from which membership of these follows.
         for group in self.services.directory.ruled_groups().await? {
@@ -84,42 +99,63 @@ impl Api {
             let detail = "this would limit what you may do yourself; somebody else has to do it".to_owned();
             return Err(Error::Conflict { field: None, detail });
         }
-        match subject {
-            Subject::User(user) => {
-                let reach = self.services.access.reach(user).await?;
-                self.check_reach(caller, &self.acting(caller).await?, &reach, scope).await
+        self.check_reach_of_holder(caller, &[self.acting(caller).await?], subject, scope).await
+    }
+
+    /// Checks that the caller, as each of these, has every right that a user has in a scope, or all there are for a group.
+    async fn check_reach_of_holder(
+        &self,
+        caller: &Caller,
+        callers: &[Acting],
+        subject: Subject,
+        scope: Option<&Scope>,
+    ) -> Result<(), Error> {
+        for acting in callers {
+            match subject {
+                Subject::User(user) => {
+                    let reach = self.services.access.reach(user).await?;
+                    self.check_reach(caller, acting, &reach, scope).await?;
+                }
+                Subject::Group(_) => self.check_everything(caller, acting).await?,
             }
-            Subject::Group(_) => self.check_everything(caller, &self.acting(caller).await?).await,
         }
+        Ok(())
     }
 
     /// Checks that the caller may end a grant: it has what the grant gives, and where the grant takes rights away, what
-    /// its holder would get back. Nobody lifts their own limits.
+    /// its holder would get back, for as long as the grant would have kept it. Nobody lifts their own limits.
     pub(super) async fn check_ending(&self, caller: &Caller, grant: &Grant) -> Result<(), Error> {
         let roles = self.services.access.roles();
         let scope = grant.scope.as_ref();
-        if can_take_away(&grant.role, scope, grant.mode, &roles) && is_own(&caller.actor, grant.subject) {
+        let takes_away = can_take_away(&grant.role, scope, grant.mode, &roles);
+        if takes_away && is_own(&caller.actor, grant.subject) {
             let detail = "this grant limits what you may do; somebody else has to end it".to_owned();
             return Err(Error::Forbidden { detail });
         }
         let acting = self.acting(caller).await?;
         self.check_reach(caller, &acting, &Reach::of_role(&grant.role, scope, &roles), None).await?;
-        self.check_taking(caller, grant.subject, &grant.role, scope, grant.mode).await
+        if !takes_away {
+            return Ok(());
+        }
+        self.check_reach_of_holder(caller, &self.acting_until(caller, grant.ends).await?, grant.subject, scope).await
     }
 
     /// Checks that the caller may put a scope elsewhere: it has what the grants of the new place give within it, and where
-    /// a grant of the old or the new place takes rights away, everything.
+    /// a grant of the old or the new place takes rights away, everything; each for good.
     pub(super) async fn check_move(&self, caller: &Caller, scope: &Scope, to: Option<&Scope>) -> Result<(), Error> {
         let access = &self.services.access;
-        let (tree, roles, acting) = (access.scopes().tree(), access.roles(), self.acting(caller).await?);
+        let (tree, roles) = (access.scopes().tree(), access.roles());
+        let callers = self.acting_until(caller, None).await?;
         let before: Vec<&Scope> = tree.above(scope).collect();
         let after: Vec<&Scope> = to.into_iter().chain(to.into_iter().flat_map(|to| tree.above(to))).collect();
         let differs = before.iter().chain(&after).filter(|place| before.contains(place) != after.contains(place));
         for place in differs {
             for grant in access.grants().kinds_in_scope(place).await? {
-                self.check_reach(caller, &acting, &Reach::of_role(&grant.role, Some(scope), &roles), None).await?;
-                if can_take_away(&grant.role, Some(place), grant.mode, &roles) {
-                    self.check_everything(caller, &acting).await?;
+                for acting in &callers {
+                    self.check_reach(caller, acting, &Reach::of_role(&grant.role, Some(scope), &roles), None).await?;
+                    if can_take_away(&grant.role, Some(place), grant.mode, &roles) {
+                        self.check_everything(caller, acting).await?;
+                    }
                 }
             }
         }
@@ -134,7 +170,10 @@ impl Api {
         for place in tree.above(scope) {
             let kinds = access.grants().kinds_in_scope(place).await?;
             if kinds.iter().any(|grant| can_take_away(&grant.role, Some(place), grant.mode, &roles)) {
-                return self.check_everything(caller, &self.acting(caller).await?).await;
+                for acting in self.acting_until(caller, None).await? {
+                    self.check_everything(caller, &acting).await?;
+                }
+                return Ok(());
             }
         }
         Ok(())
@@ -192,6 +231,13 @@ impl Api {
         Ok(self.services.access.acting(&caller.actor).await?)
     }
 
+    /// The caller as it is, and as it will be until a moment, or ever: nobody gives for longer than they have.
+    async fn acting_until(&self, caller: &Caller, ends: Option<Timestamp>) -> Result<Vec<Acting>, Error> {
+        let acting = self.acting(caller).await?;
+        let later = acting.later(ends);
+        Ok(std::iter::once(acting).chain(later).collect())
+    }
+
     async fn check_reach(
         &self,
         caller: &Caller,
@@ -221,13 +267,16 @@ impl Api {
         let Reached { permission, scope, if_owner } = right;
         let question = Question::new(&permission).within(scope.as_ref()).owned(if_owner);
         let Some(place) = acting.lacks(&question) else { return Ok(()) };
+        let question = question.within(place);
         // Asked for once more, so that the refusal is recorded.
         let access = &self.services.access;
-        let asked = access.check_rank(&caller.actor, &question.within(place), caller.circumstance.clone()).await;
+        let asked = access.check_rank_of(&caller.actor, acting, &question, caller.circumstance.clone()).await;
         match asked {
             Ok(()) | Err(crate::access::Error::Denied(_)) => {
                 let place = place.map(|scope| format!(" in {scope}")).unwrap_or_default();
-                Err(Error::Forbidden { detail: format!("this takes {permission}{place}, which you do not have") })
+                let has_it_now = self.acting(caller).await?.may(&question);
+                let why = if has_it_now { " for longer than you have it" } else { ", which you do not have" };
+                Err(Error::Forbidden { detail: format!("this takes {permission}{place}{why}") })
             }
             Err(error) => Err(error.into()),
         }

@@ -96,7 +96,7 @@ pub(super) async fn create(State(api): State<Api>, caller: Caller, mut fields: F
                     format!("`{connection}` is no [[scim]] of the configuration"),
                 ));
             }
-            api.check_connection(&caller, &connection).await?;
+            api.check_connection(&caller, &connection, named.flatten()).await?;
             let name = name.unwrap_or_else(|| connection.to_string());
             (name, if is_client { TokenKind::Client(connection) } else { TokenKind::Scim(connection) })
         }
@@ -163,7 +163,8 @@ pub(super) async fn act(
         return Err(Error::NotFound { what: "token" });
     }
     let kind = old.kind;
-    api.check_kind(&caller, &kind).await?;
+    // Without a word it lasts as long as the old one was made for, which may be for good.
+    api.check_kind(&caller, &kind, lasts.flatten()).await?;
     let maker = if matches!(kind, TokenKind::Management(..)) { maker(&caller)? } else { None };
     let (services, permit, actor) = (&api.services, &permit, &caller.actor);
     let Rotated { secret, token, old } = services
@@ -234,10 +235,10 @@ impl Api {
     }
 
     /// Checks that the caller might make a token of this kind, whose text they are about to learn.
-    async fn check_kind(&self, caller: &Caller, kind: &TokenKind) -> Result<(), Error> {
+    async fn check_kind(&self, caller: &Caller, kind: &TokenKind, ends: Option<Timestamp>) -> Result<(), Error> {
         match kind {
             TokenKind::Client(connection) | TokenKind::Scim(connection) => {
-                self.check_connection(caller, connection).await
+                self.check_connection(caller, connection, ends).await
             }
             TokenKind::Management(limit, None, _) => self.check_limit(caller, limit).await,
             TokenKind::Management(_, Some(user), _) => {

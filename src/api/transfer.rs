@@ -73,15 +73,14 @@ pub(super) async fn import(
 
 /// Refuses who may do everything for a time only: what a document gives, it gives for as long as it likes.
 fn check_lasting(acting: &Acting) -> Result<(), Error> {
-    let Some(lasting) = acting.lasting(None) else { return Ok(()) };
-    let mut rights = lasting.roles().catalogue().iter();
-    match rights.find(|permission| lasting.lacks(&Question::new(permission)).is_some()) {
-        Some(permission) => {
+    for later in acting.later(None) {
+        let mut rights = later.roles().catalogue().iter();
+        if let Some(permission) = rights.find(|permission| later.lacks(&Question::new(permission)).is_some()) {
             let detail = format!("this takes {permission} without an end, and your grants of it end");
-            Err(Error::Forbidden { detail })
+            return Err(Error::Forbidden { detail });
         }
-        None => Ok(()),
     }
+    Ok(())
 }
 
 fn told(summary: &Summary) -> Value {

@@ -21,7 +21,7 @@ async fn invite(client: &Client, body: Value) -> (Value, String) {
 }
 
 /// Accepts a link with a name and a password.
-async fn accept(visitor: &mut Visitor, path: &str, name: &str, password: &str) -> Reply {
+pub(super) async fn accept(visitor: &mut Visitor, path: &str, name: &str, password: &str) -> Reply {
     let page = visitor.get(path).await;
     if page.status != StatusCode::OK {
         return page;
