@@ -63,13 +63,7 @@ impl Directory {
             if let Some(problem) = rule.problem(after.user_name.as_str()) {
                 return Err(invalid(problem));
             }
-            if !rule.allows_reuse {
-                let used = change.find(&USED_NAMES, self.organisation, &name).await?;
-                if used.is_some_and(|id| id != after.id) {
-                    let value = format!("`{}` was somebody else's, and is not given again", after.user_name);
-                    return Err(Error::Conflict { field: "userName".into(), value });
-                }
-            }
+            self.check_unused(change, after).await?;
         }
         let named = change.find(&OWNED_GROUP_NAMES, self.organisation, &(String::new(), name)).await?;
         if let Some(id) = named
@@ -78,6 +72,33 @@ impl Directory {
             let value = after.user_name.to_string();
             return Err(Error::Conflict { field: "userName".into(), value });
         }
+        before.map_or(Ok(()), |before| self.remember_name(change, before))
+    }
+
+    /// Refuses a name that was somebody else's, where such a name is not given again.
+    async fn check_unused(&self, change: &mut Change, user: &User) -> Result<(), Error> {
+        if self.names.current().allows_reuse {
+            return Ok(());
+        }
+        let used = change.find(&USED_NAMES, self.organisation, &user.user_name.folded()).await?;
+        if used.is_some_and(|id| id != user.id) {
+            let value = format!("`{}` was somebody else's, and is not given again", user.user_name);
+            return Err(Error::Conflict { field: "userName".into(), value });
+        }
+        Ok(())
+    }
+
+    /// Checks the name of an account that is put back as it was exported, and remembers the one that it loses by that.
+    pub(super) async fn stage_restored_name(
+        &self,
+        change: &mut Change,
+        before: Option<&User>,
+        after: &User,
+    ) -> Result<(), Error> {
+        if before.is_some_and(|before| before.user_name.folded() == after.user_name.folded()) {
+            return Ok(());
+        }
+        self.check_unused(change, after).await?;
         before.map_or(Ok(()), |before| self.remember_name(change, before))
     }
 

@@ -82,6 +82,7 @@ impl Directory {
                 format!("`{}` is inactive here, which a document does not end; activate it first", user.user_name);
             return Err(Error::Invalid { field: "status".to_owned(), reason });
         }
+        self.stage_restored_name(change, before.as_ref(), user).await?;
         self.index(change, user, before.as_ref(), &Authority::Administrator).await?;
         for (link, is_exclusive) in user.links.iter().zip(exclusive) {
             let subject = (link.source.clone(), link.external_id.clone());

@@ -1,6 +1,6 @@
 //! Groups kept by hand: who makes, fills and ends them, and who may not.
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::{Client, Ground, good, refused};
@@ -274,4 +274,63 @@ async fn groups_and_demands_are_only_tried_and_refused_as_they_would_be() {
     let clerk = ground.service(&["groups:read"]).await;
     refused(&clerk.delete("/api/v1/groups/team?dry_run=true").await, 403, None);
     refused(&clerk.post("/api/v1/users/ada:demand", demand).await, 403, None);
+}
+
+/// A request by which somebody stops being an administrator.
+type Way = fn(&str) -> (Method, String, Value);
+
+/// Each of the two is good by itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_changes_at_once_that_would_leave_no_administrator_one_is_refused() {
+    let ground = Ground::with("limits.api = \"1000000/1s\"").await;
+    let root = ground.root();
+    for name in ["boss", "heir"] {
+        ground.user(name, &[]).await;
+    }
+    // How each of them stops being one, and is one again.
+    let ways: [Way; 4] = [
+        |name| (Method::PATCH, format!("/api/v1/users/{name}"), json!({"active": false})),
+        |name| (Method::DELETE, format!("/api/v1/groups/of-{name}/members?user={name}"), json!({})),
+        |name| (Method::DELETE, format!("/api/v1/groups/of-{name}?force=true"), json!({})),
+        |name| (Method::POST, "/api/v1/grants".to_owned(), json!({"user": name, "role": "no_access"})),
+    ];
+    // The machine's own administrator may insist; this one may not.
+    let service = ground.service(&["*:*"]).await;
+    let mut order = 0;
+    for (one, other) in ways.iter().flat_map(|one| ways.iter().map(move |other| (one, other))) {
+        for _ in 0..12 {
+            for name in ["boss", "heir"] {
+                good(root.patch(&format!("/api/v1/users/{name}"), json!({"active": true})).await, StatusCode::OK);
+                let group = format!("of-{name}");
+                if root.get(&format!("/api/v1/groups/{group}")).await.status == StatusCode::NOT_FOUND {
+                    make(&root, &group).await;
+                    let body = json!({"group": group, "role": "administrator"});
+                    good(root.post("/api/v1/grants", body).await, StatusCode::CREATED);
+                }
+                let path = format!("/api/v1/groups/{group}/members");
+                good(root.post(&path, json!({"users": [name]})).await, StatusCode::OK);
+                let held = good(root.get(&format!("/api/v1/grants?user={name}")).await, StatusCode::OK);
+                for grant in held["items"].as_array().unwrap() {
+                    let path = format!("/api/v1/grants/{}", grant["id"].as_str().unwrap());
+                    good(root.delete(&path).await, StatusCode::OK);
+                }
+            }
+            order += 1;
+            let (first, second) = if order % 2 == 0 { ("boss", "heir") } else { ("heir", "boss") };
+            let ask = |(method, path, body): (Method, String, Value)| {
+                let service = service.clone();
+                tokio::spawn(
+                    async move { service.send(method, &path, "application/json", body.to_string().into()).await },
+                )
+            };
+            let (told, later) = tokio::join!(ask(one(first)), ask(other(second)));
+            let (told, later) = (told.unwrap(), later.unwrap());
+            let mut statuses = [told.status.is_success(), later.status.is_success()];
+            statuses.sort_unstable();
+            assert_eq!(statuses, [false, true], "{:?} and {:?}: {told:?} {later:?}", one(first), other(second));
+            let lost = if told.status.is_success() { later } else { told };
+            refused(&lost, 409, None);
+            assert!(lost.text.contains("make somebody else an administrator first"), "{}", lost.text);
+        }
+    }
 }

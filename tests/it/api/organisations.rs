@@ -1,13 +1,15 @@
 //! A second organisation in the same store: whoever administers the first one cannot tell that it is there. Every route is
 //! asked with what is the other's and with what is nobody's, and the answers are the same.
 
+mod walk;
+
 use std::sync::Arc;
 
 use axum::body::Body;
-use cleargate::access::{Access, CustomRole, NewGrant, NewScope, Run};
+use cleargate::access::{Access, CustomRole, NewGrant, NewScope, Run, Wish};
 use cleargate::api;
 use cleargate::directory::{Directory, GroupDraft, Member, MemberChange, PersonDraft};
-use cleargate::model::{Attributes, OrganisationId, Subject};
+use cleargate::model::{Actor, Attributes, Circumstance, OrganisationId, Subject, User};
 use cleargate::secret::IdSource;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -26,6 +28,9 @@ struct Other {
     scope: [String; 2],
     person: [String; 2],
     employee: [String; 2],
+    request: [String; 2],
+    directory: Directory,
+    access: Access,
 }
 
 const NOBODY: &str = "0193a5b2-6f1c-7b3e-8d5a-2c4e6f8a0b1d";
@@ -38,7 +43,7 @@ async fn other(ground: &Ground) -> Other {
     let directory = gateway.directory().clone().of(organisation);
     let members: Arc<Directory> = Arc::new(directory.clone());
     let roles = (*gateway.access().roles()).clone();
-    let access = Access::new(ledger, clock, ids, organisation, roles, members);
+    let access = Access::new(ledger.clone(), clock, ids, organisation, roles, members);
     access.start().await.unwrap();
     let permit = ground.test.task();
     let user = directory.create_user(&permit, &record("zenobia-of-palmyra")).await.unwrap();
@@ -68,7 +73,22 @@ async fn other(ground: &Ground) -> Other {
         companies: Vec::new(),
     };
     let person = directory.create_person(&permit, &employee).await.unwrap();
-    let nobodys = |id: String| [id, NOBODY.to_owned()];
+    let wish = Wish { role: "editor".parse().unwrap(), scope: None, reason: "trade".to_owned(), until: None };
+    let by = (&Actor::System { task: "test".to_owned() }, &Circumstance::default());
+    let asked = ledger.retry(|mut change| {
+        let (access, wish) = (&access, &wish);
+        async move {
+            let (id, _, event) = access.ask_in(&mut change, by, user.id, wish).await?;
+            change.commit(event).await?;
+            Ok::<_, cleargate::access::Error>(id)
+        }
+    });
+    let request = asked.await.unwrap();
+    // Of each kind another one: what is made under one of them is not there for the next.
+    let nobodys = |id: String| {
+        let last = id.chars().last().unwrap_or('0');
+        [id, format!("{}{last}", &NOBODY[..NOBODY.len() - 1])]
+    };
     Other {
         user: nobodys(user.id.to_string()),
         user_name: ["zenobia-of-palmyra", "aurelian-of-nowhere"].map(str::to_owned),
@@ -79,11 +99,14 @@ async fn other(ground: &Ground) -> Other {
         scope: ["palmyra", "nowhere"].map(str::to_owned),
         person: nobodys(person.id.to_string()),
         employee: ["palmyra-7", "nowhere-7"].map(str::to_owned),
+        request: nobodys(request.to_string()),
+        directory,
+        access,
     }
 }
 
 impl Other {
-    fn all(&self) -> [&[String; 2]; 9] {
+    fn all(&self) -> [&[String; 2]; 10] {
         [
             &self.user,
             &self.user_name,
@@ -94,7 +117,28 @@ impl Other {
             &self.scope,
             &self.person,
             &self.employee,
+            &self.request,
         ]
+    }
+
+    /// Everything that the other one has, as it is.
+    async fn state(&self) -> String {
+        let (directory, access) = (&self.directory, &self.access);
+        let (users, groups): (Vec<User>, _) =
+            (directory.list_users(None, 100).await.unwrap(), directory.list_groups(None, 100).await.unwrap());
+        let mut told = format!("{users:?} {groups:?} {:?}", directory.list_people(None, 100).await.unwrap());
+        for group in &groups {
+            told += &format!("{:?}", directory.member_page(group.id, None, 100).await.unwrap());
+            told += &format!("{:?}", access.grants().list(Subject::Group(group.id)).await.unwrap());
+        }
+        for user in &users {
+            told += &format!("{:?}", access.grants().list(Subject::User(user.id)).await.unwrap());
+            told += &format!("{:?}", access.effective(user.id).await.unwrap());
+        }
+        told += &format!("{:?}", access.requests(None, 100).await.unwrap());
+        let tree = access.scopes().tree();
+        let scopes: Vec<_> = access.scopes().kinds().flat_map(|kind| tree.list(kind, None, 100)).collect();
+        told + &format!("{scopes:?} {:?}", access.roles().find(&self.role[0].parse().unwrap()))
     }
 }
 
