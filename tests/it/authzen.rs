@@ -6,6 +6,7 @@ mod callers;
 mod certification;
 mod interop;
 mod search;
+mod standard;
 mod transport;
 
 use std::time::Duration;
