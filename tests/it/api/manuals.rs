@@ -196,7 +196,7 @@ async fn a_scorecards_administrator_is_an_editor_and_keeps_its_settings_there_an
 
 #[tokio::test]
 async fn a_user_id_is_never_changed_and_never_given_to_somebody_else_by_any_route() {
-    let ground = Ground::with(VANTAGE).await;
+    let ground = Ground::with(&format!("{VANTAGE}\n[policy.options]\nemployees = \"optional\"")).await;
     let root = ground.root();
     let made = json!({"userName": "a@x.org", "role": "staff", "email": "a@x.org"});
     good(root.post("/api/v1/users", made).await, StatusCode::CREATED);
@@ -261,9 +261,10 @@ async fn a_financial_administrator_has_what_the_manual_lists_and_refunds_where_t
         "payments:process",
     ];
     for (accounting, restricted) in [("off", "off"), ("on", "off"), ("off", "on"), ("on", "on")] {
-        let options =
-            format!("[policy.options]\naccounting = \"{accounting}\"\nREFUND_RESTRICT_TO_ADMIN = \"{restricted}\"");
-        let ground = Ground::with(&format!("{VANTAGE}\n{options}")).await;
+        let options = format!(
+            "employees = \"optional\"\naccounting = \"{accounting}\"\nREFUND_RESTRICT_TO_ADMIN = \"{restricted}\""
+        );
+        let ground = Ground::with(&format!("{VANTAGE}\n[policy.options]\n{options}")).await;
         for (name, flags) in [
             ("clerk", vec![]),
             ("money", vec!["financial_administrator"]),
