@@ -9,6 +9,9 @@ use super::{RoleBook, ScopeTree};
 use crate::clock::Timestamp;
 use crate::model::{Permission, Presence, Scope};
 
+/// Most later moments at which an actor is looked at: at each of them every right that it gives is asked for.
+const MAX_MOMENTS: usize = 64;
+
 /// What an actor may rests on this.
 #[derive(Clone, Debug)]
 pub(super) enum Ground {
@@ -68,13 +71,27 @@ impl Acting {
     }
 
     /// The actor as it will be at each later moment, before one or ever, at which something of its own begins or ends: what it
-    /// gives for so long it must have at all of them. Second factors are not asked for there.
+    /// gives for so long it must have at all of them. Second factors are not asked for there. Of somebody with more such
+    /// moments than are looked at nothing is taken for certain: one who has nothing.
     pub fn later(&self, ends: Option<Timestamp>) -> Vec<Self> {
         let held = self.people().iter().flat_map(|prepared| &prepared.standing().held);
         let moments = held.flat_map(|held| [held.grant.starts, held.grant.ends]).flatten();
         let moments: BTreeSet<Timestamp> =
             moments.filter(|moment| *moment > self.now && ends.is_none_or(|ends| *moment < ends)).collect();
+        if moments.len() > MAX_MOMENTS {
+            return vec![self.without_anything()];
+        }
         moments.into_iter().map(|now| Self { now, shown: None, ..self.clone() }).collect()
+    }
+
+    fn without_anything(&self) -> Self {
+        let bare = |prepared: &Arc<Prepared>| {
+            let mut standing = prepared.standing().clone();
+            standing.held.clear();
+            Arc::new(Prepared::new(standing, Arc::clone(prepared.roles()), Arc::clone(prepared.scopes())))
+        };
+        let ground = Ground::People(self.people().iter().map(bare).collect());
+        Self { ground, shown: None, ..self.clone() }
     }
 
     /// Whether the answer is yes in any of the scopes in which the actor itself was given something.

@@ -359,6 +359,30 @@ async fn nobody_ends_administration_on_a_later_day() {
     good(root.post("/api/v1/grants", body).await, StatusCode::CREATED);
 }
 
+/// At each moment at which something of the giver's own begins or ends, everything is looked at once more.
+#[tokio::test]
+async fn who_has_very_many_grants_for_a_time_gives_nothing_beyond_them() {
+    let ground = Ground::with(SYSTEMS).await;
+    let root = ground.root();
+    ground.user("chief", &["system_administrator"]).await;
+    ground.user("ada", &[]).await;
+    let chief = ground.sign_in("chief").await;
+    let for_good = json!({"user": "ada", "role": "viewer"});
+    for minute in 0..65 {
+        if minute == 64 {
+            good(chief.post("/api/v1/grants?dry_run=true", for_good.clone()).await, StatusCode::OK);
+        }
+        let ends = format!("2027-01-01T{:02}:{:02}:00Z", minute / 60, minute % 60);
+        good(
+            root.post("/api/v1/grants", json!({"user": "chief", "role": "viewer", "ends": ends})).await,
+            StatusCode::CREATED,
+        );
+    }
+    refused(&chief.post("/api/v1/grants", for_good).await, 403, None);
+    let before = json!({"user": "ada", "role": "viewer", "ends": "2027-01-01T00:00:00Z"});
+    good(chief.post("/api/v1/grants", before).await, StatusCode::CREATED);
+}
+
 /// A pack with so many permissions of which the role of this name gives these.
 fn wide(count: usize, role: &str, rights: &str) -> String {
     let actions: Vec<String> = (0..count).map(|number| format!("\"act-{number}\"")).collect();
