@@ -54,6 +54,8 @@ const MAX_WORK: usize = 700_000;
 /// What a declaration costs a parser beside an attribute, for each namespace that is in scope: it copies them.
 const DECLARATION_WORK: usize = 64;
 const MAX_DECLARATION_BYTES: usize = 128;
+/// A parser may take `:ID` for `ID`, and another one for a name of its own (Namespaces in XML section 4).
+const COLON: &str = "a name starts with a colon";
 
 /// The document as text, when it passes.
 ///
@@ -128,6 +130,9 @@ fn scan(mut rest: &[u8], limits: Limits) -> Result<(), Error> {
             Some(b'!') => return Err(refused("xml", "a document type, comment or CDATA section")),
             Some(b'?') => return Err(refused("xml", "a processing instruction")),
             Some(b'/') => {
+                if rest.get(1) == Some(&b':') {
+                    return Err(refused("xml", COLON));
+                }
                 namespaces_in_scope.pop().ok_or_else(|| refused("xml", "an end tag without a start"))?;
             }
             Some(_) => {
@@ -184,6 +189,7 @@ impl Tag {
                 b'<' => return Err(refused("xml", "`<` within a tag")),
                 b'"' | b'\'' => index += Self::quoted(rest.get(index + 1..).unwrap_or_default(), byte)?,
                 b' ' | b'\t' | b'\n' | b'\r' => after_space = true,
+                b':' if !Self::is_within_name(rest, index) => return Err(refused("xml", COLON)),
                 b'=' => {
                     tag.attributes += 1;
                     tag.namespaces += usize::from(rest.get(word..index).is_some_and(|n| n.starts_with(b"xmlns")));
@@ -202,6 +208,12 @@ impl Tag {
             index += 1;
         }
         Err(refused("xml", "it ends within a tag"))
+    }
+
+    /// Whether what stands before is a part of the same name.
+    fn is_within_name(rest: &[u8], index: usize) -> bool {
+        let before = index.checked_sub(1).and_then(|before| rest.get(before));
+        before.is_some_and(|byte| byte.is_ascii_alphanumeric() || b"_-.:".contains(byte) || !byte.is_ascii())
     }
 
     /// How far it is to the quote that ends a value.
@@ -248,6 +260,16 @@ mod tests {
         }
         check("<a>\0</a>", Err("encoding"));
         assert!(super::check(b"<a>\xff</a>", MESSAGE).is_err());
+    }
+
+    #[test]
+    fn no_name_starts_with_a_colon() {
+        for text in ["<:a/>", "<a></:a>", "<a :b=''/>", "<a\n:xmlns='urn:x'/>", "<a b='':c=''/>", "<a b=\"\" :c=''/>"] {
+            check(text, Err("xml"));
+        }
+        for text in ["<p:a p:b=':c'></p:a>", "<a b=' :c'>:d</a>", "<p1:a/>", "<ä:b/>"] {
+            check(text, Ok(()));
+        }
     }
 
     #[test]

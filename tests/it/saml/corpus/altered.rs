@@ -119,6 +119,8 @@ impl Cast<'_> {
             ("cut", "xml", signed[..signed.len() - 5].to_owned()),
             ("doubled attribute", "xml", format!("{} Version=\"2.0\"{}", &signed[..first], &signed[first..])),
             ("unbound prefix", "xml", swap(&signed, "<saml:Subject>", "<saml:Subject x:y=\"\">")),
+            ("attribute without its prefix", "xml", swap(&signed, " Recipient=", " :Recipient=")),
+            ("end without its prefix", "xml", swap(&signed, "</saml:Subject>", "</:Subject>")),
             ("text between elements", "shape", self.after(|draft| swap(draft, "<saml:Subject>", "root<saml:Subject>"))),
             ("nothing", "xml", String::new()),
             ("json", "xml", "{}".to_owned()),
