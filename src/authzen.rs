@@ -3,7 +3,8 @@
 //!
 //! A permission `R:A` is `resource.type` R with `action.name` A. The scope is `resource.properties.scope`, or
 //! `resource.id` when that is the text of one (`department:finance`); without it the question is about the organisation.
-//! `resource.properties.owner` and a subject of type `user` are an id or a login name. `context.time` asks for another
+//! `resource.properties.owner` and a subject of type `user` are an id or a login name; an owner may be an employee too,
+//! as `employee:7` by the number, with an account or without. `context.time` asks for another
 //! moment, `context.ip` is read. The answer is the decision that is enforced everywhere else, and says why.
 //!
 //! It refuses who may not read decisions: `decisions:read`, in the scope that is named, unless a signed-in user asks about
@@ -67,6 +68,13 @@ impl Authzen {
     /// The surface over these services.
     pub fn new(services: Services) -> Self {
         Self(Arc::new(services))
+    }
+
+    /// Whether the owner that a resource names is this user. An employee without an account is nobody's owner yet.
+    async fn owns(&self, user: &User, resource: &asked::Resource) -> Result<bool, Error> {
+        let Some(number) = resource.owning_employee() else { return Ok(resource.is_owned_by(user)) };
+        let person = self.0.directory.find_person_by_number(number).await?;
+        Ok(person.is_some_and(|person| person.user == Some(user.id)))
     }
 
     /// The user of this id or login name.

@@ -13,12 +13,13 @@ use super::fields::Params;
 use super::sight::Sight;
 use super::{Api, Error, render};
 use crate::clock::Timestamp;
-use crate::model::{Actor, TokenId, UserId};
+use crate::model::{Actor, PersonId, TokenId, UserId};
 use crate::report::{self, DEFAULT_DAYS, Feed, FeedKind, MAX_DAYS, Reports, SeenPlaces, Sheet};
 
 /// The reports there are, and what each takes.
-const REPORTS: [(&str, &[&str]); 7] = [
+const REPORTS: [(&str, &[&str]); 8] = [
     ("access", &["users:read", "grants:read"]),
+    ("employees", &["people:read", "users:read"]),
     ("inactive", &["users:read"]),
     ("posture", &["users:read", "grants:read", "tokens:read"]),
     ("seats", &[super::seats::TO_READ]),
@@ -66,7 +67,7 @@ pub(super) async fn show(
     if WHOLE.contains(&name) || (name == "tokens" && !params.has("user")) {
         api.check_sees_all(&caller).await?;
     }
-    let seen_places = seen_places(&sight);
+    let (seen_places, sees) = (seen_places(&sight), Arc::clone(&sight));
     let reports = Reports { seen: Arc::new(move |user| sight.sees_user(user)), seen_places, ..api.reports() };
     let asked = params.without_cursor();
     let mut sheet = match name {
@@ -74,6 +75,11 @@ pub(super) async fn show(
             let page = api.page::<UserId>(&caller, name, &mut params)?;
             params.end()?;
             reports.access(page.after, page.limit).await?
+        }
+        "employees" => {
+            let page = api.page::<PersonId>(&caller, name, &mut params)?;
+            params.end()?;
+            reports.employees(page.after, page.limit, |person| sees.sees_person(person)).await?
         }
         "inactive" => {
             let (days, page) = (days(&mut params)?, api.page::<UserId>(&caller, name, &mut params)?);

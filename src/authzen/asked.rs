@@ -14,6 +14,8 @@ use crate::model::{Scope, User, UserId, fold};
 
 /// Longest type, name or id that is looked up; what is longer is nobody's.
 const MAX_TEXT_BYTES: usize = 1024;
+/// What is before the number of an employee who is named as an owner.
+const EMPLOYEE: &str = "employee:";
 
 /// The members of the body's object.
 pub(super) struct Body(pub(super) Map<String, Value>);
@@ -109,6 +111,11 @@ impl Resource {
     /// Whether an owner is named.
     pub(super) fn has_owner(&self) -> bool {
         self.owner.is_some()
+    }
+
+    /// The number of the employee who is named as the owner, by `employee:` and the number; no login name is meant by that.
+    pub(super) fn owning_employee(&self) -> Option<&str> {
+        self.owner.as_deref()?.strip_prefix(EMPLOYEE)
     }
 
     /// Whether the owner that is named, by id or login name, is this user.

@@ -83,7 +83,7 @@ impl<'a> Answers<'a> {
         let Ok(permission) = format!("{}:{}", asked.resource.kind, asked.action).parse::<Permission>() else {
             return Ok(unknown("unknown-permission", "there is no such permission"));
         };
-        let is_owner = asked.resource.is_owned_by(&user);
+        let is_owner = self.authzen.owns(&user, &asked.resource).await?;
         let question = Question::new(&permission).within(asked.resource.scope.as_ref()).owned(is_owner);
         let mut explanation =
             match self.authzen.0.access.explain_from(user.id, &question, asked.context.at, asked.context.ip).await {

@@ -68,7 +68,7 @@ impl Authzen {
         resource: &Resource,
         context: Context,
     ) -> Result<bool, Error> {
-        let question = Question::new(permission).within(scope).owned(resource.is_owned_by(user));
+        let question = Question::new(permission).within(scope).owned(self.owns(user, resource).await?);
         match self.0.access.explain_from(user.id, &question, context.at, context.ip).await {
             Ok(explanation) => Ok(explanation.allowed),
             Err(access::Error::NotFound { .. }) => Ok(false),

@@ -24,7 +24,7 @@ const PAGE: &str = "200";
 )]
 pub(super) struct Arguments {
     /// Which one
-    #[arg(value_name = "NAME", value_parser = ["access", "inactive", "seats", "sources", "tokens", "users"])]
+    #[arg(value_name = "NAME", value_parser = ["access", "employees", "inactive", "seats", "sources", "tokens", "users"])]
     name: String,
     /// How far `inactive` looks back, and `tokens` back and ahead [default: 90]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=3650))]

@@ -1,4 +1,4 @@
-//! The reports `users` and `inactive`.
+//! The reports `users`, `inactive` and `employees`.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use super::{CHUNK, Error, MAX_READ, Reports, Sheet, days_before, word};
 use crate::access::policy::Held;
 use crate::access::{RoleBook, RoleKind};
 use crate::clock::Timestamp;
-use crate::model::{GroupId, Scope, Status, User, UserId};
+use crate::model::{GroupId, Person, PersonId, Scope, Status, User, UserId};
 
 const USERS: &[&str] = &[
     "id",
@@ -31,7 +31,61 @@ const USERS: &[&str] = &[
 
 const INACTIVE: &[&str] = &["id", "user", "display_name", "status", "source", "last_sign_in", "created", "why"];
 
+const EMPLOYEES: &[&str] =
+    &["id", "employee_number", "first_name", "last_name", "email", "companies", "user", "status", "created"];
+
 impl Reports {
+    /// Every employee whom `sees` lets through, with the account where there is one. A page may hold fewer than asked
+    /// although there are more.
+    ///
+    /// # Errors
+    /// When something cannot be read.
+    pub async fn employees(
+        &self,
+        after: Option<PersonId>,
+        limit: usize,
+        sees: impl Fn(&Person) -> bool,
+    ) -> Result<Sheet, Error> {
+        let (mut rows, mut after, mut read) = (Vec::new(), after, 0);
+        loop {
+            let people = self.directory.list_people(after, CHUNK).await?;
+            let is_last = people.len() < CHUNK;
+            read += people.len();
+            let ids: Vec<UserId> = people.iter().filter_map(|person| person.user).collect();
+            let users: Vec<User> = self.directory.users_by_id(&ids).await?;
+            for person in &people {
+                after = Some(person.id);
+                if sees(person) {
+                    let user = users.iter().find(|user| Some(user.id) == person.user);
+                    rows.push(self.employee_row(person, user.filter(|user| (self.seen)(user))));
+                }
+                if rows.len() == limit {
+                    return Ok(Sheet { columns: EMPLOYEES, rows, next: after.map(|id| id.to_string()) });
+                }
+            }
+            if is_last || read >= MAX_READ {
+                let next = after.filter(|_| !is_last).map(|id| id.to_string());
+                return Ok(Sheet { columns: EMPLOYEES, rows, next });
+            }
+        }
+    }
+
+    fn employee_row(&self, person: &Person, user: Option<&User>) -> Vec<Value> {
+        let is_seen = |company: &&Scope| self.seen_places.as_ref().is_none_or(|places| (places.scope)(company));
+        let companies: Vec<&str> = person.companies.iter().filter(is_seen).map(Scope::slug).collect();
+        vec![
+            person.id.to_string().into(),
+            person.number.as_str().into(),
+            person.first_name.as_str().into(),
+            person.last_name.as_str().into(),
+            person.email.as_deref().into(),
+            companies.into(),
+            user.map(|user| user.user_name.as_str()).into(),
+            user.map(|user| word(user.status)).into(),
+            person.created.to_string().into(),
+        ]
+    }
+
     /// Every user with status, source, the roles that are held now, seats, last sign-in, lock and password.
     ///
     /// # Errors

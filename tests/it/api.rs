@@ -17,6 +17,7 @@ mod fresh;
 mod grants;
 mod groups;
 mod held;
+mod hidden;
 mod history;
 mod invitations;
 mod leavers;

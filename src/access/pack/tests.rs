@@ -167,13 +167,16 @@ fn names_of_roles_are_those_of_the_manuals() {
 fn a_permission_added_to_viewer_reaches_who_includes_it() {
     let text = BUILT_IN[1].1.replacen(
         "permissions = [\"dashboards:read\", \"reports:read\", \"documentation:read\"]\n\n# Seven",
-        "permissions = [\"reports:read\", \"lineage:read\"]\n\n# Seven",
+        "permissions = [\"reports:read\", \"analytics:read\"]\n\n# Seven",
         1,
     );
     assert_ne!(text, BUILT_IN[1].1);
     let (before, after) = (pack("clearpoint-systems", &[]), Pack::parse("test", &text, &BTreeMap::new()).unwrap());
-    assert!(!may(&before, &["data_analyst"], "lineage:read") && may(&after, &["data_analyst"], "lineage:read"));
-    assert!(!may(&after, &["standard_user"], "lineage:read") && !may(&after, &["data_analyst"], "dashboards:read"));
+    for role in ["data_analyst", "compliance_officer"] {
+        assert!(!may(&before, &[role], "analytics:read") && may(&after, &[role], "analytics:read"), "{role}");
+        assert!(may(&before, &[role], "dashboards:read") && !may(&after, &[role], "dashboards:read"), "{role}");
+    }
+    assert!(!may(&after, &["standard_user"], "analytics:read"));
 }
 
 #[test]
@@ -237,8 +240,10 @@ fn an_updater_edits_update_fields_of_their_own_unless_the_pack_is_told_otherwise
 fn an_editor_manages_scorecards_only_by_option() {
     for (value, allowed) in [("off", false), ("on", true)] {
         let pack = pack("clearpoint-strategy", &[("editor_manages_scorecards", value)]);
-        assert_eq!(may(&pack, &["editor"], "scorecards:delete"), allowed);
-        assert!(!may(&pack, &["editor"], "scorecards:create"));
+        for action in ["create", "update", "delete"] {
+            assert_eq!(may(&pack, &["editor"], &format!("scorecards:{action}")), allowed, "{action}");
+        }
+        assert!(!may(&pack, &["updater"], "scorecards:create"));
     }
 }
 
@@ -277,6 +282,8 @@ fn the_administrator_of_each_pack_may_administer_the_gateway() {
             assert!(may(&pack, &[role], permission), "{name} {permission}");
             assert!(!may(&pack, &[other], permission), "{name} {permission}");
         }
+        let all: Vec<Permission> = pack.roles().catalogue().iter().collect();
+        assert!(all.len() > 100 && all.iter().all(|permission| may(&pack, &[role], &permission.to_string())), "{name}");
         assert!(!may(&pack, &[role], "spaceships:launch"), "what is in no catalogue is refused");
     }
 }

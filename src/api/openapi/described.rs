@@ -598,9 +598,9 @@ fn of_reports() -> Vec<Operation> {
             .lists("Session"),
         Operation::get(
             "/api/v1/reports/{name}",
-            "A report: access, inactive, posture, seats, sources, tokens or users; JSON, or CSV where asked for",
+            "A report: access, employees, inactive, posture, seats, sources, tokens or users; JSON, or CSV where asked for",
         )
-        .needs("`users:read`, with `grants:read`, `tokens:read` or `sources:read` where these are shown")
+        .needs("`users:read`, with `grants:read`, `people:read`, `tokens:read` or `sources:read` where these are shown")
         .query("format", "text")
         .query("days", "count")
         .query("user", "text")

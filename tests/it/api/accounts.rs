@@ -123,6 +123,12 @@ async fn a_profile_is_kept_by_the_names_of_its_standard() {
     assert_eq!((&stored["preferredLanguage"], &stored["timezone"]), (&json!("en-GB"), &json!("Europe/London")));
     assert_eq!(stored["phoneNumbers"][0]["value"], "+44 20 7946 0000");
     assert_eq!(stored["photos"][0]["value"], "https://example.com/ada.png");
+    let enterprise = &stored["urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"];
+    assert_eq!(enterprise["manager"]["value"], boss.id.to_string());
+    let body = json!({"timezone": "Asia/Tokyo", "photo": "https://example.com/other.png"});
+    let changed = good(ground.root().patch("/api/v1/users/ada", body.clone()).await, StatusCode::OK);
+    assert_eq!((&changed["timezone"], &changed["photo"]), (&body["timezone"], &body["photo"]));
+    assert_eq!((&changed["phone"], &changed["language"]), (&profile["phone"], &profile["language"]));
     let body = json!({"phone": "", "supervisor": "", "language": "fr"});
     let changed = good(ground.root().patch("/api/v1/users/ada", body).await, StatusCode::OK);
     assert_eq!((&changed["phone"], &changed["supervisor"]), (&Value::Null, &Value::Null));

@@ -92,7 +92,9 @@ async fn what_is_for_all_is_checked_once_and_takes_its_rights() {
     ] {
         refused(&root.post("/api/v1/users:bulk", body).await, 422, Some(field));
     }
-    let clerk = ground.service(&["users:create", "grants:create", "pages:*", "favorites:*", "attachments:*"]).await;
+    let given = ["users:create", "grants:create", "pages:*", "favorites:*", "attachments:*"];
+    let elements = ["action-items:read", "initiatives:read", "measures:read", "objectives:read"];
+    let clerk = ground.service(&[&given[..], &elements].concat()).await;
     let body = |role: &str| json!({"rows": row, "role": role});
     refused(&clerk.post("/api/v1/users:bulk", body("administrator")).await, 403, None);
     refused(

@@ -63,6 +63,7 @@ async fn who_is_limited_to_companies_is_listed_what_has_one_of_them_and_nothing_
     assert_eq!(listed("/api/v1/companies", "slug").await, ["north"]);
     assert_eq!(listed("/api/v1/reports/users", "user").await, ["north", "u-north"]);
     assert_eq!(listed("/api/v1/reports/access", "user").await, ["north", "u-north"]);
+    assert_eq!(listed("/api/v1/reports/employees", "last_name").await, ["North"]);
     let able = good(north.get("/api/v1/who-can?permission=elements:create").await, StatusCode::OK);
     let mut able: Vec<&str> =
         able["items"].as_array().unwrap().iter().map(|i| i["user"]["userName"].as_str().unwrap()).collect();

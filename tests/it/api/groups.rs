@@ -334,3 +334,37 @@ async fn of_two_changes_at_once_that_would_leave_no_administrator_one_is_refused
         }
     }
 }
+
+#[tokio::test]
+async fn who_is_put_into_a_department_or_a_group_that_has_nothing_may_what_they_might_before() {
+    let ground = Ground::with("policy.pack = \"clearpoint-systems\"").await;
+    let root = ground.root();
+    ground.test.place(&["department:finance", "department:payroll < department:finance"]).await;
+    for name in ["ada", "grace"] {
+        ground.user(name, &["viewer"]).await;
+    }
+    // Somebody else has rights there.
+    let analyst = json!({"user": "grace", "role": "data_analyst", "scope": "department:finance", "mode": "add"});
+    good(root.post("/api/v1/grants", analyst).await, StatusCode::CREATED);
+    make(&root, "Data Analysts").await;
+    let told = async || good(root.get("/api/v1/users/ada/permissions").await, StatusCode::OK);
+    let here = async || {
+        let shown = good(root.get("/api/v1/departments/finance/users/ada").await, StatusCode::OK);
+        (shown["role"].clone(), shown["permissions"].clone())
+    };
+    let before = (told().await, here().await);
+    for department in ["finance", "payroll"] {
+        good(root.patch("/api/v1/users/ada", json!({"department": department})).await, StatusCode::OK);
+        assert_eq!((told().await, here().await), before, "{department}");
+    }
+    good(root.post("/api/v1/groups/data_analysts/members", json!({"users": ["ada"]})).await, StatusCode::OK);
+    assert_eq!((told().await, here().await), before, "a group of that name");
+    // What a group may, a member may; a department never gives anything of its own.
+    good(
+        root.post("/api/v1/grants", json!({"group": "data_analysts", "role": "data_analyst"})).await,
+        StatusCode::CREATED,
+    );
+    let after = told().await;
+    assert_ne!(after, before.0);
+    assert!(after["levels"][0]["permissions"].to_string().contains("data:export"), "{after}");
+}

@@ -119,11 +119,31 @@ async fn what_is_owned_stays_its_owners_who_may_have_no_access_at_all() {
     }
     let client = ground.service(&["decisions:read"]).await;
     let asker = Client { router: cleargate::authzen::router(ground.test.gateway.authzen()), ..client };
-    let may = async |who: &str, owner: &str| {
-        let question = json!({"subject": {"type": "user", "id": who}, "action": {"name": "update"},
-            "resource": {"type": "update-fields", "id": "measure-7", "properties": {"owner": owner}}});
+    let ask = async |kind: &str, action: &str, who: &str, owner: &str| {
+        let question = json!({"subject": {"type": "user", "id": who}, "action": {"name": action},
+            "resource": {"type": kind, "id": "measure-7", "properties": {"owner": owner}}});
         good(asker.post("/access/v1/evaluation", question).await, StatusCode::OK)
     };
+    let may = async |who: &str, owner: &str| {
+        let told = ask("update-fields", "update", who, owner).await;
+        // Each kind of element is a type of its own.
+        for kind in ["objectives", "measures", "initiatives", "action-items"] {
+            assert_eq!(ask(kind, "update", who, owner).await["decision"], told["decision"], "{kind}: {who} of {owner}");
+        }
+        told
+    };
+    for kind in ["objectives", "measures", "initiatives", "action-items"] {
+        for (action, who, allowed) in [
+            ("read", "ada", true),
+            ("read", "bob", false),
+            ("create", "ada", false),
+            ("delete", "ada", false),
+            ("create", "boss", true),
+            ("delete", "boss", true),
+        ] {
+            assert_eq!(ask(kind, action, who, who).await["decision"], allowed, "{action} {kind} by {who}");
+        }
+    }
     for (who, owner, allowed) in [
         ("ada", "ada", true),
         ("ada", "ADA", true),

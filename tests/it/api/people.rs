@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::{Ground, good, refused};
+use super::{Client, Ground, good, refused};
 
 #[tokio::test]
 async fn a_person_needs_two_names_and_gets_a_number() {
@@ -32,6 +32,10 @@ async fn a_person_needs_two_names_and_gets_a_number() {
     let page = good(root.get("/api/v1/people?limit=2").await, StatusCode::OK);
     let rest = format!("/api/v1/people?limit=2&cursor={}", page["next"].as_str().unwrap());
     assert_eq!(good(root.get(&rest).await, StatusCode::OK)["items"].as_array().unwrap().len(), 1);
+    for body in [json!({"first_name": ""}), json!({"first_name": " "})] {
+        refused(&root.patch("/api/v1/people/3", body).await, 422, Some("first_name"));
+    }
+    refused(&root.patch("/api/v1/people/3", json!({"last_name": ""})).await, 422, Some("last_name"));
     let clerk = ground.service(&["people:read"]).await;
     refused(&clerk.post("/api/v1/people", json!({"first_name": "A", "last_name": "B"})).await, 403, None);
 }
@@ -73,4 +77,67 @@ async fn a_new_name_is_in_new_events_only_and_leaves_the_login_name() {
     assert_eq!(good(root.get("/api/v1/users/abyron").await, StatusCode::OK)["userName"], "abyron");
     let stale = root.with_header("if-match", "\"1\"").patch("/api/v1/people/1", json!({"last_name": "King"})).await;
     refused(&stale, 412, None);
+}
+
+#[tokio::test]
+async fn who_is_employed_and_has_no_account_is_in_reports_and_owns_what_is_assigned_to_them() {
+    let ground = Ground::new().await;
+    let root = ground.root();
+    good(root.post("/api/v1/companies", json!({"name": "North"})).await, StatusCode::CREATED);
+    for (first, last) in [("Ada", "Lovelace"), ("Grace", "Hopper")] {
+        let body = json!({"first_name": first, "last_name": last, "companies": ["north"]});
+        good(root.post("/api/v1/people", body).await, StatusCode::CREATED);
+        ground.test.advance(std::time::Duration::from_secs(1));
+    }
+    let ada = json!({"userName": "ada", "role": "updater", "employee": "1"});
+    good(root.post("/api/v1/users", ada).await, StatusCode::CREATED);
+    // A login name that looks like an employee is none.
+    let posing = json!({"userName": "employee:2", "role": "updater"});
+    good(root.post("/api/v1/users", posing).await, StatusCode::CREATED);
+    let sheet = good(root.get("/api/v1/reports/employees").await, StatusCode::OK);
+    let told = |at: usize| {
+        let row = &sheet["items"][at];
+        ["employee_number", "first_name", "last_name", "companies", "user", "status"].map(|name| row[name].clone())
+    };
+    assert_eq!(
+        told(0).to_vec(),
+        [json!("1"), json!("Ada"), json!("Lovelace"), json!(["north"]), json!("ada"), json!("active")]
+    );
+    let none = [json!("2"), json!("Grace"), json!("Hopper"), json!(["north"]), Value::Null, Value::Null];
+    assert_eq!(told(1).to_vec(), none);
+    let text = root.get("/api/v1/reports/employees?format=csv").await.text;
+    assert!(text.lines().count() == 3 && text.contains("Hopper"), "{text}");
+    let first = good(root.get("/api/v1/reports/employees?limit=1").await, StatusCode::OK);
+    let rest = format!("/api/v1/reports/employees?limit=1&cursor={}", first["next"].as_str().unwrap());
+    assert_eq!(good(root.get(&rest).await, StatusCode::OK)["items"][0]["last_name"], "Hopper");
+    for permissions in [&["users:read"][..], &["people:read"]] {
+        refused(&ground.service(permissions).await.get("/api/v1/reports/employees").await, 403, None);
+    }
+
+    let asker = ground.service(&["decisions:read", "users:read"]).await;
+    let asker = Client { router: cleargate::authzen::router(ground.test.gateway.authzen()), ..asker };
+    let resource = |owner: &str| json!({"type": "measures", "id": "7", "properties": {"owner": owner}});
+    let may = async |who: &str, owner: &str| {
+        let question = json!({"subject": {"type": "user", "id": who}, "action": {"name": "update"},
+            "resource": resource(owner)});
+        good(asker.post("/access/v1/evaluation", question).await, StatusCode::OK)["decision"].clone()
+    };
+    for (who, owner, allowed) in [
+        ("ada", "employee:1", true),
+        ("ada", "employee:2", false),
+        ("ada", "employee:", false),
+        ("ada", "employee:9", false),
+        ("employee:2", "employee:2", false),
+        ("employee:2", "employee:1", false),
+    ] {
+        assert_eq!(may(who, owner).await, allowed, "{who} of {owner}");
+    }
+    let question =
+        json!({"subject": {"type": "user"}, "action": {"name": "update"}, "resource": resource("employee:1")});
+    let found = good(asker.post("/access/v1/search/subject", question).await, StatusCode::OK);
+    assert_eq!(found["results"], json!([{"type": "user", "id": "ada"}]));
+    // What was assigned is theirs as soon as they have an account.
+    let grace = json!({"userName": "grace", "role": "updater", "employee": "2"});
+    good(root.post("/api/v1/users", grace).await, StatusCode::CREATED);
+    assert_eq!(may("grace", "employee:2").await, true);
 }

@@ -93,8 +93,20 @@ async fn a_user_for_whom_no_role_is_named_gets_the_default_of_the_pack() {
 async fn where_the_pack_wants_a_role_nobody_is_made_without_one() {
     let ground = Ground::with(OPEN_VANTAGE).await;
     refused(&ground.root().post("/api/v1/users", json!({"userName": "ada"})).await, 422, Some("role"));
+    let root = ground.root();
     let body = json!({"userName": "ada", "role": "staff"});
-    good(ground.root().post("/api/v1/users", body).await, StatusCode::CREATED);
+    let ada = good(root.post("/api/v1/users", body).await, StatusCode::CREATED);
+    assert_eq!((&ada["groups"], &ada["companies"]), (&json!([]), &json!([])), "these need not be named");
+    // Of groups and companies there may be several.
+    for name in ["Chamber", "Foundation"] {
+        good(root.post("/api/v1/companies", json!({"name": name})).await, StatusCode::CREATED);
+        good(root.post("/api/v1/groups", json!({"name": format!("Of {name}")})).await, StatusCode::CREATED);
+    }
+    let body = json!({"userName": "grace", "role": "staff", "access_groups": ["of_chamber", "of_foundation"],
+        "companies": ["chamber", "foundation"]});
+    let grace = good(root.post("/api/v1/users", body).await, StatusCode::CREATED);
+    assert_eq!(grace["groups"], json!(["Of Chamber", "Of Foundation"]));
+    assert_eq!(grace["companies"], json!(["chamber", "foundation"]));
 }
 
 #[tokio::test]
@@ -156,6 +168,18 @@ async fn login_names_given_by_hand_follow_the_rule_of_the_pack() {
         refused(&make(name).await, 422, Some("userName"));
     }
     let ada = good(make("tencharsss").await, StatusCode::CREATED);
+    refused(&make("TENcharsss").await, 409, Some("userName"));
+    // By whatever way a name is given by hand.
+    let root = ground.root();
+    refused(&root.post("/api/v1/users", json!({"role": "staff"})).await, 422, Some("userName"));
+    let invited = json!({"userName": "elevenchars", "email": "e@x.org", "role": "staff"});
+    refused(&root.post("/api/v1/invitations", invited).await, 422, Some("userName"));
+    let address = json!({"email": "eleven@x.org", "role": "staff"});
+    refused(&root.post("/api/v1/users", address).await, 422, Some("userName"));
+    let rows = json!([{"first_name": "E", "last_name": "X", "email": "eleven@x.org"}]);
+    let bulk = root.post("/api/v1/users:bulk", json!({"role": "staff", "rows": rows})).await;
+    assert!(bulk.status == StatusCode::UNPROCESSABLE_ENTITY && bulk.text.contains("10"), "{}", bulk.text);
+    assert_eq!(good(root.get("/api/v1/users").await, StatusCode::OK)["items"].as_array().unwrap().len(), 1);
     let path = "/api/v1/users/tencharsss";
     let reply = ground.root().patch(path, json!({"userName": "other"})).await;
     refused(&reply, 422, Some("userName"));
@@ -194,7 +218,28 @@ async fn the_presets_of_the_pack_hold_where_none_is_named() {
         ground.root().post("/api/v1/users", json!({"userName": name, "role": "staff", "password": password})).await
     };
     refused(&make("ada", "violet anchors drift at noon").await, 422, Some("password"));
+    let short = make("ada", "violet").await;
+    refused(&short, 422, Some("password"));
+    for part in ["at least 12 characters", "an upper-case letter", "a digit", "neither letter nor digit"] {
+        assert!(short.text.contains(part), "{part}: {}", short.text);
+    }
+    assert!(!short.text.contains("a lower-case letter"), "{}", short.text);
     good(make("ada", "Violet-anchors-7").await, StatusCode::CREATED);
+    // Its owner chooses another one on the way in, by the same rule, and may change that.
+    let mut browser = ground.test.visitor();
+    assert_eq!(browser.sign_in("ada", "Violet-anchors-7").await.location(), "/login/change-password");
+    let csrf = browser.get("/login/change-password").await.field("csrf");
+    let poor = [("new", "copper lanterns hum"), ("again", "copper lanterns hum"), ("csrf", csrf.as_str())];
+    let reply = browser.post("/login/change-password", &poor).await;
+    assert_eq!(reply.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(reply.text.contains("a digit") && reply.text.contains("an upper-case letter"), "{}", reply.text);
+    let good_one = [("new", "Copper-lanterns-8"), ("again", "Copper-lanterns-8"), ("csrf", csrf.as_str())];
+    assert_eq!(browser.post("/login/change-password", &good_one).await.location(), "/");
+    let csrf = browser.get("/account/password").await.field("csrf");
+    let another =
+        [("old", "Copper-lanterns-8"), ("new", "Slow-harbour-99"), ("again", "Slow-harbour-99"), ("csrf", &csrf)];
+    assert_eq!(browser.post("/account/password", &another).await.status, StatusCode::OK);
+    assert_eq!(ground.test.visitor().sign_in("ada", "Slow-harbour-99").await.location(), "/");
     for _ in 0..3 {
         ground.test.visitor().sign_in("ada", "wrong").await;
     }
@@ -260,4 +305,55 @@ permissions = ["boats:sail-at-night"]
     let sailor = roles.find(&"sailor".parse().unwrap()).unwrap();
     assert_eq!((sailor.seat, sailor.badge(), sailor.ui_profile["columns"].as_str()), (2, "Crew", "name,berth"));
     assert_eq!(access.pack().options()["night"], "on");
+}
+
+#[tokio::test]
+async fn a_flag_beside_a_role_is_one_persons_and_takes_every_write_from_who_may_only_read() {
+    let ground = Ground::with(&format!("{OPEN_VANTAGE}\npassword.preset = \"nist-63b-4\"")).await;
+    let root = ground.root();
+    for name in ["boss", "reader"] {
+        ground.user(name, &["staff", "system_administrator"]).await;
+    }
+    ground.user("ada", &["staff"]).await;
+    let (boss, reader) = (ground.sign_in("boss").await, ground.sign_in("reader").await);
+    good(reader.post("/api/v1/groups", json!({"name": "Before"})).await, StatusCode::CREATED);
+    let flag = json!({"user": "reader", "role": "read_only_access"});
+    let flag = good(root.post("/api/v1/grants", flag).await, StatusCode::CREATED)["id"].as_str().unwrap().to_owned();
+    let shown = good(root.get("/api/v1/users/reader").await, StatusCode::OK)["roles"].clone();
+    for role in ["staff", "system_administrator", "read_only_access"] {
+        assert!(shown.as_array().unwrap().contains(&json!(role)), "{shown}");
+    }
+    // The session that was open: all reads, no write.
+    for path in ["users", "groups", "roles", "companies", "people", "grants?user=ada", "audit-logs", "reports/users"] {
+        good(reader.get(&format!("/api/v1/{path}")).await, StatusCode::OK);
+    }
+    let writes = async |client: &super::Client| {
+        [
+            client.post("/api/v1/groups", json!({"name": "After"})).await,
+            client.patch("/api/v1/users/ada", json!({"displayName": "Ada"})).await,
+            client.post("/api/v1/grants", json!({"user": "ada", "role": "award_administrator"})).await,
+            client.post("/api/v1/people", json!({"first_name": "E", "last_name": "X"})).await,
+            client.delete("/api/v1/groups/before").await,
+        ]
+    };
+    for reply in writes(&reader).await {
+        refused(&reply, 403, None);
+    }
+    for (permission, allowed) in [
+        ("individuals:read", true),
+        ("individuals:update", false),
+        ("action-items:read", true),
+        ("action-items:create", true),
+        ("action-items:update", false),
+        ("action-items:delete", false),
+        ("payments:process", false),
+    ] {
+        assert_eq!(may(&ground, "reader", permission).await, allowed, "{permission}");
+        assert!(may(&ground, "boss", permission).await, "{permission}: the flag is one person's");
+    }
+    for reply in writes(&boss).await {
+        assert!(reply.status.is_success(), "{}", reply.text);
+    }
+    good(root.delete(&format!("/api/v1/grants/{flag}")).await, StatusCode::OK);
+    good(reader.post("/api/v1/groups", json!({"name": "Again"})).await, StatusCode::CREATED);
 }

@@ -68,6 +68,10 @@ async fn a_role_and_a_group_are_given_only_by_who_has_what_they_hold() {
             "pages:*",
             "favorites:*",
             "attachments:*",
+            "action-items:read",
+            "initiatives:read",
+            "measures:read",
+            "objectives:read",
         ])
         .await;
     refused(&clerk.post("/api/v1/users", json!({"userName": "a", "role": "administrator"})).await, 403, None);

@@ -12,7 +12,7 @@ use super::{Client, Ground, good, refused};
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 /// Between what is to be listed in the order in which it was made.
 const SECOND: Duration = Duration::from_secs(1);
-const REPORTS: [&str; 6] = ["access", "inactive", "posture", "sources", "tokens", "users"];
+const REPORTS: [&str; 7] = ["access", "employees", "inactive", "posture", "sources", "tokens", "users"];
 
 async fn report(client: &Client, query: &str) -> Value {
     good(client.get(&format!("/api/v1/reports/{query}")).await, StatusCode::OK)

@@ -58,8 +58,19 @@ async fn the_integration_specialist_of_the_manual_is_made_verbatim_and_may_what_
     );
     let role = good(reply, StatusCode::CREATED);
     assert_eq!((role["id"].as_str(), role["kind"].as_str()), (Some("integration_specialist"), Some("custom")));
+    let said: Value = serde_json::from_str(SPECIALIST).unwrap();
+    for member in ["name", "description", "permissions"] {
+        assert_eq!(role[member], said[member], "{member}");
+    }
     ground.user("ada", &["integration_specialist"]).await;
     for (permission, allowed) in [
+        ("integrations:read", true),
+        ("integrations:create", true),
+        ("workflows:read", true),
+        ("integrations:delete", false),
+        ("users:read", false),
+        ("users:create", false),
+        ("subscription:read", false),
         ("integrations:update", true),
         ("workflows:create", true),
         ("reports:read", true),
@@ -149,8 +160,22 @@ async fn the_matrix_is_that_of_the_pack_cell_by_cell() {
         let rows = matrix["rows"].as_array().unwrap();
         rows.iter().find(|row| row["label"] == label).unwrap()["cells"].clone()
     };
-    assert_eq!(row("View audit logs"), json!(["yes", "no", "no", "yes", "no"]));
-    assert_eq!(row("Export data"), json!(["yes", "no", "yes", "no", "no"]));
+    let columns: Vec<&str> =
+        matrix["columns"].as_array().unwrap().iter().map(|column| column["name"].as_str().unwrap()).collect();
+    let names = ["System Administrator", "Operations Manager", "Data Analyst", "Compliance Officer", "Viewer"];
+    assert_eq!(columns, names);
+    assert_eq!(matrix["rows"].as_array().unwrap().len(), 7);
+    for (label, cells) in [
+        ("View integrations", ["yes", "yes", "yes", "no", "no"]),
+        ("Configure workflows", ["yes", "yes", "no", "no", "no"]),
+        ("Manage users", ["yes", "no", "no", "no", "no"]),
+        ("View reports", ["yes", "yes", "yes", "yes", "yes"]),
+        ("Export data", ["yes", "no", "yes", "no", "no"]),
+        ("View audit logs", ["yes", "no", "no", "yes", "no"]),
+        ("Manage billing", ["yes", "no", "no", "no", "no"]),
+    ] {
+        assert_eq!(row(label), json!(cells), "{label}");
+    }
     let strategy = good(Ground::new().await.root().get("/api/v1/roles/matrix").await, StatusCode::OK);
     assert_eq!(strategy["rows"].as_array().unwrap().len(), 31);
     let allowed: u64 = strategy["allowed"].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum();
@@ -236,6 +261,24 @@ async fn the_roles_of_the_pack_are_copied_and_never_changed() {
         assert_eq!(copy[member], original[member], "{member}");
     }
     assert_eq!((copy["id"].as_str(), copy["description"].as_str()), (Some("senior_analyst"), Some("Analyses more")));
+    // All that a role can say is in a copy.
+    let full = make(
+        &ground.root(),
+        json!({"name": "Full", "description": "All of it", "permissions": ["data:read"], "denies": ["data:export"],
+            "includes": ["viewer"], "if_owner": ["reports:update"], "ui_profile": {"columns": "name,due"},
+            "scoped_only": true, "requires_factor": true, "requires_sso": true, "factor_within": "10m"}),
+    )
+    .await;
+    let twin =
+        ground.root().post("/api/v1/roles/full:duplicate", json!({"name": "Twin", "description": "Another"})).await;
+    let twin = good(twin, StatusCode::CREATED);
+    assert_eq!((&twin["id"], &twin["description"]), (&json!("twin"), &json!("Another")));
+    for (member, value) in full.as_object().unwrap() {
+        let is_its_own =
+            ["id", "name", "description", "created", "changed", "badge", "revision"].contains(&member.as_str());
+        assert!(is_its_own || twin[member] == *value, "{member}: {twin}");
+    }
+    assert_eq!(twin["ui_profile"], json!({"columns": "name,due"}));
     let again = ground.root().post("/api/v1/roles/data_analyst:duplicate", json!({"name": "senior analyst"})).await;
     refused(&again, 409, Some("name"));
     refused(&ground.root().post("/api/v1/roles/data_analyst:duplicate", json!({})).await, 422, Some("name"));
@@ -415,7 +458,13 @@ async fn roles_come_back_with_the_next_start() {
     assert_eq!(daemon.run(&copy).await["id"], "copy");
     daemon.run(&["role", "update", "integration_specialist", "--permission", "reports:read"]).await;
     assert_eq!(daemon.run(&["explain", "ada", "workflows:create"]).await["allowed"], false);
-    assert_eq!(daemon.run(&["role", "matrix"]).await["columns"].as_array().unwrap().len(), 5);
+    let matrix = daemon.run(&["role", "matrix"]).await;
+    assert_eq!(matrix["columns"].as_array().unwrap().len(), 5);
+    let exported = &matrix["rows"][4];
+    assert_eq!(
+        (&exported["label"], &exported["cells"]),
+        (&json!("Export data"), &json!(["yes", "no", "yes", "no", "no"]))
+    );
     assert_eq!(daemon.run(&["role", "show", "integration_specialist", "--holders"]).await["name"], "ada");
     assert_eq!(daemon.run(&["role", "list", "--kind", "custom"]).await["id"], "integration_specialist");
     daemon.run(&["role", "create", "--name", "Empty"]).await;

@@ -176,15 +176,25 @@ async fn the_professional_plan_has_no_roles_of_ones_own_and_no_single_sign_on() 
     let path = folder.path().join("cleargate.toml");
     std::fs::write(folder.path().join("secret"), "secret").unwrap();
     let oidc = "[[oidc]]\nid = \"google\"\nissuer = \"https://accounts.example\"\nclient_id = \"x\"\nclient_secret = { file = \"./secret\" }\n";
-    let text = |plan: &str| format!("public_url = \"http://127.0.0.1:8080\"\nplan = \"{plan}\"\n{oidc}");
-    let problems = |plan: &str| {
-        std::fs::write(&path, text(plan)).unwrap();
+    let saml = "[[saml]]\nid = \"entra\"\nmetadata = { url = \"https://idp.example/metadata\" }\n";
+    let problems = |plan: &str, saml: &str| {
+        std::fs::write(&path, format!("public_url = \"http://127.0.0.1:8080\"\n{plan}\n{oidc}{saml}")).unwrap();
         gateway::check(&config::load(&path, &Credentials::None).unwrap())
     };
-    assert_eq!(problems("enterprise"), []);
-    let found = problems("professional");
-    assert_eq!(found[0].0, "oidc.google");
-    assert!(found[0].1.contains("`enterprise`"), "{found:?}");
+    assert_eq!(problems("plan = \"enterprise\"", ""), []);
+    // What nobody restricts has everything.
+    assert_eq!(problems("", ""), []);
+    let unrestricted = Ground::new().await.root();
+    let own = json!({"name": "Own", "permissions": ["pages:read"]});
+    good(unrestricted.post("/api/v1/roles", own).await, StatusCode::CREATED);
+    let beyond = |plan: &str| -> Vec<(String, String)> {
+        problems(plan, saml).into_iter().filter(|(_, reason)| reason.contains("`professional` does not have")).collect()
+    };
+    let found = beyond("plan = \"professional\"");
+    let keys: Vec<&str> = found.iter().map(|(key, _)| key.as_str()).collect();
+    assert_eq!(keys, ["saml.entra", "oidc.google"]);
+    assert!(found.iter().all(|(_, reason)| reason.contains("`enterprise`")), "{found:?}");
+    assert_eq!(beyond(""), []);
 }
 
 #[tokio::test]

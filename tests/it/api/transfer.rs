@@ -4,7 +4,7 @@ use axum::body::Body;
 use cleargate::directory::{GroupDraft, Member, MemberChange, SourceRecord};
 use cleargate::model::Attributes;
 use http::{Method, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Client, Ground, good, refused};
 use crate::support::gateway::{Reply, record};
@@ -198,6 +198,47 @@ async fn the_samples_of_each_pack_are_imported_once_and_give_what_the_manuals_sa
     let names: Vec<&str> =
         departments["items"].as_array().unwrap().iter().map(|d| d["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["Finance Team", "IT Systems Team", "Operations Team"]);
+    let slugs: Vec<&str> =
+        departments["items"].as_array().unwrap().iter().map(|d| d["slug"].as_str().unwrap()).collect();
+    assert_eq!(slugs, ["finance", "it", "operations"]);
+    // Access groups are others, by slugs of their own, and each has the role of its name.
+    let groups = good(ground.root().get("/api/v1/groups").await, StatusCode::OK);
+    let mut names: Vec<&str> =
+        groups["items"].as_array().unwrap().iter().map(|g| g["name"].as_str().unwrap()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["Compliance Officers", "Data Analysts", "System Administrators"]);
+    for (slug, name, role) in [
+        ("compliance_officers", "Compliance Officers", "compliance_officer"),
+        ("data_analysts", "Data Analysts", "data_analyst"),
+        ("system_administrators", "System Administrators", "system_administrator"),
+    ] {
+        let group = good(ground.root().get(&format!("/api/v1/groups/{slug}")).await, StatusCode::OK);
+        assert_eq!((&group["name"], &group["slug"]), (&json!(name), &json!(slug)));
+        let held = good(ground.root().get(&format!("/api/v1/grants?group={slug}")).await, StatusCode::OK);
+        let roles: Vec<&Value> = held["items"].as_array().unwrap().iter().map(|grant| &grant["role"]).collect();
+        assert_eq!(roles, [role], "{slug}");
+        refused(&ground.root().get(&format!("/api/v1/departments/{slug}")).await, 404, None);
+    }
+    refused(&ground.root().get("/api/v1/groups/finance").await, 404, None);
+    // The two roles that the manual shows being made.
+    let specialist = good(ground.root().get("/api/v1/roles/integration_specialist").await, StatusCode::OK);
+    assert_eq!(
+        (&specialist["name"], &specialist["description"], &specialist["permissions"]),
+        (
+            &json!("Integration Specialist"),
+            &json!("Can manage integrations and workflows but not users"),
+            &json!([
+                "integrations:read",
+                "integrations:create",
+                "integrations:update",
+                "workflows:read",
+                "workflows:create",
+                "reports:read",
+            ])
+        )
+    );
+    let builder = good(ground.root().get("/api/v1/roles/report_builder").await, StatusCode::OK);
+    assert_eq!(builder["name"], "Report Builder");
     ground.user("ada", &[]).await;
     let body = json!({"users": ["ada"]});
     good(ground.root().post("/api/v1/groups/data_analysts/members", body).await, StatusCode::OK);

@@ -31,6 +31,8 @@ async fn a_password_that_must_be_changed_is_changed_on_the_way_in() {
     let reply = browser.sign_in("ada@example.org", GIVEN).await;
     assert_eq!((reply.status, reply.location()), (StatusCode::SEE_OTHER, "/login/change-password"));
     assert_eq!(browser.get("/").await.location(), "/login", "there is no session yet");
+    assert_eq!(browser.get("/api/v1/me").await.status, StatusCode::UNAUTHORIZED);
+    assert!(browser.get("/account/password").await.location().starts_with("/login?"));
     let page = browser.get("/login/change-password").await;
     assert!(page.status == StatusCode::OK && page.text.contains("at least 15 characters"), "{}", page.text);
     let csrf = page.field("csrf");

@@ -56,4 +56,7 @@ async fn locks_sessions_waits_refusals_and_blocks_are_counted_and_no_name_is_in_
     let answer = daemon.operations().get("/metrics").send().await;
     assert!(answer.text().contains("cleargate_spray_blocks_total 1"), "{}", answer.text());
     assert!(answer.text().contains("cleargate_ratelimited_total{limiter=\"spray\"} 1"), "{}", answer.text());
+    for password in [GOOD, "wrong 2", "Spring2026!"] {
+        assert!(!daemon.log().contains(password), "{password} is in the log");
+    }
 }

@@ -71,7 +71,11 @@ const THINGS: [(&str, &str, &[&str]); 15] = [
     ("/api/v1/scorecards/{slug}", "", &["sales", "none"]),
     ("/api/v1/scopes/{scope}", "", &["department:finance", "scorecard:sales", "none"]),
     ("/api/v1/people/{id}", "", &["7", "none"]),
-    ("/api/v1/reports/{name}", "", &["access", "inactive", "posture", "seats", "sources", "tokens", "users", "none"]),
+    (
+        "/api/v1/reports/{name}",
+        "",
+        &["access", "employees", "inactive", "posture", "seats", "sources", "tokens", "users", "none"],
+    ),
     ("/api/v1/sources/{id}", "", &["okta", "none"]),
     ("/api/v1/connectors/{id}", "POST", &["okta:test", "okta:admit", "okta"]),
     ("/api/v1/locks/{user}", "", &["ada", "nobody"]),

@@ -14,8 +14,18 @@ fn exactly(pack: &Pack, role: &str, own: bool, expected: &[&[&str]]) {
     assert_eq!(found, expected, "{role}");
 }
 
-const BROWSER: &[&str] =
-    &["attachments:download", "attachments:read", "favorites:create", "pages:email", "pages:export", "pages:read"];
+const BROWSER: &[&str] = &[
+    "action-items:read",
+    "attachments:download",
+    "attachments:read",
+    "favorites:create",
+    "initiatives:read",
+    "measures:read",
+    "objectives:read",
+    "pages:email",
+    "pages:export",
+    "pages:read",
+];
 const UPDATER: &[&str] = &[
     "attachments:create",
     "attachments:delete",
@@ -25,13 +35,24 @@ const UPDATER: &[&str] = &[
     "notifications:create",
     "revision-history:read",
 ];
+/// What an Updater does to what is theirs.
+const OWN: &[&str] =
+    &["action-items:update", "initiatives:update", "measures:update", "objectives:update", "update-fields:update"];
 const EDITOR: &[&str] = &[
+    "action-items:create",
+    "action-items:delete",
     "automatic-evaluations:update",
     "descriptive-fields:update",
     "detail-layouts:update",
     "elements:create",
     "elements:delete",
+    "initiatives:create",
+    "initiatives:delete",
     "library-measures:link",
+    "measures:create",
+    "measures:delete",
+    "objectives:create",
+    "objectives:delete",
     "responsibilities:update",
     "strategy-maps:create",
 ];
@@ -51,9 +72,9 @@ fn a_browser_views_exports_and_favorites_and_changes_nothing() {
 fn an_updater_is_a_browser_who_updates_fields_and_builds_nothing() {
     let owned = pack("clearpoint-strategy", &[]);
     exactly(&owned, "updater", false, &[BROWSER, UPDATER]);
-    exactly(&owned, "updater", true, &[BROWSER, UPDATER, &["update-fields:update"]]);
+    exactly(&owned, "updater", true, &[BROWSER, UPDATER, OWN]);
     let permitted = pack("clearpoint-strategy", &[("updater_scope", "permitted")]);
-    exactly(&permitted, "updater", false, &[BROWSER, UPDATER, &["update-fields:update"]]);
+    exactly(&permitted, "updater", false, &[BROWSER, UPDATER, OWN]);
     for permission in [
         "elements:create",
         "elements:delete",
@@ -73,10 +94,10 @@ fn an_updater_is_a_browser_who_updates_fields_and_builds_nothing() {
 #[test]
 fn an_editor_is_an_updater_who_edits_elements_and_manages_no_people() {
     let pack_off = pack("clearpoint-strategy", &[]);
-    exactly(&pack_off, "editor", false, &[BROWSER, UPDATER, EDITOR, &["update-fields:update"]]);
+    exactly(&pack_off, "editor", false, &[BROWSER, UPDATER, EDITOR, OWN]);
     let on = pack("clearpoint-strategy", &[("editor_manages_scorecards", "on")]);
-    let scorecards: &[&str] = &["scorecards:delete", "scorecards:update", "update-fields:update"];
-    exactly(&on, "editor", false, &[BROWSER, UPDATER, EDITOR, scorecards]);
+    let scorecards: &[&str] = &["scorecards:create", "scorecards:delete", "scorecards:update"];
+    exactly(&on, "editor", false, &[BROWSER, UPDATER, EDITOR, OWN, scorecards]);
     for permission in on.roles().catalogue().iter() {
         if ["users", "grants", "roles", "groups", "passwords", "tokens", "settings"].contains(&permission.resource()) {
             assert!(!may(&on, &["editor"], &permission.to_string()), "{permission}");
