@@ -257,21 +257,31 @@ fn check_attributes<'d>(node: Node<'d, '_>, ids: &mut BTreeSet<&'d str>) -> Resu
     Ok(())
 }
 
-/// A namespace is an absolute URI (RFC 3986 sections 2 and 3.1): relative and empty ones canonicalize differently, and other
-/// parsers refuse what has characters that no URI has.
+/// A namespace is an absolute URI (RFC 3986 sections 2, 3.1 and 3.2): relative and empty ones canonicalize differently, and other
+/// parsers refuse what no URI is. One with a host has a plain one, without a user, and digits for its port.
 fn check_namespace(uri: &str) -> Result<(), Error> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
-    let scheme = uri.split_once(':').map_or("", |(scheme, _)| scheme);
+    let (scheme, rest) = uri.split_once(':').unwrap_or_default();
     let is_visible = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/?#@!$&'()*+,;=%".contains(&byte);
     let is_escaped = |rest: &str| rest.as_bytes().get(..2).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit));
     let is_uri = uri.bytes().all(is_visible)
         && uri.split('%').skip(1).all(is_escaped)
-        && uri.bytes().filter(|byte| *byte == b'#').count() <= 1;
+        && uri.bytes().filter(|byte| *byte == b'#').count() <= 1
+        && rest.strip_prefix("//").map_or(!rest.is_empty(), has_plain_host);
     if is_uri && scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.chars().all(fits) {
         Ok(())
     } else {
         Err(refused("namespace", "a namespace is not an absolute URI"))
     }
+}
+
+/// Whether what follows `//` in a URI begins with a host of letters, digits, `.`, `-`, `_` and `~`, and maybe a port.
+fn has_plain_host(rest: &str) -> bool {
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let (host, port) = authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port)));
+    let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let is_port = |port: &str| (1..=5).contains(&port.len()) && port.bytes().all(|byte| byte.is_ascii_digit());
+    !host.is_empty() && host.bytes().all(is_host) && port.is_none_or(is_port)
 }
 
 /// What SAML asks of ids (saml-core section 1.3.4: xs:ID), of ASCII characters; but for the first one, which is a digit at some

@@ -162,13 +162,19 @@ fn text_between_elements_is_refused() {
 
 #[test]
 fn relative_and_empty_namespaces_are_refused() {
-    for namespace in ["relative", "", "1:x", ":x", "../x"] {
+    let hosts = ["x://", "x:///y", "x://h:/y", "x://h:8x/y", "x://u@h/y", "x://h:1:2", "http://www.w3.or:/2001", "x:"];
+    for namespace in ["relative", "", "1:x", ":x", "../x"].into_iter().chain(hosts) {
         let declared = format!("<saml:Subject xmlns:x=\"{namespace}\">");
         // XML itself forbids to undeclare a prefix.
         let wanted = if namespace.is_empty() { ["xml", "namespace"] } else { ["namespace"; 2] };
         assert!(wanted.contains(&signed_after_any(&declared)), "{namespace}");
     }
     assert_eq!(unsigned(|r| swap(r, "<saml:Subject>", "<saml:Subject xmlns=\"\">")), "namespace");
+    let stage = Stage::new(RSA.clone().signing(Signs::Assertion));
+    for namespace in ["x:y", "urn:x:y", "http://h", "https://h.example:8443/x?y#z", "x:/y"] {
+        let declared = format!("<saml:Subject xmlns:x=\"{namespace}\">");
+        assert!(stage.finish(&swap(&stage.signed(), "<saml:Subject>", &declared)).is_ok(), "{namespace}");
+    }
 }
 
 fn signed_after_any(subject: &str) -> &'static str {
