@@ -52,7 +52,8 @@ const TOLD: Table<UserId, Told> = Table::new(0x5e, "notices of accounts");
 const MAX_WAITING: i64 = 10_000;
 /// Of these, so many places are kept for links, which people wait for, and for word of a takeover.
 const KEPT: i64 = 1_000;
-/// Most notices to one account within an hour; what would be told beyond is in the ledger only.
+/// Most notices to one account within an hour, and as many about access requests; what would be told beyond is in the ledger
+/// only.
 const MAX_NOTICES: usize = 10;
 /// How long a notice counts for that.
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -84,6 +85,20 @@ struct Told {
     /// When it was told last of a passkey that may be copied.
     #[n(1)]
     copied: Option<Timestamp>,
+    /// When each was posted that tells of access requests, within the last hour.
+    #[n(2)]
+    requests: Option<Vec<Timestamp>>,
+}
+
+impl Told {
+    /// What was posted within the last hour and counts with this notice: what anybody may bring about takes no place of what
+    /// tells of the account itself.
+    fn counted_with(&mut self, notice: Notice, now: Timestamp) -> &mut Vec<Timestamp> {
+        self.at.retain(|at| now.since(*at) < HOUR);
+        let requests = self.requests.get_or_insert_default();
+        requests.retain(|at| now.since(*at) < HOUR);
+        if notice.is_of_request() { requests } else { &mut self.at }
+    }
 }
 
 /// A mail that waits.
@@ -282,15 +297,15 @@ impl Outbox {
             }
             Err(error) => return Err(error),
         };
-        told.at.retain(|at| now.since(*at) < HOUR);
+        let is_full = told.counted_with(notice, now).len() >= MAX_NOTICES;
         let is_again = notice == Notice::PasskeyCopied && told.copied.is_some_and(|at| now.since(at) < DAY);
-        if is_again || (!notice.is_of_takeover() && told.at.len() >= MAX_NOTICES) {
+        if is_again || (!notice.is_of_takeover() && is_full) {
             tracing::warn!(user.id = %user.id, about = notice.name(), "an account was told enough for now");
             self.0.services.metrics.mail("held back");
             return Ok(());
         }
         if !notice.is_of_takeover() {
-            told.at.push(now);
+            told.counted_with(notice, now).push(now);
         }
         if notice == Notice::PasskeyCopied {
             told.copied = Some(now);

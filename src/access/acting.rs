@@ -4,13 +4,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::explain::{Explanation, Level, effective};
-use super::policy::{Prepared, Question, decide_shown};
+use super::policy::{Held, Prepared, Question, decide_shown};
+use super::rank::can_take_away;
 use super::{RoleBook, ScopeTree};
 use crate::clock::Timestamp;
-use crate::model::{Permission, Presence, Scope};
+use crate::model::{Grant, Permission, Presence, Scope};
 
 /// Most later moments at which an actor is looked at: at each of them every right that it gives is asked for.
 const MAX_MOMENTS: usize = 64;
+/// Most looks at a grant that asking for one right may take at all of these together.
+const MAX_LOOKS: usize = 1 << 17;
 
 /// What an actor may rests on this.
 #[derive(Clone, Debug)]
@@ -66,44 +69,66 @@ impl Acting {
         if !self.may(question) {
             return Some(question.scope);
         }
-        let mut places = self.places_below(question.scope);
+        let mut places = self.places_below(question.scope).into_iter();
         places.find(|place| !self.may(&question.within(Some(place)))).map(Some)
     }
 
     /// The actor as it will be at each later moment, before one or ever, at which something of its own begins or ends: what it
-    /// gives for so long it must have at all of them. Second factors are not asked for there. Of somebody with more such
-    /// moments than are looked at nothing is taken for certain: one who has nothing.
+    /// gives for so long it must have at all of them. Second factors are not asked for there. Where these are more moments than
+    /// are looked at, it is the actor as it surely is at all of them.
     pub fn later(&self, ends: Option<Timestamp>) -> Vec<Self> {
         let held = self.people().iter().flat_map(|prepared| &prepared.standing().held);
-        let moments = held.flat_map(|held| [held.grant.starts, held.grant.ends]).flatten();
-        let moments: BTreeSet<Timestamp> =
-            moments.filter(|moment| *moment > self.now && ends.is_none_or(|ends| *moment < ends)).collect();
-        if moments.len() > MAX_MOMENTS {
-            return vec![self.without_anything()];
+        let moments: BTreeSet<Timestamp> = held.flat_map(|held| self.moments(held, ends)).collect();
+        if moments.len() > MAX_MOMENTS || moments.len().saturating_mul(self.looks()) > MAX_LOOKS {
+            return vec![self.surely(ends)];
         }
         moments.into_iter().map(|now| Self { now, shown: None, ..self.clone() }).collect()
     }
 
-    fn without_anything(&self) -> Self {
-        let bare = |prepared: &Arc<Prepared>| {
+    /// The later moments, before one or ever, at which a grant begins or ends.
+    fn moments(&self, held: &Held, ends: Option<Timestamp>) -> impl Iterator<Item = Timestamp> {
+        let now = self.now;
+        let moments = [held.grant.starts, held.grant.ends].into_iter().flatten();
+        moments.filter(move |moment| *moment > now && ends.is_none_or(|ends| *moment < ends))
+    }
+
+    /// How many looks at a grant it takes at most to ask for one right everywhere.
+    fn looks(&self) -> usize {
+        let places = self.places_below(None).len().saturating_add(1);
+        let looks = |prepared: &Arc<Prepared>| places.saturating_mul(prepared.standing().held.len());
+        self.people().iter().map(looks).fold(0, usize::saturating_add)
+    }
+
+    /// The actor with what it has all the time, until a moment or ever: what begins or ends meanwhile gives it nothing, and
+    /// where that could take something away, nothing is taken for certain.
+    fn surely(&self, ends: Option<Timestamp>) -> Self {
+        let sure = |prepared: &Arc<Prepared>| {
             let mut standing = prepared.standing().clone();
-            standing.held.clear();
+            let changes = |held: &Held| self.moments(held, ends).next().is_some();
+            let takes_away = |held: &Held| {
+                let Grant { role, scope, mode, .. } = &held.grant;
+                can_take_away(role, scope.as_ref(), *mode, prepared.roles())
+            };
+            match standing.held.iter().any(|held| changes(held) && takes_away(held)) {
+                true => standing.held.clear(),
+                false => standing.held.retain(|held| !changes(held)),
+            }
             Arc::new(Prepared::new(standing, Arc::clone(prepared.roles()), Arc::clone(prepared.scopes())))
         };
-        let ground = Ground::People(self.people().iter().map(bare).collect());
+        let ground = Ground::People(self.people().iter().map(sure).collect());
         Self { ground, shown: None, ..self.clone() }
     }
 
     /// Whether the answer is yes in any of the scopes in which the actor itself was given something.
     pub fn may_somewhere(&self, permission: &Permission) -> bool {
-        self.places_below(None).any(|place| self.may(&Question::new(permission).within(Some(place))))
+        self.places_below(None).into_iter().any(|place| self.may(&Question::new(permission).within(Some(place))))
     }
 
-    /// The scopes below one in which the actor itself was given something.
-    fn places_below<'a>(&'a self, scope: Option<&'a Scope>) -> impl Iterator<Item = &'a Scope> {
+    /// The scopes below one in which the actor itself was given something, each once.
+    fn places_below(&self, scope: Option<&Scope>) -> BTreeSet<&Scope> {
         let held = self.people().iter().flat_map(|prepared| &prepared.standing().held);
         let places = held.filter_map(|held| held.grant.scope.as_ref());
-        places.filter(move |place| Some(*place) != scope && self.scopes.covers(scope, Some(place)))
+        places.filter(|place| Some(*place) != scope && self.scopes.covers(scope, Some(place))).collect()
     }
 
     fn lets_through(&self, permission: &Permission) -> bool {

@@ -20,8 +20,8 @@ pub(super) struct Word {
 impl Access {
     /// Checks that an actor has every right that a change of the role `id` gives or takes, and every right of a role that
     /// asks less of second factors and single sign-on than before, at each place where it, or a
-    /// role that includes it, is held, and there by grants that do not end; in the whole organisation where nobody holds
-    /// it. The commit fails when a grant of one of these comes or goes before.
+    /// role that includes it, is held; in the whole organisation where nobody holds it. It needs them by grants that do not
+    /// end, unless the role is only made or taken away and nobody holds it. The commit fails when a grant of one of these comes or goes before.
     ///
     /// # Errors
     /// `Denied`, with an event; `Conflict` when the actor itself would lose something; `Store`.
@@ -34,10 +34,11 @@ impl Access {
         new: &RoleBook,
     ) -> Result<(), Error> {
         let mut needed: BTreeMap<(Option<Scope>, Permission), bool> = BTreeMap::new();
-        let mut is_held = false;
+        // What a rule that maps gives may be held any moment.
+        let mut is_for_good = old.find(id).is_some() && new.find(id).is_some();
         for role in touched(id, old, new) {
             let places = self.places_of(change, &role).await?;
-            is_held |= places.is_some();
+            is_for_good |= places.is_some();
             let was_undefined = old.find(&role).is_none() && places.is_some();
             let mut differences = differences(&role, old, new, was_undefined);
             if asks_less(&role, old, new) {
@@ -58,7 +59,7 @@ impl Access {
         let reached = |((scope, permission), if_owner)| Reached { permission, scope, if_owner };
         let needed: Vec<Reached> = needed.into_iter().map(reached).collect();
         self.check_own_loss(permit, &needed, old, new).await?;
-        self.require(permit, &needed, is_held).await
+        self.require(permit, &needed, is_for_good).await
     }
 
     /// Where a role is held; `None` when it is not.

@@ -49,6 +49,12 @@ impl Reach {
         reach
     }
 
+    /// Everything that there is, everywhere.
+    pub fn of_everything(roles: &RoleBook) -> Self {
+        let rights = roles.catalogue().iter().map(|permission| ((None, permission), false)).collect();
+        Self { rights, has_undefined: false }
+    }
+
     fn add(&mut self, role: &RoleId, scope: Option<&Scope>, roles: &RoleBook) {
         match roles.rights(role) {
             None => self.has_undefined = true,

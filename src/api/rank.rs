@@ -1,11 +1,13 @@
 //! Nobody gives away, takes over or takes away more than they have.
 
+mod connection;
+
 use super::admit::Caller;
 use super::{Api, Error};
 use crate::access::{Acting, NewGrant, Question, Reach, Reached, can_take_away};
 use crate::clock::Timestamp;
 use crate::directory::Member;
-use crate::model::{Actor, Grant, Group, Mode, Permission, RoleId, Scope, SourceId, Subject, UserId};
+use crate::model::{Actor, Grant, Group, Mode, Permission, RoleId, Scope, Subject, UserId};
 
 impl Api {
     /// Checks that the caller reaches as far as a user whom it is about to act for, to disable or enable, to rename, or
@@ -41,43 +43,6 @@ impl Api {
         let everything = acting.roles().catalogue().iter();
         for permission in everything.filter(|permission| limit.iter().any(|rule| rule.covers(permission))) {
             self.check_right(caller, &acting, Reached { permission, scope: None, if_owner: false }).await?;
-        }
-        Ok(())
-    }
-
-    /// Checks that the caller has what a connection can come to: it makes and changes people and groups, and mapping
-    /// rules and rules of groups turn those into roles. One that takes over accounts reaches whatever roles those have.
-    /// All of it for as long as the connection's token is good, which `ends`, or does not.
-    pub(super) async fn check_connection(
-        &self,
-        caller: &Caller,
-        connection: &SourceId,
-        ends: Option<Timestamp>,
-    ) -> Result<(), Error> {
-        // What a connection brings belongs to no company.
-        self.check_sees_all(caller).await?;
-        let roles = self.services.access.roles();
-        let is_about_people = |permission: &Permission| matches!(permission.resource(), "users" | "groups");
-        let people: Vec<Permission> = roles.catalogue().iter().filter(is_about_people).collect();
-        for acting in self.acting_until(caller, ends).await? {
-            if self.services.directory.takes_over(connection) {
-                self.check_everything(caller, &acting).await?;
-                continue;
-            }
-            for permission in &people {
-                let right = Reached { permission: permission.clone(), scope: None, if_owner: false };
-                self.check_right(caller, &acting, right).await?;
-            }
-            for (role, scope) in self.services.directory.rules().given_by(connection) {
-                self.check_reach(caller, &acting, &Reach::of_role(role, scope, &roles), None).await?;
-            }
-        }
-        if self.services.directory.takes_over(connection) {
-            return Ok(());
-        }
-        // It writes the attributes from which membership of these follows.
-        for group in self.services.directory.ruled_groups().await? {
-            self.check_entering(caller, &group, Member::Group(group.id)).await?;
         }
         Ok(())
     }

@@ -158,6 +158,11 @@ impl Notice {
         }
     }
 
+    /// Whether it tells of an access request, which anybody makes.
+    pub(super) const fn is_of_request(self) -> bool {
+        matches!(self, Self::AccessApproved | Self::AccessAsked | Self::AccessRefused)
+    }
+
     /// The subject, and the sentence that says it.
     const fn words(self) -> (Words, Words) {
         match self {

@@ -40,8 +40,15 @@ pub const MAX_AT_ONCE: usize = 8;
 const MAX_OF_CONNECTION: usize = 4;
 
 /// Most bytes of bodies of bulk requests that are in memory at once, over all connections: as many as those have that are done
-/// at once. Parsed, a body takes a few times as much.
+/// at once.
 const MAX_BYTES_AT_ONCE: usize = MAX_AT_ONCE * MAX_BODY_BYTES;
+/// Most bytes that they take when they are parsed, over all connections. A body of a great many tiny values takes fifty times
+/// what it has, one of people or members ten to twenty times.
+const MAX_PARSED_BYTES: usize = 512 * 1024 * 1024;
+/// What a value takes in a list or an object that grows by doubling, at most, and what a list and an object take besides.
+const VALUE_BYTES: usize = 256;
+const LIST_BYTES: usize = 320;
+const OBJECT_BYTES: usize = 640;
 
 /// One request among several.
 #[derive(Debug)]
@@ -89,6 +96,8 @@ pub(super) struct Turns {
     all: Semaphore,
     /// The bytes that bodies may still take.
     room: Semaphore,
+    /// The same when they are parsed.
+    parsed: Semaphore,
     /// By connection; there are no more than are configured.
     connections: Mutex<HashMap<SourceId, Arc<Semaphore>>>,
 }
@@ -98,6 +107,7 @@ impl Default for Turns {
         Self {
             all: Semaphore::new(MAX_AT_ONCE),
             room: Semaphore::new(MAX_BYTES_AT_ONCE),
+            parsed: Semaphore::new(MAX_PARSED_BYTES),
             connections: Mutex::default(),
         }
     }
@@ -132,14 +142,14 @@ impl Scim {
         Ok(json!({"schemas": [RESPONSE_SCHEMA], "Operations": results.collect::<Vec<_>>()}))
     }
 
-    /// The body, and the room that it takes as long as it is worked on: what has come of it counts, so that who sends slowly
-    /// takes no more than they have sent.
+    /// The body, and the room that it takes as long as it is worked on, as it came and parsed: what has come of it counts, so
+    /// that who sends slowly takes no more than they have sent.
     async fn read_body(
         &self,
         call: &Call,
         body: Content,
-    ) -> Result<(Map<String, Value>, Option<SemaphorePermit<'_>>), Error> {
-        let Content::Raw(mut body) = body else { return Ok((call.object(body).await?, None)) };
+    ) -> Result<(Map<String, Value>, Vec<SemaphorePermit<'_>>), Error> {
+        let Content::Raw(mut body) = body else { return Ok((call.object(body).await?, Vec::new())) };
         call.check_media_type()?;
         let (mut bytes, mut room) = (Vec::new(), None::<SemaphorePermit<'_>>);
         while let Some(frame) = body.frame().await {
@@ -152,7 +162,13 @@ impl Scim {
             }
             bytes.extend_from_slice(&data);
         }
-        Ok((call.parse(&bytes)?, room))
+        let size = parsed_bytes(&bytes);
+        if size > MAX_PARSED_BYTES {
+            return Err(Error::TooLarge);
+        }
+        let size = u32::try_from(size).map_err(|_| Error::TooLarge)?;
+        let parsed = self.bulk_turns.parsed.try_acquire_many(size).map_err(|_| Error::Crowded)?;
+        Ok((call.parse(&bytes)?, room.into_iter().chain([parsed]).collect()))
     }
 
     /// How many operations a request of this connection may have: no more than its rate lets pass at once.
@@ -285,6 +301,33 @@ fn patch_of(operations: Value) -> Map<String, Value> {
 fn take(map: &mut Map<String, Value>, name: &str) -> Option<Value> {
     let key = map.keys().find(|key| key.eq_ignore_ascii_case(name))?.clone();
     map.swap_remove(&key).filter(|value| !value.is_null())
+}
+
+/// About what a body takes when it is parsed, rather more than less: its values are counted by what stands between them.
+fn parsed_bytes(body: &[u8]) -> usize {
+    let (mut size, mut is_text, mut is_escaped) = (body.len(), false, false);
+    for byte in body {
+        let more = match (byte, is_text) {
+            (_, true) if is_escaped => {
+                is_escaped = false;
+                0
+            }
+            (b'\\', true) => {
+                is_escaped = true;
+                0
+            }
+            (b'"', _) => {
+                is_text = !is_text;
+                0
+            }
+            (b',', false) => VALUE_BYTES,
+            (b'[', false) => LIST_BYTES,
+            (b'{', false) => OBJECT_BYTES,
+            _ => 0,
+        };
+        size = size.saturating_add(more);
+    }
+    size
 }
 
 #[cfg(test)]

@@ -285,11 +285,15 @@ async fn a_new_address_is_told_at_the_old_one() {
 
 /// Tells somebody as often as asked that they signed in from a new browser.
 async fn tell_often(gateway: &TestGateway, name: &str, times: usize) {
+    tell_of(gateway, name, Notice::NewDevice, times).await;
+}
+
+async fn tell_of(gateway: &TestGateway, name: &str, notice: Notice, times: usize) {
     let user = gateway.gateway.directory().find_user_by_name(name).await.unwrap().unwrap();
     for _ in 0..times {
         let mut change = gateway.gateway.ledger().change();
         let from = Circumstance::default();
-        gateway.gateway.outbox().tell_in(&mut change, &user, Notice::NewDevice, &from).await.unwrap();
+        gateway.gateway.outbox().tell_in(&mut change, &user, notice, &from).await.unwrap();
         if !change.is_empty() {
             change.commit_quietly(cleargate::audit::Housekeeping::Login).await.unwrap();
         }
@@ -328,6 +332,24 @@ async fn an_account_is_told_ten_times_in_an_hour_and_links_go_before_what_only_t
     assert_eq!(round(&gateway).await, outcome(1, 0, 0));
     gateway.advance(Duration::from_secs(60 * 60));
     tell_often(&gateway, "ada@example.org", 1).await;
+    assert_eq!(round(&gateway).await, outcome(1, 0, 0));
+}
+
+/// Anybody asks for a role, and those who decide are told: that keeps back no word of what is done with their accounts.
+#[tokio::test]
+async fn who_asks_for_very_much_keeps_back_no_word_of_a_new_device() {
+    let server = MailServer::plain().await;
+    let gateway = gateway(&server).await;
+    gateway.user("boss@example.org", None).await;
+    tell_of(&gateway, "boss@example.org", Notice::AccessAsked, 15).await;
+    assert_eq!(round(&gateway).await, outcome(10, 0, 0));
+    tell_of(&gateway, "boss@example.org", Notice::NewDevice, 1).await;
+    tell_of(&gateway, "boss@example.org", Notice::RecoveryUsed, 1).await;
+    assert_eq!(round(&gateway).await, outcome(2, 0, 0));
+    tell_of(&gateway, "boss@example.org", Notice::AccessApproved, 1).await;
+    assert_eq!(round(&gateway).await, outcome(0, 0, 0), "they were told of requests enough for now");
+    gateway.advance(Duration::from_secs(60 * 60));
+    tell_of(&gateway, "boss@example.org", Notice::AccessAsked, 1).await;
     assert_eq!(round(&gateway).await, outcome(1, 0, 0));
 }
 

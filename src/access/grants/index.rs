@@ -184,7 +184,7 @@ impl Grants {
     ///
     /// # Errors
     /// `Store`.
-    pub(in crate::access) async fn places_of_role(&self, role: &RoleId) -> Result<Vec<Grant>, Error> {
+    pub async fn places_of_role(&self, role: &RoleId) -> Result<Vec<Grant>, Error> {
         if !self.is_grouped(&use_of_role(role)).await? {
             return self.of_role(role, usize::MAX).await;
         }

@@ -82,6 +82,31 @@ async fn bulk_requests_take_turns() {
     assert_eq!(scim.directory.count_users().await.unwrap(), 2);
 }
 
+/// What a body of very many tiny values takes when it is parsed is bounded too.
+#[tokio::test]
+async fn bodies_take_no_more_room_parsed_than_there_is() {
+    assert!(2 * size_of::<Value>() <= VALUE_BYTES && 4 * size_of::<Value>() <= LIST_BYTES);
+    let [zeros, texts] = [r#"{"x":[0,0,0]}"#, r#"{"x":["a,[{\",","b"]}"#].map(|text| parsed_bytes(text.as_bytes()));
+    assert_eq!((zeros, texts), (13 + 640 + 320 + 2 * 256, 21 + 640 + 320 + 256));
+    let scim = scim();
+    let call = bulk_call(&scim).await;
+    let tiny = |count: usize| {
+        let head = format!(
+            r#"{{"schemas":["{REQUEST_SCHEMA}"],"Operations":[{{"method":"POST","bulkId":"a","path":"/Users","data":{{"x":["#
+        );
+        Content::Raw(Body::from(format!("{head}{}0]}}}}]}}", "0,".repeat(count))))
+    };
+    assert!(matches!(scim.bulk(&call, tiny(4_000_000)).await, Err(Error::TooLarge)));
+    let most = u32::try_from(MAX_PARSED_BYTES).unwrap();
+    let others = scim.bulk_turns.parsed.acquire_many(most - 1024 * 1024).await.unwrap();
+    assert!(matches!(scim.bulk(&call, tiny(5_000)).await, Err(Error::Crowded)));
+    scim.bulk(&call, tiny(1_000)).await.unwrap();
+    drop(others);
+    scim.bulk(&call, tiny(5_000)).await.unwrap();
+    assert_eq!(scim.bulk_turns.parsed.available_permits(), MAX_PARSED_BYTES);
+    assert_eq!(scim.bulk_turns.room.available_permits(), MAX_BYTES_AT_ONCE);
+}
+
 fn operation(path: &str, data: Value) -> Operation {
     Operation::read(Some("PATCH"), None, Some(path.to_owned()), None, Some(data)).unwrap()
 }

@@ -359,28 +359,50 @@ async fn nobody_ends_administration_on_a_later_day() {
     good(root.post("/api/v1/grants", body).await, StatusCode::CREATED);
 }
 
-/// At each moment at which something of the giver's own begins or ends, everything is looked at once more.
+/// At each moment at which something of the giver's own begins or ends, everything is looked at once more, where these are few.
 #[tokio::test]
-async fn who_has_very_many_grants_for_a_time_gives_nothing_beyond_them() {
+async fn who_is_given_very_many_things_for_a_time_still_gives_what_they_have_for_good() {
     let ground = Ground::with(SYSTEMS).await;
+    ground.test.place(&["department:finance"]).await;
     let root = ground.root();
     ground.user("chief", &["system_administrator"]).await;
     ground.user("ada", &[]).await;
     let chief = ground.sign_in("chief").await;
-    let for_good = json!({"user": "ada", "role": "viewer"});
+    let mallory = somebody(&ground, "mallory", &["grants:create", "roles:read"]).await;
+    good(root.post("/api/v1/grants", json!({"user": "mallory", "role": "viewer"})).await, StatusCode::CREATED);
     for minute in 0..65 {
-        if minute == 64 {
-            good(chief.post("/api/v1/grants?dry_run=true", for_good.clone()).await, StatusCode::OK);
-        }
         let ends = format!("2027-01-01T{:02}:{:02}:00Z", minute / 60, minute % 60);
-        good(
-            root.post("/api/v1/grants", json!({"user": "chief", "role": "viewer", "ends": ends})).await,
-            StatusCode::CREATED,
-        );
+        let body = json!({"user": "chief", "role": "viewer", "ends": ends});
+        good(mallory.post("/api/v1/grants", body).await, StatusCode::CREATED);
     }
-    refused(&chief.post("/api/v1/grants", for_good).await, 403, None);
-    let before = json!({"user": "ada", "role": "viewer", "ends": "2027-01-01T00:00:00Z"});
-    good(chief.post("/api/v1/grants", before).await, StatusCode::CREATED);
+    let give = async |role: &str, ends: Value| {
+        let body = json!({"user": "ada", "role": role, "ends": ends});
+        chief.post("/api/v1/grants?dry_run=true", body).await
+    };
+    good(give("system_administrator", Value::Null).await, StatusCode::OK);
+    let flag = json!({"user": "chief", "role": "data_analyst", "ends": "2027-01-01T00:30:00Z"});
+    good(root.post("/api/v1/grants", flag).await, StatusCode::CREATED);
+    good(give("system_administrator", Value::Null).await, StatusCode::OK);
+    // Where something that could take rights away begins or ends among them, nothing is certain.
+    let over = json!({"user": "chief", "role": "viewer", "scope": "department:finance", "mode": "override",
+                      "starts": "2027-01-01T00:30:00Z", "ends": "2027-01-01T00:31:00Z"});
+    let over = good(root.post("/api/v1/grants", over).await, StatusCode::CREATED);
+    refused(&give("viewer", Value::Null).await, 403, None);
+    good(give("viewer", json!("2027-01-01T00:00:00Z")).await, StatusCode::OK);
+    good(root.delete(&format!("/api/v1/grants/{}", over["id"].as_str().unwrap())).await, StatusCode::OK);
+    good(give("system_administrator", Value::Null).await, StatusCode::OK);
+    // And what one has for a time only is not given for longer.
+    let body = json!({"user": "mallory", "role": "system_administrator", "ends": "2027-01-01T02:00:00Z"});
+    good(root.post("/api/v1/grants", body).await, StatusCode::CREATED);
+    for minute in 0..65 {
+        let ends = format!("2027-01-01T{:02}:{:02}:00Z", minute / 60, minute % 60);
+        let body = json!({"user": "mallory", "role": "viewer", "ends": ends});
+        good(root.post("/api/v1/grants", body).await, StatusCode::CREATED);
+    }
+    let body = |ends: Value| json!({"user": "ada", "role": "system_administrator", "ends": ends});
+    refused(&mallory.post("/api/v1/grants?dry_run=true", body(Value::Null)).await, 403, None);
+    refused(&mallory.post("/api/v1/grants?dry_run=true", body(json!("2027-01-01T02:00:01Z"))).await, 403, None);
+    good(mallory.post("/api/v1/grants?dry_run=true", body(json!("2027-01-01T02:00:00Z"))).await, StatusCode::OK);
 }
 
 /// A pack with so many permissions of which the role of this name gives these.

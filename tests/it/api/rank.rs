@@ -4,9 +4,11 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use cleargate::access::NewGrant;
-use cleargate::model::Subject;
+use cleargate::directory::{GroupDraft, Member};
+use cleargate::model::{Group, Subject};
 
 use super::{Ground, PASSWORD, good, refused};
+use crate::support::gateway::record;
 
 #[tokio::test]
 async fn a_help_desk_cannot_become_an_administrator_by_a_password() {
@@ -206,6 +208,111 @@ grant = { role = "administrator" }
     refused(&make(ground.service(&["tokens:create", "users:*", "groups:*"]).await).await, 403, None);
     good(make(ground.service(&["*:*"]).await).await, StatusCode::CREATED);
     good(make(ground.root()).await, StatusCode::CREATED);
+}
+
+/// A group as a client of this connection makes it; by hand without one.
+async fn group_of(ground: &Ground, source: Option<&str>, name: &str, members: &[Member]) -> Group {
+    let permit = match source {
+        Some(source) => ground.test.connection(source).await,
+        None => ground.test.task(),
+    };
+    let mut draft = GroupDraft {
+        name: name.parse().unwrap(),
+        external_id: None,
+        attributes: Default::default(),
+        members: Default::default(),
+    };
+    members.iter().for_each(|member| draft.members.add(*member));
+    ground.test.gateway.directory().create_group(&permit, &draft).await.unwrap()
+}
+
+/// A connection says who is in its groups, and names and switches off its people: they hold what others gave them.
+#[tokio::test]
+async fn a_connection_whose_groups_or_people_hold_more_is_opened_by_nobody_who_has_less() {
+    const WITHIN: [&str; 4] = ["tokens:create", "users:*", "groups:*", "grants:create"];
+    for (what, holder) in [
+        ("a group of the connection", "Okta Finance"),
+        ("a group in which one of the connection is", "Finance"),
+        ("a group in which somebody of the connection is", "Staff"),
+        ("somebody of the connection", "kim"),
+    ] {
+        let ground = Ground::with("[[scim]]\nid = \"okta\"\n[[scim]]\nid = \"hr\"").await;
+        ground.user("boss", &["administrator"]).await;
+        let permit = ground.test.connection("okta").await;
+        let kim = ground.test.gateway.directory().create_user(&permit, &record("kim")).await.unwrap();
+        let pushed = group_of(&ground, Some("okta"), "Okta Finance", &[]).await;
+        let below = group_of(&ground, None, "Below", &[Member::Group(pushed.id)]).await;
+        group_of(&ground, None, "Finance", &[Member::Group(below.id)]).await;
+        group_of(&ground, None, "Staff", &[Member::User(kim.id)]).await;
+        group_of(&ground, None, "Others", &[]).await;
+        let root = ground.root();
+        let give = async |holder: &str, role: &str| {
+            let kind = if holder == "kim" { "user" } else { "group" };
+            good(root.post("/api/v1/grants", json!({kind: holder, "role": role})).await, StatusCode::CREATED)
+        };
+        let open = async |client: &super::Client, id: &str| {
+            client.post("/api/v1/tokens", json!({"connection": id, "expires": "1h"})).await
+        };
+        let body = json!({"name": "Reader of people", "permissions": ["users:read"]});
+        good(root.post("/api/v1/roles", body).await, StatusCode::CREATED);
+        give(holder, "reader_of_people").await;
+        give("Others", "administrator").await;
+        let some = ground.service(&WITHIN).await;
+        good(open(&some, "okta").await, StatusCode::CREATED);
+        let more = give(holder, "administrator").await;
+        refused(&open(&some, "okta").await, 403, None);
+        good(open(&some, "hr").await, StatusCode::CREATED);
+        good(open(&ground.service(&["*:*"]).await, "okta").await, StatusCode::CREATED);
+        let path = format!("/api/v1/grants/{}", more["id"].as_str().unwrap());
+        good(root.delete(&path).await, StatusCode::OK);
+        assert_eq!(open(&some, "okta").await.status, StatusCode::CREATED, "{what}");
+    }
+}
+
+/// What it gives stays when its token ends.
+#[tokio::test]
+async fn rights_for_a_time_open_no_connection_that_gives_them_for_good() {
+    let lines = r#"
+[[scim]]
+id = "okta"
+
+[[mapping]]
+from = "okta"
+when = 'groups eq "Admins"'
+grant = { role = "administrator" }
+"#;
+    let ground = Ground::with(lines).await;
+    let root = ground.root();
+    let body = json!({"name": "Opener", "permissions": ["tokens:create", "users:*", "groups:*"]});
+    good(root.post("/api/v1/roles", body).await, StatusCode::CREATED);
+    let (_, ada) = ground.browser("ada", &["opener"]).await;
+    let body = json!({"user": "ada", "role": "administrator", "ends": "2026-11-22T20:00:00Z"});
+    good(root.post("/api/v1/grants", body).await, StatusCode::CREATED);
+    let body = json!({"connection": "okta", "expires_at": "2026-11-22T19:00:00Z"});
+    refused(&ada.post("/api/v1/tokens", body.clone()).await, 403, None);
+    good(root.post("/api/v1/grants", json!({"user": "ada", "role": "administrator"})).await, StatusCode::CREATED);
+    good(ada.post("/api/v1/tokens", body).await, StatusCode::CREATED);
+}
+
+/// A mapping rule may give it to somebody at their next sign-in.
+#[tokio::test]
+async fn a_role_that_nobody_holds_is_edited_by_nobody_who_has_its_rights_for_a_time() {
+    let ground = Ground::new().await;
+    let root = ground.root();
+    let body = json!({"name": "Editor of roles", "permissions": ["roles:read", "roles:create", "roles:update"]});
+    good(root.post("/api/v1/roles", body).await, StatusCode::CREATED);
+    good(root.post("/api/v1/roles", json!({"name": "Mapped", "permissions": []})).await, StatusCode::CREATED);
+    let (_, ada) = ground.browser("ada", &["editor_of_roles"]).await;
+    let body = json!({"user": "ada", "role": "administrator", "ends": "2026-11-22T20:00:00Z"});
+    good(root.post("/api/v1/grants", body).await, StatusCode::CREATED);
+    let more = json!({"permissions": ["users:update"]});
+    refused(&ada.patch("/api/v1/roles/mapped", more.clone()).await, 403, None);
+    good(ada.patch("/api/v1/roles/mapped", json!({"permissions": ["roles:read"]})).await, StatusCode::OK);
+    // What is only made is given by who has it for as long.
+    let made = json!({"name": "Made", "permissions": ["users:update"]});
+    good(ada.post("/api/v1/roles", made).await, StatusCode::CREATED);
+    refused(&ada.post("/api/v1/grants", json!({"user": "ada", "role": "made"})).await, 403, None);
+    good(root.patch("/api/v1/roles/mapped", more).await, StatusCode::OK);
 }
 
 #[tokio::test]
