@@ -17,7 +17,7 @@ use crate::clock::Clock;
 
 pub use engine::{
     Batch, Check, Checked, Committed, Copied, Direction, Engine, Expect, Head, Health, Leaf, LogRow, Marks, Range, Row,
-    Seal, Seen, Stored, Unfit, Write, check_copy,
+    Seal, Seen, Stored, Unfit, Write, check_copy, journal,
 };
 pub use key::{Key, KeyWriter, written_text};
 pub use place::place;

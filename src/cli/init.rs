@@ -21,6 +21,7 @@ use crate::credential::{Cost, calibrate};
 use crate::directory::SourceRecord;
 use crate::gateway::{Foundation, Gateway};
 use crate::model::{Attributes, RoleId, Subject};
+use crate::store;
 use text::Answers;
 
 /// How long one hash may take when nobody says.
@@ -160,10 +161,13 @@ fn check_own(data: &Path) -> Result<(), Failure> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(failed(error)),
     };
+    // Of a set-up that was killed.
+    let journal = store::journal(&data.join("cleargate.redb"));
     for entry in entries {
         let entry = entry.map_err(failed)?;
         let is_file = entry.file_type().map_err(failed)?.is_file();
-        if !is_file || !MADE.iter().any(|name| entry.file_name() == *name) {
+        let is_made = MADE.iter().any(|name| entry.file_name() == *name) || entry.path() == journal;
+        if !is_file || !is_made {
             let reason =
                 format!("{} is in the way: give the daemon a folder of its own with --data", entry.path().display());
             return Err(Failure::new(Exit::Conflict, reason));
@@ -196,6 +200,10 @@ fn give(path: &Path, data: &Path, (user, group): (u32, u32)) -> Result<(), Failu
     for name in MADE {
         let path = data.join(name);
         lchown(&path, Some(user), Some(group)).map_err(|error| failed(&path, error))?;
+    }
+    let journal = store::journal(&data.join("cleargate.redb"));
+    if journal.exists() {
+        lchown(&journal, Some(user), Some(group)).map_err(|error| failed(&journal, error))?;
     }
     Ok(())
 }

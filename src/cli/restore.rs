@@ -249,6 +249,11 @@ impl Copy {
             Some(_) => fs::rename(&self.path, place).map_err(cannot)?,
             None => put_first(&self.path, place).map_err(cannot)?,
         }
+        // It is that of the store before; what was put there has none.
+        match fs::remove_file(store::journal(place)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(cannot(error)),
+            _ => {}
+        }
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(cannot)?;
         Ok(kept)
     }
@@ -295,21 +300,29 @@ fn put_first(copy: &Path, place: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Gives the present store a second name, so that there is a store at every moment.
+/// Gives the present store a second name, so that there is a store at every moment, and its journal with it, where it was not
+/// closed.
 fn set_aside(place: &Path) -> std::io::Result<PathBuf> {
     let now: String = Clock::system().now().to_string().chars().filter(char::is_ascii_alphanumeric).collect();
     let kept = beside(place, &format!(".before-{now}"));
-    match fs::hard_link(place, &kept) {
-        Ok(()) => {}
+    let journal = store::journal(place);
+    if journal.is_file() {
+        name_again(&journal, &store::journal(&kept))?;
+    }
+    name_again(place, &kept)?;
+    Ok(kept)
+}
+
+fn name_again(file: &Path, name: &Path) -> std::io::Result<()> {
+    match fs::hard_link(file, name) {
         // Some file systems have no second names; a copy does there.
         Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-            let mut to = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&kept)?;
-            std::io::copy(&mut File::open(place)?, &mut to)?;
-            to.sync_all()?;
+            let mut to = OpenOptions::new().write(true).create_new(true).mode(0o600).open(name)?;
+            std::io::copy(&mut File::open(file)?, &mut to)?;
+            to.sync_all()
         }
-        Err(error) => return Err(error),
+        named => named,
     }
-    Ok(kept)
 }
 
 fn beside(place: &Path, end: &str) -> PathBuf {

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use super::Error;
 use crate::clock::Timestamp;
 
-pub use embedded::{Checked, Embedded, Unfit, check_copy};
+pub use embedded::{Checked, Embedded, Unfit, check_copy, journal};
 pub use marks::{MARKED_BYTES, Marks, Seen};
 pub use memory::Memory;
 

@@ -5,6 +5,7 @@ mod conformance;
 mod crash;
 mod file;
 mod group;
+mod journal;
 mod model;
 mod table;
 

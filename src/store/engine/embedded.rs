@@ -1,7 +1,9 @@
 //! The engine in one file of this machine, on redb: the only file that imports it.
 //!
-//! Every group of batches is one durable transaction with two-phase commit and quick repair, so that a killed process
-//! loses nothing acknowledged and opens again in milliseconds. One read transaction stays open, that of the newest state,
+//! Every group of batches is one transaction. Most are durable in the journal ([`journal`]) and in memory of the file; when
+//! the journal is full, one is made durable with everything before it, by two-phase commit and quick repair, so that a killed
+//! process loses nothing acknowledged and opens again in milliseconds. A file has a journal from the first commit after it
+//! was opened until it is closed, and says so by its format: a release that knows no journal does not open it. One read transaction stays open, that of the newest state,
 //! because opening one costs more than most reads; the writer opens the next one before it answers, so that whoever was
 //! answered reads what was written. No other read transaction lives across an await, because one that stays behind
 //! keeps the file growing. After a failed commit the engine refuses writes until it is reopened: whether
@@ -9,6 +11,9 @@
 //! read-only until the program is started again.
 
 mod copy;
+mod journal;
+mod recovery;
+mod tables;
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::ErrorKind;
@@ -23,38 +28,37 @@ use futures_util::future::{BoxFuture, ready};
 #[cfg(test)]
 use redb::StorageBackend;
 use redb::{
-    Builder, CommitError, Database, DatabaseError, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable,
-    Table, TableDefinition, TableError, WriteTransaction,
+    Builder, CommitError, Database, DatabaseError, Durability, ReadOnlyTable, ReadTransaction, ReadableDatabase,
+    ReadableTable, TableError, WriteTransaction,
 };
 use tokio::sync::watch;
 
-use super::apply::{self, Group, Kept, State};
+use super::apply::{self, Group, State};
 use super::queue::{Queue, Storage};
-use super::{Batch, Committed, Copied, Direction, Engine, Head, Health, Leaf, LogRow, Marks, Range, Row, Seal, Stored};
-use crate::clock::{Clock, Timestamp};
+use super::{Batch, Committed, Copied, Direction, Engine, Head, Health, LogRow, Marks, Range, Row, Seal, Stored};
+use crate::clock::Clock;
 use crate::store::{Error, OpenError, Settings};
+use journal::Journal;
+use recovery::{clear, forget_journal, recover, recover_in_memory};
+use tables::{
+    LOG, META, META_FORMAT, META_HEAD, META_JOURNAL, META_SEAL, META_VERSION, ROWS, Tables, check_log, expiry_key,
+    head_of, is_seen, meta_of, parse_log, parse_row, version_of,
+};
 
 pub use copy::{Checked, Unfit, check as check_copy};
+pub use journal::place as journal;
 
 /// The file format that this release writes; it reads no newer one. Whoever adds what an older release would not keep, an
 /// index or a field of a record, raises it.
 pub const FORMAT: u32 = 2;
 /// The format before, whose rows are those of this one; what it lacks is added at the start.
 const FORMER_FORMAT: u32 = 1;
+/// [`FORMAT`] with a journal beside the file, without which it lacks what was committed last.
+const JOURNALED_FORMAT: u32 = 1 << 16 | FORMAT;
 /// Ranges and pieces of the log up to this many rows are read where they are asked for, longer ones on another thread.
 const INLINE_ROWS: usize = 1_000;
 /// As many rows are passed over in the time in which one is returned.
 const SKIPPED_FOR_ONE: usize = 8;
-
-const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("rows");
-const EXPIRIES: TableDefinition<'_, &[u8], ()> = TableDefinition::new("expiries");
-const LOG: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("log");
-const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
-const META_FORMAT: &str = "format";
-const META_HEAD: &str = "head";
-const META_VERSION: &str = "version";
-/// What marks the content of a copy; gone with the first commit.
-const META_SEAL: &str = "seal";
 
 type Rows = ReadOnlyTable<&'static [u8], &'static [u8]>;
 type Opener = dyn Fn() -> Result<Database, DatabaseError> + Send + Sync;
@@ -78,14 +82,22 @@ impl Embedded {
         let target = path.clone();
         let left = copy::place(&path);
         let opener = move || Builder::new().set_cache_size(cache_bytes).create(&target);
-        let opened = Self::start(path, Box::new(opener), clock, seal)?;
+        let opened = Self::start(path, Box::new(opener), clock, seal, Keeping::Wanted)?;
         copy::clear(&left);
         Ok(opened)
     }
 
-    fn start(path: PathBuf, opener: Box<Opener>, clock: Clock, seal: Arc<dyn Seal>) -> Result<Self, OpenError> {
+    fn start(
+        path: PathBuf,
+        opener: Box<Opener>,
+        clock: Clock,
+        seal: Arc<dyn Seal>,
+        journal: Keeping,
+    ) -> Result<Self, OpenError> {
         let database = opener().map_err(|error| open_error(&path, error))?;
         prepare(&path, &database, &*seal)?;
+        recover(&path, &database)
+            .map_err(|error| OpenError::Storage { path: path.clone(), source: Box::new(error) })?;
         let disk = Arc::new(Disk {
             path: path.clone(),
             opener,
@@ -93,6 +105,7 @@ impl Embedded {
             seal,
             database: RwLock::new(None),
             newest: RwLock::new(None),
+            journal: Mutex::new(journal),
             failure: Mutex::new(None),
             is_doubtful: AtomicBool::new(false),
             is_sealed: AtomicBool::new(false),
@@ -111,6 +124,15 @@ impl Embedded {
     }
 }
 
+/// What becomes of the journal.
+enum Keeping {
+    /// There is none, and every commit makes the file durable.
+    Never,
+    /// The next commit makes one.
+    Wanted,
+    Open(Journal),
+}
+
 /// The open file, shared by readers and the writing thread.
 struct Disk {
     path: PathBuf,
@@ -121,6 +143,7 @@ struct Disk {
     database: RwLock<Option<Database>>,
     /// The rows of the newest state; `None` while there is none that could be opened.
     newest: RwLock<Option<Arc<Rows>>>,
+    journal: Mutex<Keeping>,
     /// Why writes are refused.
     failure: Mutex<Option<String>>,
     /// They are until the program is started again: what a commit wrote may be in memory of the system and not on the
@@ -190,7 +213,7 @@ impl Disk {
 
     /// What a failed commit leaves behind. A disk that was full has refused, and keeps what it had; after any other failure
     /// the system may have dropped what it could not write, and shows it as written.
-    fn commit_failed(&self, error: CommitError) -> Error {
+    fn commit_failed(&self, error: impl Into<redb::Error>) -> Error {
         let error: redb::Error = error.into();
         let is_refusal =
             |kind| matches!(kind, ErrorKind::FileTooLarge | ErrorKind::QuotaExceeded | ErrorKind::StorageFull);
@@ -230,36 +253,84 @@ impl Disk {
         self.renew(None);
         self.marks.raise_all();
         *self.database.write().unwrap_or_else(PoisonError::into_inner) = None;
+        let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*journal, Keeping::Open(_)) {
+            *journal = Keeping::Wanted;
+        }
+        drop(journal);
         let database = (self.opener)().map_err(failed)?;
-        self.adopt(database)
+        let Err(error) = recover(&self.path, &database) else { return self.adopt(database) };
+        // A full disk, for one. What is in the journal is read all the same.
+        drop(database);
+        let database = (self.opener)().map_err(failed)?;
+        recover_in_memory(&self.path, &database)?;
+        self.adopt(database)?;
+        Err(error)
     }
 
+    /// Runs `work` in a transaction, which gives a value and, where one suffices, the record of the journal.
     fn transact<T>(
         &self,
-        work: impl FnOnce(&WriteTransaction) -> Result<Option<T>, Error>,
+        work: impl FnOnce(&WriteTransaction) -> Result<Option<(T, Option<Vec<u8>>)>, Error>,
     ) -> Result<Option<T>, Error> {
         self.with(|database| {
-            let mut transaction = database.begin_write().map_err(failed)?;
-            transaction.set_two_phase_commit(true);
-            transaction.set_quick_repair(true);
-            match work(&transaction)? {
-                Some(value) => {
-                    if self.is_sealed.load(Ordering::SeqCst) {
-                        transaction.open_table(META).map_err(failed)?.remove(META_SEAL).map_err(failed)?;
-                    }
-                    let committed = transaction.commit().map_err(|error| self.commit_failed(error));
-                    self.renew(committed.is_ok().then_some(database));
-                    committed?;
-                    self.is_sealed.store(false, Ordering::SeqCst);
-                    self.transactions.fetch_add(1, Ordering::Relaxed);
-                    Ok(Some(value))
-                }
-                None => {
-                    transaction.abort().map_err(failed)?;
-                    Ok(None)
-                }
-            }
+            let transaction = database.begin_write().map_err(failed)?;
+            let Some((value, record)) = work(&transaction)? else {
+                transaction.abort().map_err(failed)?;
+                return Ok(None);
+            };
+            let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
+            let committed = match (&mut *journal, record) {
+                (Keeping::Open(open), Some(record)) => match open.append(&record) {
+                    Ok(true) => commit_in_memory(transaction).map_err(|error| self.commit_failed(error)),
+                    Ok(false) => self.commit_durably(transaction, Some(open)),
+                    // What is in memory of the file must not be seen before it is known to be durable.
+                    Err(error) => Err(self.commit_failed(redb::Error::Io(error))),
+                },
+                (Keeping::Open(open), None) => self.commit_durably(transaction, Some(open)),
+                (Keeping::Wanted, _) => self.commit_with_new(transaction, &mut journal),
+                (Keeping::Never, _) => self.commit_durably(transaction, None),
+            };
+            drop(journal);
+            self.renew(committed.is_ok().then_some(database));
+            committed?;
+            self.transactions.fetch_add(1, Ordering::Relaxed);
+            Ok(Some(value))
         })
+    }
+
+    /// Makes the file durable with this commit and all before it.
+    fn commit_durably(&self, transaction: WriteTransaction, journal: Option<&mut Journal>) -> Result<(), Error> {
+        if self.is_sealed.load(Ordering::SeqCst) {
+            transaction.open_table(META).map_err(failed)?.remove(META_SEAL).map_err(failed)?;
+        }
+        commit_durably(transaction).map_err(|error| self.commit_failed(error))?;
+        self.is_sealed.store(false, Ordering::SeqCst);
+        if let Some(journal) = journal {
+            journal.restart();
+        }
+        Ok(())
+    }
+
+    /// The same, and the file has a journal from now on, where one can be made.
+    fn commit_with_new(&self, transaction: WriteTransaction, kept: &mut Keeping) -> Result<(), Error> {
+        let place = journal::place(&self.path);
+        let journal = match Journal::create(&place) {
+            Ok(journal) => journal,
+            Err(error) => {
+                tracing::warn!(error = %error, "no journal could be made beside the store: commits take longer");
+                *kept = Keeping::Never;
+                clear(&place);
+                return self.commit_durably(transaction, None);
+            }
+        };
+        let mut meta = transaction.open_table(META).map_err(failed)?;
+        meta.insert(META_JOURNAL, journal.name().as_slice()).map_err(failed)?;
+        meta.insert(META_FORMAT, JOURNALED_FORMAT.to_be_bytes().as_slice()).map_err(failed)?;
+        drop(meta);
+        self.commit_durably(transaction, None)?;
+        *kept = Keeping::Open(journal);
+        Ok(())
     }
 
     /// Runs a writing operation unless writes are refused; its failure refuses them from then on.
@@ -336,7 +407,8 @@ impl Storage for Disk {
                 }
                 tables.set_meta(META_VERSION, &group.version.to_be_bytes())?;
                 tables.set_meta(META_HEAD, &group.head)?;
-                Ok(Some(group.version))
+                let record = tables.entries.record(version, group.version, &group.head);
+                Ok(Some((group.version, record)))
             })?;
             if let Some(version) = version {
                 // Readers see the rows, the writers are not yet answered.
@@ -368,7 +440,7 @@ impl Storage for Disk {
                     }
                     deleted += 1;
                 }
-                Ok((deleted > 0).then_some(deleted))
+                Ok((deleted > 0).then_some((deleted, None)))
             })?;
             Ok(deleted.unwrap_or(0))
         })
@@ -480,130 +552,6 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + S
         .map_err(|error| Error::Unavailable { reason: format!("a reading thread stopped: {error}") })?
 }
 
-/// The tables of an open write transaction.
-struct Tables<'t> {
-    rows: Table<'t, &'static [u8], &'static [u8]>,
-    expiries: Table<'t, &'static [u8], ()>,
-    log: Table<'t, u64, &'static [u8]>,
-    meta: Table<'t, &'static str, &'static [u8]>,
-}
-
-impl<'t> Tables<'t> {
-    fn open(transaction: &'t WriteTransaction) -> Result<Self, Error> {
-        Ok(Self {
-            rows: transaction.open_table(ROWS).map_err(failed)?,
-            expiries: transaction.open_table(EXPIRIES).map_err(failed)?,
-            log: transaction.open_table(LOG).map_err(failed)?,
-            meta: transaction.open_table(META).map_err(failed)?,
-        })
-    }
-
-    fn set_meta(&mut self, name: &str, value: &[u8]) -> Result<(), Error> {
-        self.meta.insert(name, value).map(drop).map_err(failed)
-    }
-}
-
-impl State for Tables<'_> {
-    fn read(&self, key: &[u8]) -> Result<Option<Kept>, Error> {
-        self.rows.get(key).map_err(failed)?.map(|value| parse_row(value.value())).transpose()
-    }
-
-    fn put(&mut self, key: &[u8], row: Kept) -> Result<(), Error> {
-        let before = self.rows.insert(key, render_row(&row).as_slice()).map_err(failed)?;
-        let before = before.map(|value| parse_row(value.value())).transpose()?.and_then(|row| row.expires);
-        if let Some(expires) = before.filter(|_| before != row.expires) {
-            self.expiries.remove(expiry_key(expires, key).as_slice()).map_err(failed)?;
-        }
-        if let Some(expires) = row.expires {
-            self.expiries.insert(expiry_key(expires, key).as_slice(), ()).map_err(failed)?;
-        }
-        Ok(())
-    }
-
-    fn delete(&mut self, key: &[u8]) -> Result<(), Error> {
-        let before = self.rows.remove(key).map_err(failed)?;
-        let before = before.map(|value| parse_row(value.value())).transpose()?.and_then(|row| row.expires);
-        if let Some(expires) = before {
-            self.expiries.remove(expiry_key(expires, key).as_slice()).map_err(failed)?;
-        }
-        Ok(())
-    }
-
-    fn append(&mut self, row: LogRow) -> Result<(), Error> {
-        let mut value = Vec::with_capacity(48 + row.body.len());
-        value.extend_from_slice(&row.leaf.hash);
-        value.extend_from_slice(&row.leaf.tag);
-        value.extend_from_slice(&row.body);
-        self.log.insert(row.sequence, value.as_slice()).map(drop).map_err(failed)
-    }
-}
-
-/// A row's bytes: version, moment of expiry (the largest for none), payload.
-fn render_row(row: &Kept) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(16 + row.value.len());
-    bytes.extend_from_slice(&row.version.to_be_bytes());
-    bytes.extend_from_slice(&row.expires.map_or(i64::MAX, Timestamp::as_millis).to_be_bytes());
-    bytes.extend_from_slice(&row.value);
-    bytes
-}
-
-fn parse_row(bytes: &[u8]) -> Result<Kept, Error> {
-    let parts =
-        bytes.split_first_chunk::<8>().and_then(|(version, rest)| Some((version, rest.split_first_chunk::<8>()?)));
-    let (version, (expires, value)) = parts.ok_or_else(|| corrupt("rows", "a row is cut short"))?;
-    let expires = i64::from_be_bytes(*expires);
-    Ok(Kept {
-        version: u64::from_be_bytes(*version),
-        expires: (expires != i64::MAX).then_some(Timestamp::from_millis(expires)),
-        value: value.to_vec(),
-    })
-}
-
-/// Whether readers see a row at a moment, without copying it.
-fn is_seen(bytes: &[u8], now: Timestamp) -> Result<bool, Error> {
-    let expires =
-        bytes.get(8..).and_then(|rest| rest.first_chunk::<8>()).ok_or_else(|| corrupt("rows", "a row is cut short"))?;
-    Ok(i64::from_be_bytes(*expires) > now.as_millis())
-}
-
-fn parse_log(sequence: u64, bytes: &[u8]) -> Result<LogRow, Error> {
-    let parts = bytes.split_first_chunk::<32>().and_then(|(hash, rest)| Some((hash, rest.split_first_chunk::<16>()?)));
-    let (hash, (tag, body)) = parts.unwrap_or((&[0; 32], (&[0; 16], bytes)));
-    // An entry too short for its marks has none that fit: verification names it, reading goes on.
-    Ok(LogRow { sequence, body: body.to_vec(), leaf: Leaf { hash: *hash, tag: *tag } })
-}
-
-/// Sorts by moment.
-fn expiry_key(expires: Timestamp, key: &[u8]) -> Vec<u8> {
-    let sortable = expires.as_millis().cast_unsigned() ^ (1 << 63);
-    let mut bytes = sortable.to_be_bytes().to_vec();
-    bytes.extend_from_slice(key);
-    bytes
-}
-
-fn meta_of(meta: &impl ReadableTable<&'static str, &'static [u8]>, name: &str) -> Result<Option<Vec<u8>>, Error> {
-    Ok(meta.get(name).map_err(failed)?.map(|value| value.value().to_vec()))
-}
-
-fn version_of(meta: &impl ReadableTable<&'static str, &'static [u8]>) -> Result<u64, Error> {
-    let Some(bytes) = meta_of(meta, META_VERSION)? else { return Ok(0) };
-    let bytes = bytes.as_slice().try_into().map_err(|_| corrupt("meta", "the version has not eight bytes"))?;
-    Ok(u64::from_be_bytes(bytes))
-}
-
-fn head_of(meta: &impl ReadableTable<&'static str, &'static [u8]>) -> Result<Head, Error> {
-    Ok(meta_of(meta, META_HEAD)?.unwrap_or_default())
-}
-
-/// Refuses to append to a log that does not end where its head says.
-fn check_log(log: &impl ReadableTable<u64, &'static [u8]>, size: u64) -> Result<(), Error> {
-    let end = log.last().map_err(failed)?.map_or(0, |(sequence, _)| sequence.value().saturating_add(1));
-    if end != size {
-        return Err(corrupt("log", &format!("its head stands for {size} entries, but it ends at {end}")));
-    }
-    Ok(())
-}
-
 fn create_file(path: &Path) -> std::io::Result<()> {
     if path.exists() {
         return Ok(());
@@ -632,7 +580,7 @@ fn prepare(path: &Path, database: &Database, seal: &dyn Seal) -> Result<(), Open
         Err(_) => None,
     };
     match format.as_deref().and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes) {
-        Some(FORMAT) => Ok(()),
+        Some(FORMAT | JOURNALED_FORMAT) => Ok(()),
         Some(FORMER_FORMAT) => write_format(database, None).map_err(storage),
         Some(format) => Err(OpenError::Newer { path: path.to_owned(), format, readable: FORMAT }),
         None => Err(OpenError::Foreign { path: path.to_owned() }),
@@ -649,6 +597,38 @@ fn write_format(database: &Database, head: Option<&[u8]>) -> Result<(), Error> {
     }
     drop(tables);
     transaction.commit().map_err(failed)
+}
+
+fn commit_durably(mut transaction: WriteTransaction) -> Result<(), CommitError> {
+    transaction.set_two_phase_commit(true);
+    transaction.set_quick_repair(true);
+    transaction.commit()
+}
+
+/// Lets readers see what the journal has; the next durable commit makes it durable in the file.
+fn commit_in_memory(mut transaction: WriteTransaction) -> Result<(), redb::Error> {
+    transaction.set_durability(Durability::None)?;
+    Ok(transaction.commit()?)
+}
+
+impl Drop for Disk {
+    /// A file that is closed has everything, and no journal.
+    fn drop(&mut self) {
+        let journal = self.journal.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let is_open = matches!(std::mem::replace(journal, Keeping::Never), Keeping::Open(_));
+        if !is_open || self.failure().is_some() {
+            return;
+        }
+        let closed = self.with(|database| {
+            let transaction = database.begin_write().map_err(failed)?;
+            forget_journal(&mut transaction.open_table(META).map_err(failed)?)?;
+            commit_durably(transaction).map_err(failed)
+        });
+        match closed {
+            Ok(()) => clear(&journal::place(&self.path)),
+            Err(error) => tracing::warn!(error = %error, "the store was not closed; the next start reads its journal"),
+        }
+    }
 }
 
 fn corrupt(table: &'static str, reason: &str) -> Error {

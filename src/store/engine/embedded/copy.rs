@@ -12,11 +12,11 @@ use std::sync::TryLockError;
 
 use redb::{Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition};
 
-use super::{
-    Disk, EXPIRIES, FORMAT, FORMER_FORMAT, Kept, LOG, META, META_FORMAT, META_SEAL, ROWS, failed, head_of, meta_of,
-    render_row, version_of,
-};
+use super::recovery::forget_journal;
+use super::tables::{EXPIRIES, LOG, META, META_FORMAT, META_SEAL, ROWS, head_of, meta_of, render_row, version_of};
+use super::{Disk, FORMAT, FORMER_FORMAT, JOURNALED_FORMAT, failed};
 use crate::secret::Hash;
+use crate::store::engine::apply::Kept;
 use crate::store::engine::{Copied, Seal};
 use crate::store::{Error, Head};
 
@@ -146,6 +146,8 @@ fn fill(disk: &Disk, path: &Path, beside: &[(Vec<u8>, Vec<u8>)]) -> Result<Head,
         rows.insert(key.as_slice(), row.as_slice()).map_err(failed)?;
     }
     drop(rows);
+    // What the store's journal has is in the copy.
+    forget_journal(&mut transaction.open_table(META).map_err(failed)?)?;
     transaction.commit().map_err(failed)?;
     let tag = disk.seal.copy(&content(&to.begin_read().map_err(failed)?)?);
     let transaction = to.begin_write().map_err(failed)?;
@@ -233,7 +235,7 @@ pub fn check(path: &Path, seal: &dyn Seal, is_plain: bool) -> Result<Checked, Un
     let meta = reading.open_table(META).map_err(|_| Unfit::Foreign)?;
     let format = meta_of(&meta, META_FORMAT).map_err(damaged)?.and_then(|bytes| bytes.try_into().ok());
     match format.map(u32::from_be_bytes) {
-        Some(FORMAT | FORMER_FORMAT) => {}
+        Some(FORMAT | FORMER_FORMAT | JOURNALED_FORMAT) => {}
         Some(format) => return Err(Unfit::Newer { format }),
         None => return Err(Unfit::Foreign),
     }

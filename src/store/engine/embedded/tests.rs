@@ -2,8 +2,11 @@
 
 use std::sync::atomic::AtomicBool;
 
+use super::tables::render_row;
 use super::*;
-use crate::clock::ManualClock;
+use crate::clock::{ManualClock, Timestamp};
+use crate::store::engine::Leaf;
+use crate::store::engine::apply::Kept;
 use crate::store::{Seen, Write, engine::Batch};
 
 /// A disk in memory. Clones are the same disk.
@@ -11,6 +14,9 @@ use crate::store::{Seen, Write, engine::Batch};
 struct Platter {
     bytes: Arc<Mutex<Vec<u8>>>,
     is_full: Arc<AtomicBool>,
+    /// What was written once can be written again, and nothing else.
+    has_no_more_room: Arc<AtomicBool>,
+    written: Arc<AtomicU64>,
     loses_writes: Arc<AtomicBool>,
 }
 
@@ -53,6 +59,11 @@ impl StorageBackend for Platter {
 
     fn write(&self, offset: u64, data: &[u8]) -> std::io::Result<()> {
         self.refuse()?;
+        let end = offset + u64::try_from(data.len()).unwrap();
+        if self.has_no_more_room.load(Ordering::SeqCst) && end > self.written.load(Ordering::SeqCst) {
+            return Err(std::io::Error::new(std::io::ErrorKind::StorageFull, "no space left"));
+        }
+        self.written.fetch_max(end, Ordering::SeqCst);
         let from = usize::try_from(offset).unwrap();
         self.with(|bytes| bytes[from..from + data.len()].copy_from_slice(data));
         Ok(())
@@ -85,10 +96,14 @@ impl Seal for Count {
 }
 
 fn engine(platter: &Platter) -> Embedded {
+    engine_at(platter, Path::new("platter"), Keeping::Never)
+}
+
+fn engine_at(platter: &Platter, path: &Path, journal: Keeping) -> Embedded {
     let platter = platter.clone();
     let opener = move || Builder::new().create_with_backend(platter.clone());
     let clock = ManualClock::new(Timestamp::from_seconds(1_800_000_000)).clock();
-    Embedded::start(PathBuf::from("platter"), Box::new(opener), clock, Arc::new(Count)).unwrap()
+    Embedded::start(path.to_owned(), Box::new(opener), clock, Arc::new(Count), journal).unwrap()
 }
 
 fn batch(value: &str) -> Batch {
@@ -157,6 +172,70 @@ async fn opening_again_in_vain_says_why_and_may_be_tried_again() {
     engine.reopen().await.unwrap();
     assert_eq!(engine.get(b"key").await.unwrap().unwrap().value, b"one");
     engine.commit(batch("three")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_commit_that_the_journal_does_not_take_is_refused_and_not_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings { path: folder.path().join("store.redb"), cache_bytes: 1 << 20 };
+    let clock = ManualClock::new(Timestamp::from_seconds(1_800_000_000)).clock();
+    let engine = Embedded::open(&settings, clock, Arc::new(Count)).unwrap();
+    engine.commit(batch("one")).await.unwrap();
+    engine.commit(batch("two")).await.unwrap();
+    match &mut *engine.disk.journal.lock().unwrap() {
+        Keeping::Open(journal) => journal.divert(OpenOptions::new().write(true).open("/dev/full").unwrap()),
+        _ => panic!("there is a journal"),
+    }
+    let failed = engine.commit(batch("three")).await.unwrap_err();
+    assert!(failed.to_string().contains("No space left"), "{failed}");
+    assert!(!engine.health().writable);
+    assert_eq!(engine.get(b"key").await.unwrap().unwrap().value, b"two", "what was durable is read");
+    engine.reopen().await.unwrap();
+    assert_eq!(engine.get(b"key").await.unwrap().unwrap().value, b"two");
+    for (sequence, value) in [(2, "four"), (3, "five")] {
+        assert_eq!(engine.commit(batch(value)).await.unwrap().first_event, Some(sequence));
+    }
+    assert!(matches!(&*engine.disk.journal.lock().unwrap(), Keeping::Open(_)), "there is one again");
+}
+
+#[tokio::test]
+async fn what_is_in_the_journal_is_read_while_the_file_cannot_be_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let platter = Platter::default();
+    let engine = engine_at(&platter, &folder.path().join("store"), Keeping::Wanted);
+    let long = |number: u64| format!("{number:050000}");
+    let spread = |number: u64| Batch {
+        writes: vec![
+            Write::Put { key: b"key".to_vec(), value: number.to_be_bytes().to_vec(), expires: None },
+            Write::Put { key: number.to_be_bytes().to_vec(), value: long(number).into(), expires: None },
+        ],
+        ..batch("event")
+    };
+    let mut number = 0;
+    engine.commit(spread(number)).await.unwrap();
+    platter.has_no_more_room.store(true, Ordering::SeqCst);
+    let failed = loop {
+        match engine.commit(spread(number + 1)).await {
+            Ok(_) => number += 1,
+            Err(error) => break error,
+        }
+        assert!(number < 1_000, "the disk is full");
+    };
+    assert!(failed.to_string().contains("no space left"), "{failed}");
+    assert!(number > 5, "the journal has room of its own: {number}");
+    let newest = async || {
+        let found = engine.get(b"key").await.unwrap().unwrap().value;
+        let long = engine.get(&number.to_be_bytes()).await.unwrap().unwrap().value;
+        (u64::from_be_bytes(found.try_into().unwrap()), long.len())
+    };
+    assert_eq!(newest().await, (number, 50_000), "what was acknowledged is read");
+    assert!(engine.reopen().await.is_err() && !engine.health().writable);
+    assert_eq!(newest().await, (number, 50_000), "still");
+    assert_eq!(engine.log(0, 9_999).await.unwrap().len(), usize::try_from(number + 1).unwrap());
+    platter.has_no_more_room.store(false, Ordering::SeqCst);
+    engine.reopen().await.unwrap();
+    assert_eq!(newest().await, (number, 50_000));
+    assert_eq!(engine.commit(spread(number + 1)).await.unwrap().first_event, Some(number + 1));
 }
 
 #[test]
