@@ -13,7 +13,8 @@ mod line;
 mod rounds;
 mod smtp;
 
-use std::sync::{Arc, Mutex};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use minicbor::bytes::ByteVec;
@@ -55,6 +56,11 @@ const KEPT: i64 = 1_000;
 /// Most notices to one account within an hour, and as many about access requests; what would be told beyond is in the ledger
 /// only.
 const MAX_NOTICES: usize = 10;
+/// Most notices to one account within an hour that somebody changed its access; they are counted apart, so that whoever may
+/// change it keeps back no word of anything else.
+const MAX_OF_ACCESS: usize = 5;
+/// Most of these to all accounts together within an hour: a program that gives a role to everybody writes to few of them.
+const MAX_OF_ACCESS_IN_ALL: usize = 200;
 /// How long a notice counts for that.
 const HOUR: Duration = Duration::from_secs(60 * 60);
 /// How often an account is told of a thing that strangers can bring about again and again.
@@ -88,16 +94,24 @@ struct Told {
     /// When each was posted that tells of access requests, within the last hour.
     #[n(2)]
     requests: Option<Vec<Timestamp>>,
+    /// When each was posted that tells of changed access, within the last hour.
+    #[n(3)]
+    access: Option<Vec<Timestamp>>,
 }
 
 impl Told {
     /// What was posted within the last hour and counts with this notice: what anybody may bring about takes no place of what
     /// tells of the account itself.
     fn counted_with(&mut self, notice: Notice, now: Timestamp) -> &mut Vec<Timestamp> {
-        self.at.retain(|at| now.since(*at) < HOUR);
-        let requests = self.requests.get_or_insert_default();
-        requests.retain(|at| now.since(*at) < HOUR);
-        if notice.is_of_request() { requests } else { &mut self.at }
+        let counted = if notice.is_of_request() {
+            self.requests.get_or_insert_default()
+        } else if notice.is_of_changed_access() {
+            self.access.get_or_insert_default()
+        } else {
+            &mut self.at
+        };
+        counted.retain(|at| now.since(*at) < HOUR);
+        counted
     }
 }
 
@@ -196,6 +210,9 @@ struct Inner {
     contact: Option<String>,
     post: Option<Post>,
     pace: Mutex<Pace>,
+    /// Whether people are told of changed access, and when somebody was, within the last hour.
+    tells_access: bool,
+    told_of_access: Mutex<VecDeque<Timestamp>>,
 }
 
 impl Outbox {
@@ -225,12 +242,19 @@ impl Outbox {
             contact: contact.map(str::to_owned),
             post,
             pace,
+            tells_access: mail.is_some_and(|mail| mail.tell_access),
+            told_of_access: Mutex::default(),
         })))
     }
 
     /// Whether mail can be sent at all.
     pub fn is_open(&self) -> bool {
         self.0.post.is_some()
+    }
+
+    /// Whether people are told that somebody changed what they may do.
+    pub fn tells_of_access(&self) -> bool {
+        self.is_open() && self.0.tells_access
     }
 
     /// Posts a mail as part of a change; it is sent after the commit. `false` where nothing was posted: there is no way
@@ -275,7 +299,8 @@ impl Outbox {
 
     /// Tells the owner of an account what was changed of it, as part of the change; nobody where there is no address or no
     /// mail, or where the account was told ten times within the hour. What tells of a takeover is always told: each of it took
-    /// a proof, an administrator or a link.
+    /// a proof, an administrator or a link. That somebody changed its access an account is told five times within the hour,
+    /// and all of them together two hundred times, unless `mail.tell_access` says that nobody is.
     ///
     /// # Errors
     /// `Corrupt`, `Unavailable`.
@@ -286,7 +311,9 @@ impl Outbox {
         notice: Notice,
         circumstance: &Circumstance,
     ) -> Result<(), store::Error> {
-        let Some(to) = Recipient::of(user).filter(|_| self.is_open()) else { return Ok(()) };
+        let is_of_access = notice.is_of_changed_access();
+        let is_told = if is_of_access { self.tells_of_access() } else { self.is_open() };
+        let Some(to) = Recipient::of(user).filter(|_| is_told) else { return Ok(()) };
         let (organisation, now) = (self.0.organisation, self.0.services.clock.now());
         let mut told = match change.find(&TOLD, organisation, &user.id).await {
             Ok(told) => told.unwrap_or_default(),
@@ -297,9 +324,11 @@ impl Outbox {
             }
             Err(error) => return Err(error),
         };
-        let is_full = told.counted_with(notice, now).len() >= MAX_NOTICES;
+        let most = if is_of_access { MAX_OF_ACCESS } else { MAX_NOTICES };
+        let is_full = told.counted_with(notice, now).len() >= most;
         let is_again = notice == Notice::PasskeyCopied && told.copied.is_some_and(|at| now.since(at) < DAY);
-        if is_again || (!notice.is_of_takeover() && is_full) {
+        let is_enough = is_full || (is_of_access && !self.0.admits_word_of_access(now));
+        if is_again || (!notice.is_of_takeover() && is_enough) {
             tracing::warn!(user.id = %user.id, about = notice.name(), "an account was told enough for now");
             self.0.services.metrics.mail("held back");
             return Ok(());
@@ -321,5 +350,17 @@ impl Inner {
     fn frame<'a>(&'a self, account: &'a str, language: Language) -> letter::Frame<'a> {
         let contact = self.contact.as_deref();
         letter::Frame { origin: &self.origin, host: &self.host, contact, account, language }
+    }
+
+    /// Counts one more word of changed access, unless there were so many within the hour. By a clock that was ahead none is
+    /// held back for longer.
+    fn admits_word_of_access(&self, now: Timestamp) -> bool {
+        let mut told = self.told_of_access.lock().unwrap_or_else(PoisonError::into_inner);
+        told.retain(|at| *at <= now && now.since(*at) < HOUR);
+        let admits = told.len() < MAX_OF_ACCESS_IN_ALL;
+        if admits {
+            told.push_back(now);
+        }
+        admits
     }
 }

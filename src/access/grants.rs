@@ -279,20 +279,30 @@ impl Grants {
     /// # Errors
     /// As [`Grants::delete`].
     pub async fn delete_or_try(&self, permit: &Permit, id: GrantId, run: Run) -> Result<Grant, Error> {
-        permit.demand_weighed()?;
         self.ledger
             .retry(|mut change| async move {
-                let missing = Error::NotFound { what: "grant" };
-                let Some(subject) = change.find(&HOLDERS, self.organisation, &id).await? else { return Err(missing) };
-                let key = (Holder(subject), id);
-                let Some(grant) = change.find(&GRANTS, self.organisation, &key).await? else { return Err(missing) };
-                self.remove(&mut change, &grant);
+                let (grant, event) = self.delete_in(&mut change, permit, id).await?;
                 if run == Run::Commit {
-                    change.commit(event(permit, self.clock.now(), EventKind::GrantDeleted, &grant)).await?;
+                    change.commit(event).await?;
                 }
                 Ok(grant)
             })
             .await
+    }
+
+    /// The same inside a change of the caller's, who commits it with the event that this gives.
+    ///
+    /// # Errors
+    /// As [`Grants::delete`].
+    pub async fn delete_in(&self, change: &mut Change, permit: &Permit, id: GrantId) -> Result<(Grant, Event), Error> {
+        permit.demand_weighed()?;
+        let missing = Error::NotFound { what: "grant" };
+        let Some(subject) = change.find(&HOLDERS, self.organisation, &id).await? else { return Err(missing) };
+        let key = (Holder(subject), id);
+        let Some(grant) = change.find(&GRANTS, self.organisation, &key).await? else { return Err(missing) };
+        self.remove(change, &grant);
+        let event = event(permit, self.clock.now(), EventKind::GrantDeleted, &grant);
+        Ok((grant, event))
     }
 
     /// A grant by id.

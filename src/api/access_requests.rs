@@ -175,7 +175,7 @@ fn sees_request(sight: &Sight, user: &User, request: &AccessRequest) -> bool {
 }
 
 /// Whether the actor is, acts for, or acts by the rights of, whoever asks.
-fn is_own(actor: &Actor, user: UserId) -> bool {
+pub(super) fn is_own(actor: &Actor, user: UserId) -> bool {
     match actor {
         Actor::User { id, .. } => *id == user,
         Actor::Token { user: holder, maker, .. } => [holder, maker].into_iter().any(|own| *own == Some(user)),

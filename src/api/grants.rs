@@ -112,6 +112,9 @@ pub(super) async fn delete(
     }
     let overlay = Overlay { ended: vec![id], ..Overlay::default() };
     let permit = api.weigh(permit, &overlay, is_forced).await?;
-    let grant = access.grants().delete_or_try(&permit, id, run).await?;
+    let grant = match &found {
+        Some(found) if run == Run::Commit => api.end_in(&caller, &permit, found).await?,
+        _ => access.grants().delete_or_try(&permit, id, run).await?,
+    };
     Ok(render::answer(StatusCode::OK, &render::grant(&grant)))
 }

@@ -8,12 +8,17 @@ use axum::response::Response;
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use super::access_requests::is_own;
 use super::admit::Caller;
 use super::fields::{Fields, Params};
 use super::scopes::{Kind, named};
 use super::{Api, Error, render};
 use crate::access::{HeldRole, NewGrant, Overlay, Permit, Question, Run};
-use crate::model::{Grant, GrantId, GroupId, Mode, Permission, RoleId, Scope, Subject, UserId};
+use crate::audit::Change;
+use crate::model::{
+    Circumstance, Grant, GrantId, GroupId, Mode, Permission, RoleId, Scope, Status, Subject, User, UserId,
+};
+use crate::notify::Notice;
 
 /// Where a page of grants in a scope ended: `user:ID:GRANT` or `group:ID:GRANT`.
 pub(super) struct Place(Subject, GrantId);
@@ -103,11 +108,59 @@ impl Api {
         Ok(render::page(items, next))
     }
 
-    /// Gives a role, or only tries to, whatever the address by which it is asked for.
+    /// Gives a role, or only tries to, whatever the address by which it is asked for. Who gets it is told by mail.
     pub(super) async fn give_in(&self, caller: &Caller, new: NewGrant, run: Run) -> Result<Grant, Error> {
-        let access = &self.services.access;
+        let services = &self.services;
         let permit = self.permit_giving(caller, &new).await?;
-        Ok(access.grants().create_or_try(&permit, &access.roles(), new, run).await?)
+        if run == Run::DryRun {
+            let (grants, roles) = (services.access.grants(), services.access.roles());
+            return Ok(grants.create_or_try(&permit, &roles, new, run).await?);
+        }
+        let told = self.to_tell(caller, new.subject).await?;
+        let (permit, new, told) = (&permit, &new, told.as_ref());
+        let given = services.ledger.retry(|mut change| async move {
+            let (grants, roles) = (services.access.grants(), services.access.roles());
+            let (grant, event) = grants.create_in(&mut change, permit, &roles, new).await?;
+            self.tell_in(&mut change, told, Notice::AccessGiven).await?;
+            change.commit(event).await?;
+            Ok::<_, Error>(grant)
+        });
+        given.await
+    }
+
+    /// Ends a grant and tells who held it by mail, where it was not over already.
+    pub(super) async fn end_in(&self, caller: &Caller, permit: &Permit, grant: &Grant) -> Result<Grant, Error> {
+        let services = &self.services;
+        let is_over = grant.ends.is_some_and(|ends| ends <= services.clock.now());
+        let told = if is_over { None } else { self.to_tell(caller, grant.subject).await? };
+        let (id, told) = (grant.id, told.as_ref());
+        let ended = services.ledger.retry(|mut change| async move {
+            let (grant, event) = services.access.grants().delete_in(&mut change, permit, id).await?;
+            self.tell_in(&mut change, told, Notice::AccessEnded).await?;
+            change.commit(event).await?;
+            Ok::<_, Error>(grant)
+        });
+        ended.await
+    }
+
+    /// Who is to be told that the caller changes what they may do: one active person, who is not the caller. Groups are not:
+    /// however many are in one.
+    async fn to_tell(&self, caller: &Caller, subject: Subject) -> Result<Option<User>, Error> {
+        match subject {
+            Subject::User(id) if self.services.outbox.tells_of_access() && !is_own(&caller.actor, id) => {
+                let user: Option<User> = self.services.directory.find_user(id).await?;
+                Ok(user.filter(|user| user.status == Status::Active))
+            }
+            Subject::User(_) | Subject::Group(_) => Ok(None),
+        }
+    }
+
+    /// Where the change came from is nothing to the one whom it concerns.
+    async fn tell_in(&self, change: &mut Change, user: Option<&User>, notice: Notice) -> Result<(), Error> {
+        match user {
+            Some(user) => Ok(self.services.outbox.tell_in(change, user, notice, &Circumstance::default()).await?),
+            None => Ok(()),
+        }
     }
 
     /// Checks that the caller may give this, in a place that it sees, and weighs it.

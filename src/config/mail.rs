@@ -47,6 +47,8 @@ pub struct Mail {
     pub timeout: Duration,
     /// Most mails in a minute; default 120.
     pub per_minute: u32,
+    /// Whether people are told that somebody gave them a role or ended one of theirs; default true.
+    pub tell_access: bool,
 }
 
 impl Mail {
@@ -71,6 +73,7 @@ impl Mail {
         let second = Duration::from_secs(1);
         let timeout = section.between("timeout", 30 * second, 5 * second, 300 * second);
         let per_minute = section.between("per_minute", 120, 1, 10_000);
+        let tell_access = section.or("tell_access", true);
         let (server, from) = (server?, from?);
         if server.contains(['/', '@', ' ']) {
             section.error("server", "must be a host such as \"smtp.example.com\"; the port has a key of its own", None);
@@ -80,7 +83,7 @@ impl Mail {
             section.error("security", "must not be \"none\" to another machine: mail has secrets in it", Some(help));
         }
         let port = u16::try_from(port).unwrap_or(u16::MAX);
-        Some(Self { server, port, security, ca, login, from, reply_to, timeout, per_minute })
+        Some(Self { server, port, security, ca, login, from, reply_to, timeout, per_minute, tell_access })
     }
 }
 

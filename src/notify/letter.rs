@@ -58,6 +58,10 @@ pub enum Notice {
     AccessApproved,
     /// Somebody asks for a role that the owner may give; told to those who decide.
     AccessAsked,
+    /// Somebody ended a role that the owner held.
+    AccessEnded,
+    /// Somebody gave the owner a role.
+    AccessGiven,
     /// A role that the owner asked for was refused.
     AccessRefused,
     /// The address to which notices go; told at the old one.
@@ -91,12 +95,19 @@ impl Notice {
             | Self::PasswordSet => true,
             Self::AccessApproved
             | Self::AccessAsked
+            | Self::AccessEnded
+            | Self::AccessGiven
             | Self::AccessRefused
             | Self::NewDevice
             | Self::PasskeyCopied
             | Self::RecoveryUsed
             | Self::RecoveryMade => false,
         }
+    }
+
+    /// Whether it tells that somebody else changed what the owner may do, of which many may be changed at once.
+    pub(super) const fn is_of_changed_access(self) -> bool {
+        matches!(self, Self::AccessEnded | Self::AccessGiven)
     }
 }
 
@@ -145,6 +156,8 @@ impl Notice {
         match self {
             Self::AccessApproved => "access-approved",
             Self::AccessAsked => "access-asked",
+            Self::AccessEnded => "access-ended",
+            Self::AccessGiven => "access-given",
             Self::AccessRefused => "access-refused",
             Self::AddressChanged => "address-changed",
             Self::FactorEnrolled => "factor-enrolled",
@@ -179,6 +192,14 @@ impl Notice {
                     "Somebody asks for a role that you may give. Nothing is given until you or somebody else decides.",
                     "Jemand bittet um eine Rolle, die Sie geben dürfen. Nichts wird gegeben, bis Sie oder jemand anders entscheidet.",
                 ),
+            ),
+            Self::AccessEnded => (
+                say("Your access was changed", "Ihr Zugriff wurde geändert"),
+                say("A role that you held was ended.", "Eine Rolle, die Sie hatten, wurde beendet."),
+            ),
+            Self::AccessGiven => (
+                say("Your access was changed", "Ihr Zugriff wurde geändert"),
+                say("A role was given to you.", "Ihnen wurde eine Rolle gegeben."),
             ),
             Self::AccessRefused => (
                 say("You were not given a role", "Sie haben eine Rolle nicht erhalten"),
@@ -263,6 +284,10 @@ impl Notice {
                     "Worum Sie gebeten haben, mit den Antworten, steht unter",
                 ),
                 "/api/v1/me/access-requests",
+            ),
+            Self::AccessEnded | Self::AccessGiven => (
+                say("What was changed, by whom and why, is at", "Was geändert wurde, von wem und warum, steht unter"),
+                "/api/v1/me/history",
             ),
             _ => return warning(frame),
         };
@@ -505,6 +530,8 @@ mod tests {
         let all = [
             Notice::AccessApproved,
             Notice::AccessAsked,
+            Notice::AccessEnded,
+            Notice::AccessGiven,
             Notice::AccessRefused,
             Notice::AddressChanged,
             Notice::FactorEnrolled,

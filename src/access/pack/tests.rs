@@ -343,6 +343,7 @@ fn every_flag_does_what_its_manual_says() {
         ("restrict_blast_emails", "blast-emails:committee", true, false),
         ("restrict_blast_emails", "action-items:create", true, true),
         ("private_note_access", "private-notes:read", false, true),
+        ("private_note_access", "action-items:read", true, true),
         ("no_action_item_delete", "action-items:delete", true, false),
         ("no_action_item_delete", "action-items:update", true, true),
         ("xtreme_report_writer_admin", "xtreme-report-writer:open", false, true),

@@ -27,6 +27,10 @@ async fn the_history_of_an_object_is_for_updaters_and_above() {
     }
     let told = good(updater.get("/api/v1/groups/Ops/history").await, StatusCode::OK);
     assert_eq!(actions(&told), ["group.create"]);
+    for role in ["editor", "administrator"] {
+        let (_, above) = ground.browser(role, &[role]).await;
+        assert_eq!(actions(&good(above.get("/api/v1/groups/Ops/history").await, StatusCode::OK)), ["group.create"]);
+    }
     for path in [
         "/api/v1/users/ada/history",
         "/api/v1/users/nobody/history",

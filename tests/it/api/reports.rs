@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use cleargate::access::NewGrant;
-use cleargate::model::Subject;
+use cleargate::directory::{GroupDraft, Member, MemberChange};
+use cleargate::model::{Attributes, Subject};
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -239,6 +240,21 @@ async fn csv_has_the_same_rows_and_nothing_that_a_spreadsheet_runs() {
     let second = root.get(next).await;
     assert_eq!((second.text.lines().count(), second.status), (3, StatusCode::OK), "{}", second.text);
     assert!(!second.text.contains("\"u1\"") && second.text.contains("\"u2\""), "{}", second.text);
+    // The others have the columns of their rows, too.
+    for name in ["employees", "inactive", "seats", "sources", "tokens"] {
+        let reply = root.get(&format!("/api/v1/reports/{name}?format=csv")).await;
+        assert_eq!(reply.headers["content-type"], "text/csv; charset=utf-8; header=present", "{name}");
+        let disposition = format!("attachment; filename=\"{name}.csv\"");
+        assert_eq!(reply.headers["content-disposition"], disposition.as_str());
+        let told = report(&root, name).await;
+        let rows = told["items"].as_array().unwrap();
+        let lines: Vec<Vec<String>> = reply.text.trim_end().split("\r\n").map(cells).collect();
+        assert_eq!(lines.len(), rows.len() + 1, "{name}: {}", reply.text);
+        for row in rows {
+            let columns: std::collections::BTreeSet<&String> = row.as_object().unwrap().keys().collect();
+            assert_eq!(lines[0].iter().collect::<std::collections::BTreeSet<_>>(), columns, "{name}");
+        }
+    }
     refused(&root.get("/api/v1/reports/users?format=xlsx").await, 422, Some("format"));
     refused(&root.get("/api/v1/reports/posture?format=csv").await, 422, Some("format"));
 }
@@ -275,7 +291,9 @@ async fn ordinary_accounts_and_administrators_of_a_scope_get_no_report() {
 
 #[tokio::test]
 async fn where_everything_about_somebody_comes_from_is_told() {
-    let ground = Ground::with("[[scim]]\nid = \"okta\"").await;
+    let lines = "[[scim]]\nid = \"okta\"\n[[mapping]]\nfrom = \"okta\"\nwhen = 'userName sw \"carl\"'\n\
+                 grant = { role = \"browser\" }";
+    let ground = Ground::with(lines).await;
     let root = ground.root();
     let (_, boss) = ground.browser("boss", &["administrator"]).await;
     good(root.post("/api/v1/users", json!({"userName": "ada", "name": "Ada"})).await, StatusCode::CREATED);
@@ -299,10 +317,35 @@ async fn where_everything_about_somebody_comes_from_is_told() {
 
     let okta = ground.test.connection("okta").await;
     let record = crate::support::gateway::record("carl");
-    ground.test.gateway.directory().create_user(&okta, &record).await.unwrap();
+    let carl = ground.test.gateway.directory().create_user(&okta, &record).await.unwrap();
+    // The source puts him into a group, which an administrator nests in another one; a rule over people does too.
+    let mut members = MemberChange::default();
+    members.add(Member::User(carl.id));
+    let name = "Sellers".parse().unwrap();
+    let draft = GroupDraft { name, external_id: None, attributes: Attributes::default(), members };
+    ground.test.gateway.directory().create_group(&okta, &draft).await.unwrap();
+    good(root.post("/api/v1/groups", json!({"name": "Outer", "groups": ["Sellers"]})).await, StatusCode::CREATED);
+    good(
+        root.post("/api/v1/groups", json!({"name": "Ruled", "rule": "userName eq \"carl\""})).await,
+        StatusCode::CREATED,
+    );
     let told = good(root.get("/api/v1/users/carl/provenance").await, StatusCode::OK);
     assert_eq!((&told["record"]["owner"], &told["record"]["kept_by"]), (&json!("okta"), &json!("source okta")));
     assert_eq!(attribute(&told, "userName")["by"], "connection:okta");
+    let mut memberships: Vec<(&str, &str, &str)> = told["memberships"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| (one["group"].as_str().unwrap(), one["by"].as_str().unwrap(), one["since"].as_str().unwrap()))
+        .collect();
+    memberships.sort_unstable();
+    let since = "2026-11-22T08:00:01.000Z";
+    let expected =
+        [("Outer", "nested groups", since), ("Ruled", "source rule", since), ("Sellers", "source okta", since)];
+    assert_eq!(memberships, expected, "{told:#}");
+    let grant = &told["grants"][0];
+    assert_eq!((&grant["role"], &grant["origin"], &grant["since"]), (&json!("browser"), &json!("rule"), &json!(since)));
+    assert!(grant["rule"].as_str().unwrap().starts_with("okta at cleargate.toml:"), "{grant}");
 }
 
 #[tokio::test]

@@ -140,6 +140,9 @@ async fn roles_are_listed_with_what_they_are_and_hidden_ones_are_not() {
     let own = find("own").unwrap();
     assert_eq!((own["kind"].as_str(), &own["ui_profile"]), (Some("custom"), &json!({"columns": "name"})));
     assert!(find("iolta_access").is_none(), "its feature is off");
+    ground.test.user("ada", None).await;
+    let hidden = json!({"user": "ada", "role": "iolta_access"});
+    refused(&ground.root().post("/api/v1/grants", hidden).await, 422, Some("role"));
     refused(&ground.root().get("/api/v1/roles/iolta_access").await, 404, None);
     let custom = good(ground.root().get("/api/v1/roles?kind=custom").await, StatusCode::OK);
     assert_eq!(custom["items"].as_array().unwrap().len(), 1);
@@ -284,6 +287,86 @@ async fn the_roles_of_the_pack_are_copied_and_never_changed() {
     refused(&ground.root().post("/api/v1/roles/data_analyst:duplicate", json!({})).await, 422, Some("name"));
     refused(&ground.root().post("/api/v1/roles/nobody:duplicate", json!({"name": "X"})).await, 404, None);
     refused(&ground.root().post("/api/v1/roles/data_analyst", json!({"name": "X"})).await, 404, None);
+    // The copy is adapted, and the original stays as it was.
+    let adapted = json!({"permissions": ["data:read"], "description": "Reads"});
+    good(ground.root().patch("/api/v1/roles/senior_analyst", adapted).await, StatusCode::OK);
+    ground.user("ada", &["senior_analyst"]).await;
+    assert!(may(&ground, "ada", "data:read").await && !may(&ground, "ada", "data:export").await);
+    assert_eq!(good(ground.root().get("/api/v1/roles/data_analyst").await, StatusCode::OK), original);
+}
+
+#[tokio::test]
+async fn a_copy_has_everything_of_its_original_but_name_and_description() {
+    const KEPT: [&str; 9] = [
+        "denies",
+        "factor_within",
+        "if_owner",
+        "includes",
+        "permissions",
+        "requires_factor",
+        "requires_sso",
+        "scoped_only",
+        "ui_profile",
+    ];
+    let ground = Ground::new().await;
+    let everything = json!({
+        "name": "Everything", "description": "All that a role can say", "permissions": ["pages:read", "users:*"],
+        "denies": ["users:delete"], "includes": ["browser"], "if_owner": ["update-fields:update"],
+        "ui_profile": {"columns": "name,owner", "buttons": "save"}, "scoped_only": true, "requires_factor": true,
+        "requires_sso": true, "factor_within": "10m",
+    });
+    let made = make(&ground.root(), everything.clone()).await;
+    for member in KEPT {
+        assert_eq!(made[member], everything[member], "{member}");
+    }
+    for (of, name) in [("everything", "Copy One"), ("updater", "Copy Two"), ("scorecard_administrator", "Copy Three")] {
+        let original = good(ground.root().get(&format!("/api/v1/roles/{of}")).await, StatusCode::OK);
+        let body = json!({"name": name, "description": "a copy"});
+        good(ground.root().post(&format!("/api/v1/roles/{of}:duplicate"), body).await, StatusCode::CREATED);
+        let id = name.to_lowercase().replace(' ', "_");
+        let copy = good(ground.root().get(&format!("/api/v1/roles/{id}")).await, StatusCode::OK);
+        for member in KEPT {
+            assert_eq!(copy[member], original[member], "{member} of {of}");
+        }
+        // A role of one's own: its badge is its name, it takes a seat, and goes with every user type.
+        assert_eq!(
+            (&copy["name"], &copy["badge"], &copy["description"]),
+            (&json!(name), &json!(name), &json!("a copy"))
+        );
+        assert_eq!((&copy["kind"], &copy["seat"], &copy["only_beside"]), (&json!("custom"), &json!(1), &json!([])));
+        assert_eq!(good(ground.root().get(&format!("/api/v1/roles/{of}")).await, StatusCode::OK), original);
+    }
+    let vantage = Ground::with(VANTAGE).await;
+    let original = good(vantage.root().get("/api/v1/roles/read_only_access").await, StatusCode::OK);
+    assert!(original["denies"].as_array().unwrap().len() > 50, "{original}");
+    let body = json!({"name": "Onlooker"});
+    let copy = good(vantage.root().post("/api/v1/roles/read_only_access:duplicate", body).await, StatusCode::CREATED);
+    assert_eq!((&copy["denies"], &copy["description"]), (&original["denies"], &original["description"]));
+}
+
+#[tokio::test]
+async fn a_name_of_a_role_has_no_blank_where_the_pack_says_so_however_it_is_given_and_a_role_has_a_description() {
+    let ground = Ground::with(VANTAGE).await;
+    let root = ground.root();
+    let body = json!({"name": "Front-Desk", "description": "Who sits in front", "permissions": ["individuals:read"]});
+    assert_eq!(make(&root, body).await["description"], "Who sits in front");
+    for name in ["Front Desk", "Front\tDesk", "Front\u{a0}Desk", "Front\u{2003}Desk", " Front", "Desk "] {
+        let body = json!({"name": name, "permissions": ["individuals:read"]});
+        refused(&root.post("/api/v1/roles", body).await, 422, Some("name"));
+        refused(&root.post("/api/v1/roles/staff:duplicate", json!({"name": name})).await, 422, Some("name"));
+        refused(&root.patch("/api/v1/roles/front-desk", json!({"name": name})).await, 404, None);
+        refused(&root.patch("/api/v1/roles/front_desk", json!({"name": name})).await, 422, Some("name"));
+    }
+    good(root.patch("/api/v1/roles/front_desk", json!({"description": "Reception"})).await, StatusCode::OK);
+    let shown = good(root.get("/api/v1/roles/front_desk").await, StatusCode::OK);
+    assert_eq!((&shown["name"], &shown["description"]), (&json!("Front-Desk"), &json!("Reception")));
+    let listed = good(root.get("/api/v1/roles").await, StatusCode::OK);
+    for role in listed["items"].as_array().unwrap() {
+        assert!(role["description"].as_str().is_some_and(|text| !text.is_empty()), "{role}");
+    }
+    // Elsewhere names have blanks, and the id has none.
+    let systems = Ground::with(SYSTEMS).await;
+    assert_eq!(make(&systems.root(), json!({"name": "Front Desk", "permissions": []})).await["id"], "front_desk");
 }
 
 #[tokio::test]
@@ -415,6 +498,9 @@ async fn a_role_administrator_manages_roles_without_being_system_administrator()
     let own = make(&ada, json!({"name": "Front-Desk", "permissions": ["individuals:read", "layouts:update"]})).await;
     assert_eq!(own["id"], "front_desk");
     good(ada.patch("/api/v1/roles/front_desk", json!({"permissions": ["individuals:read"]})).await, StatusCode::OK);
+    let copy = json!({"name": "Back-Desk"});
+    good(ada.post("/api/v1/roles/front_desk:duplicate", copy).await, StatusCode::CREATED);
+    good(ada.patch("/api/v1/roles/back_desk", json!({"ui_profile": {"columns": "name"}})).await, StatusCode::OK);
     refused(&ada.post("/api/v1/roles", json!({"name": "Root", "permissions": ["*:*"]})).await, 403, None);
     refused(&ada.post("/api/v1/roles/system_administrator:duplicate", json!({"name": "Root"})).await, 403, None);
     refused(&ada.get("/api/v1/users").await, 403, None);

@@ -93,6 +93,11 @@ async fn a_group_gives_access_down_to_a_single_element_or_report() {
     let group = good(root.post("/api/v1/groups", group).await, StatusCode::CREATED);
     let grant = json!({"group": group["id"], "role": "editor", "scope": "report:q1"});
     good(root.post("/api/v1/grants", grant).await, StatusCode::CREATED);
+    // The same down to one element, for others.
+    ground.user("eve", &["by_group"]).await;
+    good(root.post("/api/v1/groups", json!({"name": "Churn", "users": ["eve"]})).await, StatusCode::CREATED);
+    let grant = json!({"group": "Churn", "role": "updater", "scope": "element:churn"});
+    good(root.post("/api/v1/grants", grant).await, StatusCode::CREATED);
     let may = async |user: &str, scope: &str| {
         let path = format!("/api/v1/explain?user={user}&permission=pages:read&scope={scope}");
         good(root.get(&path).await, StatusCode::OK)["allowed"].as_bool().unwrap()
@@ -102,6 +107,12 @@ async fn a_group_gives_access_down_to_a_single_element_or_report() {
         assert!(!may("ada", scope).await, "{scope}");
     }
     assert!(!may("grace", "report:q1").await, "who is not in the group");
+    assert!(may("eve", "element:churn").await && !may("ada", "element:churn").await);
+    for scope in ["report:q1", "report:q2", "scorecard:corp"] {
+        assert!(!may("eve", scope).await, "{scope}");
+    }
+    good(root.delete("/api/v1/groups/Churn/members?user=eve").await, StatusCode::OK);
+    assert!(!may("eve", "element:churn").await, "who is in the group no more");
     // What is given in the scorecard reaches all that belongs to it.
     let grant = json!({"user": "grace", "role": "browser", "scope": "scorecard:corp"});
     good(root.post("/api/v1/grants", grant).await, StatusCode::CREATED);
@@ -316,6 +327,20 @@ async fn who_may_give_in_one_scorecard_gives_and_lists_there_and_nowhere_else() 
     refused(&boss.post("/api/v1/scorecards/a/users", give("administrator")).await, 403, None);
     refused(&boss.post("/api/v1/scorecards/b/users", give("browser")).await, 403, None);
     refused(&boss.post("/api/v1/grants", give("browser")).await, 403, None);
+    // Nothing that is the whole account's.
+    for (path, body) in [
+        ("/api/v1/users", json!({"userName": "new"})),
+        ("/api/v1/groups", json!({"name": "New"})),
+        ("/api/v1/roles", json!({"name": "New", "permissions": []})),
+        ("/api/v1/scorecards", json!({"name": "New"})),
+        ("/api/v1/tokens", json!({"name": "new", "scope": "read"})),
+        ("/api/v1/users/clerk/departments", json!({"department": "a", "role": "browser"})),
+    ] {
+        refused(&boss.post(path, body).await, 403, None);
+    }
+    for path in ["/api/v1/users", "/api/v1/network-rules", "/api/v1/tokens", "/api/v1/audit-logs", "/api/v1/status"] {
+        refused(&boss.get(path).await, 403, None);
+    }
     let listed = good(boss.get("/api/v1/scorecards/a/users").await, StatusCode::OK);
     assert_eq!(listed["items"].as_array().unwrap().len(), 2);
     refused(&boss.get("/api/v1/scorecards/b/users").await, 403, None);

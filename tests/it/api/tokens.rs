@@ -318,6 +318,44 @@ async fn the_tokens_of_the_manual_are_made_or_refused_as_it_says() {
     for path in ["/api/v1/users", "/api/v1/roles", "/api/v1/audit-logs"] {
         refused(&builder.get(path).await, 403, None);
     }
+    // The end that is given is the end, whatever its offset; a word is a scope like a list of one.
+    for (scope, expires_at) in [
+        (json!("read"), "2027-12-31T23:59:59Z"),
+        (json!(["read"]), "2027-12-31T23:59:59.000+00:00"),
+        (json!("integrations:read"), "2028-01-01T01:59:59+02:00"),
+        (json!(["integrations:read"]), "2027-12-31T23:59:59Z"),
+    ] {
+        let body = json!({"name": "Monitoring System", "scope": scope, "expires_at": expires_at});
+        let made = good(root.post("/api/v1/tokens", body).await, StatusCode::CREATED);
+        assert_eq!(made["expires_at"], "2027-12-31T23:59:59.000Z", "{expires_at}");
+        let single = if scope.to_string().contains("integrations") { "integrations:read" } else { "*:read" };
+        assert_eq!(made["scope"], json!([single]), "{scope}");
+    }
+}
+
+#[tokio::test]
+async fn fine_scopes_let_through_what_they_name_of_what_their_user_may_and_the_last_use_is_shown() {
+    let ground = Ground::with("policy.pack = \"clearpoint-systems\"").await;
+    ground.user("ada", &["operations_manager"]).await;
+    let root = ground.root();
+    let scope = ["audit:read", "integrations:create", "integrations:read", "workflows:read"];
+    let body = json!({"name": "Integration Builder", "scope": scope, "user": "ada"});
+    let made = good(root.post("/api/v1/tokens", body).await, StatusCode::CREATED);
+    let id = made["id"].as_str().unwrap();
+    let used = async || {
+        let listed = good(root.get("/api/v1/tokens").await, StatusCode::OK);
+        listed["items"].as_array().unwrap().iter().find(|token| token["id"] == id).unwrap()["last_used"].clone()
+    };
+    assert_eq!(used().await, json!(null));
+    ground.test.advance(Duration::from_secs(60));
+    let builder = ground.bearer(made["token"].as_str().unwrap());
+    let me = good(builder.get("/api/v1/me").await, StatusCode::OK);
+    assert_eq!(
+        me["permissions"],
+        json!(["integrations:create", "integrations:read", "workflows:read"]),
+        "no more than ada"
+    );
+    assert_eq!(used().await, "2026-11-22T08:01:00.000Z");
 }
 
 fn scope_sorted(scope: &[&str]) -> Vec<String> {
@@ -335,8 +373,10 @@ async fn keys_are_made_by_administrators_only() {
     let grant = json!({"user": "scoped", "role": "scorecard_administrator", "scope": "scorecard:a"});
     good(ground.root().post("/api/v1/grants", grant).await, StatusCode::CREATED);
     let (_, administrator) = ground.browser("administrator", &["administrator"]).await;
+    let (_, browser) = ground.browser("browser", &["browser"]).await;
+    let (_, updater) = ground.browser("updater", &["updater"]).await;
     let key = json!({"name": "mine", "scope": ["elements:create"]});
-    for client in [&editor, &scoped] {
+    for client in [&editor, &scoped, &browser, &updater] {
         refused(&client.post("/api/v1/tokens", key.clone()).await, 403, None);
     }
     good(administrator.post("/api/v1/tokens", key).await, StatusCode::CREATED);

@@ -49,6 +49,10 @@ async fn every_page_of_who_is_signed_in_shows_the_level_of_access_and_no_other_p
             assert!(!page.text.contains("<footer"), "{}", page.text);
         }
     }
+    // Below everything else, at the left: the grid's rows fill the page, and it stands at the start of its own.
+    let style = gateway.visitor().get("/login/style.css").await.text;
+    let rule = style.lines().find(|line| line.starts_with(".level ")).unwrap();
+    assert!(rule.contains("justify-self: start") && style.contains("grid-template-rows: 1fr"), "{rule}");
     user(&gateway, "nothing", &[]).await;
     let mut browser = gateway.visitor();
     browser.sign_in("nothing", PASSWORD).await;

@@ -142,3 +142,198 @@ fn the_roles_of_clearpoint_systems_may_exactly_what_their_manual_says() {
         assert!(may(&pack, &["system_administrator"], permission), "{permission}");
     }
 }
+
+#[test]
+fn the_administrator_of_each_pack_may_everything_that_there_is() {
+    for (name, role) in [
+        ("clearpoint-systems", "system_administrator"),
+        ("clearpoint-strategy", "administrator"),
+        ("clearvantage", "system_administrator"),
+    ] {
+        let pack = pack(name, &[]);
+        let all: Vec<Permission> = pack.roles().catalogue().iter().collect();
+        assert!(all.len() > 100, "{name}");
+        for permission in all {
+            assert!(may(&pack, &[role], &permission.to_string()), "{permission} of {name}");
+        }
+    }
+}
+
+/// What each flag of the third manual gives to somebody of the staff; `*` stands for create, delete and update.
+const GIVES: [(&str, &[&str]); 17] = [
+    ("award_administrator", &["awards:*"]),
+    ("certifications_administrator", &["certifications:delete"]),
+    ("committee_administrator", &["committees:*"]),
+    ("euclidpay_access", &["euclidpay:read", "euclidpay:update"]),
+    (
+        "events_administrator",
+        &[
+            "event-functions:*",
+            "event-prices:*",
+            "event-records:*",
+            "event-trainers:*",
+            "events:*",
+            "events:duplicate",
+            "program-types:*",
+        ],
+    ),
+    (
+        "financial_administrator",
+        &[
+            "accounting:read",
+            "accounting:update",
+            "cc-refunds:create",
+            "dues-batches:delete",
+            "financial-reports:read",
+            "gl-mapping:read",
+            "gl-mapping:update",
+            "payment-batches:approve",
+            "payment-batches:read-all",
+            "payment-batches:read-approved",
+            "payment-batches:read-posted",
+            "payment-batches:unapprove",
+            "payments:process",
+        ],
+    ),
+    ("iolta_access", &["iolta:read", "iolta:update"]),
+    (
+        "letter_administrator",
+        &[
+            "email-batches:read",
+            "email-batches:update",
+            "email-templates:*",
+            "email-templates:read",
+            "reply-lists:*",
+            "reply-lists:read",
+        ],
+    ),
+    (
+        "merchanttrack_claims",
+        &[
+            "merchanttrack:pci-management",
+            "merchanttrack:reporting",
+            "merchanttrack:reverse-open",
+            "merchanttrack:reverse-settled",
+            "merchanttrack:terminal-management",
+            "merchanttrack:transaction-search",
+            "merchanttrack:virtual-terminal",
+        ],
+    ),
+    ("private_note_access", &["private-notes:read"]),
+    ("process_cc_eft", &["cc-payments:create"]),
+    ("products_administrator", &["products:*"]),
+    ("role_administrator", &["layouts:update", "list-layouts:update", "roles:create", "roles:read", "roles:update"]),
+    ("standard_report_writer_admin", &["standard-report-writer:open"]),
+    ("subscription_administrator", &["subscription-types:*"]),
+    ("survey_administrator", &["survey-questions:*", "surveys:*"]),
+    ("xtreme_report_writer_admin", &["xtreme-report-writer:open"]),
+];
+
+/// What each flag takes from somebody who has everything.
+const TAKES: [(&str, &[&str]); 3] = [
+    ("no_action_item_delete", &["action-items:delete"]),
+    (
+        "no_payment_access",
+        &[
+            "cc-payments:create",
+            "cc-refunds:create",
+            "dues-batches:*",
+            "euclidpay:update",
+            "merchanttrack:reverse-open",
+            "merchanttrack:reverse-settled",
+            "merchanttrack:virtual-terminal",
+            "payment-batches:*",
+            "payment-batches:approve",
+            "payment-batches:unapprove",
+            "payments:*",
+            "payments:process",
+        ],
+    ),
+    (
+        "restrict_blast_emails",
+        &[
+            "blast-emails:appeal-create",
+            "blast-emails:committee",
+            "blast-emails:individual-list",
+            "blast-emails:invoice-list",
+            "blast-emails:invoice-notebook",
+        ],
+    ),
+];
+
+#[test]
+fn every_flag_gives_and_takes_exactly_what_its_manual_lists_and_none_but_one_shows_the_admin_menu() {
+    let on = ["iolta", "euclidpay", "merchanttrack", "accounting", "refund_restrict_to_admin"].map(|name| (name, "on"));
+    let pack = pack("clearvantage", &on);
+    let all: Vec<String> = pack.roles().catalogue().iter().map(|permission| permission.to_string()).collect();
+    let of = |roles: &[&str]| -> BTreeSet<String> {
+        all.iter().filter(|permission| may(&pack, roles, permission)).cloned().collect()
+    };
+    let written = |list: &[&str]| -> BTreeSet<String> {
+        let each = |text: &&str| match text.strip_suffix(":*") {
+            Some(resource) => ["create", "delete", "update"].map(|action| format!("{resource}:{action}")).to_vec(),
+            None => vec![(*text).to_owned()],
+        };
+        list.iter().flat_map(each).collect()
+    };
+    let staff = of(&["staff"]);
+    assert!(!staff.contains("admin-menu:read"));
+    for (flag, gives) in GIVES {
+        let with = of(&["staff", flag]);
+        assert!(staff.is_subset(&with), "{flag} takes something");
+        let more: BTreeSet<String> = with.difference(&staff).cloned().collect();
+        assert_eq!(more, written(gives), "{flag}");
+    }
+    let everything = of(&["staff", "system_administrator"]);
+    assert_eq!(everything.len(), all.len());
+    for (flag, takes) in TAKES {
+        let less = of(&["staff", "system_administrator", flag]);
+        let lost: BTreeSet<String> = everything.difference(&less).cloned().collect();
+        assert_eq!(lost, written(takes), "{flag}");
+    }
+    // Every flag is in a table, but the two of which others tell: everything, and nothing but reading.
+    let mut told: BTreeSet<&str> = GIVES.iter().map(|(flag, _)| *flag).chain(TAKES.map(|(flag, _)| flag)).collect();
+    told.extend(["read_only_access", "system_administrator"]);
+    let flags = pack.roles().iter().filter(|entry| entry.kind == RoleKind::Flag);
+    assert_eq!(flags.map(|entry| entry.role.id.as_str()).collect::<BTreeSet<_>>(), told);
+}
+
+#[test]
+fn each_flag_stands_under_its_own_heading() {
+    let pack = pack("clearvantage", &[]);
+    let under = |heading: &str| -> BTreeSet<&str> {
+        let stands = |entry: &&RoleEntry| entry.heading.as_deref() == Some(heading);
+        pack.roles().iter().filter(stands).map(|entry| entry.role.name.as_str()).collect()
+    };
+    assert_eq!(under("Account Settings"), ["Read Only Access"].into());
+    let admin = [
+        "Award Administrator",
+        "Certifications Administrator",
+        "Committee Administrator",
+        "Events Administrator",
+        "Products Administrator",
+        "Role Administrator",
+        "Subscription Administrator",
+        "Survey Administrator",
+        "System Administrator",
+    ];
+    assert_eq!(under("Admin"), admin.into());
+    let financial = [
+        "EuclidPay Access",
+        "Financial Administrator",
+        "IOLTA Access",
+        "MerchantTrack Claims",
+        "No Payment Access",
+        "Process CC/EFT",
+    ];
+    assert_eq!(under("Financial"), financial.into());
+    let communications = [
+        "Letter Administrator",
+        "No Action Item Delete",
+        "Private Note Access",
+        "Restrict Blast Emails",
+        "Standard Report Writer Admin",
+        "Xtreme Report Writer Admin",
+    ];
+    assert_eq!(under("Communications and Reporting"), communications.into());
+}
