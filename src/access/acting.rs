@@ -187,3 +187,6 @@ impl Acting {
         self.now
     }
 }
+
+#[cfg(test)]
+mod tests;
