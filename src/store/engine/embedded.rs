@@ -96,8 +96,6 @@ impl Embedded {
     ) -> Result<Self, OpenError> {
         let database = opener().map_err(|error| open_error(&path, error))?;
         prepare(&path, &database, &*seal)?;
-        recover(&path, &database)
-            .map_err(|error| OpenError::Storage { path: path.clone(), source: Box::new(error) })?;
         let disk = Arc::new(Disk {
             path: path.clone(),
             opener,
@@ -114,7 +112,10 @@ impl Embedded {
             changes: watch::Sender::new(0),
             marks: Marks::default(),
         });
-        if let Err(error) = disk.adopt(database) {
+        if let Err(error) = disk.take(database) {
+            if disk.is_closed() {
+                return Err(OpenError::Storage { path, source: Box::new(error) });
+            }
             // Reading goes on: the damage can be looked at, and `audit verify` says where it is.
             disk.fail(&error);
         }
@@ -258,14 +259,23 @@ impl Disk {
             *journal = Keeping::Wanted;
         }
         drop(journal);
-        let database = (self.opener)().map_err(failed)?;
-        let Err(error) = recover(&self.path, &database) else { return self.adopt(database) };
-        // A full disk, for one. What is in the journal is read all the same.
+        self.take((self.opener)().map_err(failed)?)
+    }
+
+    /// Takes a file that was opened and what its journal has. Where that cannot be written, on a full disk for one, it is read
+    /// all the same.
+    fn take(&self, database: Database) -> Result<(), Error> {
+        let recovered = recover(&self.path, &database, |error| self.commit_failed(error));
+        let Err(error) = recovered else { return self.adopt(database) };
         drop(database);
         let database = (self.opener)().map_err(failed)?;
         recover_in_memory(&self.path, &database)?;
         self.adopt(database)?;
         Err(error)
+    }
+
+    fn is_closed(&self) -> bool {
+        self.database.read().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
     /// Runs `work` in a transaction, which gives a value and, where one suffices, the record of the journal.
@@ -450,8 +460,9 @@ impl Storage for Disk {
         let Some(reason) = self.failure() else { return Ok(()) };
         if self.is_doubtful.load(Ordering::SeqCst) {
             // What is there can be read at least, also where the disk did not let it be opened at first.
-            let is_closed = self.database.read().unwrap_or_else(PoisonError::into_inner).is_none();
-            if is_closed && let Err(error) = self.open_again() {
+            if self.is_closed()
+                && let Err(error) = self.open_again()
+            {
                 tracing::error!(error = %error, "the store cannot be read again either");
             }
             return Err(Error::Unavailable { reason });

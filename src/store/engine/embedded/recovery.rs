@@ -2,22 +2,27 @@
 
 use std::path::Path;
 
-use redb::{Database, ReadableDatabase, Table};
+use redb::{CommitError, Database, ReadableDatabase, Table};
 
 use super::journal::{self, Name, Record};
 use super::tables::{META, META_FORMAT, META_HEAD, META_JOURNAL, META_VERSION, Tables, meta_of, version_of};
 use super::{FORMAT, commit_durably, commit_in_memory, corrupt, failed};
 use crate::store::Error;
 
-/// Does again what a program that was killed left in the journal of the file, which has no journal then.
-pub(super) fn recover(path: &Path, database: &Database) -> Result<(), Error> {
+/// Does again what a program that was killed left in the journal of the file, which has no journal then. `refused` makes the
+/// failure of a commit that could not be written.
+pub(super) fn recover(
+    path: &Path,
+    database: &Database,
+    refused: impl FnOnce(CommitError) -> Error,
+) -> Result<(), Error> {
     let Some(name) = name(database)? else { return Ok(()) };
     let transaction = database.begin_write().map_err(failed)?;
     let mut tables = Tables::open(&transaction)?;
     let commits = redo(path, &name, &mut tables)?;
     forget_journal(&mut tables.meta)?;
     drop(tables);
-    commit_durably(transaction).map_err(failed)?;
+    commit_durably(transaction).map_err(refused)?;
     if commits > 0 {
         tracing::info!(commits, "commits that were in the journal are in the store");
     }

@@ -202,7 +202,8 @@ async fn a_commit_that_the_journal_does_not_take_is_refused_and_not_seen() {
 async fn what_is_in_the_journal_is_read_while_the_file_cannot_be_written() {
     let folder = tempfile::tempdir().unwrap();
     let platter = Platter::default();
-    let engine = engine_at(&platter, &folder.path().join("store"), Keeping::Wanted);
+    let open = || engine_at(&platter, &folder.path().join("store"), Keeping::Wanted);
+    let mut engine = open();
     let long = |number: u64| format!("{number:050000}");
     let spread = |number: u64| Batch {
         writes: vec![
@@ -223,18 +224,22 @@ async fn what_is_in_the_journal_is_read_while_the_file_cannot_be_written() {
     };
     assert!(failed.to_string().contains("no space left"), "{failed}");
     assert!(number > 5, "the journal has room of its own: {number}");
-    let newest = async || {
+    let newest = async |engine: &Embedded| {
         let found = engine.get(b"key").await.unwrap().unwrap().value;
         let long = engine.get(&number.to_be_bytes()).await.unwrap().unwrap().value;
         (u64::from_be_bytes(found.try_into().unwrap()), long.len())
     };
-    assert_eq!(newest().await, (number, 50_000), "what was acknowledged is read");
+    assert_eq!(newest(&engine).await, (number, 50_000), "what was acknowledged is read");
     assert!(engine.reopen().await.is_err() && !engine.health().writable);
-    assert_eq!(newest().await, (number, 50_000), "still");
+    assert_eq!(newest(&engine).await, (number, 50_000), "still");
+    drop(engine);
+    engine = open();
+    assert!(!engine.health().writable);
+    assert_eq!(newest(&engine).await, (number, 50_000), "by the next start too");
     assert_eq!(engine.log(0, 9_999).await.unwrap().len(), usize::try_from(number + 1).unwrap());
     platter.has_no_more_room.store(false, Ordering::SeqCst);
     engine.reopen().await.unwrap();
-    assert_eq!(newest().await, (number, 50_000));
+    assert_eq!(newest(&engine).await, (number, 50_000));
     assert_eq!(engine.commit(spread(number + 1)).await.unwrap().first_event, Some(number + 1));
 }
 
