@@ -36,6 +36,6 @@ pub use listener::{Bound, Error, serve};
 pub use metrics::{Attempt, Metrics};
 pub use problem::problem;
 pub use request_id::RequestId;
-pub use route::{Access, Admit, Rate, Route, Takes, router};
+pub use route::{Access, Admit, BodyBound, Rate, Route, Takes, router};
 pub use settings::{Bind, ListenerLimits, ListenerSettings};
 pub use tls::{Certificates, SelfSigned};

@@ -70,7 +70,7 @@ impl Tripped {
         }
     }
 
-    fn set(&self, cause: Cause) {
+    pub(super) fn set(&self, cause: Cause) {
         let number = match cause {
             Cause::Large => 1,
             Cause::Slow => 2,

@@ -79,6 +79,8 @@ pub struct Route<S> {
     pub rate: Rate,
     /// Most bytes of a request's body.
     pub body_bytes: usize,
+    /// Whether its handler answers bodies that are larger itself.
+    answers_large: bool,
     /// What it takes that could be guessed; `None` where the row does not say.
     pub takes: Option<Takes>,
     handler: MethodRouter<S>,
@@ -100,7 +102,7 @@ impl<S: Clone + Send + Sync + 'static> Route<S> {
             (_, Rate::SignIn) => 16 * 1024,
             _ => 256 * 1024,
         };
-        Self { method, path, access, rate, body_bytes, takes: None, handler: on(filter, handler) }
+        Self { method, path, access, rate, body_bytes, answers_large: false, takes: None, handler: on(filter, handler) }
     }
 
     /// The row, which takes this.
@@ -114,6 +116,14 @@ impl<S: Clone + Send + Sync + 'static> Route<S> {
     #[must_use]
     pub fn with_body_bytes(mut self, most: usize) -> Self {
         self.body_bytes = most;
+        self
+    }
+
+    /// The row, whose handler answers a body that is too large itself: it asks the request's [`BodyBound`]. Where the length is
+    /// told before, it gets no body at all; else one that breaks off at the bound.
+    #[must_use]
+    pub fn answering_large(mut self) -> Self {
+        self.answers_large = true;
         self
     }
 }
@@ -142,12 +152,24 @@ pub fn router<S: Clone + Send + Sync + 'static>(routes: Vec<Route<S>>, state: S,
                 access: route.access,
                 rate: route.rate,
                 body_bytes: route.body_bytes,
+                answers_large: route.answers_large,
                 pattern: Pattern(route.path),
                 admit: Arc::clone(&admit),
             };
             router.route(route.path, route.handler.layer(middleware::from_fn_with_state(gate, pass)))
         })
         .with_state(state)
+}
+
+/// The bound of a request's body, in the extensions of requests to routes that answer larger ones themselves.
+#[derive(Clone)]
+pub struct BodyBound(Tripped);
+
+impl BodyBound {
+    /// Whether there is more than may be read: asked when the body was read as far as it goes.
+    pub fn is_exceeded(&self) -> bool {
+        self.0.cause() == Some(Cause::Large)
+    }
 }
 
 /// Which route answered, for the listener's metrics: in the extensions of the response.
@@ -164,6 +186,7 @@ struct Gate {
     access: Access,
     rate: Rate,
     body_bytes: usize,
+    answers_large: bool,
     pattern: Pattern,
     admit: Arc<dyn Admit>,
 }
@@ -179,7 +202,7 @@ async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Respons
 }
 
 impl Gate {
-    async fn bounded(&self, parts: Parts, body: Body, next: Next) -> Response {
+    async fn bounded(&self, mut parts: Parts, body: Body, next: Next) -> Response {
         if parts
             .headers
             .get_all(CONTENT_ENCODING)
@@ -192,14 +215,21 @@ impl Gate {
             return next.run(Request::from_parts(parts, body)).await;
         }
         let too_large = || self.admit.refuse(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large");
-        if body.size_hint().lower() > u64::try_from(self.body_bytes).unwrap_or(u64::MAX) {
-            return too_large();
-        }
         let tripped = Tripped::default();
+        if self.answers_large {
+            parts.extensions.insert(BodyBound(tripped.clone()));
+        }
+        if body.size_hint().lower() > u64::try_from(self.body_bytes).unwrap_or(u64::MAX) {
+            if !self.answers_large {
+                return too_large();
+            }
+            tripped.set(Cause::Large);
+            return next.run(Request::from_parts(parts, Body::empty())).await;
+        }
         let body = Body::new(Capped::new(body, self.body_bytes, tripped.clone()));
         let response = next.run(Request::from_parts(parts, body)).await;
         match tripped.cause() {
-            Some(Cause::Large) => too_large(),
+            Some(Cause::Large) if !self.answers_large => too_large(),
             _ => response,
         }
     }

@@ -14,7 +14,7 @@ use http::{HeaderValue, Method as HttpMethod, StatusCode, header};
 use minicbor::{Decode, Encode};
 
 use super::return_to::ReturnTo;
-use super::routes::{MAX_ANSWER_BYTES, MAX_FORM_BYTES, depart, form, no_connector, page, reference};
+use super::routes::{MAX_ANSWER_BYTES, MAX_FORM_BYTES, depart, form, no_connector, page, reference, too_large};
 use super::ticket::{self, Held};
 use super::{Connector, Error, Login, PASSWORD, pages, pending};
 use crate::audit::{Change, Event, EventKind, Housekeeping, Outcome};
@@ -58,7 +58,8 @@ pub(super) fn table() -> Vec<Route<Login>> {
             .takes(Takes::Assertion),
         Route::new(HttpMethod::POST, "/saml/{connector}/slo", Access::Public, Rate::SignIn, by_form)
             .takes(Takes::Assertion)
-            .with_body_bytes(MAX_ANSWER_BYTES),
+            .with_body_bytes(MAX_ANSWER_BYTES)
+            .answering_large(),
         // A provider that signs everybody out sends a message for each, all of one address: what is refused is counted
         // as sign-ins are.
         Route::new(
@@ -69,7 +70,8 @@ pub(super) fn table() -> Vec<Route<Login>> {
             by_back_channel,
         )
         .takes(Takes::Assertion)
-        .with_body_bytes(MAX_LOGOUT_BYTES),
+        .with_body_bytes(MAX_LOGOUT_BYTES)
+        .answering_large(),
         Route::new(HttpMethod::GET, "/oidc/{connector}/logged-out", Access::Public, Rate::SignIn, came_back)
             .takes(Takes::Random),
     ]
@@ -223,13 +225,16 @@ impl Login {
         let Some((connector, id)) = self.with_logout(name, method) else { return no_connector() };
         match self.try_logout(&id, connector, delivery, parts).await {
             Ok(response) => response,
-            Err(error) => {
-                let recorded = self.record_logout_refused(&error, &id, &circumstance(parts)).await;
-                let error = recorded.err().unwrap_or(error);
-                self.log_failure("logout", &error, id.as_str(), parts);
-                self.failure_page(&error, id.as_str(), parts, &ReturnTo::home())
-            }
+            Err(error) => self.refuse_logout(error, &id, parts).await,
         }
+    }
+
+    /// The answer to a logout in a browser that is not carried out.
+    async fn refuse_logout(&self, error: Error, id: &SourceId, parts: &Parts) -> Response {
+        let recorded = self.record_logout_refused(&error, id, &circumstance(parts)).await;
+        let error = recorded.err().unwrap_or(error);
+        self.log_failure("logout", &error, id.as_str(), parts);
+        self.failure_page(&error, id.as_str(), parts, &ReturnTo::home())
     }
 
     async fn try_logout(
@@ -269,11 +274,11 @@ impl Login {
     }
 
     /// Carries out what a provider says by the back channel; whoever sent it learns whether it was done, and no more.
-    async fn take_logout_token(&self, name: &str, token: &str, parts: &Parts) -> Response {
+    async fn take_logout_token(&self, name: &str, token: Result<&str, Error>, parts: &Parts) -> Response {
         let Some((connector, id)) = self.with_logout(name, Method::OpenIdConnect) else { return no_connector() };
         let circumstance = circumstance(parts);
         let outcome = async {
-            match connector.redirect.read_logout(Delivery::BackChannel(token)).await? {
+            match connector.redirect.read_logout(Delivery::BackChannel(token?)).await? {
                 LogoutMessage::Request(request) => self.log_out(&id, &request, &circumstance).await,
                 LogoutMessage::Answer(_) => Err(Error::refused("shape", "it answers what nobody asked")),
             }
@@ -382,7 +387,12 @@ async fn by_query(State(login): State<Login>, Path(connector): Path<String>, req
 
 async fn by_form(State(login): State<Login>, Path(connector): Path<String>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let answer: Answer = match form(&parts, body, MAX_ANSWER_BYTES).await {
+    let Some((_, id)) = login.with_logout(&connector, Method::Saml) else { return no_connector() };
+    let form = form(&parts, body, MAX_ANSWER_BYTES).await;
+    if let Some(error) = too_large(&parts, MAX_ANSWER_BYTES) {
+        return login.refuse_logout(error, &id, &parts).await;
+    }
+    let answer: Answer = match form {
         Ok(answer) => answer,
         Err(response) => return response,
     };
@@ -398,8 +408,12 @@ async fn came_back(State(login): State<Login>, Path(connector): Path<String>, re
 
 async fn by_back_channel(State(login): State<Login>, Path(connector): Path<String>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let Ok(form) = form(&parts, body, MAX_LOGOUT_BYTES).await else { return not_logged_out() };
-    let token = form.single("logout_token").unwrap_or_default();
+    let form = form(&parts, body, MAX_LOGOUT_BYTES).await;
+    if let Some(error) = too_large(&parts, MAX_LOGOUT_BYTES) {
+        return login.take_logout_token(&connector, Err(error), &parts).await;
+    }
+    let Ok(form) = form else { return not_logged_out() };
+    let token = Ok(form.single("logout_token").unwrap_or_default());
     login.take_logout_token(&connector, token, &parts).await
 }
 

@@ -21,7 +21,7 @@ use super::return_to::ReturnTo;
 use super::ticket::{self, Held};
 use super::{Connector, Error, LINK, Login, PASSWORD};
 use crate::error::Chain;
-use crate::http::{Access, Admit, Attempt, Rate, RequestId, Route, Takes, circumstance, problem, router};
+use crate::http::{Access, Admit, Attempt, BodyBound, Rate, RequestId, Route, Takes, circumstance, problem, router};
 use crate::limit::Subject;
 use crate::model::{SourceId, Words, say};
 use crate::secret::Secret;
@@ -87,7 +87,8 @@ fn ways_in() -> Vec<Route<Login>> {
         Route::new(HttpMethod::GET, "/saml/{connector}/metadata", Access::Public, Rate::Page, metadata),
         Route::new(HttpMethod::POST, "/saml/{connector}/acs", Access::Public, Rate::SignIn, saml_answer)
             .takes(Takes::Assertion)
-            .with_body_bytes(MAX_ANSWER_BYTES),
+            .with_body_bytes(MAX_ANSWER_BYTES)
+            .answering_large(),
         Route::new(HttpMethod::GET, "/oidc/{connector}/callback", Access::Public, Rate::SignIn, oidc_answer)
             .takes(Takes::Assertion),
     ]
@@ -174,6 +175,12 @@ pub(super) async fn form(parts: &Parts, body: axum::body::Body, max: usize) -> R
         .await
         .map_err(|_| problem(StatusCode::PAYLOAD_TOO_LARGE, "the form is too large or did not arrive"))?;
     Ok(fields(&bytes))
+}
+
+/// Whether a form, read as far as it goes, is refused for its size: what there is of it says nothing.
+pub(super) fn too_large(parts: &Parts, most: usize) -> Option<Error> {
+    let is_exceeded = parts.extensions.get().is_some_and(BodyBound::is_exceeded);
+    is_exceeded.then(|| Error::refused("size", format!("a form of more than {most} bytes")))
 }
 
 fn fields(bytes: &[u8]) -> Answer {
@@ -364,6 +371,15 @@ impl Login {
             }
         };
         self.failure(&error, connector.as_str(), parts, &ReturnTo::home())
+    }
+
+    /// The answer to what a provider is said to send and that is refused before anything in it is read.
+    async fn refuse_unread(&self, connector: SourceId, kind: Method, error: Error, parts: &Parts) -> Response {
+        self.count(kind, Some(&error));
+        let id = connector.clone();
+        let (seen, left, visit, took) = (Seen::default(), Left::default(), visit(parts), Duration::ZERO);
+        let error = self.refused_whole(Refused { connector, error, seen, left, visit, took }).await;
+        self.failure(&error, id.as_str(), parts, &ReturnTo::home())
     }
 
     /// Does what follows a refusal, also where whoever sent the answer does not wait for ours: what it leaves is used up,
@@ -637,7 +653,11 @@ async fn metadata(State(login): State<Login>, Path(connector): Path<String>) -> 
 async fn saml_answer(State(login): State<Login>, Path(connector): Path<String>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let Some(id) = login.way_in(&connector, Method::Saml) else { return no_connector() };
-    let answer = match form(&parts, body, MAX_ANSWER_BYTES).await {
+    let form = form(&parts, body, MAX_ANSWER_BYTES).await;
+    if let Some(error) = too_large(&parts, MAX_ANSWER_BYTES) {
+        return login.refuse_unread(id, Method::Saml, error, &parts).await;
+    }
+    let answer = match form {
         Ok(answer) => answer,
         Err(response) => return response,
     };

@@ -76,6 +76,30 @@ async fn a_body_that_turns_out_too_large_is_refused_whatever_the_handler_says() 
     assert!(answer.ends_with("our form: the body is too large"), "{answer}");
 }
 
+/// A handler that is told that there is more than it may read.
+async fn told(request: axum::extract::Request) -> (StatusCode, String) {
+    let (parts, body) = request.into_parts();
+    let read = axum::body::to_bytes(body, usize::MAX).await.map(|bytes| bytes.len());
+    let is_exceeded = parts.extensions.get().is_some_and(cleargate::http::BodyBound::is_exceeded);
+    (StatusCode::FORBIDDEN, format!("{is_exceeded} {:?}", read.ok()))
+}
+
+#[tokio::test]
+async fn a_handler_that_asks_for_it_answers_what_is_too_large_itself() {
+    let route = Route::new(Method::POST, "/told", Access::Public, Rate::SignIn, told).answering_large();
+    let server = Server::start(router(vec![route], (), Arc::new(Doorman::default())), |_| {});
+    let post = |length: usize| server.client().post("/told").body("text/plain", vec![b'a'; length]).send();
+    for (length, expected) in [(16 << 10, "false Some(16384)"), ((16 << 10) + 1, "true Some(0)")] {
+        let answer = post(length).await;
+        assert!(answer.status == 403 && answer.text() == expected, "{length}: {}", answer.text());
+    }
+    let mut wire = server.connect().await;
+    wire.write("POST /told HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n").await;
+    wire.write(&format!("4e20\r\n{}\r\n0\r\n\r\n", "a".repeat(20_000))).await;
+    let answer = wire.read_answer().await;
+    assert!(status(&answer) == 403 && answer.ends_with("true None"), "{answer}");
+}
+
 #[tokio::test]
 async fn coded_bodies_are_refused() {
     let server = Server::start(routes(Arc::default()), |_| {});

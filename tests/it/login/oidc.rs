@@ -308,6 +308,10 @@ async fn a_forged_altered_or_replayed_logout_token_ends_nothing_and_looks_like_e
     replies.push((reply.text, format!("{:?}", reply.headers)));
     let reply = stage.gateway.visitor().post("/oidc/idp/backchannel-logout", &[]).await;
     replies.push((reply.text, format!("{:?}", reply.headers)));
+    let large = [("logout_token", good.as_str()), ("more", &"a".repeat(64 * 1024))];
+    let reply = stage.gateway.visitor().post("/oidc/idp/backchannel-logout", &large).await;
+    assert_eq!((reply.status, stage.rule(EventKind::LogoutRefused).await.as_str()), (StatusCode::BAD_REQUEST, "size"));
+    replies.push((reply.text, format!("{:?}", reply.headers)));
     assert!(is_in(&mut ada).await);
     assert_eq!(stage.send(&good).await.status, StatusCode::OK);
     assert!(!is_in(&mut ada).await);

@@ -20,6 +20,7 @@ use crate::support::gateway::{Reply, START, TestGateway, Visitor};
 
 mod hostile;
 mod hostile_logout;
+mod large;
 
 const BASE: &str = "http://127.0.0.1:7000";
 const OWN: &str = "signing = [{ certificate = \"own.pem\", key = { file = \"own.key\" } }]\n\
