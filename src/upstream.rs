@@ -221,7 +221,8 @@ pub trait RedirectConnector: Send + Sync {
     fn id(&self) -> &SourceId;
     /// Begins a sign-in.
     fn start(&self) -> BoxFuture<'_, Result<Start, Error>>;
-    /// The same for who is likely to be of this name there; a protocol without a place for that does not tell it.
+    /// The same for who is likely to be of this name there, at most 320 bytes that show; a connector that has no place for that
+    /// does not tell it.
     fn start_for<'a>(&'a self, _login_hint: &'a str) -> BoxFuture<'a, Result<Start, Error>> {
         self.start()
     }

@@ -86,6 +86,8 @@ pub struct Saml {
     pub authn_contexts: Vec<String>,
     /// Whether sign-ins that the provider begins are taken; default no.
     pub idp_initiated: bool,
+    /// The parameter of its address in which the name goes on that somebody typed; `None`: it does not.
+    pub login_hint: Option<String>,
     /// PEM file with the authorities to trust when metadata is fetched; the system's by default.
     pub ca: Option<PathBuf>,
     /// The e-mail domains whose people it vouches for.
@@ -167,6 +169,24 @@ fn routes(section: &Section<'_>) -> Vec<MailRoute> {
         section.error("route", &format!("may have at most {MAX_ROUTES} entries"), None);
     }
     routes
+}
+
+/// The word for no parameter.
+const NO_PARAMETER: &str = "none";
+/// Longest name of a parameter, in bytes.
+const MAX_PARAMETER_BYTES: usize = 64;
+/// The parameters that the Redirect binding has itself (saml-bindings-2.0-os section 3.4).
+const OF_THE_BINDING: [&str; 6] = ["RelayState", "SAMLEncoding", "SAMLRequest", "SAMLResponse", "SigAlg", "Signature"];
+
+/// In which parameter a name goes on.
+fn login_hint(section: &Section<'_>) -> Option<String> {
+    let name = section.or("login_hint", "login_hint".to_owned());
+    let is_plain = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+    if name.len() > MAX_PARAMETER_BYTES || !is_plain(&name) || OF_THE_BINDING.contains(&name.as_str()) {
+        let help = format!("letters, digits, `_` and `-`, at most {MAX_PARAMETER_BYTES}, or `{NO_PARAMETER}`");
+        section.error("login_hint", "is no name for a parameter of the provider's address", Some(help));
+    }
+    Some(name).filter(|name| name != NO_PARAMETER)
 }
 
 /// Most tenants of one provider.
@@ -292,6 +312,7 @@ impl Saml {
         let force_authn = section.or("force_authn", false);
         let authn_contexts = contexts(section);
         let idp_initiated = section.or("idp_initiated", false);
+        let login_hint = login_hint(section);
         let signals = Signals::resolve(&section.table("signals"), None);
         let id = id?;
         let name = name.unwrap_or_else(|| id.to_string());
@@ -310,6 +331,7 @@ impl Saml {
             force_authn,
             authn_contexts,
             idp_initiated,
+            login_hint,
             ca,
             domains,
             route,

@@ -197,6 +197,7 @@ fn saml_options(saml: &config::Saml, openers: &Workers) -> Result<Options, Error
         contexts: saml.authn_contexts.clone(),
         allow_cbc: saml.allow_cbc,
         unsolicited: saml.idp_initiated,
+        login_hint: saml.login_hint.clone(),
         openers: openers.opening.clone(),
         verifiers: openers.verifying.clone(),
     })

@@ -20,6 +20,7 @@ use crate::config::MailRoute;
 use crate::http::{Access, Rate, Route, Takes, circumstance, problem};
 use crate::limit::Subject;
 use crate::model::{SourceId, Words, is_unseen};
+use crate::session::Method;
 use crate::upstream::Answer;
 
 /// Longest name that is handed on to a provider, in bytes.
@@ -47,6 +48,15 @@ impl Routes {
     /// The connectors for a name as it was typed; a rule for the very address goes before that of its domain.
     fn find(&self, name: &str) -> Option<&BTreeSet<SourceId>> {
         MailRoute::of_typed(name)?.iter().find_map(|candidate| self.0.get(candidate))
+    }
+}
+
+impl Connector {
+    /// Whether a name may be told to the provider. An OpenID provider gets what was typed or written in a link; a parameter that
+    /// no standard has is for the addresses of its own people alone, so that no link tells it about somebody else.
+    pub(super) fn may_be_told(&self, name: &str) -> bool {
+        let is_theirs = |candidates: [MailRoute; 2]| candidates.iter().any(|rule| self.routes.contains(rule));
+        self.method != Method::Saml || (name.contains('@') && MailRoute::of_typed(name).is_some_and(is_theirs))
     }
 }
 

@@ -493,7 +493,7 @@ impl Login {
     ) -> Result<Response, Error> {
         let connector =
             self.connectors.get(id).ok_or_else(|| Error::refused("connector", "there is no such connector"))?;
-        let begun = match hint {
+        let begun = match hint.filter(|hint| connector.may_be_told(hint)) {
             Some(hint) => connector.redirect.start_for(hint).await,
             None => connector.redirect.start().await,
         };

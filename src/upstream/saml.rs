@@ -97,6 +97,8 @@ pub struct Options {
     pub allow_cbc: bool,
     /// Whether sign-ins that the provider begins are taken.
     pub unsolicited: bool,
+    /// The parameter of its address in which a provider reads who is likely to sign in, by the Redirect binding; none by default.
+    pub login_hint: Option<String>,
     /// Where encrypted assertions are opened.
     pub openers: Openers,
     /// Where the second verifier of builds with `second-opinion` works.
@@ -206,7 +208,7 @@ impl SamlConnector {
         Ok(())
     }
 
-    fn begin(&self) -> Result<Start, Error> {
+    fn begin(&self, login_hint: Option<&str>) -> Result<Start, Error> {
         let (now, idp) = (self.clock.now(), self.current_idp()?);
         let key = self.options.keys.signing.first();
         if idp.wants_signed_requests() && key.is_none() {
@@ -228,7 +230,10 @@ impl SamlConnector {
         .render();
         let relay_state = Some(handle.as_str());
         let message = request::Message { field: "SAMLRequest", id: &id, document: &document, destination, relay_state };
-        let Departure { location, fields } = message.send(binding, key)?;
+        let Departure { mut location, fields } = message.send(binding, key)?;
+        if let (Binding::Redirect, Some(parameter), Some(hint)) = (binding, &self.options.login_hint, login_hint) {
+            location = request::hinted(location, destination, parameter, hint);
+        }
         let pending = minicbor::to_vec(Pending { request: id, requested: now })
             .map_err(|error| Error::Unavailable { reason: format!("request: {error}") })?;
         Ok(Start { location, fields, handle, pending })
@@ -391,7 +396,11 @@ impl RedirectConnector for SamlConnector {
     }
 
     fn start(&self) -> BoxFuture<'_, Result<Start, Error>> {
-        Box::pin(std::future::ready(self.begin()))
+        Box::pin(std::future::ready(self.begin(None)))
+    }
+
+    fn start_for<'a>(&'a self, login_hint: &'a str) -> BoxFuture<'a, Result<Start, Error>> {
+        Box::pin(std::future::ready(self.begin(Some(login_hint))))
     }
 
     /// Runs inline: the gate bounds the work to a fifth of a millisecond for real responses, ten for the largest. Keys of

@@ -100,7 +100,7 @@ impl SamlConnector {
             None => checks.pass("validity", "the metadata does not end"),
         }
         self.examine_addresses(&idp, &mut checks);
-        let begun = self.begin();
+        let begun = self.begin(None);
         checks.judge("request", begun.map(|_| "a sign-in can begin".to_owned()).map_err(|error| error.to_string()));
         checks
     }

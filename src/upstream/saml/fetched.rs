@@ -541,6 +541,10 @@ impl RedirectConnector for FetchedSaml {
         Box::pin(async move { self.connector().await?.start().await })
     }
 
+    fn start_for<'a>(&'a self, login_hint: &'a str) -> BoxFuture<'a, Result<Start, Error>> {
+        Box::pin(async move { self.connector().await?.start_for(login_hint).await })
+    }
+
     fn finish<'a>(&'a self, pending: &'a [u8], answer: &'a Answer) -> BoxFuture<'a, Result<AssertedIdentity, Error>> {
         Box::pin(async move {
             let connector = self.connector().await?;

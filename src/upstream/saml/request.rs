@@ -93,6 +93,19 @@ impl Message<'_> {
     }
 }
 
+/// The address of a message with the name for the provider's form in a parameter of its own, behind all that is signed. What the
+/// provider's address asks for itself stays.
+///
+/// SAML has a place for names, `Subject`, by which a provider is to take nobody else; Entra ID refuses such requests, and the
+/// profile of deployments (saml2int) forbids them. A parameter is what Entra ID and Google read, and others pass over.
+pub(super) fn hinted(location: String, destination: &Url, parameter: &str, hint: &str) -> String {
+    if destination.query_pairs().any(|(name, _)| name == parameter) {
+        return location;
+    }
+    let start = location.find('?').map_or(location.len(), |at| at + 1);
+    form_urlencoded::Serializer::for_suffix(location, start).append_pair(parameter, hint).finish()
+}
+
 /// What goes into a request for authentication.
 pub(super) struct AuthnRequest<'a> {
     pub(super) id: &'a str,

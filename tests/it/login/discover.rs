@@ -204,6 +204,69 @@ async fn the_name_goes_on_to_the_provider() {
     assert!(!without.location().contains("login_hint"), "{}", without.location());
 }
 
+/// The hints in an address.
+fn hints(reply: &Reply, parameter: &str) -> Vec<String> {
+    let url: url::Url = reply.location().parse().unwrap();
+    url.query_pairs().filter(|(name, _)| name == parameter).map(|(_, hint)| hint.into_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_saml_provider_is_told_the_addresses_that_its_own_rules_are_about() {
+    let lines = CONNECTORS.replace("\"corp.example\", ", "\"corp.example\", \"acme\", ");
+    let stage = Stage::with(&lines, &["corp", "other", "open"]).await;
+    for (typed, told) in [
+        ("ada@corp.example", "ada@corp.example"),
+        (" Ada@CORP.Example. ", "Ada@CORP.Example."),
+        ("ada@bücher.example", "ada@bücher.example"),
+        ("a&RelayState=b@corp.example", "a&RelayState=b@corp.example"),
+    ] {
+        let reply = tell(&mut stage.gateway.visitor(), typed).await;
+        assert_eq!((leads_to(&reply), hints(&reply, "login_hint")), (Some("7000"), vec![told.to_owned()]), "{typed}");
+        assert_eq!(hints(&reply, "RelayState").len(), 1);
+    }
+    let word = tell(&mut stage.gateway.visitor(), "acme").await;
+    assert_eq!((leads_to(&word), hints(&word, "login_hint")), (Some("7000"), Vec::new()), "a word is nobody's name");
+    // By a link, in which anything can stand.
+    for (connector, name, is_told) in [
+        ("corp", "ada%40corp.example", true),
+        ("corp", "eve%40elsewhere.example", false),
+        ("corp", "eve%40sub.corp.example", false),
+        ("corp", "ada%40corp.example%40evil.example", false),
+        ("corp", "Call%200800%40corp.example", false),
+        ("other", "ada%40corp.example", false),
+        ("other", "boss%40corp.example", true),
+        ("other", "ada%40shared.example", true),
+        ("open", "ada%40corp.example", false),
+    ] {
+        let reply = stage.gateway.visitor().get(&format!("/login/{connector}?login_hint={name}")).await;
+        assert_eq!(!hints(&reply, "login_hint").is_empty(), is_told, "{connector} {name}: {}", reply.location());
+    }
+    // Who is signed in there is not bound to the name.
+    let mut browser = stage.gateway.visitor();
+    let start = tell(&mut browser, "ada@corp.example").await;
+    let form = stage.answer_to("corp", &start, "grace@corp.example", &[]);
+    assert_eq!(send_to("corp", &mut browser, &form).await.location(), "/reports");
+}
+
+#[tokio::test]
+async fn the_parameter_for_a_name_can_be_another_or_none_but_not_one_of_saml() {
+    for (name, told) in [("user", 1), ("none", 0)] {
+        let lines = CONNECTORS.replacen("name = \"Corp Staff\"", &format!("login_hint = \"{name}\""), 1);
+        let stage = Stage::with(&lines, &["corp", "other", "open"]).await;
+        let reply = tell(&mut stage.gateway.visitor(), "ada@corp.example").await;
+        assert_eq!((hints(&reply, "user").len(), hints(&reply, "login_hint").len()), (told, 0), "{}", reply.location());
+    }
+    for name in ["RelayState", "SAMLRequest", "Signature", "SigAlg", "a&b", "a=b", "ä", "a b", "", &"a".repeat(65)] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cleargate.toml");
+        let lines = "[[saml]]\nid = \"corp\"\nmetadata = { document = \"x\" }\n";
+        let text = format!("public_url = \"https://sso.example.com\"\n{lines}login_hint = \"{name}\"\n");
+        std::fs::write(&path, text).unwrap();
+        let problems = cleargate::config::load(&path, &cleargate::config::Credentials::None).unwrap_err();
+        assert!(problems.iter().any(|problem| problem.message.contains("login_hint")), "{name}: {problems:?}");
+    }
+}
+
 /// By the answer to a hint a rule can be found out, so hints by a link are not more than those by the form.
 #[tokio::test]
 async fn hints_by_a_link_are_counted_as_the_form_is() {

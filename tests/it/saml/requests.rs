@@ -61,6 +61,43 @@ fn a_signed_request_by_redirect_covers_everything_that_is_ours() {
     assert!(Request::parse(&parameters(&start.location)[1].1).is_ok());
 }
 
+/// The name for the provider's form is beside what is signed and can be nothing else of the request.
+#[test]
+fn a_name_goes_on_in_a_parameter_behind_the_signature() {
+    let start_for = |metadata: &str, options: Options, hint: &str| {
+        connector(metadata, options).start_for(hint).now_or_never().expect("at once").expect("a start")
+    };
+    let telling = |name: Option<&str>| Options { login_hint: name.map(str::to_owned), ..signing(vec![own(&OURS)]) };
+    let asking = swap(&RSA.metadata(), "https://idp.example.org/sso", "https://idp.example.org/sso?idpid=C0");
+    for hint in ["ada@example.org", "a&RelayState=x&Signature=y#@é.example", "a+b%26c@example.org"] {
+        let start = start_for(&asking, telling(Some("login_hint")), hint);
+        let all = parameters(&start.location);
+        let names: Vec<&str> = all.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["idpid", "SAMLRequest", "RelayState", "SigAlg", "Signature", "login_hint"]);
+        assert_eq!((all[5].1.as_str(), &all[2].1), (hint, &start.handle));
+        let query = start.location.split_once("&SAMLRequest=").expect("it").1;
+        let signed = format!("SAMLRequest={}", query.split_once("&Signature=").expect("a signature").0);
+        assert!(verifies(&OURS, signed.as_bytes(), &all[4].1));
+        assert!(!start.location.contains(['#', ' ', '\'']) && start.location.is_ascii());
+    }
+    assert!(
+        start_for(&RSA.metadata(), telling(Some("user")), "ada@example.org")
+            .location
+            .ends_with("&user=ada%40example.org")
+    );
+    let untold = start_for(&RSA.metadata(), telling(None), "ada@example.org").location;
+    assert!(!untold.contains("ada"), "{untold}");
+    let own_one = swap(&RSA.metadata(), "https://idp.example.org/sso", "https://idp.example.org/sso?login_hint=x");
+    let kept = parameters(&start_for(&own_one, telling(Some("login_hint")), "ada@example.org").location);
+    let hints: Vec<_> = kept.iter().filter(|(name, _)| name == "login_hint").map(|(_, hint)| hint.as_str()).collect();
+    assert_eq!(hints, ["x"], "what the provider's address asks for itself stays");
+    let post = Options { requests: Some(Binding::Post), ..telling(Some("login_hint")) };
+    let form = start_for(&both_bindings(), post, "ada@example.org");
+    let document = BASE64_STANDARD.decode(&form.fields[0].1).expect("base64");
+    assert_eq!((form.location.as_str(), form.fields.len()), ("https://idp.example.org/post", 2));
+    assert!(!String::from_utf8_lossy(&document).contains("ada@"), "no message names anybody");
+}
+
 #[test]
 fn a_signed_request_by_post_is_a_form_that_another_implementation_verifies() {
     for kind in [KeyKind::Rsa2048, KeyKind::EcdsaP256, KeyKind::EcdsaP384] {
