@@ -186,6 +186,27 @@ async fn a_rule_that_is_gone_from_the_file_takes_everybody_out_at_the_start() {
     assert!(detail(moved.last().unwrap(), "removed").is_some(), "{moved:?}");
 }
 
+/// Where a rule stands in the file is how it is told from others, and changes with every line above it.
+#[tokio::test]
+async fn a_rule_that_moved_within_the_file_is_still_the_rule() {
+    for (mode, stays) in [("mode = \"full\"", false), ("mode = \"additive\"", true), ("mode = \"first\"", true)] {
+        let lines = format!("store.path = \"cleargate.redb\"\n{}", lines(mode));
+        let mut stage = Stage::with(&lines, &["entra"]).await;
+        stage.gateway = stage.gateway.reopened(|_| {}).await;
+        let group = group(&stage.gateway).await;
+        let (ada, _) = sign_in(&stage, &["analysts"]).await;
+        let moved = |store: &std::path::Path| {
+            let path = store.with_file_name("cleargate.toml");
+            let text = std::fs::read_to_string(&path).unwrap();
+            std::fs::write(&path, format!("# One\n# Two\n{text}")).unwrap();
+        };
+        stage.gateway = stage.gateway.reopened(moved).await;
+        assert!(is_in(&stage.gateway, group.id, ada.id).await, "{mode}: a start alone takes nobody out");
+        sign_in(&stage, &[]).await;
+        assert_eq!(is_in(&stage.gateway, group.id, ada.id).await, stays, "{mode}");
+    }
+}
+
 #[tokio::test]
 async fn who_is_in_a_group_by_two_providers_leaves_it_with_the_second() {
     let more = r#"

@@ -130,6 +130,39 @@ fn success_must_be_the_outer_status() {
     assert_eq!(signed_after(|d| swap(d, part(d, "<samlp:Status>", "</samlp:Status>"), "")), "shape");
 }
 
+/// Where nobody asked, nothing but its age tells a message of now from one that somebody kept.
+#[test]
+fn what_nobody_asked_for_is_taken_for_five_minutes_whatever_end_it_names() {
+    for (age, is_taken) in [(minutes(6), true), (minutes(6) + Duration::from_millis(1), false)] {
+        let options = Options { unsolicited: true, ..Options::default() };
+        let stage = Stage::with(RSA.clone(), Settings { options, ..settings(&RSA.metadata()) });
+        let (draft, id) = (stage.draft(), stage.request.id.clone());
+        let asked = [format!(" InResponseTo=\"{id}\""), format!("InResponseTo=\"{id}\" ")];
+        let unasked = draft.replace(&asked[0], "").replace(&asked[1], "");
+        let end = part(&unasked, "NotOnOrAfter=\"", "Z\"").to_owned();
+        let response = stage.sign(&swap(&unasked, &end, "NotOnOrAfter=\"2040-01-01T00:00:00Z\""));
+        let answer = Answer { fields: vec![("SAMLResponse".to_owned(), BASE64_STANDARD.encode(response))] };
+        stage.clock.advance(age);
+        match waited(stage.connector.finish_unsolicited(&answer)) {
+            Ok(_) => assert!(is_taken, "{age:?}"),
+            refused => assert_eq!((rule(refused), is_taken), ("time", false), "{age:?}"),
+        }
+    }
+}
+
+#[test]
+fn names_around_a_name_are_bounded() {
+    for name in ["NameQualifier", "SPNameQualifier"] {
+        let qualified = |bytes: usize| {
+            let stage = Stage::new(RSA.clone());
+            let tag = format!("<saml:NameID {name}=\"{}\"", "q".repeat(bytes));
+            stage.finish(&stage.sign(&swap(&stage.draft(), "<saml:NameID", &tag)))
+        };
+        assert!(qualified(512).is_ok(), "{name}");
+        assert_eq!(rule(qualified(513)), "size", "{name}");
+    }
+}
+
 #[test]
 fn an_ended_confirmation_is_refused() {
     let ended = at(-60);

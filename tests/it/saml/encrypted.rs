@@ -294,6 +294,16 @@ fn nothing_is_followed_to_elsewhere() {
         assert_eq!(stage.rule(&swap(&response, &key, other)), "shape", "{other}");
     }
     assert_eq!(stage.rule(&swap(&response, &key, &key.repeat(3).replace("_key", "_k"))), "shape");
+    // There is room for two in each of two places, and each of ours is tried with each of them.
+    let keys = |numbers: std::ops::Range<usize>| -> String {
+        numbers.map(|number| key.replace("\"_key\"", &format!("\"_k{number}\""))).collect()
+    };
+    let beside = |within: usize, beside: usize| {
+        let more = format!("</xenc:EncryptedData>{}", keys(within..within + beside));
+        stage.finish(&swap(&swap(&response, &key, &keys(0..within)), "</xenc:EncryptedData>", &more))
+    };
+    assert!(beside(1, 1).is_ok());
+    assert_eq!(rule(beside(2, 1)), "encrypted");
 }
 
 #[test]

@@ -89,6 +89,13 @@ fn what_nobody_signed_or_somebody_else_is_refused() {
     assert!(refused(&swap(&real, "ID=\"_m\"", "ID=\"_n\"")).contains("reference"));
     let twice = swap(&real, signature(&real), &signature(&real).repeat(2));
     assert!(refused(&twice).contains("more than one signature"));
+    // What is in a signature beside what is read of it is in no hash.
+    for more in ["<ds:Object/>", "<x xmlns=\"urn:x\"/>", "words"] {
+        assert!(
+            refused(&swap(&real, "</ds:Signature>", &format!("{more}</ds:Signature>"))).contains("shape"),
+            "{more}"
+        );
+    }
     let sha1 = swap(&draft(KeyKind::Rsa2048), "2001/04/xmldsig-more#rsa-sha256", "2000/09/xmldsig#rsa-sha1");
     assert!(refused(&sign::fill(&sha1, &FEDERATION).expect("signed")).contains("algorithm"));
     let transform = "http://www.w3.org/2000/09/xmldsig#enveloped-signature";
@@ -171,6 +178,31 @@ fn an_aggregate_is_read_by_the_signature_around_it() {
     assert!(IdpMetadata::parse_as(longer.as_bytes(), &wanted).expect_err("refused").reason.contains("digest"));
     let more = swap(&signed, "</md:EntitiesDescriptor>", &format!("{entity}</md:EntitiesDescriptor>"));
     assert!(IdpMetadata::parse_as(more.as_bytes(), &wanted).expect_err("refused").reason.contains("digest"));
+}
+
+/// What a signature says about its key is in no hash, and so the one place in a signed document where anything can be hidden.
+#[test]
+fn a_provider_hidden_in_the_signature_is_not_found() {
+    let one = RSA.metadata();
+    let entity = one[one.find(ROOT).expect("it")..].trim();
+    let other = swap(entity, "entityID=\"https://idp", "entityID=\"https://idp1");
+    let list = format!(
+        "<md:EntitiesDescriptor xmlns:md=\"urn:oasis:names:tc:SAML:2.0:metadata\" ID=\"_all\">{}{other}</md:EntitiesDescriptor>",
+        sign::template("_all", KeyKind::Rsa2048)
+    );
+    let signed = sign::fill(&list, &FEDERATION).expect("signed");
+    let mine = {
+        let key = BASE64_STANDARD.encode(RSA.key().certificate());
+        swap(entity, &key, &BASE64_STANDARD.encode(ATTACKER.key().certificate()))
+    };
+    let hidden = format!("<ds:KeyInfo>{mine}</ds:KeyInfo></ds:Signature>");
+    let document = swap(&signed, "</ds:Signature>", &hidden);
+    let wanted = |id: &str| Reading { entity: Some(id.to_owned()), ..reading() };
+    let read = |id: &str| IdpMetadata::parse_as(document.as_bytes(), &wanted(id));
+    assert!(read(ENTITY_ID).expect_err("refused").reason.contains("is no identity provider in it"));
+    let other = read(&ENTITY_ID.replace("https://idp", "https://idp1")).expect("the signature holds");
+    assert_eq!(other.key_count(), 1);
+    assert!(IdpMetadata::parse_as(document.as_bytes(), &reading()).is_ok(), "there is one provider in it");
 }
 
 #[test]
