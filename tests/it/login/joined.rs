@@ -237,6 +237,28 @@ join = "Finance Analysts"
 }
 
 #[tokio::test]
+async fn what_a_provider_says_counts_by_its_own_rules_only() {
+    let more = r#"
+[[saml]]
+id = "okta-saml"
+metadata = { file = "okta-saml.xml" }
+domains = ["example.org"]
+[[mapping]]
+from = "okta-saml"
+when = 'groups eq "auditors"'
+join = "Auditors"
+"#;
+    let stage = Stage::with(&format!("{}{more}", lines("")), &["entra", "okta-saml"]).await;
+    let group = group(&stage.gateway).await;
+    let reply = stage.sign_in_by("okta-saml", &mut stage.gateway.visitor(), ADA, &["analysts"]).await;
+    assert_eq!(reply.status, StatusCode::SEE_OTHER, "{}", reply.text);
+    let ada = stage.find(ADA).await.unwrap().id;
+    assert!(!is_in(&stage.gateway, group.id, ada).await);
+    sign_in(&stage, &["analysts"]).await;
+    assert!(is_in(&stage.gateway, group.id, ada).await);
+}
+
+#[tokio::test]
 async fn who_is_deleted_leaves_and_who_is_unlinked_leaves() {
     let stage = Stage::with(&lines("mode = \"additive\""), &["entra"]).await;
     let (gateway, directory) = (&stage.gateway, stage.gateway.gateway.directory());

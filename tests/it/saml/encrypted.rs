@@ -140,6 +140,19 @@ fn an_assertion_that_anybody_could_have_encrypted_is_not_believed() {
 }
 
 #[test]
+fn a_wrong_signature_within_is_refused_though_the_one_around_holds() {
+    let stage = stage(Signs::Both, to_us());
+    let (draft, forged) = (stage.draft(), sign::fill(&stage.draft(), ATTACKER.key()).expect("signed"));
+    let sealed = to_us().seal(alone(assertion_of(&forged)).as_bytes()).expect("sealed");
+    let around =
+        |sealed: &str| sign::fill(&swap(&draft, assertion_of(&draft), sealed), stage.idp.key()).expect("signed");
+    assert_eq!(stage.rule(&around(&sealed)), "signature");
+    let real = sign::fill(&draft, stage.idp.key()).expect("signed");
+    let sealed = to_us().seal(alone(assertion_of(&real)).as_bytes()).expect("sealed");
+    assert!(stage.finish(&around(&sealed)).is_ok());
+}
+
+#[test]
 fn another_assertion_put_into_a_signed_response_is_refused() {
     for signs in [Signs::Response, Signs::Both] {
         let stage = stage(signs, to_us());
