@@ -1,6 +1,6 @@
 //! The engine in one file of this machine, on redb: the only file that imports it.
 //!
-//! Every group of batches is one transaction. Most are durable in the journal ([`journal`]) and in memory of the file; when
+//! Every group of batches is one transaction. Most are durable in the journal ([`mod@journal`]) and in memory of the file; when
 //! the journal is full, one is made durable with everything before it, by two-phase commit and quick repair, so that a killed
 //! process loses nothing acknowledged and opens again in milliseconds. A file has a journal from the first commit after it
 //! was opened until it is closed, and says so by its format: a release that knows no journal does not open it. One read transaction stays open, that of the newest state,
