@@ -282,8 +282,6 @@ fn the_administrator_of_each_pack_may_administer_the_gateway() {
             assert!(may(&pack, &[role], permission), "{name} {permission}");
             assert!(!may(&pack, &[other], permission), "{name} {permission}");
         }
-        let all: Vec<Permission> = pack.roles().catalogue().iter().collect();
-        assert!(all.len() > 100 && all.iter().all(|permission| may(&pack, &[role], &permission.to_string())), "{name}");
         assert!(!may(&pack, &[role], "spaceships:launch"), "what is in no catalogue is refused");
     }
 }

@@ -190,9 +190,8 @@ async fn a_role_is_taken_back_only_by_who_has_what_it_gives() {
     good(ground.root().delete(&path).await, StatusCode::OK);
 }
 
-#[tokio::test]
-async fn a_connection_is_opened_only_by_who_has_what_its_people_can_come_to() {
-    let lines = r#"
+/// A connection whose group of this name a rule makes administrators.
+const ADMINS_OF_OKTA: &str = r#"
 [[scim]]
 id = "okta"
 
@@ -201,7 +200,10 @@ from = "okta"
 when = 'groups eq "Admins"'
 grant = { role = "administrator" }
 "#;
-    let ground = Ground::with(lines).await;
+
+#[tokio::test]
+async fn a_connection_is_opened_only_by_who_has_what_its_people_can_come_to() {
+    let ground = Ground::with(ADMINS_OF_OKTA).await;
     let make =
         |client: super::Client| async move { client.post("/api/v1/tokens", json!({"connection": "okta"})).await };
     refused(&make(ground.service(&["tokens:create"]).await).await, 403, None);
@@ -272,16 +274,7 @@ async fn a_connection_whose_groups_or_people_hold_more_is_opened_by_nobody_who_h
 /// What it gives stays when its token ends.
 #[tokio::test]
 async fn rights_for_a_time_open_no_connection_that_gives_them_for_good() {
-    let lines = r#"
-[[scim]]
-id = "okta"
-
-[[mapping]]
-from = "okta"
-when = 'groups eq "Admins"'
-grant = { role = "administrator" }
-"#;
-    let ground = Ground::with(lines).await;
+    let ground = Ground::with(ADMINS_OF_OKTA).await;
     let root = ground.root();
     let body = json!({"name": "Opener", "permissions": ["tokens:create", "users:*", "groups:*"]});
     good(root.post("/api/v1/roles", body).await, StatusCode::CREATED);

@@ -71,6 +71,23 @@ async fn sign_in(stage: &Stage, groups: &[&str]) -> (User, serde_json::Value) {
     (stage.find(ADA).await.unwrap(), roles(&mut browser).await)
 }
 
+/// A second provider beside the first, whose one rule puts who is in a group there into one of ours.
+async fn two_providers(theirs: &str, ours: &str) -> Stage {
+    let more = format!(
+        r#"
+[[saml]]
+id = "okta-saml"
+metadata = {{ file = "okta-saml.xml" }}
+domains = ["example.org"]
+[[mapping]]
+from = "okta-saml"
+when = 'groups eq "{theirs}"'
+join = "{ours}"
+"#
+    );
+    Stage::with(&format!("{}{more}", lines("")), &["entra", "okta-saml"]).await
+}
+
 async fn moves(gateway: &TestGateway) -> Vec<Event> {
     events(&gateway.gateway, EventKind::MembershipChanged).await
 }
@@ -209,17 +226,7 @@ async fn a_rule_that_moved_within_the_file_is_still_the_rule() {
 
 #[tokio::test]
 async fn who_is_in_a_group_by_two_providers_leaves_it_with_the_second() {
-    let more = r#"
-[[saml]]
-id = "okta-saml"
-metadata = { file = "okta-saml.xml" }
-domains = ["example.org"]
-[[mapping]]
-from = "okta-saml"
-when = 'groups eq "analysts"'
-join = "Finance Analysts"
-"#;
-    let stage = Stage::with(&format!("{}{more}", lines("")), &["entra", "okta-saml"]).await;
+    let stage = two_providers("analysts", "Finance Analysts").await;
     let group = group(&stage.gateway).await;
     let come = async |connector: &str, groups: &[&str]| {
         let mut browser = stage.gateway.visitor();
@@ -238,17 +245,7 @@ join = "Finance Analysts"
 
 #[tokio::test]
 async fn what_a_provider_says_counts_by_its_own_rules_only() {
-    let more = r#"
-[[saml]]
-id = "okta-saml"
-metadata = { file = "okta-saml.xml" }
-domains = ["example.org"]
-[[mapping]]
-from = "okta-saml"
-when = 'groups eq "auditors"'
-join = "Auditors"
-"#;
-    let stage = Stage::with(&format!("{}{more}", lines("")), &["entra", "okta-saml"]).await;
+    let stage = two_providers("auditors", "Auditors").await;
     let group = group(&stage.gateway).await;
     let reply = stage.sign_in_by("okta-saml", &mut stage.gateway.visitor(), ADA, &["analysts"]).await;
     assert_eq!(reply.status, StatusCode::SEE_OTHER, "{}", reply.text);
