@@ -2,7 +2,8 @@
 //! not in it. A new life is begun before anything is served: nobody is signed in any more, and what is good once is good no
 //! longer, since it may have been used.
 //!
-//! A store that is put back is known by one of two things: the mark that every backup carries, and the run file beside the
+//! A store that is put back is known by one of three things: the mark that every backup carries, the mark of one whose journal
+//! was gone when it was opened, so that it lacks what was committed last, and the run file beside the
 //! store. Each run of the program leaves a new run file, whose place and content the store knows; a store that was copied
 //! before knows an older one. Nothing of this tells a disk or a machine that is put back as a whole, run file and all, nor what was
 //! copied from under a program that runs and written over its store before the next start.
@@ -41,6 +42,8 @@ use crate::store::{self, Copied, Table};
 
 /// Every backup has this row, and no store that was taken up.
 const COPY: Table<(), CopyMark> = Table::new(0x67, "mark of a backup");
+/// A store has this row that lacks what was committed last, until it was taken up.
+const LOSS: Table<(), bool> = Table::new(0x69, "mark of a loss");
 /// Which life of the store this is, and where it lies.
 const LIFE: Table<(), Lived> = Table::new(0x68, "life of the store");
 
@@ -117,6 +120,7 @@ pub struct Here {
 pub struct Past {
     lived: Lived,
     copy: Option<CopyMark>,
+    lacks_latest: bool,
     is_empty: bool,
     /// When its last event was, by the clock of then.
     last: Option<Timestamp>,
@@ -127,6 +131,9 @@ impl Past {
     pub fn replaced(&self, here: Option<&Here>) -> Option<String> {
         if let Some(CopyMark { made, release }) = &self.copy {
             return Some(format!("a backup of {made}, made by release {release}, was put in its place"));
+        }
+        if self.lacks_latest {
+            return Some("its journal is gone, with what was committed last".to_owned());
         }
         let here = here.filter(|_| !self.is_empty)?;
         match (&self.lived.file, &here.run) {
@@ -162,6 +169,7 @@ impl Past {
         // Where it lay before does not matter any more.
         (self.lived.file, self.lived.runs) = (None, None);
         change.delete(&COPY, OrganisationId::DEFAULT, &());
+        change.delete(&LOSS, OrganisationId::DEFAULT, &());
         change.put(&LIFE, OrganisationId::DEFAULT, &(), &self.lived)?;
         Ok(life)
     }
@@ -179,6 +187,11 @@ impl Past {
     }
 }
 
+/// The row of a store that lacks what was committed last.
+pub(super) fn loss() -> Result<(Vec<u8>, Vec<u8>), store::Error> {
+    Ok((LOSS.key(OrganisationId::DEFAULT, &()), store::encode(LOSS.name(), &true)?))
+}
+
 impl Ledger {
     /// What the store knows of itself.
     ///
@@ -189,8 +202,9 @@ impl Ledger {
         let is_empty = store.engine().log(0, 1).await?.is_empty();
         let lived = store.find(&LIFE, OrganisationId::DEFAULT, &()).await?.unwrap_or_default();
         let copy = store.find(&COPY, OrganisationId::DEFAULT, &()).await?;
+        let lacks_latest = store.find(&LOSS, OrganisationId::DEFAULT, &()).await?.is_some();
         let last = self.tail(1).await?.entries.first().map(|entry| entry.event.at);
-        Ok(Past { lived, copy, is_empty, last })
+        Ok(Past { lived, copy, lacks_latest, is_empty, last })
     }
 
     /// Makes a copy of the store with the mark of a backup.
@@ -220,7 +234,7 @@ mod tests {
     fn past(file: Option<&str>, runs: &[&str]) -> Past {
         let runs = file.map(|_| runs.iter().map(|run| (*run).to_owned()).collect());
         let lived = Lived { file: file.map(str::to_owned), runs, ..Lived::default() };
-        Past { lived, copy: None, is_empty: false, last: None }
+        Past { lived, copy: None, lacks_latest: false, is_empty: false, last: None }
     }
 
     #[test]

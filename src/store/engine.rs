@@ -228,6 +228,12 @@ pub trait Seal: Send + Sync {
     /// What marks a copy of a whole store by the hash of its content: a keyed hash, so that who edits a copy without the
     /// key is found out.
     fn copy(&self, content: &[u8; 32]) -> [u8; 32];
+    /// Key and value of the row that a store gets when it is opened and lacks what was committed last: the journal beside it
+    /// is gone, or was cut off.
+    ///
+    /// # Errors
+    /// `Corrupt` when it cannot be encoded.
+    fn loss(&self) -> Result<(Vec<u8>, Vec<u8>), Error>;
 }
 
 /// A copy of a whole store.

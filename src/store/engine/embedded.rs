@@ -1,4 +1,4 @@
-//! The engine in one file of this machine, on redb: the only file that imports it.
+//! The engine in one file of this machine, on redb: nothing outside this module imports it.
 //!
 //! Every group of batches is one transaction. Most are durable in the journal ([`mod@journal`]) and in memory of the file; when
 //! the journal is full, one is made durable with everything before it, by two-phase commit and quick repair, so that a killed
@@ -265,11 +265,11 @@ impl Disk {
     /// Takes a file that was opened and what its journal has. Where that cannot be written, on a full disk for one, it is read
     /// all the same.
     fn take(&self, database: Database) -> Result<(), Error> {
-        let recovered = recover(&self.path, &database, |error| self.commit_failed(error));
+        let recovered = recover(&self.path, &database, &*self.seal, |error| self.commit_failed(error));
         let Err(error) = recovered else { return self.adopt(database) };
         drop(database);
         let database = (self.opener)().map_err(failed)?;
-        recover_in_memory(&self.path, &database)?;
+        recover_in_memory(&self.path, &database, &*self.seal)?;
         self.adopt(database)?;
         Err(error)
     }

@@ -127,6 +127,37 @@ fn with(gateway: &TestGateway, cookies: &BTreeMap<String, String>) -> Visitor {
     visitor
 }
 
+/// What a kill leaves is the file and its journal. Without the journal the store lacks what was committed last: who was shut
+/// out then would be in again.
+#[tokio::test]
+async fn a_store_whose_journal_is_gone_or_cut_off_is_one_that_was_put_back() {
+    let mut gateway = TestGateway::on_disk("", &[]).await;
+    gateway.user(ADA, Some(GOOD)).await;
+    let mut count = 0;
+    for (left, is_whole) in [(Some(1), true), (Some(2), false), (None, false), (Some(1), true)] {
+        let mut path = std::path::PathBuf::new();
+        gateway = gateway.reopened(|store| path = store.to_owned()).await;
+        let mut browser = gateway.visitor();
+        assert_eq!(browser.sign_in(ADA, GOOD).await.location(), "/");
+        let session = browser.cookies.clone();
+        drop(browser);
+        let place = cleargate::store::journal(&path);
+        let (file, journal) = (std::fs::read(&path).unwrap(), std::fs::read(&place).unwrap());
+        let killed = |store: &std::path::Path| {
+            assert!(!place.exists());
+            std::fs::write(store, &file).unwrap();
+            if let Some(part) = left {
+                std::fs::write(&place, &journal[..journal.len() / part]).unwrap();
+            }
+        };
+        gateway = gateway.reopened(killed).await;
+        count += usize::from(!is_whole);
+        assert_eq!(restores(&gateway).await, count, "{left:?}");
+        let expected = if is_whole { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
+        assert_eq!(with(&gateway, &session).get("/api/v1/me").await.status, expected, "{left:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_code_that_was_taken_is_not_taken_again_and_recovery_codes_end() {
     let gateway = TestGateway::on_disk("", &[]).await;

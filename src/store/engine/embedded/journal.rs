@@ -119,15 +119,24 @@ fn frame(name: &Name, record: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The records of the journal with this name, up to the first that is not whole; `None` when it is not there.
+/// What is left of a journal.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    /// Its records, up to the first that is not whole.
+    pub records: Vec<Vec<u8>>,
+    /// Whether it is there in its length: otherwise there may have been more records.
+    pub is_whole: bool,
+}
+
+/// Reads the journal with this name.
 ///
 /// # Errors
 /// The operating system's.
-pub(super) fn read(path: &Path, name: &Name) -> io::Result<Option<Vec<Vec<u8>>>> {
+pub(super) fn read(path: &Path, name: &Name) -> io::Result<Found> {
     let mut bytes = Vec::new();
     match File::open(path) {
         Ok(file) => file.take(u64::try_from(BYTES).unwrap_or(u64::MAX)).read_to_end(&mut bytes)?,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => 0,
         Err(error) => return Err(error),
     };
     let mut records = Vec::new();
@@ -137,7 +146,8 @@ pub(super) fn read(path: &Path, name: &Name) -> io::Result<Option<Vec<Vec<u8>>>>
         records.push(record.to_vec());
     }
     // The first one has nothing in it but the name.
-    Ok((!records.is_empty()).then(|| records.split_off(1)))
+    let is_named = !records.is_empty();
+    Ok(Found { records: records.split_off(usize::from(is_named)), is_whole: is_named && bytes.len() == BYTES })
 }
 
 /// The record at the beginning of `bytes`.
@@ -264,26 +274,29 @@ mod tests {
     fn records_are_read_up_to_the_first_that_is_torn_and_none_of_another_journal() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal");
-        assert_eq!(read(&path, &[0; 32]).unwrap(), None);
+        let none = Found { records: Vec::new(), is_whole: false };
+        assert_eq!(read(&path, &[0; 32]).unwrap(), none);
         let mut journal = Journal::create(&path).unwrap();
         let name = *journal.name();
-        assert_eq!(read(&path, &name).unwrap(), Some(Vec::new()));
+        assert_eq!(read(&path, &name).unwrap(), Found { records: Vec::new(), is_whole: true });
         let records = [record(1, b"one"), record(2, &[2; 3 * BLOCK]), record(3, b"three")];
         for record in &records {
             assert!(journal.append(record).unwrap());
         }
-        assert_eq!(read(&path, &name).unwrap().unwrap(), records);
-        assert_eq!(read(&path, &[9; 32]).unwrap(), None, "it is that of another file");
+        assert_eq!(read(&path, &name).unwrap(), Found { records: records.to_vec(), is_whole: true });
+        assert_eq!(read(&path, &[9; 32]).unwrap(), none, "it is that of another file");
         let whole = fs::read(&path).unwrap();
         let second = BLOCK * 2;
         for (torn, left) in [(second, 1), (second + 2 * BLOCK, 1), (second + 4 * BLOCK + 40, 2), (FRAME_BYTES - 1, 0)] {
             let mut bytes = whole.clone();
             bytes[torn] ^= 1;
             fs::write(&path, bytes).unwrap();
-            assert_eq!(read(&path, &name).unwrap().unwrap_or_default(), records[..left], "{torn}");
+            let found = read(&path, &name).unwrap();
+            assert_eq!((found.records.as_slice(), found.is_whole), (&records[..left], torn >= BLOCK), "{torn}");
         }
         fs::write(&path, &whole[..second + BLOCK]).unwrap();
-        assert_eq!(read(&path, &name).unwrap().unwrap(), records[..1], "it was cut off");
+        let found = read(&path, &name).unwrap();
+        assert_eq!((found.records.as_slice(), found.is_whole), (&records[..1], false), "it was cut off");
     }
 
     #[test]

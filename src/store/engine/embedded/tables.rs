@@ -46,7 +46,7 @@ impl<'t> Tables<'t> {
         self.meta.insert(name, value).map(drop).map_err(failed)
     }
 
-    fn put_row(&mut self, key: &[u8], row: &[u8], expires: Option<Timestamp>) -> Result<(), Error> {
+    pub fn put_row(&mut self, key: &[u8], row: &[u8], expires: Option<Timestamp>) -> Result<(), Error> {
         let before = self.rows.insert(key, row).map_err(failed)?;
         let before = before.map(|value| expiry_of(value.value())).transpose()?.flatten();
         if let Some(before) = before.filter(|before| Some(*before) != expires) {
